@@ -1,0 +1,43 @@
+# The two commands: `make mnist` and `make test`. Both build .venv first, from envs/requirements.txt.
+
+CORES ?= 8
+PYTHON ?= python3
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+READY := .venv/.ready
+
+.PHONY: env mnist smoke test check lock status ui unlock clean
+
+mnist: $(READY)  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
+	@$(SNAKEMAKE) results/tables/mnist.csv results/summary/mnist.txt
+
+smoke: $(READY)  ## the same at the smoke budget, in a folder of its own
+	@$(SNAKEMAKE) --directory runs/smoke --config budget=smoke -- results/tables/mnist.csv results/summary/mnist.txt
+
+test: $(READY)  ## all tests; what needs Slurm or Chromium is skipped with a loud line
+	@$(BIN)/python -m pytest
+
+check: $(READY)  ## format, lint, types
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/snakefmt --check Snakefile
+
+env: $(READY)  ## build .venv (on a bare Debian: apt install python3-venv make git ca-certificates)
+
+$(READY): envs/requirements.txt
+	@echo "easel: building .venv from envs/requirements.txt (about 6 GB, one to three minutes)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "easel: found Python %d.%d, expected 3.11 or newer; try make PYTHON=python3.11" % sys.version_info[:2])'
+	@$(PYTHON) -m venv .venv || { echo "easel: python3-venv is missing; on Debian: apt install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements.txt
+	@touch $@
+
+lock:  ## resolve envs/*.in again (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header envs/requirements.in -o envs/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c envs/requirements.txt envs/stage.in -o envs/stage.txt
+
+ui: $(READY)  ## look at the runs in MLflow, on this machine alone
+	$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/mlflow.db
+
+unlock: $(READY)  ## release the workflow's lock after a kill
+	@$(SNAKEMAKE) --unlock
+
+clean:  ## remove results and prepared data; raw downloads stay
+	rm -rf results data/prepared logs benchmarks .snakemake runs

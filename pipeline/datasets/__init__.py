@@ -1,0 +1,34 @@
+"""The data sets' readers: one file for each source format, found by its name, imported only when it is needed."""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pipeline.datasets.loaded import Loaded
+
+__all__ = ["Reader", "load_reader"]
+
+Reader = Callable[[Path, Mapping[str, Any]], Loaded]
+"""`load(raw_folder, options)`: reads the raw files of one data set."""
+
+SHARED = frozenset({"loaded", "splits"})
+"""Modules of this folder that read no format."""
+
+
+def load_reader(name: str) -> Reader:
+    """The function `load` of `pipeline/datasets/<name>.py`.
+
+    Raises ValueError, with the nearest name, where there is no such reader.
+    """
+    known = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known)}"
+        raise ValueError(f"no reader '{name}' in pipeline/datasets; {hint}")
+    reader: Reader = import_module(f"{__name__}.{name}").load
+    return reader

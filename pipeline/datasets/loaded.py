@@ -1,0 +1,43 @@
+"""What every reader returns: a data set's images and labels, before they are split and prepared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Loaded"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Images uint8 (n, C, H, W), 0 to 255; labels int64 (n,), 0 to classes - 1, or None; one name a class.
+
+    A source without a test split of its own has test_images of length 0. Raises ValueError where the parts do not
+    fit each other.
+    """
+
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.int64] | None
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.int64] | None
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        self._check("train", self.train_images, self.train_labels)
+        self._check("test", self.test_images, self.test_labels)
+        if self.train_images.shape[1:] != self.test_images.shape[1:]:
+            raise ValueError(f"train images are {self.train_images.shape[1:]}, test {self.test_images.shape[1:]}")
+
+    def _check(self, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64] | None) -> None:
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise ValueError(f"{split} images: expected uint8 (n, C, H, W), found {images.dtype} {images.shape}")
+        if labels is None:
+            return
+        if labels.shape != images.shape[:1]:
+            raise ValueError(f"{split}: {len(images)} images but {len(labels)} labels")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.class_names):
+            raise ValueError(
+                f"{split} labels: expected 0 to {len(self.class_names) - 1}, found {labels.min()} to {labels.max()}"
+            )

@@ -1,0 +1,52 @@
+"""Pixels as a feature space: flattened images in [0, 1], projected on principal components where they are many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+LARGEST_DIMENSION = 1024
+"""Above this many pixels the caller projects on `COMPONENTS` principal components of the training split."""
+
+COMPONENTS = 256
+
+
+def flatten(images_u8: Tensor) -> Tensor:
+    """Pixels (N, d) float32 in [0, 1] of images (N, C, H, W) uint8."""
+    return images_u8.flatten(1).float() / 255
+
+
+@dataclass(frozen=True)
+class PrincipalComponents:
+    """The directions of largest variance of a training split."""
+
+    mean: Tensor
+    """(d,) float32."""
+
+    directions: Tensor
+    """(d, components) float32, orthonormal, the largest variance first."""
+
+    @classmethod
+    def fit(cls, images_u8: Tensor, *, components: int = COMPONENTS, chunk: int = 2000) -> PrincipalComponents:
+        """Of images (N, C, H, W) uint8, from their covariance in float64, `chunk` images at a time.
+
+        The sign of a direction is fixed by making its largest element positive, so that a solver's choice does not
+        show.
+        """
+        n, d = len(images_u8), images_u8[0].numel()
+        total, outer = torch.zeros(d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)
+        for part in images_u8.split(chunk):
+            x = flatten(part)
+            total += x.double().sum(0)
+            outer += (x.T @ x).double()
+        mean = total / n
+        covariance = outer / n - mean.outer(mean)
+        directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :components]
+        largest = directions.gather(0, directions.abs().argmax(0, keepdim=True))
+        return cls(mean.float(), (directions * largest.sign()).float())
+
+    def project(self, images_u8: Tensor, *, chunk: int = 2000) -> Tensor:
+        """Coordinates (N, components) float32 of images (N, C, H, W) uint8."""
+        return torch.cat([(flatten(part) - self.mean) @ self.directions for part in images_u8.split(chunk)])

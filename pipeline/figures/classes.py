@@ -1,0 +1,150 @@
+"""Does a model drop classes? The shares of the classes in its samples against those in the data (004 Fig 2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.figures.style import (
+    BLACK,
+    GREY,
+    PAGE,
+    PALE,
+    VERMILLION,
+    ModelStyle,
+    balanced_columns,
+    blank,
+    log_axis,
+    model_styles,
+    panels,
+    plain_axis,
+    say,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    Shares = NDArray[np.float64]
+
+NAMED_UP_TO = 30
+"""With more classes they are drawn as a curve, from the commonest to the rarest, and not named."""
+
+
+@styled
+def class_histogram(
+    data: NDArray[Any], models: Mapping[str, NDArray[Any]], *, class_names: Sequence[str] | None = None
+) -> Figure:
+    """Shares of the classes in the data (grey) and in each model's samples, one panel per model.
+
+    `data` and every value of `models` are counts or shares (k,) of k classes. Each title gives the total variation
+    distance, 1/2 sum |p - q|, and the classes that have a sample at all. Raises ValueError on other lengths.
+    """
+    truth = shares(data)
+    if any(len(counts) != len(truth) for counts in models.values()):
+        raise ValueError(f"every model needs {len(truth)} classes, as the data")
+    few = len(truth) <= NAMED_UP_TO
+    count = max(1, len(models))
+    columns = balanced_columns(count, 4 if few and len(truth) <= 12 else 3)
+    width = PAGE if columns > 2 else 4.6 * columns
+    figure = blank(width, 0.7 + (2.0 if columns > 2 else 2.6) * math.ceil(count / columns))
+    axes = panels(figure, count, columns, sharex=True, sharey=True)
+    styles = model_styles(models)
+    order = np.argsort(-truth, kind="stable")
+    names = [str(name) for name in (class_names if class_names is not None else range(len(truth)))]
+    most = float(np.nanmax([truth, *(shares(counts) for counts in models.values())]))
+    for axis in axes:
+        draw_data(axis, truth, order, names, top=min(1.08 * most, 2.2 * float(truth.max())))
+    for axis, (model, counts) in zip(axes, models.items(), strict=False):
+        draw_model(axis, truth, shares(counts), order, styles[model])
+        axis.set_title(panel_title(model, truth, shares(counts)), fontsize=9)
+    finish(figure, axes, columns, few)
+    return figure
+
+
+def shares(counts: NDArray[Any]) -> Shares:
+    """Counts or shares (k,) made to sum to 1; all nan where there is no sample or a value is missing."""
+    values = np.asarray(counts, dtype=np.float64)
+    total = values.sum()
+    return values / total if total > 0 else np.full(values.shape, np.nan)
+
+
+def panel_title(model: str, truth: Shares, found: Shares) -> str:
+    """The model, how far its shares are from the data's, and how many classes it covers."""
+    if np.isnan(found).any():
+        return f"{model}: no samples"
+    distance = 0.5 * float(np.abs(truth - found).sum())
+    return f"{model}\nTV {distance:.3f}, {int((found > 0).sum())} of {int((truth > 0).sum())} classes"
+
+
+def draw_data(axis: Axes, truth: Shares, order: NDArray[np.intp], names: Sequence[str], *, top: float) -> None:
+    """The data's shares: bars up to `top` with the class names under them, or a filled curve by rank."""
+    if len(truth) <= NAMED_UP_TO:
+        axis.bar(range(len(truth)), truth, width=0.84, color=PALE)
+        crowded = len(truth) > 12 or max(map(len, names)) > 3
+        axis.set_xticks(range(len(truth)), names, rotation=90 if crowded else 0)
+        axis.grid(visible=False, axis="x")
+        plain_axis(axis, "y", 4)
+        axis.set_ylim(0, top)
+    else:
+        ranked = np.where(truth[order] > 0, truth[order], np.nan)
+        axis.fill_between(np.arange(1, len(truth) + 1), ranked, 1e-9, color=PALE, linewidth=0)
+        axis.plot(np.arange(1, len(truth) + 1), ranked, color=BLACK, linewidth=1)
+        axis.set_ylim(0.1 * np.nanmin(ranked), 4 * np.nanmax(ranked))
+        log_axis(axis, "y")
+        plain_axis(axis, "x", 4)
+
+
+def draw_model(axis: Axes, truth: Shares, found: Shares, order: NDArray[np.intp], style: ModelStyle) -> None:
+    """The model's shares as markers over the data's; dropped classes as ticks at the bottom."""
+    if np.isnan(found).any():
+        say(axis, "no samples")
+    elif len(truth) <= NAMED_UP_TO:
+        draw_marks(axis, truth, found, style)
+    else:
+        ranked = found[order]
+        rank = np.arange(1, len(truth) + 1)
+        axis.plot(rank[ranked > 0], ranked[ranked > 0], ".", color=style.colour, markersize=3, markeredgewidth=0)
+        dropped = rank[(ranked == 0) & (truth[order] > 0)]
+        axis.plot(dropped, np.full(len(dropped), 0.04), "|", color=VERMILLION, markersize=6, markeredgewidth=0.7,
+                  transform=axis.get_xaxis_transform())  # fmt: skip
+
+
+def draw_marks(axis: Axes, truth: Shares, found: Shares, style: ModelStyle) -> None:
+    """A marker per class on a stem from the data's bar; one above the panel stays at its top, with a number."""
+    top = axis.get_ylim()[1]
+    axis.vlines(range(len(truth)), truth, found, color=style.colour, linewidth=1.2)
+    heights = np.minimum(found, 0.97 * top)
+    axis.plot(range(len(truth)), heights, style.marker, color=style.colour, markersize=5, clip_on=False)
+    for k in np.flatnonzero(found > top):
+        right = k < len(truth) / 2
+        axis.annotate(f"{found[k]:.2f}", (k, 0.97 * top), xytext=(6 if right else -6, 0), textcoords="offset points",
+                      ha="left" if right else "right", va="center", fontsize=8)  # fmt: skip
+
+
+def finish(figure: Figure, axes: Sequence[Axes], columns: int, few: bool) -> None:
+    """Axis titles once for the figure, a word on the marks, and class names under the lowest panel of each column."""
+    for axis in axes:
+        axis.label_outer()  # a log scale brings back the labels that sharing had hidden
+    for axis in axes[-columns:]:
+        axis.tick_params(labelbottom=True)
+    figure.supylabel("share of images", fontsize=9)
+    figure.supxlabel("class" if few else "class, from the commonest to the rarest in the data", fontsize=9)
+    legend(figure, few)
+
+
+def legend(figure: Figure, few: bool) -> None:
+    """What grey, marks and ticks mean."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: list[Any] = [Patch(color=PALE, label="data")]
+    handles.append(Line2D([], [], marker="o" if few else ".", linestyle="", color=GREY, label="samples of the model"))
+    if not few:
+        handles.append(Line2D([], [], marker="|", linestyle="", color=VERMILLION, label="class without a sample"))
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))

@@ -1,0 +1,1 @@
+"""Files, identities and processes: what surrounds the models without changing a number."""

@@ -1,0 +1,62 @@
+"""About how long a run will take: CPU seconds measured once on a reference machine, scaled to this one."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipeline.infra.plan import Plan
+
+RESULT_NEUTRAL = True
+
+REFERENCE_PRODUCT = 0.10
+"""Seconds that `product_seconds` took on the machine that measured the rest, one thread."""
+
+START = 4.0
+"""CPU seconds that any stage takes to start."""
+
+PER_STEP = {"vae": 0.006, "info_vae": 0.007, "draw": 0.08, "draw_gan": 0.15, "dcgan": 0.12, "gran": 0.2}
+"""CPU seconds per training step on 28x28 images, by the model's file, at params.yaml's settings."""
+
+PER_STEP_OF_OTHERS = 0.1
+"""The same for a model that was never measured."""
+
+PER_SAMPLE = {"evaluate": 6e-3, "evaluate_references": 18e-3, "battle": 4e-3, "sample": 1e-3}
+"""CPU seconds per compared image."""
+
+PER_CLASSIFIER_STEP = 0.1
+
+
+def wall_seconds(plan: Plan, jobs: Iterable[tuple[str, Mapping[str, str]]]) -> tuple[float, float]:
+    """Seconds on the wall for all jobs on this machine's cores, and of the longest job."""
+    speed = product_seconds() / REFERENCE_PRODUCT
+    each = [job_seconds(plan, stage, wildcards) * speed for stage, wildcards in jobs]
+    longest = max(each, default=0.0)
+    return max(sum(each) / (os.cpu_count() or 1), longest), longest
+
+
+def job_seconds(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> float:
+    """CPU seconds of one job on the reference machine."""
+    n = plan.params.at_budget(plan.params.protocol.samples)
+    if stage == "train":
+        block = plan.model(wildcards["model"])
+        return START + block["training"]["steps"] * PER_STEP.get(block["class"], PER_STEP_OF_OTHERS)
+    if stage == "classifier":
+        return START + plan.params.at_budget(plan.params.classifier.steps) * PER_CLASSIFIER_STEP
+    return START + n * PER_SAMPLE.get(stage, 0.0)
+
+
+def product_seconds() -> float:
+    """Seconds of a fixed matrix product on one thread: how fast this machine is."""
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    a: Any = np.ones((768, 768), dtype=np.float32)
+    with threadpool_limits(1):
+        a @ a
+        began = time.perf_counter()
+        for _ in range(8):
+            a @ a
+    return time.perf_counter() - began

@@ -1,0 +1,60 @@
+"""Where everything lies: path patterns that the Snakefile declares and the stages fill in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RESULT_NEUTRAL = True
+
+RAW = "data/raw/{dataset}"
+FETCHED = "data/raw/{dataset}/fetched.json"
+TRAIN = "data/prepared/{dataset}/train.arrow"
+VALID = "data/prepared/{dataset}/valid.arrow"
+TEST = "data/prepared/{dataset}/test.arrow"
+SUMMARY = "data/prepared/{dataset}/summary.json"
+
+CLASSIFIER = "results/classifier/{dataset}/weights.safetensors"
+FEATURES = "results/classifier/{dataset}/features.safetensors"
+CLASSIFIER_REPORT = "results/classifier/{dataset}/report.json"
+
+WEIGHTS = "results/models/{dataset}/{model}/{seed}/weights.safetensors"
+HISTORY = "results/models/{dataset}/{model}/{seed}/history.csv"
+TRAINING = "results/models/{dataset}/{model}/{seed}/training.json"
+TRAINING_COST = "results/models/{dataset}/{model}/{seed}/cost.json"
+CHECKPOINT = "results/checkpoints/{dataset}/{model}/{seed}/{identity}.safetensors"
+
+SAMPLES = "results/samples/{dataset}/{model}/{seed}/images.arrow"
+CANVASES = "results/samples/{dataset}/{model}/{seed}/canvases.arrow"
+SAMPLING_COST = "results/samples/{dataset}/{model}/{seed}/cost.json"
+REFERENCE = "results/samples/{dataset}/{reference}/images.arrow"
+
+METRICS = "results/metrics/{dataset}/{model}/{seed}.json"
+REFERENCE_METRICS = "results/metrics/{dataset}/references.json"
+SCORES = "results/battles/{dataset}/{model}/{seed}.safetensors"
+JUDGE = "results/battles/{dataset}/{model}/{seed}.json"
+
+TABLE = "results/tables/{dataset}.csv"
+TABLE_MARKDOWN = "results/tables/{dataset}.md"
+TABLE_LATEX = "results/tables/{dataset}.tex"
+SEEDS = "results/tables/{dataset}_seeds.csv"
+COST = "results/tables/{dataset}_cost.csv"
+BATTLES = "results/tables/{dataset}_battles.csv"
+JUDGES = "results/tables/{dataset}_judges.csv"
+STANDINGS = "results/tables/{dataset}_standings.csv"
+
+FIGURE = "results/figures/{dataset}/{figure}"
+CANVAS_SHEET = "results/figures/{dataset}/canvases_{model}_{seed}"
+TRACKED = "results/tracking/{dataset}.json"
+SUMMARY_TEXT = "results/summary/{dataset}.txt"
+LOG = "logs/{stage}/{name}.log"
+
+REFERENCES = ("real", "noise", "mean_image")
+"""Rows that no model made: what a perfect model would get, what noise gets, what a blur gets."""
+
+FIGURES = ("samples", "scores", "losses", "score_against_cost", "training_cost", "classes", "judges", "standings")
+"""The figures of a data set's comparison; each is written as PNG and as SVG."""
+
+
+def path(pattern: str, **wildcards: object) -> Path:
+    """The pattern with its wildcards filled in."""
+    return Path(pattern.format(**wildcards))

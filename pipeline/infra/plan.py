@@ -1,0 +1,266 @@
+"""Every job's block, inputs and identity, worked out from params.yaml without running or importing a model.
+
+The Snakefile asks here for the identity and the block that it hands to a stage; a stage that a person calls by hand
+asks here too, so both do the same job.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.infra import identity, layout
+from pipeline.infra.errors import UserError
+from pipeline.params import Params, files_in, near
+
+RESULT_NEUTRAL = True
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one stage does for one data set (and model, and seed): all that its result depends on."""
+
+    stage: str
+    block: dict[str, Any]
+    modules: tuple[str, ...]
+    inputs: tuple[Job, ...]
+    reads: tuple[str, ...]
+    """Paths of the stamped files that it reads, one for each input."""
+    neutral: dict[str, Any]
+    """What it needs but its result does not depend on."""
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """Digest of the block, the code, the library versions and the inputs' identities."""
+        return identity.job_identity(self.stage, self.block, self.modules, [job.identity for job in self.inputs])
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What a stage is told: enough to do the job without params.yaml."""
+        return {"identity": self.identity, "block": self.block, "modules": self.modules, "reads": self.reads,
+                "neutral": self.neutral}
+
+
+class Plan:
+    """The jobs of one resolved params.yaml."""
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+        self.cached = functools.cache(self._job)
+
+    # -- what there is ---------------------------------------------------------------------------------------
+
+    def models(self, dataset: str) -> list[str]:
+        """Models in the data set's table, in the order of params.yaml's list."""
+        self.require(dataset)
+        return self.params.models_of(dataset)
+
+    def runs(self, dataset: str) -> list[tuple[str, int]]:
+        """(model, seed) of every training in the data set's table."""
+        return [(model, seed) for model in self.models(dataset) for seed in self.params.seeds_used()]
+
+    def judges(self, dataset: str) -> list[tuple[str, int]]:
+        """(model, seed) of every training that has a discriminator."""
+        return [(model, seed) for model, seed in self.runs(dataset) if self.declares(model, "discriminate")]
+
+    def sequential(self, dataset: str) -> list[str]:
+        """Models that draw step by step."""
+        return [model for model in self.models(dataset) if self.declares(model, "canvases")]
+
+    def declares(self, model: str, method: str) -> bool:
+        """Whether a model's class has a method, read from its syntax tree."""
+        return method in identity.methods_of(self.module(model))
+
+    def has_elbo(self, model: str) -> bool:
+        """Whether a model's bound is a likelihood of binary images."""
+        return self.declares(model, "elbo") and self.model(model)["training"]["data"] == "binarised"
+
+    def model(self, model: str) -> dict[str, Any]:
+        """Resolved block of a model."""
+        self.require(None, model)
+        return self.params.resolved_models[model]
+
+    def module(self, model: str) -> str:
+        """The module that holds the model's class."""
+        return f"pipeline.models.{self.model(model)['class']}"
+
+    def require(self, dataset: str | None, model: str | None = None) -> None:
+        """Raise `UserError` for a data set or model that params.yaml does not have."""
+        if dataset is not None and dataset not in self.params.datasets:
+            raise UserError(f"unknown data set {dataset!r}{near(dataset, self.params.datasets)} (params.yaml: datasets)")
+        if model is not None and model not in self.params.models:
+            raise UserError(f"unknown model {model!r}{near(model, self.params.models)} (params.yaml: models)")
+
+    # -- jobs ------------------------------------------------------------------------------------------------
+
+    def job(self, stage: str, dataset: str, model: str | None = None, seed: int | None = None) -> Job:
+        """The job of a stage for some wildcards."""
+        self.require(dataset, model)
+        return self.cached(stage, dataset, model, seed)
+
+    def _job(self, stage: str, dataset: str, model: str | None, seed: int | None) -> Job:
+        wildcards = {"dataset": dataset} | ({} if model is None else {"model": model, "seed": seed})
+        block, inputs, more = getattr(self, f"_{stage}")(**wildcards)
+        modules = (f"pipeline.stages.{stage}", *more)
+        jobs = tuple(self.job(*key) for key, _ in inputs)
+        reads = tuple(str(layout.path(pattern, **_wildcards(key))) for key, pattern in inputs)
+        neutral = {"sources": self.params.datasets[dataset].sources} if stage == "fetch" else {}
+        return Job(stage, {**wildcards, **block}, modules, jobs, reads, neutral)
+
+    def _fetch(self, dataset: str) -> Any:
+        block = self.params.datasets[dataset]
+        return {"files": block.files}, [], []
+
+    def _prepare(self, dataset: str) -> Any:
+        block = self.params.datasets[dataset].model_dump(include={"reader", "shape", "valid", "split_seed"})
+        fetched = (("fetch", dataset), layout.FETCHED)
+        return block, [fetched], [f"pipeline.datasets.{block['reader']}"]
+
+    def _splits(self, dataset: str, *patterns: str) -> list[Any]:
+        return [(("prepare", dataset), pattern) for pattern in patterns]
+
+    def _classifier(self, dataset: str) -> Any:
+        block = self.params.classifier
+        settings = block.model_dump() | {"steps": self.params.at_budget(block.steps)}
+        return settings, self._splits(dataset, layout.TRAIN, layout.VALID, layout.TEST), []
+
+    def _train(self, dataset: str, model: str, seed: int) -> Any:
+        return self.model(model), self._splits(dataset, layout.TRAIN), [self.module(model)]
+
+    def _sample(self, dataset: str, model: str, seed: int) -> Any:
+        protocol = self.params.protocol
+        block = {**self._network(model, dataset), "n": self._n(), "canvases": protocol.canvases, "protocol_seed": protocol.seed}
+        return block, [(("train", dataset, model, seed), layout.WEIGHTS)], [self.module(model)]
+
+    def _network(self, model: str, dataset: str) -> dict[str, Any]:
+        """What rebuilds a trained model: its class, its arguments and the images' shape."""
+        block = self.model(model)
+        return {"shape": self.params.datasets[dataset].shape} | {key: block[key] for key in ("class", "arguments")}
+
+    def _n(self) -> int:
+        return self.params.at_budget(self.params.protocol.samples)
+
+    def _references(self, dataset: str) -> Any:
+        splits = self._splits(dataset, layout.TRAIN, layout.VALID)
+        return {"n": self._n(), "seed": self.params.protocol.seed}, splits, []
+
+    def _comparison(self) -> dict[str, Any]:
+        protocol = self.params.protocol
+        return {"n": self._n(), "protocol_seed": protocol.seed, "groups": protocol.jackknife_groups}
+
+    def _evaluate(self, dataset: str, model: str, seed: int) -> Any:
+        block = self._comparison()
+        inputs = [
+            (("sample", dataset, model, seed), layout.SAMPLES),
+            *self._splits(dataset, layout.TRAIN, layout.TEST),
+            (("classifier", dataset), layout.CLASSIFIER),
+            (("classifier", dataset), layout.FEATURES),
+        ]
+        modules = metric_modules()
+        if self.has_elbo(model):
+            block |= self._network(model, dataset)
+            inputs.append((("train", dataset, model, seed), layout.WEIGHTS))
+            modules = [*modules, self.module(model)]
+        return block, inputs, modules
+
+    def _evaluate_references(self, dataset: str) -> Any:
+        inputs = [
+            *((("references", dataset), layout.REFERENCE.replace("{reference}", name)) for name in layout.REFERENCES),
+            *self._splits(dataset, layout.TRAIN, layout.TEST),
+            (("classifier", dataset), layout.CLASSIFIER),
+            (("classifier", dataset), layout.FEATURES),
+        ]
+        return self._comparison(), inputs, metric_modules()
+
+    def _battle(self, dataset: str, model: str, seed: int) -> Any:
+        block = {
+            **self._network(model, dataset),
+            "judged_training_images": self.params.protocol.judged_training_images,
+            "n": self._n(),
+            "contestants": self.runs(dataset),
+        }
+        inputs = [
+            (("train", dataset, model, seed), layout.WEIGHTS),
+            *self._splits(dataset, layout.TRAIN, layout.VALID, layout.TEST),
+            *((("sample", dataset, *run), layout.SAMPLES) for run in self.runs(dataset)),
+        ]
+        return block, inputs, [self.module(model)]
+
+    def _tables(self, dataset: str) -> Any:
+        block = {"runs": self.runs(dataset), "published": self.params.datasets[dataset].published}
+        inputs = [
+            *((("evaluate", dataset, *run), layout.METRICS) for run in self.runs(dataset)),
+            *((("train", dataset, *run), layout.TRAINING) for run in self.runs(dataset)),
+            (("evaluate_references", dataset), layout.REFERENCE_METRICS),
+        ]
+        return block, inputs, []
+
+    def _cost(self, dataset: str) -> Any:
+        inputs = [(("train", dataset, *run), layout.TRAINING_COST) for run in self.runs(dataset)]
+        inputs += [(("sample", dataset, *run), layout.SAMPLING_COST) for run in self.runs(dataset)]
+        return {"runs": self.runs(dataset)}, inputs, []
+
+    def _standings(self, dataset: str) -> Any:
+        protocol = self.params.protocol
+        block = {
+            "judges": self.judges(dataset),
+            "runs": self.runs(dataset),
+            "tolerance": protocol.battle_tolerance,
+            "ratio": protocol.battle_ratio,
+            "seed": protocol.seed,
+        }
+        return block, [(("battle", dataset, *run), layout.SCORES) for run in self.judges(dataset)], []
+
+    def _canvases(self, dataset: str, model: str, seed: int) -> Any:
+        return {}, [(("sample", dataset, model, seed), layout.CANVASES)], []
+
+    def _figures(self, dataset: str) -> Any:
+        runs = self.runs(dataset)
+        inputs = [
+            *self._splits(dataset, layout.TEST, layout.SUMMARY),
+            *((("sample", dataset, *run), layout.SAMPLES) for run in runs),
+            *((("train", dataset, *run), layout.HISTORY) for run in runs),
+            *((("evaluate", dataset, *run), layout.METRICS) for run in runs),
+            (("tables", dataset), layout.TABLE),
+            (("cost", dataset), layout.COST),
+            (("standings", dataset), layout.JUDGES),
+            (("standings", dataset), layout.STANDINGS),
+        ]
+        return {"runs": runs}, inputs, []
+
+    def _track(self, dataset: str) -> Any:
+        runs = self.runs(dataset)
+        block = {"runs": runs, "budget": self.params.budget, "models": {m: self.model(m) for m in self.models(dataset)}}
+        inputs = [
+            *((("train", dataset, *run), layout.HISTORY) for run in runs),
+            *((("train", dataset, *run), layout.TRAINING) for run in runs),
+            *((("train", dataset, *run), layout.TRAINING_COST) for run in runs),
+            *((("evaluate", dataset, *run), layout.METRICS) for run in runs),
+            *self._splits(dataset, layout.SUMMARY),
+            (("figures", dataset), layout.FIGURE.replace("{figure}", "samples") + ".png"),
+        ]
+        return block, inputs, []
+
+    def _summary(self, dataset: str) -> Any:
+        inputs = [
+            (("tables", dataset), layout.TABLE),
+            (("cost", dataset), layout.COST),
+            (("standings", dataset), layout.BATTLES),
+            (("standings", dataset), layout.STANDINGS),
+            (("figures", dataset), layout.FIGURE.replace("{figure}", "samples") + ".png"),
+            (("track", dataset), layout.TRACKED),
+        ]
+        return {"sequential": self.sequential(dataset)}, inputs, []
+
+
+def _wildcards(key: tuple[Any, ...]) -> dict[str, Any]:
+    """(stage, data set[, model, seed]) as wildcards."""
+    return dict(zip(("dataset", "model", "seed"), key[1:], strict=False))
+
+
+@functools.cache
+def metric_modules() -> list[str]:
+    """The modules of all metrics: every one is measured in the one evaluation of a model and seed."""
+    return [f"pipeline.metrics.{name}" for name in files_in("metrics")]

@@ -1,0 +1,58 @@
+"""What a stage tells the person who waits: to the terminal now and then, to its log always."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+RESULT_NEUTRAL = True
+
+TERMINAL_EVERY = 10.0
+"""Seconds between two lines of one stage on the terminal."""
+
+
+class Progress:
+    """Lines of one job, each headed by its name."""
+
+    def __init__(self, name: str, log: Path | None = None) -> None:
+        self.name = name
+        self.log: TextIO | None = None
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self.log = log.open("w", buffering=1)
+        self.began = self.shown = time.monotonic()
+
+    def say(self, message: str) -> None:
+        """A line for terminal and log."""
+        self.note(message)
+        print(f"{self.name:<28} {message}", file=sys.stderr, flush=True)
+
+    def note(self, message: str) -> None:
+        """A line for the log alone."""
+        if self.log is not None:
+            print(f"{time.monotonic() - self.began:8.1f}s  {message}", file=self.log)
+
+    def step(self, done: int, total: int, *, unit: str, per_unit: float = 1.0, since: int = 0, of: str = "") -> None:
+        """Progress of a loop: a line at most every few seconds, with the rate and the time left.
+
+        `per_unit` items of kind `of` are handled in each unit; `since` is where this process began.
+        """
+        now = time.monotonic()
+        if now - self.shown < TERMINAL_EVERY or done <= since:
+            return
+        self.shown = now
+        rate = (done - since) / (now - self.began)
+        left = (total - done) / rate
+        handled = f"{rate * per_unit:,.0f} {of or unit}/s"
+        self.say(f"{100 * done / total:3.0f} %  {done:,}/{total:,} {unit}  {handled}  {duration(left)} left")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

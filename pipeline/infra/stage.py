@@ -1,0 +1,156 @@
+"""How a stage runs: its job, its checked inputs, its stamped outputs, its lock, its progress.
+
+`python -m pipeline STAGE` builds a `Work`, calls `pipeline.stages.STAGE.run(work)` and stamps what was written.
+A stage needs neither Snakemake nor params.yaml when its job is handed over with `--spec`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.infra import artifacts, identity, layout
+from pipeline.infra.errors import UserError
+from pipeline.infra.progress import Progress
+
+RESULT_NEUTRAL = True  # what it reads and writes is decided by the stage and by pipeline.infra.artifacts
+
+
+@dataclass
+class Work:
+    """One job at work."""
+
+    stage: str
+    wildcards: dict[str, Any]
+    block: dict[str, Any]
+    modules: tuple[str, ...]
+    identity: str
+    reads: list[Path]
+    progress: Progress
+    neutral: dict[str, Any] = field(default_factory=dict)
+    """What the job needs but its result does not depend on (addresses of sources)."""
+    device: str = "auto"
+    checkpoint_steps: int | None = None
+    written: list[Path] = field(default_factory=list)
+    stamps: list[dict[str, Any]] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def name(self) -> str:
+        """The job's name for a person."""
+        return " ".join([self.stage, *(str(value) for value in self.wildcards.values())])
+
+    def at(self, pattern: str, **more: Any) -> Path:
+        """A path of the layout for this job's wildcards."""
+        return layout.path(pattern, **(self.wildcards | more))
+
+    def write_images(self, path: Path, images: np.ndarray, labels: np.ndarray | None = None) -> None:
+        """Write an Arrow file of images and stamp it at the end."""
+        artifacts.write_images(path, images, labels)
+        self.written.append(path)
+
+    def write_tensors(self, path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
+        """Write safetensors and stamp them at the end."""
+        artifacts.write_tensors(path, tensors, metadata)
+        self.written.append(path)
+
+    def write_json(self, path: Path, content: Any) -> None:
+        """Write JSON and stamp it at the end."""
+        artifacts.write_json(path, content)
+        self.written.append(path)
+
+    def write_text(self, path: Path, content: str) -> None:
+        """Write text and stamp it at the end."""
+        artifacts.write_text(path, content)
+        self.written.append(path)
+
+    def write_bytes(self, path: Path, content: bytes) -> None:
+        """Write bytes and stamp them at the end."""
+        artifacts.write_bytes(path, content)
+        self.written.append(path)
+
+    # -- what the runner does around a stage --------------------------------------------------------------------
+
+    def check_inputs(self) -> None:
+        """Every input's bytes must be what its stamp says, and its stamp what this job was planned with."""
+        self.stamps = [artifacts.checked_stamp(path) for path in self.reads]
+        found = identity.job_identity(
+            self.stage, self.block, self.modules, [stamp["identity"] for stamp in self.stamps]
+        )
+        if found != self.identity:
+            listed = ", ".join(f"{path} ({stamp['identity']})" for path, stamp in zip(self.reads, self.stamps, strict=True))
+            raise UserError(
+                f"this job was planned as {self.identity} but its code and inputs are {found}: they changed since; "
+                f"run the same snakemake command again (inputs: {listed or 'none'})"
+            )
+
+    def stamp_outputs(self) -> None:
+        """Stamp everything that was written."""
+        provenance = {
+            "stage": self.stage,
+            "block": self.block,
+            "modules": {name: identity.module_digest(name) for name in identity.code_closure(self.modules)},
+            "versions": identity.library_versions(identity.code_closure(self.modules)),
+            "inputs": {str(path): stamp["identity"] for path, stamp in zip(self.reads, self.stamps, strict=True)},
+            "device": self.device,
+            "machine": f"{platform.machine()} {platform.system()}",
+            "python": platform.python_version(),
+            "commit": commit(),
+            "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "seconds": round(time.monotonic() - self.began, 2),
+        }
+        for path in self.written:
+            artifacts.write_stamp(path, self.identity, **provenance)
+
+
+def commit() -> str | None:
+    """The checked-out commit, '+' appended where tracked files differ; provenance only. None outside Git."""
+    git = ["git", "-C", str(identity.ROOT)]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=10)
+        dirty = subprocess.run([*git, "diff", "--quiet", "HEAD"], capture_output=True, timeout=30)
+        if head.returncode == 0:
+            return head.stdout.strip() + ("+" if dirty.returncode else "")
+    return None
+
+
+@contextlib.contextmanager
+def sole_writer(name: str, folder: Path = Path("results/.locks")) -> Iterator[None]:
+    """Hold a lock that the kernel frees when its holder dies; a second holder is refused with one line."""
+    path = folder / (name.replace(" ", "-") + ".lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("a")
+    except OSError as error:
+        raise UserError(f"{path}: could not be written: {error.strerror}; make room or mend its rights") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{name}: another process is writing this already; wait for it or stop it") from None
+        yield
+
+
+def one_thread() -> None:
+    """Make this process compute with one thread: bits depend on the number of threads, so it is never left open."""
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+        os.environ[variable] = "1"
+
+
+def run(work: Work, main: Any) -> None:
+    """Check the inputs, run the stage under its lock, stamp what it wrote."""
+    with sole_writer(work.name):
+        work.check_inputs()
+        main(work)
+        work.stamp_outputs()
+

@@ -1,0 +1,160 @@
+"""What the Snakefile asks for: the plan, input functions and specs, so that it reads top to bottom without lambdas."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pipeline import params
+from pipeline.infra import estimate, layout
+from pipeline.infra.errors import UserError
+from pipeline.infra.plan import Job, Plan
+from pipeline.infra.progress import duration
+from pipeline.params import near
+
+RESULT_NEUTRAL = True
+
+Wildcards = Any
+InputFunction = Callable[[Wildcards], Any]
+
+
+class Workflow:
+    """The plan in the form that rules take: functions of wildcards."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.datasets = "|".join(sorted(plan.params.datasets))
+        self.models = "|".join(sorted(plan.params.models))
+
+    def identity(self, stage: str) -> InputFunction:
+        """The identity of a stage's job: when it changes, the job runs again."""
+
+        def of(wildcards: Wildcards) -> str:
+            return self._job(stage, wildcards).identity
+
+        return of
+
+    def runs(self, pattern: str) -> InputFunction:
+        """A file of every training in the data set's table."""
+
+        def of(wildcards: Wildcards) -> list[str]:
+            return _files(pattern, wildcards.dataset, self.plan.runs(wildcards.dataset))
+
+        return of
+
+    def judges(self, pattern: str) -> InputFunction:
+        """A file of every training that has a discriminator."""
+
+        def of(wildcards: Wildcards) -> list[str]:
+            return _files(pattern, wildcards.dataset, self.plan.judges(wildcards.dataset))
+
+        return of
+
+    def weights_for_elbo(self, wildcards: Wildcards) -> list[str]:
+        """The weights of a likelihood model, whose bound is evaluated; nothing for the others."""
+        if not self.plan.has_elbo(wildcards.model):
+            return []
+        return [layout.WEIGHTS.format(dataset=wildcards.dataset, model=wildcards.model, seed=wildcards.seed)]
+
+    def everything(self, wildcards: Wildcards) -> list[str]:
+        """All that a data set's comparison consists of, for its summary."""
+        dataset = wildcards.dataset
+        tables = (layout.TABLE, layout.COST, layout.BATTLES, layout.STANDINGS, layout.TRACKED)
+        samples = layout.FIGURE.format(dataset=dataset, figure="samples.png")
+        sheets = [layout.CANVAS_SHEET.format(dataset=dataset, model=model, seed=0) for model in self.plan.sequential(dataset)]
+        return [pattern.format(dataset=dataset) for pattern in tables] + [samples] + [f"{sheet}.png" for sheet in sheets]
+
+    def _job(self, stage: str, wildcards: Wildcards) -> Job:
+        named = dict(wildcards.items())
+        seed = named.get("seed")
+        return self.plan.job(stage, named["dataset"], named.get("model"), None if seed is None else int(seed))
+
+
+def _files(pattern: str, dataset: str, runs: Iterable[tuple[str, int]]) -> list[str]:
+    return [pattern.format(dataset=dataset, model=model, seed=seed) for model, seed in runs]
+
+
+def load(config: Mapping[str, Any], basedir: str, targets: Iterable[str]) -> Workflow:
+    """Check params and targets before any job, and set what jobs inherit.
+
+    A mistake ends Snakemake with one line.
+    """
+    os.environ["PYTHON"] = sys.executable
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [basedir, os.environ.get("PYTHONPATH")]))
+    os.environ["EASEL_OWNER"] = str(os.getpid())
+    os.environ["EASEL_CONFIG"] = json.dumps(config)  # a stage plans with the same configuration, overrides included
+    try:
+        workflow = Workflow(Plan(params.check(config)))
+        for target in targets:
+            check_target(workflow.plan, str(target))
+    except UserError as error:
+        stop(str(error))
+    return workflow
+
+
+TARGET = re.compile(r"^(?:data|results)/(?P<kind>\w+)/(?P<rest>.+)$")
+WITH_MODEL = ("models", "samples", "metrics", "battles")
+SUFFIXES = ("_seeds", "_cost", "_battles", "_judges", "_standings")
+
+
+def check_target(plan: Plan, target: str) -> None:
+    """Raise `UserError` for a target's path that names an unknown data set or model."""
+    found = TARGET.match(target)
+    if not found:
+        return
+    parts = found["rest"].split("/")
+    dataset = parts[0].split(".")[0]
+    if found["kind"] == "tables":
+        dataset = re.sub(f"(?:{'|'.join(SUFFIXES)})$", "", dataset)
+    if dataset not in plan.params.datasets:
+        raise UserError(f"{target}: unknown data set {dataset!r}{near(dataset, plan.params.datasets)}")
+    references = ("references.json", *layout.REFERENCES)
+    if found["kind"] in WITH_MODEL and len(parts) > 1 and parts[1] not in (*references, *plan.params.models):
+        raise UserError(f"{target}: unknown model {parts[1]!r}{near(parts[1], plan.params.models)}")
+
+
+def stop(message: str) -> NoReturn:
+    """One line, exit code 1."""
+    print(f"easel: {message}", file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(1)  # Snakemake would wrap an exception from the Snakefile in several lines
+
+
+# --- what a person sees before and after --------------------------------------------------------------------------
+
+
+def announce(workflow: Any) -> None:
+    """How many jobs of which kind are to run, and about how long they take on this machine."""
+    jobs = [(job.rule.name, dict(job.wildcards.items())) for job in workflow.dag.needrun_jobs()]
+    stages = [(name, wildcards) for name, wildcards in jobs if "dataset" in wildcards]
+    if not stages or "EASEL_ANNOUNCED" in os.environ:
+        return
+    os.environ["EASEL_ANNOUNCED"] = "yes"
+    counts = Counter(name for name, _ in stages)
+    say(f"{len(stages)} jobs to run: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    seconds, longest = estimate.wall_seconds(Plan(params.check(workflow.config)), stages)
+    if seconds > 60:
+        say(f"about {duration(seconds)} on {os.cpu_count()} cores (the longest job about {duration(longest)}); "
+            "a stopped run goes on where it was")
+
+
+def finish(workflow: Any, failed: bool = False) -> None:
+    """The summaries that were made, or where to look when something failed."""
+    made = sorted(Path("results/summary").glob("*.txt")) if not failed else []
+    targets = {job.rule.name for job in workflow.dag.jobs}
+    for path in made if "summary" in targets else []:
+        print(path.read_text(), file=sys.stderr)
+    if failed:
+        say("some jobs failed: the lines that begin with 'easel:' above say why, the logs are under logs/; "
+            "what is done is kept, run the same command to go on")
+
+
+def say(message: str) -> None:
+    """A line for the terminal."""
+    print(f"easel: {message}", file=sys.stderr, flush=True)

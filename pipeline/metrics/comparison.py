@@ -1,0 +1,95 @@
+"""What every metric is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number of a table with its 95 % interval, and how the interval was made (`kind`)."""
+
+    value: float
+    low: float
+    high: float
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Generated images against held-out real ones, as points of several feature spaces.
+
+    `real`, `fake` and `train` map a space's name to points (n, d) float32: 'pixels' are flattened images in [0, 1]
+    after quantisation to uint8 (projected beyond 1,024 dimensions), 'classifier' the domain classifier's penultimate
+    features. A metric whose space or tensor is missing leaves its columns out.
+
+    Raises:
+        ValueError: the sets of one space differ in dimension.
+    """
+
+    real: Mapping[str, Tensor]
+    fake: Mapping[str, Tensor]
+    train: Mapping[str, Tensor] = field(default_factory=dict)
+
+    probabilities: Tensor | None = None
+    """(n_fake, classes): the domain classifier on the generated images."""
+
+    real_class_histogram: Tensor | None = None
+    """(classes,): counts or shares of the held-out real images' classes."""
+
+    elbo: Tensor | None = None
+    """(n,) nats per held-out real image."""
+
+    seed: int = 0
+    """Of the draws that metrics make: halves, groups, subsets."""
+
+    groups: int = 20
+    """Of the delete-a-group jackknife."""
+
+    def __post_init__(self) -> None:
+        for space in self.fake:
+            sizes = {side[space].shape[1] for side in (self.real, self.fake, self.train) if space in side}
+            if len(sizes) > 1:
+                raise ValueError(f"space '{space}' has points of {sorted(sizes)} dimensions")
+
+    def has(self, space: str, *, train: bool = False) -> bool:
+        """Whether both sets (and the training split) are given in that space."""
+        return space in self.real and space in self.fake and (space in self.train or not train)
+
+    @cached_property
+    def real_groups(self) -> list[Tensor]:
+        """Indices of the held-out images in random parts of nearly equal size: as many parts as `fake_groups`."""
+        return random_parts(_size(self.real), self._parts, seed=2 * self.seed)
+
+    @cached_property
+    def fake_groups(self) -> list[Tensor]:
+        """The same for the generated images, drawn independently."""
+        return random_parts(_size(self.fake), self._parts, seed=2 * self.seed + 1)
+
+    @property
+    def _parts(self) -> int:
+        """Fewer groups where a part would hold under two images, which have no covariance."""
+        return max(2, min(self.groups, _size(self.real) // 2, _size(self.fake) // 2))
+
+    def real_parts(self, space: str) -> list[Tensor]:
+        """The held-out images' points in one space, by group."""
+        return [self.real[space][part] for part in self.real_groups]
+
+    def fake_parts(self, space: str) -> list[Tensor]:
+        """The generated images' points in one space, by group."""
+        return [self.fake[space][part] for part in self.fake_groups]
+
+
+def _size(side: Mapping[str, Tensor]) -> int:
+    return len(next(iter(side.values())))
+
+
+def random_parts(n: int, parts: int, *, seed: int) -> list[Tensor]:
+    """`parts` disjoint random sets of indices, of nearly equal size, that together hold every index below n."""
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    return list(order.tensor_split(parts))

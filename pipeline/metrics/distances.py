@@ -1,0 +1,121 @@
+"""Squared distances between many points, in chunks: exact where the points are 8-bit pixels.
+
+Pixels k / 255 become whole numbers again and their products are summed in int32: no rounding, so equal distances
+are equal (ties are real ties) and a training image is at distance 0 from its copy. Other points are centred first,
+which takes most of the cancellation out of |a|^2 - 2ab + |b|^2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+CHUNK_ELEMENTS = 2_000_000
+"""Entries of a distance matrix held at once: 8 MB in float32, small enough to stay in the cache."""
+
+TILE_COLUMNS = 4096
+"""Points whose distances are computed together where many are searched: wide products take much scratch memory."""
+
+LARGEST_WHOLE = 16_384
+"""Most dimensions for which 2 * d * 255^2 fits in int32."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """n points made ready for distances: `rows` (n, d) int8, float32 or float64, and their squared norms (n,)."""
+
+    rows: Tensor
+    norms: Tensor
+    unit: float
+    """Squared distances are in this unit: 1 / 255^2 for whole numbers, else 1."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: slice | Tensor) -> Points:
+        return Points(self.rows[index], self.norms[index], self.unit)
+
+
+def prepare(*sets: Tensor, precise: bool = False) -> list[Points]:
+    """Make sets of points (n_i, d) comparable: all as whole numbers, or all centred on the first one's mean.
+
+    `precise` keeps float64 where the points are no whole numbers: for low dimensions and strict comparisons.
+    """
+    if sets[0].shape[1] <= LARGEST_WHOLE and all(map(_is_8_bit, sets)):
+        return [_whole_points(x) for x in sets]
+    kind = torch.float64 if precise else torch.float32
+    centre = sets[0].double().mean(dim=0)
+    centred = [(x - centre.to(x.dtype)).to(kind) for x in sets]
+    return [Points(x, x.square().sum(dim=1), 1.0) for x in centred]
+
+
+def _is_8_bit(x: Tensor) -> bool:
+    return all(bool(((part * 255).round() / 255 == part).all()) for part in x.split(2000))
+
+
+def _whole_points(x: Tensor) -> Points:
+    # shifted by 128 to fit int8: distances do not change
+    rows = torch.cat([(part * 255).round().sub_(128).to(torch.int8) for part in x.split(2000)])
+    norms = torch.cat([part.int().square().sum(dim=1, dtype=torch.int32) for part in rows.split(2000)])
+    return Points(rows, norms, 1 / 255**2)
+
+
+def squared_distances(a: Points, b: Points) -> Tensor:
+    """(len(a), len(b)) squared distances in `a.unit`: int32 for whole numbers."""
+    if a.rows.dtype == torch.int8:
+        product = torch._int_mm(a.rows, b.rows.T)
+        return product.mul_(-2).add_(a.norms[:, None]).add_(b.norms)
+    product = torch.addmm(b.norms.expand(len(a), -1), a.rows, b.rows.T, alpha=-2)
+    return product.add_(a.norms[:, None]).clamp_min_(0)
+
+
+def chunks(rows: int, columns: int) -> Iterator[slice]:
+    """Slices of `rows` such that a slice times `columns` stays within `CHUNK_ELEMENTS`."""
+    step = max(1, CHUNK_ELEMENTS // columns)
+    return (slice(first, min(first + step, rows)) for first in range(0, rows, step))
+
+
+def nearest(queries: Points, base: Points, k: int, *, itself: bool = False) -> tuple[Tensor, Tensor]:
+    """Squared distances (n, k) and indices (n, k) of every query's k nearest points; ties by the lowest index.
+
+    `itself` says that queries and base are one set, in which a point is not its own neighbour.
+    """
+    found = []
+    for rows in chunks(len(queries), len(base)):
+        distances = squared_distances(queries[rows], base)
+        if itself:
+            mask_own(distances, rows)
+        found.append(smallest(distances, k))
+    values, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return values, indices
+
+
+def nearest_distances(queries: Points, base: Points) -> Tensor:
+    """Euclidean distance (n,) from every query to its nearest point, float64."""
+    found = []
+    for rows in chunks(len(queries), TILE_COLUMNS):
+        tiles = (base[first : first + TILE_COLUMNS] for first in range(0, len(base), TILE_COLUMNS))
+        nearest_by_tile = [squared_distances(queries[rows], tile).amin(dim=1) for tile in tiles]
+        found.append(torch.stack(nearest_by_tile).amin(dim=0))
+    return (torch.cat(found).double() * base.unit).sqrt()
+
+
+def mask_own(distances: Tensor, rows: slice) -> None:
+    """Put each point's distance to itself beyond all others, in place; `distances` (rows, n) are of points `rows`."""
+    largest = torch.inf if distances.is_floating_point() else torch.iinfo(distances.dtype).max
+    distances.diagonal(rows.start).fill_(largest)
+
+
+def smallest(distances: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k smallest entries of every row, ascending, and their columns, equal ones by the lowest column."""
+    extra = min(k + 1, distances.shape[1])
+    values, indices = distances.topk(extra, dim=1, largest=False)
+    # topk picks any of equal entries: rows that have some are sorted again, stably
+    tied = (values[:, 1:] == values[:, :-1]).any(dim=1).nonzero().squeeze(1)
+    if len(tied):
+        order = distances[tied].sort(dim=1, stable=True)
+        values[tied], indices[tied] = order.values[:, :extra], order.indices[:, :extra]
+    return values[:, :k], indices[:, :k]

@@ -1,0 +1,230 @@
+"""Frechet distance between Gaussians fitted to real and generated features (Heusel et al. 2017, arXiv:1706.08500).
+
+|mu_1 - mu_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^{1/2}), in float64 by symmetric eigenvalues: MNIST's pixel covariance is
+singular, which breaks a Cholesky factor. Extrapolation to infinite n: Chong & Forsyth 2020, arXiv:1911.07023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.intervals import jackknife
+
+ORDER = 20
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "fid_classifier": {
+        "label": "Frechet distance (classifier)",
+        "meaning": "Frechet distance of Gaussians fitted to domain classifier features; even perfect samples get more "
+        "than 0, the more the fewer images there are.",
+        "better": "lower",
+        "unit": "squared feature units",
+        "scale": "log",
+    },
+    "fid_pixels": {
+        "label": "Frechet distance (pixels)",
+        "meaning": "Frechet distance of Gaussians fitted to pixels; it sees means and covariances only, and its bias "
+        "grows with the square of the number of pixels.",
+        "better": "lower",
+        "unit": "squared [0, 1] pixels",
+        "scale": "log",
+    },
+    "fid_pixels_as_written": {
+        "label": "Frechet distance (pixels, as written in 000)",
+        "meaning": "The same with the distance of the means not squared, as 000 writes it: the two terms have "
+        "different units, so it changes with the scale of the pixels.",
+        "better": "lower",
+        "unit": "mixed",
+        "scale": "log",
+    },
+    "fid_classifier_infinite": {
+        "label": "Frechet distance (classifier, n to infinity)",
+        "meaning": "fid_classifier extrapolated to infinitely many real and generated images along 1 / n, which takes "
+        "its bias off; it is negative by chance for perfect samples.",
+        "better": "lower",
+        "unit": "squared feature units",
+        "scale": "linear",
+    },
+}
+
+SUBSET_SHARES = (0.5, 0.625, 0.75, 0.875, 1.0)
+"""Sizes, in parts of n, at which the distance is computed to be extrapolated."""
+
+SUBSETS = 4
+"""Subsets of each size."""
+
+
+@dataclass(frozen=True)
+class FrechetTerms:
+    """The two parts of the distance."""
+
+    mean_distance: float
+    """|mu_1 - mu_2|, not squared."""
+
+    covariance: float
+    """tr(C_1 + C_2 - 2 (C_1 C_2)^{1/2})."""
+
+    @property
+    def standard(self) -> float:
+        """Heusel et al. 2017: the mean term squared."""
+        return self.mean_distance**2 + self.covariance
+
+    @property
+    def as_written(self) -> float:
+        """DRAW-GAN (000 section IV-A): the mean term not squared."""
+        return self.mean_distance + self.covariance
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean (d,) and unbiased covariance (d, d) in float64."""
+
+    mean: Tensor
+    covariance: Tensor
+
+
+def moments(points: Tensor) -> Moments:
+    """Of points (n, d), n > 1."""
+    points = points.double()
+    mean = points.mean(0)
+    centred = points - mean
+    return Moments(mean, centred.T @ centred / (len(points) - 1))
+
+
+def frechet_of_moments(*, real: Moments, fake: Moments) -> FrechetTerms:
+    """Between two Gaussians. With C_1 = V L V^T, (C_1 C_2) has the eigenvalues of L^{1/2} V^T C_2 V L^{1/2}."""
+    values, vectors = torch.linalg.eigh(real.covariance)
+    kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
+    root = vectors[:, kept] * values[kept].sqrt()
+    product = root.T @ fake.covariance @ root
+    overlap = torch.linalg.eigvalsh(product).clamp_min_(0).sqrt().sum()
+    return _terms(real.mean - fake.mean, real.covariance.trace() + fake.covariance.trace(), overlap)
+
+
+def frechet_of_few(*, real: Tensor, fake: Tensor) -> FrechetTerms:
+    """Between points (n, d) and (m, d) with few points: tr (C_1 C_2)^{1/2} is the nuclear norm of X Y^T, (n, m)."""
+    x, y = real.double(), fake.double()
+    x_mean, y_mean = x.mean(0), y.mean(0)
+    x, y = (x - x_mean) / (len(x) - 1) ** 0.5, (y - y_mean) / (len(y) - 1) ** 0.5
+    return _terms(x_mean - y_mean, x.square().sum() + y.square().sum(), torch.linalg.svdvals(x @ y.T).sum())
+
+
+def _terms(gap: Tensor, traces: Tensor, overlap: Tensor) -> FrechetTerms:
+    # the last digits of equal sets may come out below 0
+    return FrechetTerms(gap.norm().item(), max((traces - 2 * overlap).item(), 0.0))
+
+
+def frechet_terms(*, real: Tensor, fake: Tensor) -> FrechetTerms:
+    """Between points (n, d) and (m, d), by the cheaper route.
+
+    Raises:
+        ValueError: a set of fewer than two points has no covariance.
+    """
+    if min(len(real), len(fake)) < 2:
+        raise ValueError(f"a covariance needs two points, got {len(real)} real and {len(fake)} generated")
+    if max(len(real), len(fake)) < real.shape[1]:
+        return frechet_of_few(real=real, fake=fake)
+    return frechet_of_moments(real=moments(real), fake=moments(fake))
+
+
+def frechet_distance(*, real: Tensor, fake: Tensor) -> float:
+    """The standard Frechet distance between points (n, d) and (m, d)."""
+    return frechet_terms(real=real, fake=fake).standard
+
+
+class GroupedMoments:
+    """Sums and outer products of groups of points, from which the moments of any union of groups follow."""
+
+    def __init__(self, parts: Sequence[Tensor]) -> None:
+        # about the common mean, so that no digits are lost when a mean's outer product is taken off
+        self.centre = torch.cat(list(parts)).double().mean(0)
+        centred = [part.double() - self.centre for part in parts]
+        self.sizes = torch.tensor([len(part) for part in parts])
+        self.sums = torch.stack([part.sum(0) for part in centred])
+        self.outers = torch.stack([part.T @ part for part in centred])
+        self.outer = self.outers.sum(0)
+
+    def union(self, keep: Sequence[int]) -> Moments:
+        """Moments of the points in the groups `keep`."""
+        index = torch.tensor(keep)
+        n, offset = int(self.sizes[index].sum()), self.sums[index].sum(0) / self.sizes[index].sum()
+        left_out = sorted(set(range(len(self.sizes))) - set(keep))
+        fewer = len(left_out) < len(keep)
+        outer = self.outer - self.outers[left_out].sum(0) if fewer else self.outers[index].sum(0)
+        return Moments(self.centre + offset, (outer - n * offset.outer(offset)) / (n - 1))
+
+
+class GroupedFrechet:
+    """The distance between unions of groups of real and of generated points (n_g, d), cheap to ask for again."""
+
+    def __init__(self, *, real: Sequence[Tensor], fake: Sequence[Tensor]) -> None:
+        self.real, self.fake, self.groups = real, fake, len(real)
+        self.few = max(sum(map(len, real)), sum(map(len, fake))) < real[0].shape[1]
+        if not self.few:
+            self.real_moments, self.fake_moments = GroupedMoments(real), GroupedMoments(fake)
+
+    def terms(self, keep: Sequence[int]) -> FrechetTerms:
+        """From the groups `keep` of both sets."""
+        if self.few:
+            real, fake = (torch.cat([side[g] for g in keep]) for side in (self.real, self.fake))
+            return frechet_of_few(real=real, fake=fake)
+        return frechet_of_moments(real=self.real_moments.union(keep), fake=self.fake_moments.union(keep))
+
+    def with_and_without(self) -> tuple[FrechetTerms, list[FrechetTerms]]:
+        """From all groups, and without each group in turn."""
+        every = list(range(self.groups))
+        return self.terms(every), [self.terms(every[:g] + every[g + 1 :]) for g in every]
+
+    def infinite(self, among: Sequence[int]) -> float:
+        """Intercept of the distance in 1 / n, from subsets of the groups `among`, both sets subsampled together."""
+        sizes, distances = [], []
+        for keep in _subsets(among):
+            sizes.append(len(keep) / self.groups)
+            distances.append(self.terms(keep).standard)
+        x, y = 1 / torch.tensor(sizes, dtype=torch.float64), torch.tensor(distances, dtype=torch.float64)
+        slope = ((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()
+        return (y.mean() - slope * x.mean()).item()
+
+
+def _subsets(among: Sequence[int]) -> Iterable[list[int]]:
+    """Runs of groups, around the circle, of several lengths; the groups themselves were drawn at random."""
+    n = len(among)
+    sizes = sorted({max(1, round(share * n)) for share in SUBSET_SHARES})
+    for size in sizes:
+        starts = range(0, n, max(1, -(-n // SUBSETS))) if size < n else [0]
+        yield from ([among[(start + i) % n] for i in range(size)] for start in starts)
+
+
+def frechet_infinite(*, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Estimate:
+    """The distance at infinite n from groups of points (n_g, d), three groups at least, with its jackknife."""
+    grouped, every = GroupedFrechet(real=real, fake=fake), list(range(len(real)))
+    without = [grouped.infinite(every[:g] + every[g + 1 :]) for g in every]
+    return jackknife(grouped.infinite(every), without, "linear")
+
+
+def _flagged(estimate: Estimate, parts: Sequence[Sequence[Tensor]]) -> Estimate:
+    """Say so where a covariance has fewer points than dimensions: the distance is then mostly bias."""
+    n, d = min(sum(map(len, side)) for side in parts), parts[0][0].shape[1]
+    return replace(estimate, kind=f"{estimate.kind}, n <= d") if n <= d else estimate
+
+
+def measure(comparison: Comparison) -> dict[str, Estimate]:
+    """The distances on pixels and on the domain classifier's features, where these are given."""
+    found: dict[str, Estimate] = {}
+    for space in ("classifier", "pixels"):
+        if comparison.has(space):
+            real, fake = comparison.real_parts(space), comparison.fake_parts(space)
+            whole, without = GroupedFrechet(real=real, fake=fake).with_and_without()
+            estimate = jackknife(whole.standard, [terms.standard for terms in without], "log")
+            found[f"fid_{space}"] = _flagged(estimate, (real, fake))
+            if space == "pixels":
+                as_written = jackknife(whole.as_written, [terms.as_written for terms in without], "log")
+                found["fid_pixels_as_written"] = _flagged(as_written, (real, fake))
+            elif len(real) > 2:
+                found["fid_classifier_infinite"] = _flagged(frechet_infinite(real=real, fake=fake), (real, fake))
+    return found

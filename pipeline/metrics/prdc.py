@@ -1,0 +1,168 @@
+"""Fidelity and diversity apart: precision and recall, density and coverage, on the domain classifier's features.
+
+Kynkaanniemi et al. 2019 (arXiv:1904.06991), Naeem et al. 2020 (arXiv:2002.09797), with balls that reach to the
+k-th neighbour, k = 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.distances import Points, chunks, nearest, prepare, squared_distances
+from pipeline.metrics.intervals import jackknife_mean, jackknife_rate
+
+ORDER = 60
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "precision": {
+        "label": "Precision",
+        "meaning": "Share of generated images within some real image's ball of 5 neighbours; one outlier among the "
+        "real images has a ball that takes anything in.",
+        "better": "near_real",
+        "unit": "share",
+        "scale": "logit",
+    },
+    "recall": {
+        "label": "Recall",
+        "meaning": "Share of real images within some generated image's ball of 5 neighbours; scattered bad samples "
+        "have large balls and raise it.",
+        "better": "near_real",
+        "unit": "share",
+        "scale": "logit",
+    },
+    "density": {
+        "label": "Density",
+        "meaning": "Real images' balls that a generated image lies in, over 5; it goes above 1 where samples crowd at "
+        "the data's densest places.",
+        "better": "near_real",
+        "unit": "balls over 5",
+        "scale": "log",
+    },
+    "coverage": {
+        "label": "Coverage",
+        "meaning": "Share of real images whose ball of 5 neighbours holds a generated image; real images against real "
+        "ones get about 0.97, not 1.",
+        "better": "near_real",
+        "unit": "share",
+        "scale": "logit",
+    },
+}
+
+K = 5
+
+SPARE = 4
+"""Neighbours looked up, in multiples of k: they stand in where a group is left out."""
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Who lies in whose ball of k neighbours: with all images (first row), then without each group in turn.
+
+    A row says nothing about the images of the group that it is without: `kept_real`, `kept_fake` are false there.
+    """
+
+    balls: Tensor
+    """(1 + G, n_fake) number of real images' balls that hold a generated image."""
+
+    recalled: Tensor
+    """(1 + G, n_real) whether a real image lies in a generated image's ball."""
+
+    covered: Tensor
+    """(1 + G, n_real) whether a real image's ball holds a generated image."""
+
+    kept_real: Tensor
+    kept_fake: Tensor
+
+    def statistics(self, row: int, k: int) -> dict[str, Tensor]:
+        """Per-image values whose means are the four statistics."""
+        balls, real = self.balls[row, self.kept_fake[row]], self.kept_real[row]
+        return {
+            "precision": balls > 0,
+            "recall": self.recalled[row, real],
+            "density": balls / k,
+            "coverage": self.covered[row, real],
+        }
+
+
+def radii(points: Points, kept: Tensor, k: int) -> Tensor:
+    """Squared distance of every point to its k-th neighbour among the kept points of each row: (rows, n).
+
+    Args:
+        points: n points, all of which are centres, kept or not.
+        kept: (rows, n) bool.
+    """
+    values, indices = nearest(points, points, min(SPARE * k, len(points) - 1), itself=True)
+    found = []
+    for row in kept:
+        counted = row[indices].cumsum(dim=1)
+        # where all spares are left out too, the farthest one known stands in
+        position = (counted < k).sum(dim=1).clamp_max(values.shape[1] - 1)
+        found.append(values.gather(1, position[:, None]).squeeze(1))
+    return torch.stack(found)
+
+
+def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) -> Membership:
+    """Of groups of features (n_g, d); balls are open, and their centre does not count as a neighbour.
+
+    Only pairs within the widest of a ball's radii are looked at for every group: few of all pairs.
+
+    Raises:
+        ValueError: a set has no k-th neighbour.
+    """
+    n, m = sum(map(len, real)), sum(map(len, fake))
+    if min(n, m) <= k:
+        raise ValueError(f"k = {k} needs more images than {n} real and {m} generated")
+    x, y = prepare(torch.cat(list(real)), torch.cat(list(fake)), precise=True)
+    kept_real, kept_fake = _kept(real), _kept(fake)
+    real_radii, fake_radii = radii(x, kept_real, k), radii(y, kept_fake, k)
+    balls = torch.zeros(len(kept_fake), m, dtype=torch.long)
+    recalled, covered = (torch.zeros(len(kept_real), n, dtype=torch.bool) for _ in range(2))
+    for rows in chunks(n, m):
+        distances = squared_distances(x[rows], y)
+        i, j = (distances < real_radii[:, rows].amax(dim=0)[:, None]).nonzero(as_tuple=True)
+        recalled_i, recalled_j = (distances < fake_radii.amax(dim=0)).nonzero(as_tuple=True)
+        near, recalled_near = distances[i, j], distances[recalled_i, recalled_j]
+        i, recalled_i = i + rows.start, recalled_i + rows.start
+        for row in range(len(kept_real)):
+            inside = (near < real_radii[row, i]) & kept_real[row, i]
+            balls[row] += torch.bincount(j[inside], minlength=m)
+            covered[row, i[inside & kept_fake[row, j]]] = True
+            inside = (recalled_near < fake_radii[row, recalled_j]) & kept_fake[row, recalled_j]
+            recalled[row, recalled_i[inside]] = True
+    return Membership(balls, recalled, covered, kept_real, kept_fake)
+
+
+def _kept(parts: Sequence[Tensor]) -> Tensor:
+    """(1 + G, n) bool: all points, then all but one group's; of a single group nothing is left out."""
+    group = torch.arange(len(parts)).repeat_interleave(torch.tensor([len(part) for part in parts]))
+    left_out = [-1, *(range(len(parts)) if len(parts) > 1 else [])]
+    return group[None, :] != torch.tensor(left_out)[:, None]
+
+
+def prdc(*, real: Tensor, fake: Tensor, k: int = K) -> dict[str, float]:
+    """Precision, recall, density and coverage of features (n, d) and (m, d)."""
+    found = membership(real=[real], fake=[fake], k=k).statistics(0, k)
+    return {name: values.double().mean().item() for name, values in found.items()}
+
+
+def prdc_estimates(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) -> dict[str, Estimate]:
+    """The same from groups of features (n_g, d), with the wider of the per-image and the jackknife interval."""
+    found = membership(real=real, fake=fake, k=k)
+    without = [found.statistics(row, k) for row in range(1, len(found.kept_real))]
+    estimates = {}
+    for name, values in found.statistics(0, k).items():
+        fewer = [each[name] for each in without]
+        estimates[name] = jackknife_mean(values, fewer) if name == "density" else jackknife_rate(values, fewer)
+    return estimates
+
+
+def measure(comparison: Comparison) -> dict[str, Estimate]:
+    """On the domain classifier's features."""
+    if not comparison.has("classifier"):
+        return {}
+    return prdc_estimates(real=comparison.real_parts("classifier"), fake=comparison.fake_parts("classifier"))

@@ -1,0 +1,185 @@
+"""DCGAN: a convolutional generator against a convolutional discriminator, without pooling or hidden dense layers.
+
+003 section 3.4 (figures 3 and 4), a variant of Radford, Metz & Chintala, arXiv:1511.06434: upsampling and 5x5
+convolutions in the generator, strided 5x5 convolutions in the discriminator, LeakyReLU in both; layers are dropped
+for images smaller than 128x128. Where 003 is silent, Radford et al.: weights from N(0, 0.02), slope 0.2, Adam 2e-4
+with beta1 0.5, and batch norm, but neither at the image's ends nor mixing real and fake images.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, conv2d, pad, pixel_shuffle, pixel_unshuffle, softplus
+
+from pipeline.models.base import ImageGenerator
+from pipeline.models.kinds import Count, Fraction, Rate, Shape
+
+__all__ = ["DCGAN"]
+
+SLOPE = 0.2
+"""Of LeakyReLU below 0."""
+
+
+class DCGAN(ImageGenerator):
+    """z ~ U(-1, 1) -> dense -> 8x8 x `width` (28x28 images: 7x7) -> upsampled x2 and halved in channels up to C.
+
+    `width` counts the channels of the smallest map; `layers_per_size` above 1 adds 5x5 convolutions at every size
+    but the image's (the wider and deeper networks of 003 section 5.3).
+    """
+
+    latent_law = "uniform"
+
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        latent: Count = 100,
+        width: Count = 128,
+        layers_per_size: Count = 1,
+        batch_norm: bool = True,
+        learning_rate: Rate = 2e-4,
+        beta1: Fraction = 0.5,
+    ) -> None:
+        super().__init__(shape)
+        side, halvings = _smallest_map(shape, width)
+        channels = [shape[0], *(width >> (halvings - 1 - level) for level in range(halvings))]
+        self.latent_shape = (latent,)
+        self.generator = _generator(latent, side, channels, layers_per_size, batch_norm)
+        self.discriminator = _discriminator(side, channels, layers_per_size, batch_norm)
+        for weight in (parameter for parameter in self.parameters() if parameter.dim() > 1):
+            nn.init.normal_(weight, std=0.02)
+        adam = partial(torch.optim.Adam, lr=learning_rate, betas=(beta1, 0.999), fused=True)
+        self.generator_optimiser = adam(self.generator.parameters())
+        self.discriminator_optimiser = adam(self.discriminator.parameters())
+
+    def networks(self) -> dict[str, list[nn.Module]]:
+        return {"generator": [self.generator], "discriminator": [self.discriminator]}
+
+    def fit_batch(self, real: Tensor) -> dict[str, Tensor]:
+        z = 2 * torch.rand(len(real), *self.latent_shape, device=real.device) - 1
+        fake = self.decode(z)  # one forward pass serves both updates
+        real_logits, fake_logits = self.discriminate(real), self.discriminate(fake.detach())
+        d_loss = softplus(-real_logits).mean() + softplus(fake_logits).mean()
+        _update(self.discriminator_optimiser, d_loss, self.discriminator)
+        g_loss = non_saturating_loss(self.discriminate(fake))
+        _update(self.generator_optimiser, g_loss, self.generator)
+        return {
+            "d_loss": d_loss.detach(),
+            "g_loss": g_loss.detach(),
+            "d_accuracy_real": (real_logits > 0).float().mean(),
+            "d_accuracy_fake": (fake_logits <= 0).float().mean(),
+        }
+
+    def discriminate(self, x: Tensor) -> Tensor:
+        """Logits (N,) of images (N, C, H, W) in [0, 1]; above 0 says real."""
+        logits: Tensor = self.discriminator(2 * x - 1)
+        return logits.squeeze(1)
+
+    def decode(self, z: Tensor) -> Tensor:
+        y: Tensor = self.generator(z)
+        return (y + 1) / 2
+
+
+def non_saturating_loss(fake_logits: Tensor) -> Tensor:
+    """-E log D(G(z)) in nats (Goodfellow et al., arXiv:1406.2661): it falls as D takes the fakes for real."""
+    return softplus(-fake_logits).mean()
+
+
+class UpsampledConv(nn.Conv2d):
+    """Nearest-neighbour upsampling x2, then a 5x5 convolution with zero padding: (N, in, H, W) to (N, out, 2H, 2W).
+
+    Computed without the upsampled map: every output pixel sees only 3x3 different inputs, so one 3x3 convolution
+    gives the four pixels of each 2x2 block, with 36 products where the plain way takes 100.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, *, bias: bool) -> None:
+        super().__init__(channels_in, channels_out, 5, padding=2, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Each input pixel serves a 2x2 block of the upsampled map, so neighbouring elements of the 5x5 kernel add up:
+        # tap t (of 3) of output parity a is element 2 t + 1 - a of the 6x6 kernel of pairwise sums.
+        sums = avg_pool2d(self.weight, 2, stride=1, padding=1, divisor_override=1)
+        parities = sums.reshape(*self.weight.shape[:2], 3, 2, 3, 2).flip(3, 5)
+        kernel = parities.permute(0, 3, 5, 1, 2, 4).flatten(0, 2)
+        bias = None if self.bias is None else self.bias.repeat_interleave(4)
+        return pixel_shuffle(conv2d(x, kernel, bias, padding=1), 2)
+
+
+class ImageConv(nn.Conv2d):
+    """A 5x5 convolution of stride 2 on an image, (N, C, H, W) to (N, out, H/2, W/2).
+
+    Computed as a 3x3 convolution on the image's 2x2 blocks, since the library's gradient with respect to so few
+    channels takes a CPU several times longer than the convolution itself.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out, 5, stride=2, padding=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        blocks = pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
+        parities = pad(self.weight, (0, 1, 0, 1)).reshape(*self.weight.shape[:2], 3, 2, 3, 2)
+        return conv2d(blocks, parities.permute(0, 1, 3, 5, 2, 4).flatten(1, 3), self.bias, padding=1)
+
+
+def _generator(latent: int, side: int, channels: list[int], layers: int, batch_norm: bool) -> nn.Sequential:
+    """`channels` from the image's up to the smallest map's."""
+    modules: list[nn.Module] = [nn.Linear(latent, side * side * channels[-1], bias=not batch_norm), _ToMap(side)]
+    for inner, outer in pairwise(reversed(channels)):
+        modules += _activated(inner, batch_norm)
+        for _ in range(layers - 1):
+            modules += [nn.Conv2d(inner, inner, 5, padding=2, bias=not batch_norm), *_activated(inner, batch_norm)]
+        modules.append(UpsampledConv(inner, outer, bias=not batch_norm or outer == channels[0]))
+    return nn.Sequential(*modules, nn.Tanh())
+
+
+def _discriminator(side: int, channels: list[int], layers: int, batch_norm: bool) -> nn.Sequential:
+    """The way back down: one logit, (N, 1)."""
+    modules: list[nn.Module] = []
+    for level, (outer, inner) in enumerate(pairwise(channels)):
+        if level == 0:
+            modules += [ImageConv(outer, inner), nn.LeakyReLU(SLOPE)]
+        else:
+            down = nn.Conv2d(outer, inner, 5, stride=2, padding=2, bias=not batch_norm)
+            modules += [down, *_activated(inner, batch_norm)]
+        for _ in range(layers - 1):
+            modules += [nn.Conv2d(inner, inner, 5, padding=2, bias=not batch_norm), *_activated(inner, batch_norm)]
+    return nn.Sequential(*modules, nn.Flatten(), nn.Linear(side * side * channels[-1], 1))
+
+
+class _ToMap(nn.Module):
+    """(N, side * side * channels) to (N, channels, side, side), channels last in memory."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(len(x), self.side, self.side, -1).permute(0, 3, 1, 2)
+
+
+def _activated(channels: int, batch_norm: bool) -> list[nn.Module]:
+    return [nn.BatchNorm2d(channels), nn.LeakyReLU(SLOPE)] if batch_norm else [nn.LeakyReLU(SLOPE)]
+
+
+def _update(optimiser: torch.optim.Optimizer, loss: Tensor, network: nn.Module) -> None:
+    """One step of `network` alone: no gradient is computed for, or left in, the other network's parameters."""
+    optimiser.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss, inputs=list(network.parameters()))
+    optimiser.step()
+
+
+def _smallest_map(shape: Shape, width: int) -> tuple[int, int]:
+    """Side of the smallest map (8, or 7 as for 28x28) and the number of halvings down to it."""
+    _, height, width_of_image = shape
+    for side in (8, 7):
+        halvings = (height // side).bit_length() - 1
+        if height == width_of_image == side * 2**halvings and halvings > 0 and width % 2 ** (halvings - 1) == 0:
+            return side, halvings
+    raise ValueError(
+        f"DCGAN cannot draw {height}x{width_of_image} images from {width} channels: expected a square side of 7 or 8 "
+        "doubled at least once (14, 16, 28, 32, 56, 64, 112, 128, ...) and a width that halves once less"
+    )

@@ -1,0 +1,359 @@
+"""params.yaml and command-line overrides, checked before any job starts.
+
+Closed keys: an unknown one stops with a single line that suggests the near name. A model's own arguments are checked
+against its constructor's signature, read from the syntax tree, so nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic.fields import FieldInfo
+
+from pipeline.infra import identity
+from pipeline.infra.errors import UserError
+from pipeline.models import kinds
+
+RESULT_NEUTRAL = True  # what it resolves is part of every identity; how it resolves it is not
+
+Budget = Literal["tiny", "smoke", "laptop", "paper"]
+BUDGETS: tuple[str, ...] = get_args(Budget)
+PARAMS_FILE = Path("params.yaml")
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+
+
+class _Block(BaseModel):
+    """A block of closed keys; numbers may arrive as text, as they do from the command line."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=False)
+
+
+class CountPerBudget(_Block):
+    """A count that differs by budget."""
+
+    tiny: Positive
+    smoke: Positive
+    laptop: Positive
+    paper: Positive
+
+
+class Protocol(_Block):
+    """How models are compared."""
+
+    samples: CountPerBudget | Positive
+    canvases: Positive
+    seed: NotNegative
+    jackknife_groups: Annotated[int, Field(ge=2)]
+    judged_training_images: Positive
+    battle_tolerance: Annotated[float, Field(gt=0)]
+    battle_ratio: Literal["error", "accuracy"]
+
+
+class Classifier(_Block):
+    """The domain classifier's training."""
+
+    steps: CountPerBudget | Positive
+    batch: Positive
+    learning_rate: Annotated[float, Field(gt=0)]
+    seed: NotNegative
+
+
+class ModelsPerBudget(_Block):
+    """Which models a data set's table has, by budget."""
+
+    tiny: list[Name]
+    smoke: list[Name]
+    laptop: list[Name]
+    paper: list[Name]
+
+
+class Dataset(_Block):
+    """Where a data set comes from and how it is split."""
+
+    reader: Name
+    shape: tuple[Positive, Positive, Positive]
+    valid: Positive
+    split_seed: NotNegative
+    models: ModelsPerBudget | list[Name]
+    files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+    sources: list[dict[str, Any]]
+    published: str | None = None
+
+
+class Training(_Block):
+    """What the training loop takes from a model's block."""
+
+    batch: Positive
+    data: Literal["binarised", "grey"]
+    precision: Literal["float32", "bfloat16"] = "float32"
+    steps: CountPerBudget | Positive
+
+
+class Params(_Block):
+    """The whole of params.yaml, resolved for one budget."""
+
+    FILE: ClassVar[Path] = PARAMS_FILE
+
+    budget: Budget
+    seeds: CountPerBudget | Positive
+    device: Literal["auto", "cpu", "cuda"]
+    protocol: Protocol
+    classifier: Classifier
+    datasets: dict[Name, Dataset]
+    models: dict[Name, dict[str, Any]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _models_are_blocks(cls, values: Any) -> Any:
+        for name, block in (values.get("models") or {}).items() if isinstance(values, dict) else ():
+            if not isinstance(block, dict):
+                raise ValueError(f"models.{name}: found {block!r}, expected a block of keys")
+        return values
+
+    def at_budget(self, value: CountPerBudget | int) -> int:
+        """A count at this budget."""
+        return getattr(value, self.budget) if isinstance(value, CountPerBudget) else value
+
+    def models_of(self, dataset: str) -> list[str]:
+        """The models in a data set's table at this budget."""
+        chosen = self.datasets[dataset].models
+        return list(getattr(chosen, self.budget) if isinstance(chosen, ModelsPerBudget) else chosen)
+
+    def seeds_used(self) -> list[int]:
+        """0, 1, ... up to the number of independent trainings."""
+        return list(range(self.at_budget(self.seeds)))
+
+    @functools.cached_property
+    def resolved_models(self) -> dict[str, dict[str, Any]]:
+        """Every model's block at this budget: {class, training: {...}, arguments: {...}}, defaults filled in."""
+        return {name: resolve_model(name, block, self.budget) for name, block in self.models.items()}
+
+
+# --- loading ----------------------------------------------------------------------------------------------------
+
+
+def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE) -> Params:
+    """Params from params.yaml and overrides of the form `key.subkey=value` (values are YAML)."""
+    try:
+        config = yaml.safe_load(file.read_text())
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}; run from the folder that holds it") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise UserError(f"--set {override}: expected KEY=VALUE, for instance --set budget=smoke")
+        _set(config, key.split("."), yaml.safe_load(value))
+    return check(config)
+
+
+def _set(config: dict[str, Any], keys: list[str], value: Any) -> None:
+    """Set a nested key, making blocks on the way."""
+    for key in keys[:-1]:
+        config = config.setdefault(key, {})
+        if not isinstance(config, dict):
+            raise UserError(f"--set {'.'.join(keys)}: {key} is a value, not a block")
+    config[keys[-1]] = value
+
+
+def check(config: Mapping[str, Any]) -> Params:
+    """Validate a whole configuration.
+
+    Raises `UserError` with one line: the key, what was found, what was expected, and a suggestion.
+    """
+    if not isinstance(config, Mapping):
+        raise UserError(f"params.yaml: found {type(config).__name__}, expected a block of keys")
+    try:
+        params = Params.model_validate(_yaml_numbers(dict(config)))
+    except ValidationError as error:
+        raise UserError(f"params.yaml: {_one_line(error, Params)}") from None
+    _check_names(params)
+    params.resolved_models  # noqa: B018  every model's block is checked, not only those of this budget
+    return params
+
+
+def _yaml_numbers(value: Any) -> Any:
+    """Values of nested overrides arrive as text from the command line; read those as YAML would."""
+    if isinstance(value, dict):
+        return {key: _yaml_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_yaml_numbers(item) for item in value]
+    if isinstance(value, str) and value.lower() in ("true", "false", "null", "none"):
+        return {"true": True, "false": False}.get(value.lower())
+    return value
+
+
+def _check_names(params: Params) -> None:
+    """Models that a data set lists, and the files of models and readers, must exist."""
+    for dataset, block in params.datasets.items():
+        by_budget = block.models.model_dump() if isinstance(block.models, ModelsPerBudget) else {"": block.models}
+        for budget, names in by_budget.items():
+            where = f"params.yaml: datasets.{dataset}.models{'.' + budget if budget else ''}"
+            for name in names:
+                if name not in params.models:
+                    raise UserError(f"{where}: unknown model {name!r}{near(name, params.models)}")
+            if len(set(names)) != len(names):
+                raise UserError(f"{where}: a model is listed twice: {', '.join(names)}")
+            if not names:
+                raise UserError(f"{where}: found an empty list, expected at least one model")
+        if identity.module_file(f"pipeline.datasets.{block.reader}") is None:
+            known = files_in("datasets")
+            raise UserError(
+                f"params.yaml: datasets.{dataset}.reader: no file pipeline/datasets/{block.reader}.py"
+                f"{near(block.reader, known)}"
+            )
+
+
+def files_in(folder: str) -> list[str]:
+    """Names of the modules in a folder of the pipeline."""
+    return sorted(file.stem for file in (identity.ROOT / "pipeline" / folder).glob("*.py") if file.stem != "__init__")
+
+
+# --- a model's block against its class's constructor ---------------------------------------------------------------
+
+
+def resolve_model(name: str, block: Mapping[str, Any], budget: str) -> dict[str, Any]:
+    """A model's block at a budget: the class's file, the loop's settings, and the constructor's arguments in full."""
+    where = f"params.yaml: models.{name}"
+    flat = {key: value for key, value in block.items() if key not in ("class", *BUDGETS)}
+    for level in BUDGETS:
+        if not isinstance(block.get(level, {}), dict):
+            raise UserError(f"{where}.{level}: found {block[level]!r}, expected a block of keys for this budget")
+    source = str(block.get("class", name))
+    module = f"pipeline.models.{source}"
+    shared = ("base", "blocks", "kinds")
+    if source in shared or identity.module_file(module) is None:
+        known = [item for item in files_in("models") if item not in shared]
+        raise UserError(f"{where}: no file pipeline/models/{source}.py{near(source, known)}")
+    resolved: dict[str, Any] = {}
+    for level in BUDGETS:
+        values = _validated(where, module, {**flat, **block.get(level, {})})
+        if level == budget:
+            resolved = values
+    training = {key: resolved.pop(key) for key in Training.model_fields}
+    steps = training["steps"]
+    training["steps"] = steps[budget] if isinstance(steps, dict) else steps
+    return {"class": source, "training": training, "arguments": resolved}
+
+
+def _validated(where: str, module: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    schema = _model_schema(module)
+    try:
+        return schema.model_validate(_yaml_numbers(dict(values))).model_dump()
+    except ValidationError as error:
+        raise UserError(f"{where}.{_one_line(error, schema)}") from None
+
+
+@functools.cache
+def _model_schema(module: str) -> type[BaseModel]:
+    """Schema of a model's block: the loop's keys and its constructor's keyword-only arguments."""
+    fields: dict[str, Any] = {argument: (kind, default) for argument, kind, default in constructor(module)}
+    clash = set(fields) & set(Training.model_fields)
+    if clash:
+        raise UserError(f"{module}: argument {min(clash)!r} is a key of the training loop; give it another name")
+    return create_model("Block", __base__=Training, **fields)
+
+
+@functools.cache
+def constructor(module: str) -> tuple[tuple[str, Any, Any], ...]:
+    """(name, type, default) of the keyword-only arguments of a model's constructor, read from its syntax tree."""
+    for owner in identity.bases_of(module):
+        for item in identity.model_class(owner).body:
+            if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+                return tuple(_arguments(owner, item, module))
+    return ()
+
+
+def _arguments(owner: str, function: ast.FunctionDef, module: str) -> Iterable[tuple[str, Any, Any]]:
+    if function.args.kwarg is not None:  # **arguments are passed on to the declared base
+        chain = identity.bases_of(module)
+        yield from constructor(chain[chain.index(owner) + 1])
+    for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
+        value = ... if default is None else ast.literal_eval(default)
+        yield argument.arg, _kind(argument.annotation), value
+
+
+def _kind(annotation: ast.expr | None) -> Any:
+    """The type that an annotation names: one of `pipeline.models.kinds`, bool, str, a Literal, or a tuple of them."""
+    if isinstance(annotation, ast.Name) and hasattr(kinds, annotation.id):
+        found = getattr(kinds, annotation.id)
+        bounds = getattr(found, "__metadata__", None)
+        return Annotated[found.__origin__, Field(**bounds[0]), BeforeValidator(_no_bool)] if bounds else found
+    if isinstance(annotation, ast.Name):
+        return {"bool": bool, "str": str, "int": int, "float": float}[annotation.id]
+    if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):
+        if annotation.value.id == "Literal":
+            return Literal[ast.literal_eval(annotation.slice)]  # type: ignore[return-value]
+        if annotation.value.id == "tuple" and isinstance(annotation.slice, ast.Tuple):
+            return tuple[_kind(annotation.slice.elts[0]), ...]  # type: ignore[misc]
+    raise UserError(f"a model's argument has the annotation {ast.dump(annotation) if annotation else None}, "
+                    "expected one of pipeline.models.kinds, bool, str, Literal[...] or tuple[kind, ...]")
+
+
+def _no_bool(value: Any) -> Any:
+    """`true` is no number, though Python lets it pass for 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"found {value}, expected a number")
+    return value
+
+
+# --- one line for a person --------------------------------------------------------------------------------------
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A suggestion, or the list of what there is."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
+
+
+def _one_line(error: ValidationError, schema: type[BaseModel]) -> str:
+    """The first of a validation's complaints as one line."""
+    # Of a union's complaints the one about the plain value says more than 'not a block'.
+    rank = {"extra_forbidden": 0, "model_type": 2, "dict_type": 2}
+    first = min(error.errors(), key=lambda item: rank.get(item["type"], 1))
+    path = [part for part in first["loc"] if not str(part).startswith(("function-", "constrained-", "CountPerBudget"))]
+    path = [part for part in path if part not in ("int", "ModelsPerBudget", "list[constrained-str]", "[key]")]
+    where = ".".join(str(part) for part in path)
+    if first["type"] == "extra_forbidden":
+        return f"{where}: unknown key{near(str(path[-1]), _keys_at(schema, path[:-1]))}"
+    if first["type"] == "missing":
+        return f"{where}: missing; expected {_expected(first)}"
+    if first["type"] == "value_error":
+        message = str(first["ctx"]["error"])
+        return f"{where}: {message}" if message.startswith("found") else message
+    return f"{where}: found {first['input']!r}, expected {_expected(first)}"
+
+
+def _expected(first: Any) -> str:
+    message = first["msg"].removeprefix("Input should be ").removeprefix("Field required")
+    message = message.split(", unable to parse")[0].split(", got a number")[0]
+    return message or "a value"
+
+
+def _keys_at(schema: type[BaseModel], path: Sequence[Any]) -> list[str]:
+    """Which keys a block may have."""
+    kind: Any = schema
+    for part in path:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            field: FieldInfo | None = kind.model_fields.get(str(part))
+            kind = field.annotation if field else None
+        else:
+            kind = (get_args(kind) or (None, None))[-1]
+    for candidate in (kind, *get_args(kind)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return list(candidate.model_fields)
+    return []
+
+

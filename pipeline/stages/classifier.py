@@ -1,0 +1,55 @@
+"""Train the domain classifier and extract the features of the real images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pipeline.features.classifier import DomainClassifier, accuracy, extract, quarter_turns, train_classifier
+from pipeline.infra import artifacts, layout
+from pipeline.infra.stage import Work
+from pipeline.training.device import pick_device
+
+
+def run(work: Work) -> None:
+    """Fit on the training split, report the accuracy on valid and test, keep weights and features."""
+    device = work.device = pick_device(work.device)
+    splits = {path.stem: load_split(path) for path in work.reads}
+    images, labels = splits["train"]
+    if labels is None:  # no labels: a pretext task that any set of images has
+        splits = {name: quarter_turns(images, seed=work.block["seed"]) for name, (images, _) in splits.items()}
+        images, labels = splits["train"]
+    steps, batch = work.block["steps"], work.block["batch"]
+
+    def progress(step: int, loss: float) -> None:
+        work.progress.note(f"step {step} loss {loss:.4f}")
+        work.progress.step(step, steps, unit="steps", per_unit=batch, of="images")
+
+    classes = int(labels.max()) + 1
+    model = train_classifier(
+        images.to(device), labels.to(device), classes=classes, steps=steps, batch=batch,
+        learning_rate=work.block["learning_rate"], seed=work.block["seed"], progress=progress,
+    )  # fmt: skip
+    model.cpu()
+    report = {name: accuracy(model, *splits[name]) for name in ("valid", "test")}
+    work.progress.say(f"accuracy on held-out images: valid {report['valid']:.4f}, test {report['test']:.4f}")
+    metadata = {"classes": str(classes), "shape": " ".join(map(str, images.shape[1:]))}
+    work.write_tensors(work.at(layout.CLASSIFIER), model.state_dict(), metadata)
+    features = {name: extract(model, load_split(path)[0])[0] for name, path in zip(splits, work.reads, strict=True)}
+    work.write_tensors(work.at(layout.FEATURES), features)
+    work.write_json(work.at(layout.CLASSIFIER_REPORT), {"accuracy": report, "classes": classes})
+
+
+def load_split(path: object) -> tuple[Tensor, Tensor | None]:
+    """Images uint8 (N, C, H, W) and labels (N,) or None of a prepared split, as tensors."""
+    images, labels = artifacts.read_images(path)  # type: ignore[arg-type]
+    return torch.from_numpy(images.copy()), None if labels is None else torch.from_numpy(labels.copy())
+
+
+def load_classifier(path: object) -> DomainClassifier:
+    """The trained domain classifier, in evaluation mode on the CPU."""
+    metadata = artifacts.read_metadata(path)  # type: ignore[arg-type]
+    channels, height, width = map(int, metadata["shape"].split())
+    model = DomainClassifier((channels, height, width), int(metadata["classes"]))
+    model.load_state_dict(artifacts.read_tensors(path))  # type: ignore[arg-type]
+    return model.eval()

@@ -1,0 +1,134 @@
+"""Measure one model and seed against held-out real images: every metric, in one job."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline import metrics
+from pipeline.features.classifier import extract
+from pipeline.features.pixels import LARGEST_DIMENSION, PrincipalComponents, flatten
+from pipeline.infra import artifacts, layout
+from pipeline.infra.stage import Work
+from pipeline.metrics.comparison import Comparison
+from pipeline.stages.classifier import load_classifier, load_split
+from pipeline.training.device import build, pick_device
+
+ELBO_BATCH = 500
+
+
+def run(work: Work) -> None:
+    """One file of estimates with the protocol beside them."""
+    work.device = pick_device(work.device)
+    samples, train, test, classifier, features = work.reads[:5]
+    elbo = bound(work, load_split(test)[0]) if len(work.reads) > 5 else None
+    subject = Subject(work, train, test, classifier, features)
+    work.write_json(work.at(layout.METRICS), subject.measure(samples, elbo))
+
+
+class Subject:
+    """What every set of generated images is compared with: held-out and training images and their features."""
+
+    def __init__(self, work: Work, train: Path, test: Path, classifier: Path, features: Path) -> None:
+        self.work = work
+        n, seed = work.block["n"], work.block["protocol_seed"]
+        self.classifier = load_classifier(classifier)
+        kept = artifacts.read_tensors(features)
+        (test_images, test_labels), (train_images, _) = load_split(test), load_split(train)
+        chosen = subset(len(test_images), n, seed)
+        # As many training images as held-out ones, so that the two comparisons are alike.
+        seen = subset(len(train_images), len(chosen), seed + 1)
+        self.components = None
+        if test_images[0].numel() > LARGEST_DIMENSION:
+            self.components = PrincipalComponents.fit(train_images)
+        self.real = {"pixels": self.pixels(test_images[chosen]), "classifier": kept["test"][chosen]}
+        self.train = {"pixels": self.pixels(train_images[seen]), "classifier": kept["train"][seen]}
+        self.classes = None
+        if test_labels is not None:
+            self.classes = torch.bincount(test_labels, minlength=self.classifier.classes)
+        self.digest = artifacts.sha256(classifier)[:12]
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """The space `pixels`: flattened, projected where there are too many of them."""
+        return flatten(images) if self.components is None else self.components.project(images)
+
+    def measure(self, samples: Path, elbo: Tensor | None = None) -> dict[str, Any]:
+        """All estimates of one set of generated images, and the protocol that they were made by."""
+        fake, _ = load_split(samples)
+        features, probabilities = extract(self.classifier, fake)
+        comparison = Comparison(
+            real=self.real,
+            fake={"pixels": self.pixels(fake), "classifier": features},
+            train=self.train,
+            probabilities=probabilities if self.classes is not None else None,
+            real_class_histogram=self.classes,
+            elbo=elbo,
+            seed=self.work.block["protocol_seed"],
+            groups=self.work.block["groups"],
+        )
+        content: dict[str, Any] = {"protocol": self.protocol(len(fake)), "estimates": dict(self.estimates(comparison))}
+        if self.classes is not None:
+            content["class_histogram"] = torch.bincount(
+                probabilities.argmax(1), minlength=self.classifier.classes
+            ).tolist()
+        return content
+
+    def estimates(self, comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(column, estimate) of every metric; what is not finite is left out."""
+        names = metrics.names()
+        for done, name in enumerate(names, start=1):
+            for column, estimate in metrics.load(name).measure(comparison).items():
+                if estimate is None or not math.isfinite(estimate.value):
+                    self.work.progress.note(f"{column}: no finite value")
+                    continue
+                bounds = {side: finite(getattr(estimate, side)) for side in ("low", "high")}
+                yield column, {"value": estimate.value, **bounds, "kind": estimate.kind}
+            self.work.progress.note(f"{name} done")
+            self.work.progress.step(done, len(names), unit="metrics")
+
+    def protocol(self, n_fake: int) -> dict[str, Any]:
+        """What stands beside the numbers: n, d and the extractor's digest of each space; n <= d is flagged."""
+        n_real = len(self.real["pixels"])
+        spaces = {}
+        for space, points in self.real.items():
+            d = points.shape[1]
+            spaces[space] = {"d": d, "n_at_most_d": min(n_real, n_fake) <= d}
+        spaces["classifier"]["extractor"] = self.digest
+        if self.components is not None:
+            spaces["pixels"]["projected"] = True
+        return {
+            "n_real": n_real,
+            "n_fake": n_fake,
+            "quantised": "uint8",
+            "spaces": spaces,
+            "seed": self.work.block["protocol_seed"],
+        }
+
+
+def subset(size: int, n: int, seed: int) -> Tensor:
+    """Indices of min(n, size) images drawn at random, ascending."""
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:n].sort().values
+
+
+def finite(value: float) -> float | None:
+    """JSON has no NaN: a bound that is not there is null."""
+    return value if math.isfinite(value) else None
+
+
+def bound(work: Work, test_images: Tensor) -> Tensor:
+    """ELBO in nats of the test images (N,), binarised once by the protocol's seed."""
+    block = work.block
+    model = build(block["class"], block["arguments"], block["shape"], seed=0, device=work.device)
+    model.load_state_dict(artifacts.read_tensors(work.reads[5]))
+    model.eval()
+    images = test_images[subset(len(test_images), block["n"], block["protocol_seed"])].float() / 255
+    generator = torch.Generator().manual_seed(block["protocol_seed"])
+    binary = (torch.rand(images.shape, generator=generator) < images).float()
+    torch.manual_seed(block["protocol_seed"])
+    with torch.no_grad():
+        return torch.cat([model.elbo(part.to(work.device)).cpu() for part in binary.split(ELBO_BATCH)])  # type: ignore[operator]

@@ -1,0 +1,99 @@
+"""Draw the figures of a data set's comparison, each as PNG and SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.figures.battles import battle_matrix, standings_plot
+from pipeline.figures.classes import class_histogram
+from pipeline.figures.cost import score_against_cost, training_cost
+from pipeline.figures.distances import Metric, score_overview
+from pipeline.figures.losses import loss_overview
+from pipeline.figures.samples import sample_sheet
+from pipeline.figures.style import save
+from pipeline.infra import artifacts, layout
+from pipeline.infra.stage import Work
+from pipeline.metrics import columns
+from pipeline.tables import from_csv, headline_columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCORE_AGAINST_COST = "fid_classifier"
+
+
+class Material:
+    """Everything that the figures show, read from this job's inputs in the order of the plan."""
+
+    def __init__(self, work: Work) -> None:
+        runs = [tuple(run) for run in work.block["runs"]]
+        test, summary, *rest = work.reads
+        groups = [rest[i * len(runs) : (i + 1) * len(runs)] for i in range(3)]
+        samples, histories, metrics = (dict(zip(runs, paths, strict=True)) for paths in groups)
+        table, cost, judges, standings = rest[3 * len(runs) :]
+        self.models: list[str] = list(dict.fromkeys(model for model, _ in runs))
+        first = {model: min(seed for name, seed in runs if name == model) for model in self.models}
+        self.real = artifacts.read_images(test)[0]
+        self.summary = artifacts.read_json(summary)
+        self.samples = {model: artifacts.read_images(samples[model, first[model]])[0] for model in self.models}
+        self.histories = {model: read_rows(histories[model, first[model]]) for model in self.models}
+        self.metrics = {run: artifacts.read_json(path) for run, path in metrics.items()}
+        self.table, self.cost = from_csv(table.read_text()), from_csv(cost.read_text())
+        self.judges, self.standings = from_csv(judges.read_text()), from_csv(standings.read_text())
+
+    def costs(self) -> list[dict[str, Any]]:
+        """One row per model: its row of the table with the mean of what its trainings cost."""
+        rows = []
+        for row in self.table:
+            seconds = [item["train_cpu_seconds"] for item in self.cost if item["model"] == row["model"]]
+            if seconds:
+                rows.append({**row, "train_cpu_seconds": float(np.mean(seconds))})
+        return rows
+
+    def histograms(self) -> dict[str, np.ndarray]:
+        """Classes of each model's samples, summed over its seeds."""
+        found: dict[str, np.ndarray] = {}
+        for (model, _), content in self.metrics.items():
+            if "class_histogram" in content:
+                found[model] = found.get(model, 0) + np.array(content["class_histogram"])
+        return found
+
+
+def run(work: Work) -> None:
+    """Draw and write them all."""
+    material = Material(work)
+    for name, figure in figures(material):
+        png, svg = save(figure)
+        path = work.at(layout.FIGURE, figure=name)
+        work.write_bytes(path.with_name(f"{name}.png"), png)
+        work.write_bytes(path.with_name(f"{name}.svg"), svg)
+        work.progress.note(f"{name} drawn")
+
+
+def figures(material: Material) -> Iterator[tuple[str, Figure]]:
+    """(name, figure), in the order of `layout.FIGURES`."""
+    entries = columns()
+    headline = [as_metric(name, entries[name]) for name in headline_columns(entries) if name in entries]
+    score = entries[SCORE_AGAINST_COST]
+    names = material.summary["test"]["class_histogram"] or {}
+    # The files are ordered, and their first images come from few writers: spread over the whole split instead.
+    real = material.real[:: max(1, len(material.real) // 30)]
+    yield "samples", sample_sheet({"real": real, **material.samples})
+    yield "scores", score_overview(material.table, headline)
+    yield "losses", loss_overview(material.histories)
+    yield "score_against_cost", score_against_cost(
+        material.costs(), score=SCORE_AGAINST_COST, score_label=score["label"], models=material.models
+    )
+    yield "training_cost", training_cost(material.costs())
+    yield "classes", class_histogram(np.array(list(names.values())), material.histograms(), class_names=list(names))
+    yield "judges", battle_matrix(material.judges)
+    yield "standings", standings_plot(material.standings, models=material.models)
+
+
+def as_metric(name: str, entry: dict[str, Any]) -> Metric:
+    """A column's description as the figure takes it."""
+    better = {"lower": "lower", "higher": "higher"}.get(entry["better"] or "", "real")
+    return Metric(name, entry["label"], better)  # type: ignore[arg-type]

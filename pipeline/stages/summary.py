@@ -1,0 +1,47 @@
+"""Write the headline table with the paths of all that was made and what it took."""
+
+from __future__ import annotations
+
+from pipeline.infra import layout
+from pipeline.infra.progress import duration
+from pipeline.infra.stage import Work
+from pipeline.metrics import columns
+from pipeline.tables import from_csv, to_terminal
+
+MADE = (
+    ("the table", layout.TABLE, "also .md and .tex"),
+    ("by seed", layout.SEEDS, ""),
+    ("battles", layout.BATTLES, ""),
+    ("every judge on everyone", layout.JUDGES, ""),
+    ("standings", layout.STANDINGS, ""),
+    ("what it cost", layout.COST, ""),
+    ("figures", "results/figures/{dataset}/", "samples, scores, losses, canvases, ..."),
+    ("MLflow", "results/mlflow.db", "look with `make ui`"),
+)
+
+
+def run(work: Work) -> None:
+    """One page of text for the terminal."""
+    dataset = work.wildcards["dataset"]
+    table, cost, battles, standings = (from_csv(path.read_text()) for path in work.reads[:4])
+    lines = [f"{dataset}: {len(table)} rows", "", to_terminal(table, columns()), "", *verdicts(battles, standings), ""]
+    lines += [f"  {what:<24} {pattern.format(dataset=dataset)}  {note}".rstrip() for what, pattern, note in MADE]
+    cpu = sum(float(row["train_cpu_seconds"] or 0) for row in cost)
+    lines += ["", f"training took {duration(cpu)} of CPU for {len(cost)} runs"]
+    work.write_text(work.at(layout.SUMMARY_TEXT), "\n".join(lines) + "\n")
+
+
+def verdicts(battles: list[dict], standings: list[dict]) -> list[str]:
+    """The battles and the standings, a line each."""
+    lines = [
+        f"  {row['model_1']} against {row['model_2']}: r_test {shown(row['r_test'])}, r_sample {shown(row['r_sample'])}, "
+        f"winner {row['winner'] or '-'}, tested {row['winner_tested'] or '-'}"
+        for row in battles
+    ]
+    ranked = [f"{row['model']} {float(row['rating']):.0f}" for row in standings if row["rating"] is not None]
+    return ["battles", *lines, "standings  " + ", ".join(ranked)]
+
+
+def shown(value: object) -> str:
+    """A ratio in three digits, or a dash."""
+    return f"{value:.3g}" if isinstance(value, int | float) else "-"

@@ -1,0 +1,175 @@
+"""Train one model with one seed; resumes exactly where a killed training stood."""
+
+from __future__ import annotations
+
+import csv
+import io
+import resource
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.infra import artifacts, layout
+from pipeline.infra.errors import Interrupted, UserError
+from pipeline.infra.stage import Work
+from pipeline.models.base import ImageGenerator
+from pipeline.training.device import build, pick_device
+from pipeline.training.loop import Diverged, Settings, Trainer
+from pipeline.training.sampling import diversity, sample
+
+CHECKPOINT_EVERY = 30.0
+"""Seconds between two checkpoints; bits do not depend on when they are taken."""
+
+WATCHED_WINDOWS = 20
+"""How often the diversity of samples is looked at during a training."""
+
+WATCHED_SAMPLES = 128
+COLLAPSED_BELOW = 0.1
+"""A model whose samples differ by less than this share of what real images do has collapsed (000, 003 section 5.2)."""
+
+
+class Clock:
+    """Wall and CPU seconds of a training, over all the processes that it took."""
+
+    def __init__(self, wall: float = 0.0, cpu: float = 0.0) -> None:
+        self.wall_before, self.cpu_before = wall, cpu
+        self.wall_began, self.cpu_began = time.monotonic(), time.process_time()
+
+    @property
+    def wall(self) -> float:
+        """Seconds on the wall."""
+        return self.wall_before + time.monotonic() - self.wall_began
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU."""
+        return self.cpu_before + time.process_time() - self.cpu_began
+
+
+def run(work: Work) -> None:
+    """Train to the last step, or to the first loss that is not finite; write weights, history, status and cost."""
+    device = work.device = pick_device(work.device)
+    images, _ = artifacts.read_images(work.reads[0])
+    settings = Settings(**work.block["training"], seed=work.block["seed"])
+    try:
+        model = build(
+            work.block["class"], work.block["arguments"], images.shape[1:], seed=settings.seed, device=device
+        )
+        trainer = Trainer(model, torch.from_numpy(images.copy()).to(device), settings)
+    except ValueError as error:
+        raise UserError(f"params.yaml: models.{work.block['model']}: {error}") from error
+    checkpoint = work.at(layout.CHECKPOINT, identity=work.identity)
+    clock = resume(trainer, checkpoint, work)
+    diverged = train(trainer, work, checkpoint, clock)
+    write(trainer, work, clock, diverged)
+    for stale in checkpoint.parent.glob(f"{work.identity}*"):
+        stale.unlink()
+
+
+def train(trainer: Trainer, work: Work, checkpoint: Path, clock: Clock) -> Diverged | None:
+    """All the steps, with progress, checkpoints and a watch on the samples; the divergence that ended them, or None."""
+    stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
+    real = diversity(trainer.images[:WATCHED_SAMPLES].cpu())
+    since, saved, settings = trainer.step, time.monotonic(), trainer.settings
+    while not trainer.finished:
+        try:
+            closed = trainer.advance()
+        except Diverged as error:
+            work.progress.say(f"diverged: {error}; the last good weights are kept")
+            return error
+        if closed:
+            watch(trainer, real)
+            work.progress.step(
+                trainer.step, settings.steps, unit="steps", per_unit=settings.batch, since=since, of="images"
+            )
+        due = time.monotonic() - saved > CHECKPOINT_EVERY
+        if work.checkpoint_steps:
+            due = trainer.step % work.checkpoint_steps == 0
+        if stop or (due and not trainer.finished):
+            save(trainer, checkpoint, clock)
+            saved = time.monotonic()
+        if stop:
+            raise Interrupted(f"stopped at step {trainer.step:,} of {settings.steps:,}; run the same command to go on")
+    return None
+
+
+def watch(trainer: Trainer, real: float) -> None:
+    """Add the samples' diversity, as a share of the real images', to a few rows of the history."""
+    settings, row = trainer.settings, len(trainer.rows)
+    windows = -(-settings.steps // settings.window)
+    if row % max(1, windows // WATCHED_WINDOWS) == 0 or trainer.finished:
+        samples = sample(trainer.model, WATCHED_SAMPLES, settings.seed, WATCHED_SAMPLES)
+        trainer.rows[-1]["diversity"] = diversity(samples) / real
+        trainer.model.train()
+
+
+def save(trainer: Trainer, checkpoint: Path, clock: Clock) -> None:
+    """Keep everything that the rest of the training depends on."""
+    tensors, header = trainer.state()
+    artifacts.write_tensors(checkpoint, tensors, header | {"wall": repr(clock.wall), "cpu": repr(clock.cpu)})
+    artifacts.write_stamp(checkpoint, checkpoint.stem)
+
+
+def resume(trainer: Trainer, checkpoint: Path, work: Work) -> Clock:
+    """Go on from this job's own checkpoint where there is a sound one."""
+    if not checkpoint.exists():
+        return Clock()
+    try:
+        artifacts.checked_stamp(checkpoint)
+    except UserError:
+        work.progress.say(f"{checkpoint}: damaged; training starts again from step 0")
+        return Clock()
+    header = artifacts.read_metadata(checkpoint)
+    trainer.restore(artifacts.read_tensors(checkpoint), header)
+    work.progress.say(f"resumed at step {trainer.step:,} of {trainer.settings.steps:,}")
+    return Clock(float(header["wall"]), float(header["cpu"]))
+
+
+def write(trainer: Trainer, work: Work, clock: Clock, diverged: Diverged | None) -> None:
+    """Weights, history, what became of the training, and what it cost."""
+    rows, settings = trainer.rows, trainer.settings
+    last = next((row["diversity"] for row in reversed(rows) if "diversity" in row), None)
+    status = "diverged" if diverged else "collapsed" if last is not None and last < COLLAPSED_BELOW else "ok"
+    if status == "collapsed":
+        work.progress.say(f"collapsed: samples differ by {last:.2f} of what real images do")
+    seconds, taken = clock.wall, trainer.step * settings.batch
+    work.write_tensors(work.at(layout.WEIGHTS), trainer.model.state_dict())
+    work.write_text(work.at(layout.HISTORY), history_csv(rows))
+    report = {"status": status, "steps": trainer.step, "parameters": trainer.model.parameter_counts()}
+    if diverged:
+        report |= {"diverged_at": diverged.step, "diverged_term": diverged.term}
+    work.write_json(work.at(layout.TRAINING), report)
+    work.write_json(work.at(layout.TRAINING_COST), cost(trainer.model, clock, taken, work.device))
+    rate = taken / max(seconds, 1e-9)
+    work.progress.say(f"{status}: {trainer.step:,} steps in {seconds:.0f} s, {rate:,.0f} images/s")
+
+
+def cost(model: ImageGenerator, clock: Clock, images: int, device: str) -> dict[str, Any]:
+    """What a training took, measured where it ran."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if device == "cuda":
+        peak = torch.cuda.max_memory_allocated() / 2**20
+    wall, cpu = max(clock.wall, 1e-9), clock.cpu
+    return {
+        "train_seconds": round(wall, 3),
+        "train_cpu_seconds": round(cpu, 3),
+        "cores_busy": round(cpu / wall, 3),
+        "train_images_per_second": round(images / wall, 1),
+        "peak_memory_mb": round(peak, 1),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+    }
+
+
+def history_csv(rows: list[dict[str, float]]) -> str:
+    """The history as CSV; columns in order of first appearance, missing values empty."""
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["step", "kimg"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

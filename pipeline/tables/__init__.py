@@ -1,0 +1,28 @@
+"""The tables: their rows, the meaning of their columns, and their text as CSV, Markdown, LaTeX and on a terminal."""
+
+from pipeline.tables.columns import COST_COLUMNS, describe, headline_columns, main_columns, seeds_columns
+from pipeline.tables.published import CAVEAT, FILES, published_metrics, published_rows
+from pipeline.tables.rows import Run, cost_table, main_table, seeds_table
+from pipeline.tables.text import from_csv, published_markdown, to_csv, to_latex, to_markdown, to_terminal
+
+__all__ = [
+    "CAVEAT",
+    "COST_COLUMNS",
+    "FILES",
+    "Run",
+    "cost_table",
+    "describe",
+    "from_csv",
+    "headline_columns",
+    "main_columns",
+    "main_table",
+    "published_markdown",
+    "published_metrics",
+    "published_rows",
+    "seeds_columns",
+    "seeds_table",
+    "to_csv",
+    "to_latex",
+    "to_markdown",
+    "to_terminal",
+]

@@ -1,0 +1,143 @@
+"""What every column of the tables means that is no metric's; the metrics describe theirs in their own files.
+
+Same form as a metric's: `label`, `meaning`, `better` (lower, higher, near_real or None), `unit`, `scale`. Tables,
+report and documentation all read `describe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Description = Mapping[str, Any]
+
+REFERENCES = ("real", "noise", "mean_image")
+BEFORE_METRICS = ("model", "seeds", "n_real", "n_fake")
+AFTER_METRICS = ("interval_kind", "parameters", "status")
+PAPER_METRICS = ("paper_mmd", "paper_fid", "paper_knn", "paper_bayes")
+COST_COLUMNS = (
+    "model", "seed", "train_seconds", "train_cpu_seconds", "cores_busy", "train_images_per_second",
+    "sample_images_per_second", "peak_memory_mb", "threads", "device",
+)  # fmt: skip
+HEADLINE_METRICS = (
+    "mmd_rbf", "fid_classifier", "kid_classifier", "knn_error", "bayes_error", "precision", "recall", "coverage",
+    "copying", "elbo",
+)  # fmt: skip
+SHORT_LABELS = {
+    "mmd_rbf": "MMD",
+    "fid_classifier": "FD(clf)",
+    "fid_pixels": "FD(pix)",
+    "kid_classifier": "KID(clf)",
+    "knn_error": "K-NN",
+    "bayes_error": "Bayes",
+    "precision": "prec",
+    "recall": "recall",
+    "coverage": "cover",
+    "copying": "copying",
+    "elbo": "ELBO",
+    "parameters": "params",
+}
+"""Heads for where there is no room for a label."""
+
+
+def _described(label: str, meaning: str, unit: str = "", better: str | None = None) -> dict[str, Any]:
+    return {"label": label, "meaning": meaning, "better": better, "unit": unit, "scale": "linear"}
+
+
+def _paper(name: str, what: str) -> dict[str, Any]:
+    meaning = f"{what} as 000 prints it; its feature space and kernel are unknown, so compare it with no other column."
+    return _described(f"{name} (paper)", meaning)
+
+
+RUN_COLUMNS = {
+    "model": _described("Model", "Key under models: in params.yaml, or a reference: real, noise, mean_image."),
+    "seed": _described("Seed", "The run's seed."),
+    "seeds": _described("Seeds", "How many runs the row's means are over."),
+    "n_real": _described("Real images", "Held-out real images compared with.", "images"),
+    "n_fake": _described("Generated images", "Generated images per run.", "images"),
+    "interval_kind": _described("Intervals", "How the 95 % intervals were made, in the order of the columns."),
+    "parameters": _described("Parameters", "Trained numbers of all the model's networks together."),
+    "status": _described("Status", "ok, diverged (a loss was not finite) or collapsed; the worst of the seeds."),
+    "paper_mmd": _paper("MMD", "MMD"),
+    "paper_fid": _paper("FID", "FID"),
+    "paper_knn": _paper("K-NN", "K-NN error"),
+    "paper_bayes": _paper("Bayes", "Naive Bayes error"),
+}
+
+COSTS = {
+    "train_seconds": _described("Training", "Wall seconds of training.", "s", "lower"),
+    "train_cpu_seconds": _described("Training, CPU", "CPU seconds of training.", "s", "lower"),
+    "cores_busy": _described("Cores busy", "CPU seconds over wall seconds of training."),
+    "train_images_per_second": _described("Training speed", "Training images per wall second.", "images/s", "higher"),
+    "sample_images_per_second": _described("Sampling speed", "Generated images per second.", "images/s", "higher"),
+    "peak_memory_mb": _described("Peak memory", "Largest resident memory of training, or the device's.", "MB", "lower"),
+    "threads": _described("Threads", "CPU threads of the stage."),
+    "device": _described("Device", "Where it was measured."),
+}  # fmt: skip
+
+BATTLES = {
+    "model_1": _described("Model 1", "The first model of the battle."),
+    "model_2": _described("Model 2", "The second model of the battle."),
+    "r_test": _described(
+        "r_test", "Error rate of judge 1 over judge 2's on held-out images (001 eq. 10); far from 1, one is overfitted."
+    ),
+    "r_sample": _described(
+        "r_sample", "Error rate of judge 1 on model 2's images over judge 2's on model 1's; below 1, model 1 is ahead."
+    ),
+    "r_sample_matched": _described(
+        "r_sample, matched", "r_sample with each judge set to 10 % error on real validation images: its bias drops out."
+    ),
+    "errors_1_test": _described("Errors 1, test", "Held-out images that judge 1 calls generated.", "images"),
+    "total_1_test": _described("Images 1, test", "Held-out images times judge 1's seeds.", "images"),
+    "errors_2_test": _described("Errors 2, test", "Held-out images that judge 2 calls generated.", "images"),
+    "total_2_test": _described("Images 2, test", "Held-out images times judge 2's seeds.", "images"),
+    "errors_1_on_2": _described("Errors 1 on 2", "Images of model 2 that judge 1 calls real.", "images"),
+    "total_1_on_2": _described("Images 1 on 2", "Images of model 2 before judge 1, over all pairs of seeds.", "images"),
+    "errors_2_on_1": _described("Errors 2 on 1", "Images of model 1 that judge 2 calls real.", "images"),
+    "total_2_on_1": _described("Images 2 on 1", "Images of model 1 before judge 2, over all pairs of seeds.", "images"),
+    "gap_1": _described("Gap 1", "Judge 1's error rate on held-out minus on training images: overfitting."),
+    "gap_2": _described("Gap 2", "Judge 2's error rate on held-out minus on training images: overfitting."),
+    "winner": _described("Winner", "The paper's rule (001 eq. 11), r_test within 1.3; empty: no verdict."),
+    "winner_tested": _described(
+        "Winner, tested", "A tie unless r_test's 90 % interval is in the tolerance and r_sample's 95 % one without 1."
+    ),
+    "note": _described("Note", "What has to be known to read the row."),
+    "judge": _described("Judge", "Model whose discriminator judges."),
+    "contestant": _described("Contestant", "Whose images are judged; real_test and real_train are real ones."),
+    "errors": _described("Errors", "Real images called generated, or generated ones called real.", "images"),
+    "total": _described("Images", "Images judged, over all pairs of seeds.", "images"),
+    "error": _described("Error rate", "Errors over images; on generated images the judge is fooled.", "share"),
+    "rating": _described(
+        "Rating", "Bradley-Terry of all judges' verdicts, mean 1500; 400 more: odds of 10 to 1.", "points", "higher"
+    ),
+    "judged": _described("Judged by", "Judges (model and seed) whose verdict the model has, its own left out."),
+}  # fmt: skip
+
+
+def describe(metrics: Mapping[str, Description] | None = None) -> dict[str, Description]:
+    """Every column by its name, `metrics` (the metrics' own descriptions) among them, with the bounds of intervals."""
+    known: dict[str, Description] = {**RUN_COLUMNS, **(metrics or {}), **COSTS, **BATTLES}
+    return known | {f"{name}_{side}": _bound(known[name], side) for name in known for side in ("low", "high")}
+
+
+def _bound(description: Description, side: str) -> dict[str, Any]:
+    end = "Lower" if side == "low" else "Upper"
+    words = f"{end} end of the 95 % interval of: {description['label']}."
+    return {**description, "label": f"{description['label']}, {side}", "meaning": words, "better": None}
+
+
+def main_columns(metrics: Iterable[str]) -> tuple[str, ...]:
+    """Columns of the main table in their order, each metric followed by its interval."""
+    measured = [name for metric in metrics for name in (metric, f"{metric}_low", f"{metric}_high")]
+    return (*BEFORE_METRICS, *measured, *AFTER_METRICS, *PAPER_METRICS)
+
+
+def seeds_columns(metrics: Iterable[str]) -> tuple[str, ...]:
+    """Columns of the table of single runs."""
+    return ("model", "seed", *metrics)
+
+
+def headline_columns(metrics: Iterable[str]) -> tuple[str, ...]:
+    """The few columns of a table that is read by eye; what matters least comes last, where room may end."""
+    there = set(metrics)
+    return ("model", "status", *(name for name in HEADLINE_METRICS if name in there), "parameters")

@@ -1,0 +1,126 @@
+"""Rows of the main table, of the single runs' and of the costs'. Values only: no file, no text, no clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pipeline.tables.columns import COST_COLUMNS, REFERENCES, Description
+
+Value = str | int | float | None
+Row = dict[str, Value]
+
+WORST_FIRST = ("diverged", "collapsed", "ok")
+
+
+class Interval(Protocol):
+    """An estimate with its 95 % interval."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def kind(self) -> str: ...
+
+
+Combine = Callable[[Sequence[Any], Any], Interval]
+"""(estimates of the seeds, the column's scale) -> their mean with its interval over seeds."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number with its 95 % interval, nan where it has none, and how that was made."""
+
+    value: float
+    low: float
+    high: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was measured of one model and seed; `estimates` maps a column to its value, low, high (or None) and kind."""
+
+    seed: int
+    estimates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    n_real: int | None = None
+    n_fake: int | None = None
+    parameters: int | None = None
+    status: str | None = "ok"
+
+
+def main_table(
+    results: Mapping[str, Sequence[Run]],
+    metrics: Mapping[str, Description],
+    *,
+    combine: Combine,
+    references: Mapping[str, Sequence[Run]] | None = None,
+    published: Mapping[str, Mapping[str, Value]] | None = None,
+) -> list[Row]:
+    """Rows of `main_columns(metrics)`: the models in the order given, then the references that there are.
+
+    A metric that a seed lacks (its training diverged) is the mean over the others; one that all lack is None.
+    `published` holds each model's paper_* columns. Raises ValueError for a model without a run.
+    """
+    known = references or {}
+    ordered = {**results, **{name: known[name] for name in REFERENCES if name in known}}
+    return [
+        _main_row(model, runs, metrics, combine) | dict((published or {}).get(model, {}))
+        for model, runs in ordered.items()
+    ]
+
+
+def _main_row(model: str, runs: Sequence[Run], metrics: Mapping[str, Description], combine: Combine) -> Row:
+    if not runs:
+        raise ValueError(f"{model} has no run: its row would be empty")
+    row: Row = {"model": model, "seeds": len(runs)}
+    row |= {name: _smallest(getattr(run, name) for run in runs) for name in ("n_real", "n_fake")}
+    kinds: dict[str, None] = {}
+    for column, description in metrics.items():
+        found = [_estimate(run.estimates[column]) for run in runs if column in run.estimates]
+        if found:
+            combined = combine(found, description["scale"])
+            row |= {column: combined.value, f"{column}_low": combined.low, f"{column}_high": combined.high}
+            kinds[combined.kind] = None
+    row["interval_kind"] = "; ".join(kinds) or None
+    row["parameters"] = _smallest(run.parameters for run in runs)
+    row["status"] = worst_status(run.status for run in runs)
+    return row
+
+
+def _estimate(entry: Mapping[str, Any]) -> Estimate:
+    low, high = (math.nan if entry.get(side) is None else float(entry[side]) for side in ("low", "high"))
+    return Estimate(float(entry["value"]), low, high, str(entry["kind"]))
+
+
+def _smallest(values: Any) -> int | None:
+    return min((value for value in values if value is not None), default=None)
+
+
+def worst_status(statuses: Any) -> str | None:
+    """'diverged' before 'collapsed' before 'ok'; None for what has no status (a reference)."""
+    there = set(statuses)
+    return next((status for status in WORST_FIRST if status in there), None)
+
+
+def seeds_table(results: Mapping[str, Sequence[Run]], metrics: Mapping[str, Description]) -> list[Row]:
+    """Rows of `seeds_columns(metrics)`, one per model and seed."""
+    rows: list[Row] = []
+    for model, runs in results.items():
+        for run in sorted(runs, key=lambda run: run.seed):
+            values = {name: run.estimates[name]["value"] for name in metrics if name in run.estimates}
+            rows.append({"model": model, "seed": run.seed, **values})
+    return rows
+
+
+def cost_table(costs: Mapping[tuple[str, int], Mapping[str, Value]]) -> list[Row]:
+    """Rows of COST_COLUMNS by (model, seed), in the order given; what was not measured is None."""
+    rows: list[Row] = []
+    for (model, seed), cost in costs.items():
+        rows.append({"model": model, "seed": seed, **{name: cost.get(name) for name in COST_COLUMNS[2:]}})
+    return rows

@@ -1,0 +1,211 @@
+"""Rows as text: CSV for machines, Markdown and LaTeX for readers, an aligned table for a terminal.
+
+Missing is empty, never 0. The same rows give the same bytes. In what is read by eye an interval follows its value and
+the best of the models that ended well stands out: the lowest, the highest, or the nearest to the row `real`, by the
+column's own description.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+from pipeline.tables.columns import (
+    PAPER_METRICS,
+    REFERENCES,
+    SHORT_LABELS,
+    Description,
+    describe,
+    headline_columns,
+)
+from pipeline.tables.published import CAVEAT
+from pipeline.tables.rows import Row, Value
+
+TERMINAL_WIDTH = 120
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Comma-separated text of exactly `columns`, lines ended by a newline; numbers with 6 significant digits."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([[csv_value(row.get(column)) for column in columns] for row in rows])
+    return lines.getvalue()
+
+
+def from_csv(text: str) -> list[Row]:
+    """Rows of a table's text: whole numbers, other numbers, strings, and None where a cell is empty."""
+    return [{column: _parsed(cell) for column, cell in row.items()} for row in csv.DictReader(io.StringIO(text))]
+
+
+def _parsed(cell: str) -> Value:
+    if not cell:
+        return None
+    for kind in (int, float):
+        try:
+            return kind(cell)
+        except ValueError:
+            continue
+    return cell
+
+
+def csv_value(value: Any) -> str:
+    """One cell: the shortest text of a number rounded to 6 significant digits; empty for None and nan."""
+    if value is None or isinstance(value, str | bool | Integral):
+        return "" if value is None else str(value)
+    return _shortest(float(value), 6)
+
+
+def readable(value: Any, digits: int = 4) -> str:
+    """A value as people read it: whole numbers in full with thousands parted, others with 4 significant digits."""
+    if value is None or isinstance(value, str | bool):
+        return "" if value is None else str(value)
+    number = float(value)
+    return f"{int(number):,}" if number.is_integer() else _shortest(number, digits)
+
+
+def _shortest(value: float, digits: int) -> str:
+    if math.isnan(value):
+        return ""
+    text = repr(float(f"{value:.{digits}g}") + 0.0)  # + 0.0 turns -0.0 into 0.0
+    return text.removesuffix(".0")
+
+
+class _Layout:
+    """Which columns a text shows, what they mean, and which rows are best in each."""
+
+    def __init__(
+        self, rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Description], columns: Sequence[str] | None
+    ) -> None:
+        self.columns = tuple(columns) if columns is not None else headline_columns(metrics)
+        self.descriptions = describe(metrics)
+        self.best = {name: best_rows(rows, name, self.descriptions[name]["better"]) for name in self.columns}
+
+
+def best_rows(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> set[int]:
+    """Indices of the best rows of a column; references, and models that diverged or collapsed, do not compete."""
+    real = next((_number(row.get(column)) for row in rows if row.get("model") == "real"), None)
+    if better is None or (better == "near_real" and real is None):
+        return set()
+    losses = {}
+    for index, row in enumerate(rows):
+        value = _number(row.get(column))
+        if value is None or row.get("model") in REFERENCES or row.get("status") not in (None, "ok"):
+            continue
+        losses[index] = {"lower": value, "higher": -value}.get(better, abs(value - (real or 0.0)))
+    return {index for index, loss in losses.items() if loss == min(losses.values())}
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, Real) and math.isfinite(float(value)) else None
+
+
+def _cell(row: Mapping[str, Any], column: str) -> tuple[str, str]:
+    """A value and its interval, each as text; the latter empty where there is none."""
+    bounds = [readable(row.get(f"{column}_{side}"), 3) for side in ("low", "high")]
+    value = readable(row.get(column))
+    return value, f"[{bounds[0]}, {bounds[1]}]" if value and all(bounds) else ""
+
+
+def to_markdown(
+    rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Description], columns: Sequence[str] | None = None
+) -> str:
+    """A Markdown table of `columns` (the headline ones) under their labels, values with intervals, the best in bold."""
+    layout = _Layout(rows, metrics, columns)
+    labels = [_escaped(layout.descriptions[column]["label"]) for column in layout.columns]
+    lines = [labels, ["---:" if _is_numeric(rows, column) else ":---" for column in layout.columns]]
+    for index, row in enumerate(rows):
+        cells = []
+        for column in layout.columns:
+            value, interval = _cell(row, column)
+            bold = f"**{value}**" if index in layout.best[column] else _escaped(value)
+            cells.append(f"{bold} {interval}".strip())
+        lines.append(cells)
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+def _is_numeric(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
+    return any(isinstance(row.get(column), Real) for row in rows)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("_", "\\_").replace("\n", " ")
+
+
+def published_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The paper's numbers in a table of their own with their caveat; empty where no row has any."""
+    columns = ("model", *PAPER_METRICS)
+    printed = [{name: str(row[name]) for name in columns} for row in rows if _printed(row)]
+    return f"{to_markdown(printed, {}, columns)}\n{CAVEAT}\n" if printed else ""
+
+
+def _printed(row: Mapping[str, Any]) -> bool:
+    return all(row.get(name) is not None for name in PAPER_METRICS)
+
+
+def to_latex(
+    rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Description], columns: Sequence[str] | None = None
+) -> str:
+    """A booktabs tabular of `columns` (the headline ones), intervals in small type, the best in bold."""
+    layout = _Layout(rows, metrics, columns)
+    alignment = "".join("r" if _is_numeric(rows, column) else "l" for column in layout.columns)
+    heads = [_latex(str(SHORT_LABELS.get(column, layout.descriptions[column]["label"]))) for column in layout.columns]
+    lines = [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule", " & ".join(heads) + r" \\", r"\midrule"]
+    for index, row in enumerate(rows):
+        if index and row.get("model") in REFERENCES and rows[index - 1].get("model") not in REFERENCES:
+            lines.append(r"\midrule")
+        cells = []
+        for column in layout.columns:
+            value, interval = _cell(row, column)
+            shown = rf"\textbf{{{_latex(value)}}}" if index in layout.best[column] else _latex(value)
+            cells.append(rf"{shown} {{\scriptsize {interval}}}" if interval else shown)
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+LATEX_SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+}  # fmt: skip
+
+
+def _latex(text: str) -> str:
+    return text.translate({ord(character): escape for character, escape in LATEX_SPECIAL.items()})
+
+
+def to_terminal(
+    rows: Sequence[Mapping[str, Any]],
+    metrics: Mapping[str, Description],
+    columns: Sequence[str] | None = None,
+    *,
+    width: int = TERMINAL_WIDTH,
+) -> str:
+    """An aligned table of `columns` (the headline ones) without intervals, the best marked *, at most `width` wide.
+
+    Columns that are empty in every row are left out; where the rest do not fit, the last ones are, by name in a line
+    beneath.
+    """
+    layout = _Layout(rows, metrics, columns)
+    shown = [column for column in layout.columns if any(readable(row.get(column)) for row in rows)]
+    cells = {column: _terminal_column(rows, column, layout.best[column]) for column in shown}
+    left: list[str] = []
+    while len(shown) > 1 and sum(len(cells[column][0]) + 2 for column in shown) - 2 > width:
+        left.insert(0, shown.pop())
+    lines = ["  ".join(parts).rstrip() for parts in zip(*(cells[column] for column in shown), strict=True)]
+    if lines:
+        lines.insert(1, "-" * max(map(len, lines)))
+    beneath = [f"not shown for want of room: {', '.join(left)}"] if left else []
+    return "\n".join([*lines, *beneath, ""])
+
+
+def _terminal_column(rows: Sequence[Mapping[str, Any]], column: str, best: set[int]) -> list[str]:
+    """Head and cells of one column, all of the same width; numbers to the right."""
+    mark = " " if best else ""
+    values = [readable(row.get(column), 3) + ("*" if index in best else mark) for index, row in enumerate(rows)]
+    cells = [SHORT_LABELS.get(column, column) + mark, *values]
+    size = max(map(len, cells))
+    return [cell.rjust(size) if _is_numeric(rows, column) else cell.ljust(size) for cell in cells]

@@ -1,0 +1,36 @@
+"""Where a stage computes, and how a model is built there."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import torch
+
+from pipeline.models.base import ImageGenerator
+
+
+def pick_device(wish: str) -> str:
+    """'cuda' when there is a GPU and it is not refused, else 'cpu' with one thread.
+
+    Raises ValueError if a GPU is asked for and there is none.
+    """
+    # Bits depend on the number of threads, so it is fixed; many one-thread jobs beat one wide one.
+    torch.set_num_threads(1)
+    available = torch.cuda.is_available()
+    if wish == "cuda" and not available:
+        raise ValueError("device: found cuda, but torch sees no GPU here; expected auto or cpu")
+    return "cuda" if available and wish != "cpu" else "cpu"
+
+
+def build(source: str, arguments: dict[str, Any], shape: tuple[int, ...], *, seed: int, device: str) -> ImageGenerator:
+    """The model of file `source` with some arguments for images of a shape, initialised from a seed.
+
+    Raises ValueError where the model cannot work on such images.
+    """
+    module = importlib.import_module(f"pipeline.models.{source}")
+    (name,) = module.__all__
+    torch.manual_seed(seed)
+    keywords = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
+    model: ImageGenerator = getattr(module, name)(tuple(shape), **keywords)
+    return model.to(device)

@@ -1,0 +1,173 @@
+"""The training loop: index batches on the device, one synchronisation per window, exact resume.
+
+The whole training split sits on the device as uint8 and a batch is an index into it. Scalars are gathered on the
+device and looked at once per window of steps; a value that is not finite ends the training with the weights of the
+last good window. A state holds everything (weights, optimisers, random generators, position, pending scalars), so a
+training that was killed and resumed equals an uninterrupted one bit for bit on a CPU.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.models.base import ImageGenerator, optimisers
+
+WINDOWS = 200
+"""A history has about this many rows, whatever the number of steps."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the loop is told: `steps` optimiser steps of `batch` images."""
+
+    steps: int
+    batch: int
+    data: Literal["binarised", "grey"]
+    precision: Literal["float32", "bfloat16"]
+    seed: int
+
+    @property
+    def window(self) -> int:
+        """Steps per row of the history."""
+        return max(1, -(-self.steps // WINDOWS))
+
+
+class Diverged(ArithmeticError):
+    """A loss that is not finite: which step, and which term."""
+
+    def __init__(self, step: int, term: str, value: float) -> None:
+        super().__init__(f"{term} is {value} at step {step}")
+        self.step, self.term = step, term
+
+
+class Trainer:
+    """A model, its training images (N, C, H, W) uint8 on the device, and where it stands."""
+
+    def __init__(self, model: ImageGenerator, images: Tensor, settings: Settings) -> None:
+        if len(images) < settings.batch:
+            raise ValueError(f"batch: found {settings.batch}, but the training split has only {len(images)} images")
+        self.model, self.images, self.settings = model, images, settings
+        self.step = 0
+        self.rows: list[dict[str, float]] = []
+        self.names: list[str] = []
+        self.pending: list[Tensor] = []
+        self.epoch, self.order = -1, torch.empty(0, dtype=torch.int64)
+        self.good = self._weights()
+        self.model.train()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are taken."""
+        return self.step >= self.settings.steps
+
+    def advance(self) -> bool:
+        """Take one step; True when it closed a window and added a row to `rows`.
+
+        Raises `Diverged`, the model's weights put back to those of the last good window.
+        """
+        with self._precision():
+            scalars = self.model.fit_batch(self._batch())
+        self.names = list(scalars)
+        self.pending.append(torch.stack([value.detach().float() for value in scalars.values()]))
+        self.step += 1
+        if self.step % self.settings.window and not self.finished:
+            return False
+        self._close_window()
+        return True
+
+    # -- the parts of a step -----------------------------------------------------------------------------------
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.settings.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.images.device.type, torch.bfloat16)
+
+    def _batch(self) -> Tensor:
+        """Images (batch, C, H, W) of this step, in [0, 1]; binary ones are drawn anew every time."""
+        per_epoch = len(self.images) // self.settings.batch
+        epoch, place = divmod(self.step, per_epoch)
+        if epoch != self.epoch:
+            shuffle = np.random.Generator(np.random.Philox(key=[self.settings.seed, epoch]))
+            self.order = torch.from_numpy(shuffle.permutation(len(self.images))).to(self.images.device)
+            self.epoch = epoch
+        chosen = self.order[place * self.settings.batch : (place + 1) * self.settings.batch]
+        real = self.images[chosen].float() / 255
+        return (torch.rand_like(real) < real).float() if self.settings.data == "binarised" else real
+
+    def _close_window(self) -> None:
+        """Look at the window's scalars: a row of means, or `Diverged`."""
+        values = torch.stack(self.pending).cpu()
+        self.pending = []
+        bad = (~values.isfinite()).nonzero()
+        if len(bad):
+            offset, term = bad[0].tolist()
+            self._put_back()
+            raise Diverged(self.step - len(values) + offset + 1, self.names[term], values[offset, term].item())
+        self.good = self._weights()
+        means = dict(zip(self.names, values.double().mean(0).tolist(), strict=True))
+        self.rows.append({"step": self.step, "kimg": self.step * self.settings.batch / 1000, **means})
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
+    def _put_back(self) -> None:
+        self.model.load_state_dict(self.good)
+
+    # -- the whole state ---------------------------------------------------------------------------------------
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Everything that the rest of the training depends on: tensors, and a header of text."""
+        tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"good/{name}": value for name, value in self.good.items()}
+        groups = {}
+        for name, optimiser in optimisers(self.model).items():
+            state = optimiser.state_dict()
+            groups[name] = state["param_groups"]
+            for index, entries in state["state"].items():
+                tensors |= {f"optimiser/{name}/{index}/{key}": torch.as_tensor(v) for key, v in entries.items()}
+        tensors |= {f"generator/{name}": value for name, value in self._generators().items()}
+        if self.pending:
+            tensors["pending"] = torch.stack(self.pending)
+        header = {"step": self.step, "names": self.names, "rows": self.rows, "groups": groups}
+        return tensors, {"state": json.dumps(header)}
+
+    def restore(self, tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
+        """Stand where `state` was taken."""
+        kept = json.loads(header["state"])
+        self.model.load_state_dict(_under(tensors, "model/"))
+        self.good = {name: value.to(self.images.device) for name, value in _under(tensors, "good/").items()}
+        for name, optimiser in optimisers(self.model).items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for path, value in _under(tensors, f"optimiser/{name}/").items():
+                index, key = path.split("/")
+                state.setdefault(int(index), {})[key] = value
+            optimiser.load_state_dict({"state": state, "param_groups": _tuples(kept["groups"][name])})
+        torch.set_rng_state(tensors["generator/cpu"])
+        if "generator/cuda" in tensors and self.images.is_cuda:
+            torch.cuda.set_rng_state(tensors["generator/cuda"])
+        self.step, self.names, self.rows = kept["step"], kept["names"], kept["rows"]
+        self.pending = list(tensors["pending"].to(self.images.device)) if "pending" in tensors else []
+
+    def _generators(self) -> dict[str, Tensor]:
+        states = {"cpu": torch.get_rng_state()}
+        if self.images.is_cuda:
+            states["cuda"] = torch.cuda.get_rng_state()
+        return states
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose name begins with a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _tuples(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """JSON has no tuples; Adam's betas are one."""
+    return [{k: tuple(v) if k == "betas" else v for k, v in group.items()} for group in groups]

@@ -1,0 +1,435 @@
+"""Battles: closed forms, symmetry, zero counts, coverage of the intervals, judges at chance, standings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import pipeline.tables
+from pipeline.battles.matrix import REAL_TEST, REAL_TRAIN, judge_matrix, wilson_interval
+from pipeline.battles.ratios import Cells, Ratio, paired_ratio, ratio_of_cells, smoothed_rates, welch_freedom
+from pipeline.battles.scores import JudgeScores, beats_chance, errors_on_generated, errors_on_real, matched_threshold
+from pipeline.battles.standings import POINTS, bradley_terry, standings
+from pipeline.battles.verdicts import BATTLE_COLUMNS, TIE, battle, battle_rows, winner, winner_tested
+
+PUBLISHED = Path(pipeline.tables.__file__).parent / "published"
+N = 400
+
+
+def published(name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((PUBLISHED / name).read_text(encoding="utf-8"))))
+
+
+def real_logits(errors: int, n: int = N) -> np.ndarray:
+    """n logits of which the first `errors` call a real image generated."""
+    return np.where(np.arange(n) < errors, -1.0, 1.0)
+
+
+def fake_logits(errors: int, n: int = N) -> np.ndarray:
+    """n logits of which the first `errors` call a generated image real."""
+    return np.where(np.arange(n) < errors, 1.0, -1.0)
+
+
+def judge(
+    model: str, samples: Mapping[str, int], *, seed: int = 0, test: int = 40, train: int = 30, others: int | None = None
+) -> JudgeScores:
+    """A judge with so many errors on test, training and each contestant's N images (seed `others`, else its own)."""
+    graded = np.linspace(-1, 3, N)  # its own scale of validation images
+    at = seed if others is None else others
+    logits = {(name, seed if name == model else at): fake_logits(count) for name, count in samples.items()}
+    return JudgeScores(model, seed, real_logits(test), real_logits(train), graded, logits)
+
+
+def duel(one_on_two: int, two_on_one: int, *, test_1: int = 40, test_2: int = 40) -> list[JudgeScores]:
+    return [
+        judge("a", {"a": 50, "b": one_on_two}, test=test_1),
+        judge("b", {"b": 50, "a": two_on_one}, test=test_2),
+    ]
+
+
+def gaussian_judge(rng: np.random.Generator, model: str, means: Mapping[tuple[str, int], float], seed: int = 0, n=300):
+    """Logits N(1, 1) on real images, N(mean, 1) on each contestant's."""
+    real = [rng.normal(1.0, 1.0, n) for _ in range(3)]
+    return JudgeScores(model, seed, *real, {key: rng.normal(mean, 1.0, n) for key, mean in means.items()})
+
+
+def test_a_logit_of_zero_calls_an_image_real() -> None:
+    logits = np.array([-1.0, 0.0, 2.0])
+    assert errors_on_real(logits) == 1
+    assert errors_on_generated(logits) == 2
+
+
+def test_matched_threshold_calls_a_tenth_of_the_validation_images_generated() -> None:
+    valid = np.random.default_rng(0).permutation(np.arange(1000.0))
+    assert errors_on_real(valid, matched_threshold(valid)) == 100
+    assert errors_on_real(np.ones(50), matched_threshold(np.ones(50))) == 0  # ties never go above the share
+
+
+def test_ratios_are_those_of_equation_10() -> None:
+    row = battle("a", "b", duel(20, 80, test_1=40, test_2=42))
+    assert tuple(row) == BATTLE_COLUMNS
+    assert row["r_test"] == pytest.approx(40 / 42)
+    assert row["r_sample"] == pytest.approx(20 / 80)
+    assert (row["errors_1_on_2"], row["total_1_on_2"], row["errors_2_on_1"], row["total_2_on_1"]) == (20, N, 80, N)
+    assert (row["errors_1_test"], row["total_1_test"], row["errors_2_test"], row["total_2_test"]) == (40, N, 42, N)
+    assert row["gap_1"] == pytest.approx((40 - 30) / N)
+    assert row["winner"] == row["winner_tested"] == "a"
+
+
+def test_counts_are_pooled_over_all_pairs_of_seeds() -> None:
+    judges = []
+    for seed in (0, 1, 2):
+        samples = {("a", seed): fake_logits(50)} | {("b", other): fake_logits(10 + seed + other) for other in (0, 1)}
+        judges.append(JudgeScores("a", seed, real_logits(40), real_logits(40), real_logits(40), samples))
+    for seed in (0, 1):
+        samples = {("b", seed): fake_logits(50)} | {("a", other): fake_logits(90) for other in (0, 1, 2)}
+        judges.append(JudgeScores("b", seed, real_logits(44), real_logits(40), real_logits(40), samples))
+    row = battle("a", "b", judges)
+    assert (row["errors_1_on_2"], row["total_1_on_2"]) == (sum(10 + s + o for s in range(3) for o in range(2)), 6 * N)
+    assert row["errors_2_on_1"] == 6 * 90
+    assert row["r_sample"] == pytest.approx(69 / 540)
+
+
+def test_swapping_the_sides_turns_every_ratio_over() -> None:
+    rng = np.random.default_rng(3)
+    keys = [(model, seed) for model in "ab" for seed in (0, 1, 2)]
+    judges = [
+        gaussian_judge(rng, model, {key: -0.6 if key[0] == "a" else -1.2 + 0.1 * key[1] for key in keys}, seed)
+        for model, seed in keys
+    ]
+    for ratio in ("error", "accuracy"):
+        one, two = battle("a", "b", judges, ratio=ratio), battle("b", "a", judges, ratio=ratio)
+        for name in ("r_test", "r_sample", "r_sample_matched"):
+            assert one[name] == pytest.approx(1 / two[name])
+            assert one[f"{name}_low"] == pytest.approx(1 / two[f"{name}_high"])
+            assert one[f"{name}_high"] == pytest.approx(1 / two[f"{name}_low"])
+        assert (one["winner"], one["winner_tested"]) == (two["winner"], two["winner_tested"])
+        assert one["errors_1_on_2"] == two["errors_2_on_1"]
+
+
+def test_both_options_name_the_same_winner_but_only_errors_have_a_gate() -> None:
+    fair, unfair = duel(20, 80), duel(20, 80, test_1=10)
+    assert battle("a", "b", fair)["winner"] == battle("a", "b", fair, ratio="accuracy")["winner"] == "a"
+    row = battle("a", "b", fair, ratio="accuracy")
+    assert row["r_sample"] == pytest.approx((N - 20) / (N - 80))
+    assert "authors' code" in row["note"]
+    assert battle("a", "b", unfair)["winner"] == TIE
+    assert battle("a", "b", unfair, ratio="accuracy")["winner"] == "a"
+
+
+@pytest.mark.parametrize("row", published("gran_table2_battles.csv"), ids=lambda row: "-".join(list(row.values())[:3]))
+def test_a_tolerance_of_0_3_reproduces_every_winner_of_table_2(row: dict[str, str]) -> None:
+    assert winner(row["model_1"], row["model_2"], float(row["r_test"]), float(row["r_sample"])) == row["winner"]
+
+
+def test_a_tolerance_of_0_25_does_not_reproduce_table_2() -> None:
+    rows = published("gran_table2_battles.csv")
+    named = [winner(r["model_1"], r["model_2"], float(r["r_test"]), float(r["r_sample"]), tolerance=0.25) for r in rows]
+    assert named != [row["winner"] for row in rows]
+
+
+def test_table_4_of_the_paper_is_a_cycle() -> None:
+    rows = published("gran_table4_more_steps.csv")
+    named = [winner(r["model_1"], r["model_2"], float(r["r_test"]), float(r["r_sample"])) for r in rows]
+    assert named == ["GRAN5", "GRAN9", "GRAN7"]  # 5 beats 7, 7 beats 9, 9 beats 5
+
+
+def test_ties() -> None:
+    assert winner("a", "b", 1.0, 1.0) == TIE
+    assert winner("a", "b", 1.3, 0.5) == "a"  # on the edge counts as near
+    assert winner("a", "b", 1 / 1.3, 0.5) == "a"  # symmetric
+    assert winner("a", "b", 1.31, 0.5) == TIE
+    assert battle("a", "b", duel(40, 40))["winner"] == TIE
+    close = battle("a", "b", duel(40, 42))
+    assert (close["winner"], close["winner_tested"]) == ("a", TIE)
+
+
+def test_the_tested_winner_needs_both_tests() -> None:
+    sure, clear = Ratio(1.0, 0.01), Ratio(0.5, 0.1)
+    assert winner_tested("a", "b", sure, clear) == "a"
+    assert winner_tested("a", "b", sure, Ratio(2.0, 0.1)) == "b"
+    assert winner_tested("a", "b", Ratio(1.0, 0.5), clear) == TIE  # the judges may differ by far
+    assert winner_tested("a", "b", sure, Ratio(0.5, 0.5)) == TIE
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (0, 30), (30, 0), (N, N), (0, N)])
+@pytest.mark.parametrize("tests", [(0, 0), (0, 40), (40, 40)])
+@pytest.mark.parametrize("ratio", ["error", "accuracy"])
+def test_zero_counts_never_give_infinity(counts: tuple[int, int], tests: tuple[int, int], ratio) -> None:
+    row = battle("a", "b", duel(*counts, test_1=tests[0], test_2=tests[1]), ratio=ratio)
+    for name in ("r_test", "r_sample", "r_sample_matched"):
+        value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+        assert all(math.isfinite(bound) and bound > 0 for bound in (value, low, high))
+        assert low <= value <= high
+    smoothed = "r_sample is smoothed" in row["note"]
+    assert smoothed == ((0 if ratio == "error" else N) in counts)
+    assert (row["errors_1_on_2"], row["errors_2_on_1"]) == counts
+    if counts in ((0, 0), (N, N)):
+        assert row["winner"] == row["winner_tested"] == TIE
+
+
+def test_add_half_smoothing() -> None:
+    assert smoothed_rates(3, 10, 5, 10) == (0.3, 0.5)
+    assert smoothed_rates(0, 9, 5, 9) == (0.05, 0.55)
+    first, second = smoothed_rates(0, 10, 0, 99)  # two zeros make no order, whatever the totals
+    assert first == second
+
+
+def test_the_paired_deviation_is_that_of_mcnemars_table() -> None:
+    wrong_1 = np.arange(1000) < 120
+    wrong_2 = (np.arange(1000) >= 40) & (np.arange(1000) < 140)
+    found = paired_ratio(wrong_1[None], wrong_2[None])
+    b, c = 40, 20
+    assert found.value == pytest.approx(1.2)
+    # The textbook form leaves out the (small) square of the mean difference, which is 0 here, and divides by n.
+    assert found.deviation**2 == pytest.approx((b + c) / (120 * 100) * 1000 / 999)
+    same = paired_ratio(wrong_1[None], wrong_1[None])
+    assert (same.value, same.deviation) == (1.0, 0.0)
+
+
+def test_welch_freedom_matches_scipys() -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(0, 1, 4), rng.normal(0, 3, 7)
+    parts = [(x.var(ddof=1) / 4, 3.0), (y.var(ddof=1) / 7, 6.0)]
+    assert welch_freedom(parts, sum(v for v, _ in parts)) == pytest.approx(stats.ttest_ind(x, y, equal_var=False).df)
+
+
+def test_wilson_matches_scipys() -> None:
+    ours = wilson_interval(7, 50, stats.norm.ppf(0.975))
+    theirs = stats.binomtest(7, 50).proportion_ci(method="wilson")
+    assert ours == pytest.approx((theirs.low, theirs.high))
+
+
+def counted(rng: np.random.Generator, rates: np.ndarray, n: int) -> Cells:
+    return Cells(rng.binomial(n, rates).astype(float), np.full(rates.shape, float(n)))
+
+
+@pytest.mark.parametrize("rates", [(0.1, 0.2), (0.02, 0.03), (0.6, 0.9)])
+def test_with_one_seed_r_sample_covers_the_truth(rates: tuple[float, float]) -> None:
+    rng, truth, hits = np.random.default_rng(11), rates[0] / rates[1], 0
+    for _ in range(200):
+        one, two = (counted(rng, np.array([[rate]]), 1000) for rate in rates)
+        low, high = ratio_of_cells(one, two).interval()
+        hits += low <= truth <= high
+    assert 0.90 * 200 <= hits <= 0.99 * 200
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_over_seeds_r_sample_covers_the_truth(seeds: int) -> None:
+    """Every judge and every generator has its own strength; a seed's judge and generator are made together."""
+    rng, hits = np.random.default_rng(5), 0
+    for _ in range(200):
+        strict, good = np.exp(rng.normal(0, 0.15, (2, 2, seeds)))
+        strict, good = strict / np.exp(0.15**2 / 2), good / np.exp(0.15**2 / 2)  # mean 1
+        one = counted(rng, 0.1 * np.outer(strict[0], good[1]), 1000)
+        two = counted(rng, 0.2 * np.outer(strict[1], good[0]), 1000)
+        low, high = ratio_of_cells(one, two).interval()
+        hits += low <= 0.5 <= high
+    assert 0.90 * 200 <= hits <= 0.99 * 200
+
+
+def test_r_test_covers_the_truth() -> None:
+    rng, hits = np.random.default_rng(6), 0
+    for _ in range(200):
+        shared = rng.normal(0, 1, 2000)  # images that are hard are hard for both
+        wrong_1, wrong_2 = (shared + rng.normal(0, 1, 2000) > z for z in (1.5, 1.8))
+        truth = stats.norm.sf(1.5 / math.sqrt(2)) / stats.norm.sf(1.8 / math.sqrt(2))
+        low, high = paired_ratio(wrong_1[None], wrong_2[None]).interval()
+        hits += low <= truth <= high
+    assert 0.90 * 200 <= hits <= 0.99 * 200
+
+
+def test_the_matched_ratio_covers_the_truth_though_its_threshold_is_estimated() -> None:
+    rng, hits = np.random.default_rng(8), 0
+    edge = 1 + stats.norm.ppf(0.1)
+    truth = stats.norm.sf(edge + 0.8) / stats.norm.sf(edge + 0.5)
+    for _ in range(200):
+        judges = [
+            gaussian_judge(rng, "a", {("a", 0): -1.0, ("b", 0): -0.8}),
+            gaussian_judge(rng, "b", {("a", 0): -0.5, ("b", 0): -1.0}),
+        ]
+        row = battle("a", "b", judges)
+        hits += row["r_sample_matched_low"] <= truth <= row["r_sample_matched_high"]
+    assert 0.90 * 200 <= hits <= 0.99 * 200
+
+
+def test_matching_removes_a_judges_bias_that_r_sample_shows() -> None:
+    """A judge that adds 1 to every logit lets more pass; at the same error on real images it is as good as before."""
+    rng = np.random.default_rng(2)
+    means = {("a", 0): -0.7, ("b", 0): -0.7}
+    plain = [gaussian_judge(rng, model, means, n=4000) for model in "ab"]
+    lenient = JudgeScores(
+        "a", 0, plain[0].test + 1, plain[0].train + 1, plain[0].valid + 1,
+        {key: logits + 1 for key, logits in plain[0].samples.items()},
+    )  # fmt: skip
+    before, after = battle("a", "b", plain), battle("a", "b", [lenient, plain[1]])
+    assert after["r_sample"] > 2 * before["r_sample"]
+    assert after["r_sample_matched"] == pytest.approx(before["r_sample_matched"])
+
+
+@pytest.mark.parametrize("own", [N - 40, N])  # balanced accuracy 0.5; always 'real' but for the test errors
+def test_a_judge_at_chance_judges_nobody_and_is_named(own: int) -> None:
+    blind = judge("a", {"a": own, "b": 3}, test=40)
+    assert not beats_chance(blind)[0]
+    other = judge("b", {"b": 20, "a": 90})
+    row = battle("a", "b", [blind, other])
+    assert "judge of a, seed 0, does not beat chance" in row["note"]
+    assert all(row[name] is None for name in ("r_test", "r_sample", "winner", "winner_tested", "errors_1_on_2"))
+    matrix = judge_matrix([blind, other])
+    assert all(("does not beat chance" in (line["note"] or "")) == (line["judge"] == "a") for line in matrix)
+    third = judge("c", {"a": 10, "b": 20, "c": 20})
+    assert {line["model"]: line["judged"] for line in standings([blind, third], ["a", "b", "c"], draws=50)} == {
+        "a": 1, "b": 1, "c": 0,
+    }  # fmt: skip
+
+
+def test_one_blind_seed_is_left_out_of_the_judging_but_not_of_the_battle() -> None:
+    seeing = JudgeScores(
+        "a", 0, real_logits(40), real_logits(40), real_logits(40),
+        {("a", 0): fake_logits(20), ("b", 0): fake_logits(30)},
+    )  # fmt: skip
+    blind = JudgeScores(
+        "a", 1, real_logits(40), real_logits(40), real_logits(40), {("a", 1): fake_logits(N), ("b", 0): fake_logits(N)}
+    )
+    other = JudgeScores(
+        "b", 0, real_logits(40), real_logits(40), real_logits(40),
+        {("b", 0): fake_logits(20), ("a", 0): fake_logits(60), ("a", 1): fake_logits(100)},
+    )  # fmt: skip
+    row = battle("a", "b", [seeing, blind, other])
+    assert "seed 1, does not beat chance" in row["note"]
+    assert (row["errors_1_on_2"], row["total_1_on_2"]) == (30, N)
+    assert (row["errors_2_on_1"], row["total_2_on_1"]) == (160, 2 * N)
+    assert row["total_1_test"] == N
+
+
+def test_logits_that_are_not_finite_disqualify_a_judge() -> None:
+    broken = judge("a", {"a": 10, "b": 10})
+    broken.test[3] = np.nan
+    assert beats_chance(broken) == (False, "has logits that are not finite")
+
+
+def test_models_that_share_a_judge_have_an_r_test_of_exactly_1() -> None:
+    judges = [judge("gran5", {"gran5": 50, "gran5_at7": 90, "gran5_at9": 20})]
+    shared = {"gran5_at7": "gran5", "gran5_at9": "gran5"}
+    rows = battle_rows(["gran5", "gran5_at7", "gran5_at9"], judges, judged_by=shared)
+    assert [(row["r_test"], row["r_test_low"], row["r_test_high"]) for row in rows] == [(1.0, 1.0, 1.0)] * 3
+    assert all("r_test is 1 by construction" in row["note"] for row in rows)
+    assert rows[0]["r_sample"] == pytest.approx(90 / 50)
+    assert [row["winner"] for row in rows] == ["gran5_at7", "gran5", "gran5_at7"]  # one judge makes no cycle
+
+
+def test_a_model_without_a_judge_cannot_battle() -> None:
+    with pytest.raises(ValueError, match="vae has no judge"):
+        battle("vae", "a", duel(1, 1))
+
+
+def test_the_matrix_holds_real_images_own_generator_and_non_adversarial_contestants() -> None:
+    judges = [judge("a", {"a": 50, "b": 20, "vae": 4}), judge("b", {"b": 60, "a": 80, "vae": 8})]
+    rows = {(row["judge"], row["contestant"]): row for row in judge_matrix(judges)}
+    assert set(rows) == {(j, c) for j in "ab" for c in (REAL_TEST, REAL_TRAIN, "a", "b", "vae")}
+    assert rows["a", "vae"]["error"] == pytest.approx(0.01)
+    assert rows["a", REAL_TRAIN]["error"] == pytest.approx(30 / N)
+    interval = stats.binomtest(20, N).proportion_ci(method="wilson")
+    assert (rows["a", "b"]["error_low"], rows["a", "b"]["error_high"]) == pytest.approx((interval.low, interval.high))
+    assert all(row["error_low"] <= row["error"] <= row["error_high"] for row in rows.values())
+
+
+def test_the_matrix_takes_only_the_judges_own_seed_of_its_own_model() -> None:
+    samples = {("a", 0): fake_logits(10), ("a", 1): fake_logits(N)}
+    alone = JudgeScores("a", 0, real_logits(10), real_logits(10), real_logits(10), samples)
+    row = next(row for row in judge_matrix([alone]) if row["contestant"] == "a")
+    assert (row["errors"], row["total"], row["seeds"]) == (10, N, 1)
+
+
+def test_seeds_that_differ_widen_the_matrix_interval() -> None:
+    def rows(counts: tuple[int, ...]) -> dict:
+        judges = [
+            JudgeScores(
+                "a", seed, real_logits(9), real_logits(9), real_logits(9),
+                {("a", seed): fake_logits(9), ("vae", 0): fake_logits(count)},
+            )
+            for seed, count in enumerate(counts)
+        ]  # fmt: skip
+        return next(row for row in judge_matrix(judges) if row["contestant"] == "vae")
+
+    equal, different = rows((100, 100, 100)), rows((20, 100, 180))
+    assert equal["error"] == different["error"]
+    assert different["error_high"] - different["error_low"] > 3 * (equal["error_high"] - equal["error_low"])
+    assert 0 <= different["error_low"] <= different["error"] <= different["error_high"] <= 1
+
+
+def skilled_judges(models: list[str], skills: list[float], judging: list[str], n: int = 2000) -> list[JudgeScores]:
+    """Judges of different strictness whose share of fooling images has the log odds skill - strictness."""
+    rng, judges = np.random.default_rng(4), []
+    for strict, name in enumerate(judging):
+        odds = [1 / (1 + math.exp(1.5 + 0.4 * strict - skill)) for skill in skills]
+        counts = {model: int(rng.binomial(n, p)) for model, p in zip(models, odds, strict=True)}
+        samples = {(model, 0): fake_logits(count, n) for model, count in counts.items()}
+        samples[name, 0] = fake_logits(5, n)  # a generator that its own judge knows well
+        judges.append(JudgeScores(name, 0, real_logits(40), real_logits(40), real_logits(40), samples))
+    return judges
+
+
+def test_standings_recover_the_order_and_the_scale_of_known_skills() -> None:
+    models, skills = [f"m{i}" for i in range(8)], [0.4 * i for i in range(8)]
+    rows = standings(skilled_judges(models, skills, models[:5]), models)
+    assert [row["model"] for row in rows] == models[::-1]
+    assert np.mean([row["rating"] for row in rows]) == pytest.approx(1500)
+    spread = rows[0]["rating"] - rows[-1]["rating"]
+    assert spread == pytest.approx(POINTS * (skills[-1] - skills[0]), rel=0.15)
+    assert all(row["rating_low"] <= row["rating"] <= row["rating_high"] for row in rows)
+    assert {row["model"]: row["judged"] for row in rows} == {m: 4 if m in models[:5] else 5 for m in models}
+
+
+def test_standings_of_two_judges_and_three_contestants() -> None:
+    models = ["a", "b", "vae"]
+    rows = standings(skilled_judges(models, [2.0, 1.0, 0.0], ["a", "b"]), models)
+    assert [row["model"] for row in rows] == models  # though each meets its own judge as the worst
+    assert all(row["rating_low"] is None for row in rows)  # two comparisons for two unknowns: no spread to see
+
+
+def test_a_judges_own_generator_does_not_move_the_standings() -> None:
+    models = ["a", "b", "c", "vae"]
+    judges = skilled_judges(models, [1.0, 0.6, 0.3, 0.0], ["a", "b", "c"])
+    fooled = [
+        JudgeScores(j.model, j.seed, j.test, j.train, j.valid, {**j.samples, j.identity: fake_logits(900, 2000)})
+        for j in judges
+    ]
+    assert standings(judges, models, draws=50) == standings(fooled, models, draws=50)
+    shared = standings(judges, models, judged_by={"vae": "a"}, draws=50)
+    assert {row["model"]: row["judged"] for row in shared}["vae"] == 2
+
+
+def test_standings_without_any_comparison_are_empty_ratings() -> None:
+    rows = standings(skilled_judges(["a", "b"], [1.0, 0.0], ["a", "b"]), ["a", "b"])
+    assert rows == [
+        {"model": name, "rating": None, "rating_low": None, "rating_high": None, "judged": 0} for name in ("a", "b")
+    ]
+
+
+def test_a_contestant_that_fools_nobody_has_a_finite_rating() -> None:
+    models = ["a", "b", "c", "noise"]
+    rows = standings(skilled_judges(models, [1.0, 0.5, 0.0, -40.0], ["a", "b", "c"]), models)
+    assert rows[-1]["model"] == "noise"
+    assert all(math.isfinite(row[key]) for row in rows for key in ("rating", "rating_low", "rating_high"))
+
+
+def test_standings_are_the_same_every_time_and_in_any_order_of_contestants() -> None:
+    models = ["a", "b", "c", "vae"]
+    judges = skilled_judges(models, [1.0, 0.6, 0.3, 0.0], ["a", "b", "c"])
+    assert standings(judges, models, draws=50) == standings(judges, models, draws=50)
+    turned = {row["model"]: row["rating"] for row in standings(judges, models[::-1], draws=50)}
+    assert turned == pytest.approx({row["model"]: row["rating"] for row in standings(judges, models, draws=50)})
+
+
+def test_bradley_terry_of_two_players_is_the_log_odds() -> None:
+    wins = np.array([[[0.0, 30.0], [10.0, 0.0]]])
+    skills = bradley_terry(wins, ridge=1e-9)[0]
+    assert skills[0] - skills[1] == pytest.approx(math.log(3), abs=1e-6)

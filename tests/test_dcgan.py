@@ -1,0 +1,146 @@
+"""DCGAN: sizes, the two rearranged convolutions, and which update moves which network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, interpolate
+
+from pipeline.models.dcgan import DCGAN, ImageConv, UpsampledConv, non_saturating_loss
+
+MNIST = (1, 28, 28)
+SHAPES_AND_SIDES = [(MNIST, 7), ((1, 32, 32), 8), ((3, 32, 32), 8), ((3, 64, 64), 8), ((3, 128, 128), 8)]
+
+
+def trained(model: DCGAN, steps: int) -> DCGAN:
+    """`model` after `steps` updates on noise images, in evaluation mode: statistics and weights have moved."""
+    torch.manual_seed(5)
+    for _ in range(steps):
+        model.fit_batch(torch.rand(8, *model.shape))
+    return model.eval()
+
+
+def parameters_of(model: DCGAN, network: str) -> list[Tensor]:
+    return [p.detach().clone() for p in getattr(model, network).parameters()]
+
+
+@pytest.mark.parametrize(("shape", "side"), SHAPES_AND_SIDES)
+def test_shapes_and_range(shape: tuple[int, int, int], side: int) -> None:
+    model = trained(DCGAN(shape, latent=5, width=8), 1)
+    z = model.draw_latents(3, seed=0)
+    assert z.abs().max() <= 1
+    images = model.decode(z)
+    assert images.shape == (3, *shape)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert model.discriminate(images).shape == (3,)
+    smallest_map = model.discriminator[:-2](2 * images - 1)
+    assert smallest_map.shape == (3, 8, side, side)
+
+
+@pytest.mark.parametrize("shape", [(1, 30, 30), (1, 28, 32), (1, 7, 7), (3, 96, 96)])
+def test_a_size_that_cannot_work_says_what_was_found(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match=f"{shape[1]}x{shape[2]}") as caught:
+        DCGAN(shape)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_width_that_does_not_halve_is_refused() -> None:
+    with pytest.raises(ValueError, match="from 9 channels"):
+        DCGAN(MNIST, width=9)
+
+
+def test_counts_of_parameters_without_batch_norm() -> None:
+    model = DCGAN(MNIST, latent=100, width=128, batch_norm=False)
+    convolutions = 25 * (128 * 64 + 64)
+    generator = 101 * 7 * 7 * 128 + convolutions + 64 + 1
+    discriminator = convolutions + 64 + 128 + 7 * 7 * 128 + 1
+    expected = {"generator": generator, "discriminator": discriminator, "total": generator + discriminator}
+    assert model.parameter_counts() == expected
+
+
+def test_wider_and_deeper_networks() -> None:
+    plain, deeper = (DCGAN(MNIST, width=8, layers_per_size=layers, batch_norm=False) for layers in (1, 2))
+    extra = (25 * 8 + 1) * 8 + (25 * 4 + 1) * 4
+    counts = plain.parameter_counts(), deeper.parameter_counts()
+    assert counts[1]["generator"] - counts[0]["generator"] == extra
+    assert counts[1]["discriminator"] - counts[0]["discriminator"] == extra
+    assert trained(deeper, 1).decode(deeper.draw_latents(2, seed=0)).shape == (2, *MNIST)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_folded_upsampling_equals_upsampling_then_convolution(bias: bool) -> None:
+    torch.manual_seed(0)
+    layer, x = UpsampledConv(6, 4, bias=bias), torch.randn(2, 6, 5, 7)
+    plain = conv2d(interpolate(x, scale_factor=2, mode="nearest"), layer.weight, layer.bias, padding=2)
+    torch.testing.assert_close(layer(x), plain, rtol=1e-5, atol=1e-5)
+    gradients = [torch.autograd.grad(y.square().sum(), layer.weight)[0] for y in (layer(x), plain)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-3)
+
+
+def test_image_convolution_equals_the_plain_strided_one() -> None:
+    torch.manual_seed(0)
+    layer, x = ImageConv(3, 4), torch.randn(2, 3, 12, 14)
+    plain = conv2d(x, layer.weight, layer.bias, stride=2, padding=2)
+    torch.testing.assert_close(layer(x), plain, rtol=1e-5, atol=1e-5)
+
+
+def test_weights_start_from_a_normal_of_standard_deviation_002() -> None:
+    torch.manual_seed(0)
+    for name, parameter in DCGAN(MNIST).named_parameters():
+        if parameter.dim() > 1:
+            assert parameter.std().item() == pytest.approx(0.02, rel=0.1), name
+            assert abs(parameter.mean().item()) < 0.002, name
+
+
+@pytest.mark.parametrize(("still", "moving"), [("discriminator", "generator"), ("generator", "discriminator")])
+def test_each_update_moves_its_own_network(still: str, moving: str) -> None:
+    model = DCGAN(MNIST, width=8)
+    getattr(model, f"{still}_optimiser").step = lambda: None
+    before = {name: parameters_of(model, name) for name in (still, moving)}
+    trained(model, 1)
+    after = {name: parameters_of(model, name) for name in (still, moving)}
+    assert all(map(torch.equal, before[still], after[still]))
+    assert not any(map(torch.equal, before[moving], after[moving]))
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_norm": False}, {"layers_per_size": 2}])
+@pytest.mark.parametrize("steps", [1, 10])
+def test_every_parameter_gets_a_finite_gradient(options: dict[str, Any], steps: int) -> None:
+    model = trained(DCGAN(MNIST, width=8, **options), steps)
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_an_image_does_not_depend_on_its_batch() -> None:
+    model = trained(DCGAN(MNIST, width=8), 3)
+    z = model.draw_latents(7, seed=2)
+    alone = torch.cat([model.decode(row) for row in z.split(1)])
+    torch.testing.assert_close(model.decode(z), alone, rtol=1e-5, atol=1e-6)
+
+
+def test_the_discriminator_sees_images_from_minus_one_to_one() -> None:
+    model = trained(DCGAN(MNIST, width=8), 1)
+    seen: list[Tensor] = []
+    model.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model.discriminate(torch.stack([torch.zeros(MNIST), torch.ones(MNIST)]))
+    assert torch.equal(seen[0], torch.stack([-torch.ones(MNIST), torch.ones(MNIST)]))
+
+
+def test_the_generator_loss_falls_as_the_fakes_pass_for_real() -> None:
+    logits = torch.tensor([-2.0, 0.0, 2.0])
+    losses = torch.stack([non_saturating_loss(logit) for logit in logits])
+    torch.testing.assert_close(losses, -logits.sigmoid().log())
+    assert losses.diff().max() < 0
+
+
+def test_fit_batch_reports_losses_and_accuracies() -> None:
+    torch.manual_seed(0)
+    scalars = DCGAN(MNIST, width=8).fit_batch(torch.rand(8, *MNIST))
+    assert set(scalars) == {"d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake"}
+    assert all(value.dim() == 0 and not value.requires_grad for value in scalars.values())

@@ -1,0 +1,285 @@
+"""DRAW against the formulas of Gregor et al. (arXiv:1502.04623), written out step by step and pixel by pixel."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from pipeline.models.draw import DRAW, BernoulliNLL, GradientOverSteps, LSTMState, Windows
+
+SHAPES = [(1, 12, 12), (3, 9, 14), (2, 13, 8)]
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+def small(shape: tuple[int, int, int] = (1, 12, 12), *, attention: bool = True, glimpses: int = 3) -> DRAW:
+    model = DRAW(shape, glimpses=glimpses, hidden=8, latent=3, read_size=2, write_size=3, attention=attention)
+    torch.nn.init.normal_(model.first_canvas)
+    return model.double()
+
+
+def binary(n: int, shape: tuple[int, int, int]) -> Tensor:
+    return torch.rand(n, *shape, dtype=torch.float64).round()
+
+
+# -- the textbook's way: one step after the other, autograd alone --------------------------------------------------
+
+
+def textbook_filters(p: Tensor, size: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """F_X (n, A), F_Y (n, B) and gamma of one image's (g~x, g~y, log s2, log d~, log gamma), entry by entry."""
+    g_x, g_y = (width + 1) / 2 * (p[0] + 1), (height + 1) / 2 * (p[1] + 1)
+    variance, gamma = p[2].exp(), p[4].exp()
+    stride = (max(width, height) - 1) / (size - 1) * p[3].exp()
+
+    def bank(centre: Tensor, pixels: int) -> Tensor:
+        rows = []
+        for i in range(1, size + 1):
+            mu = centre + (i - size / 2 - 0.5) * stride
+            row = torch.stack([torch.exp(-((a - mu) ** 2) / (2 * variance)) for a in range(1, pixels + 1)])
+            rows.append(row / row.sum())
+        return torch.stack(rows)
+
+    return bank(g_x, width), bank(g_y, height), gamma
+
+
+def textbook_read(x: Tensor, canvas: Tensor, p: Tensor, size: int) -> Tensor:
+    """The glimpse (row, of x or x^, channel, column), flattened, of one image (C, H, W)."""
+    f_x, f_y, gamma = textbook_filters(p, size, *x.shape[1:])
+    pair = torch.stack([x, x - canvas.sigmoid()])
+    return (gamma * (f_y @ pair @ f_x.t())).permute(2, 0, 1, 3).flatten()
+
+
+def textbook_write(p: Tensor, patch: Tensor, size: int, shape: tuple[int, int, int]) -> Tensor:
+    """The increment (C, H, W) of the canvas; the patch is laid out (row, channel, column)."""
+    f_x, f_y, gamma = textbook_filters(p, size, *shape[1:])
+    w = patch.view(size, shape[0], size).transpose(0, 1)
+    return f_y.t() @ w @ f_x / gamma
+
+
+def textbook_lstm(weight: Tensor, bias: Tensor, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    i, f, o, candidate = (torch.cat([x, hidden], 1) @ weight.t() + bias).chunk(4, 1)
+    cell = f.sigmoid() * cell + i.sigmoid() * candidate.tanh()
+    return o.sigmoid() * cell.tanh(), cell
+
+
+def textbook_increment(model: DRAW, h_dec: Tensor) -> Tensor:
+    """write(h_dec), (N, C, H, W)."""
+    asked = model.write_head(h_dec)
+    if model.read_head is None:
+        return asked.view(-1, *model.shape)
+    return torch.stack([textbook_write(row[:5], row[5:], 3, model.shape) for row in asked])
+
+
+def textbook_terms(model: DRAW, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Negative log-likelihood and KL, both (N,), by equations 9-14; windows of 2 (read) and 3 (write) filters."""
+    zeros = x.new_zeros(len(x), model.posterior.in_features)
+    h_enc, c_enc, h_dec, c_dec = zeros, zeros, zeros, zeros
+    canvas = model.first_canvas.expand(len(x), -1, -1).view_as(x)
+    kl = x.new_zeros(len(x))
+    for epsilon in noise:
+        if model.read_head is None:
+            r = torch.cat([x.flatten(1), (x - canvas.sigmoid()).flatten(1)], 1)
+        else:
+            windows = model.read_head(h_dec)
+            r = torch.stack([textbook_read(*one, 2) for one in zip(x, canvas, windows, strict=True)])
+        h_enc, c_enc = textbook_lstm(model.encoder.weight, model.encoder.bias, torch.cat([r, h_dec], 1), h_enc, c_enc)
+        mean, log_std = model.posterior(h_enc).chunk(2, 1)
+        law = torch.distributions.Normal(mean, log_std.exp())
+        kl = kl + torch.distributions.kl_divergence(law, torch.distributions.Normal(0.0, 1.0)).sum(1)
+        z = mean + log_std.exp() * epsilon
+        h_dec, c_dec = textbook_lstm(model.decoder.weight, model.decoder.bias, z, h_dec, c_dec)
+        canvas = canvas + textbook_increment(model, h_dec)
+    return binary_cross_entropy_with_logits(canvas, x, reduction="none").sum((1, 2, 3)), kl
+
+
+# -- attention -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_filters_are_the_formulas_with_pixels_and_filters_from_1(shape: tuple[int, int, int]) -> None:
+    _, height, width = shape
+    p = 0.4 * torch.randn(6, 10, dtype=torch.float64)
+    f_x, f_y = Windows(2, 5, height, width).double()(p)
+    for k, row in enumerate(p):
+        read_x, read_y, read_gamma = textbook_filters(row[:5], 2, height, width)
+        write_x, write_y, write_gamma = textbook_filters(row[5:], 5, height, width)
+        torch.testing.assert_close(f_x[k], torch.cat([read_x, write_x]))
+        torch.testing.assert_close(f_y[k], torch.cat([read_gamma * read_y, write_y / write_gamma]))
+
+
+def test_rows_sum_to_one_even_far_outside_of_the_image() -> None:
+    p = torch.zeros(1, 10)
+    p[0, [0, 1, 2, 5, 6, 7]] = torch.tensor([40.0, -40.0, -4.0, 40.0, -40.0, -4.0])
+    f_x, f_y = Windows(2, 5, 28, 28)(p)
+    torch.testing.assert_close(f_x.sum(2), torch.ones(1, 7))
+    torch.testing.assert_close(f_y.sum(2), torch.ones(1, 7))
+    assert f_x[0, :, 27].min() > 0.99 and f_y[0, :, 0].min() > 0.99
+
+
+def test_a_window_over_the_whole_image_reads_every_pixel_at_its_place() -> None:
+    """With g~ = 0, d~ = 1 and n = A, filter i sits on pixel i; sharp filters are then the identity."""
+    p = torch.zeros(1, 10)
+    p[0, [2, 7]] = -8.0
+    f_x, f_y = Windows(7, 7, 7, 7)(p)
+    for f in (f_x, f_y):
+        torch.testing.assert_close(f[0], torch.eye(7).repeat(2, 1), atol=1e-6, rtol=0)
+
+
+def test_a_window_needs_two_filters_a_side() -> None:
+    with pytest.raises(ValueError, match="read_size 1"):
+        DRAW((1, 12, 12), read_size=1)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_read_and_write_are_the_products_of_the_paper(shape: tuple[int, int, int]) -> None:
+    model, n = small(shape), 4
+    x, canvas = binary(n, shape), torch.randn(n, *shape, dtype=torch.float64)
+    heads = 0.5 * torch.randn(n, 10 + 9 * shape[0], dtype=torch.float64)
+    filters = model.windows(heads[:, :10])
+    rows = (n, -1, shape[2])
+    glimpse = model.read(x.view(rows), canvas.view(rows), filters)
+    after = model.write(canvas.view(rows), heads, filters).view_as(canvas)
+    for k, asked in enumerate(heads):
+        torch.testing.assert_close(glimpse[k], textbook_read(x[k], canvas[k], asked[:5], 2))
+        torch.testing.assert_close(after[k], canvas[k] + textbook_write(asked[5:10], asked[10:], 3, shape))
+
+
+def test_the_first_window_is_wide_enough_to_see_the_digit() -> None:
+    """The start's 2 x 2 reader has its filters in the image's middle half, not on the blank corners."""
+    model = DRAW((1, 28, 28))
+    f_x, _ = model.windows(torch.cat([model.read_head.bias, model.write_head.bias[:5]])[None])
+    centres = (f_x[0, :2] * torch.arange(1, 29)).sum(1)
+    assert centres.min() > 7 and centres.max() < 22
+
+
+# -- the recurrence ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_loss_and_gradients_are_the_textbook_loop_s(shape: tuple[int, int, int], attention: bool) -> None:
+    model, x = small(shape, attention=attention), binary(4, shape)
+    noise = torch.randn(3, 4, 3, dtype=torch.float64)
+    model.noise = lambda batch: noise  # type: ignore[method-assign]
+    fast, plain = model.terms(x), textbook_terms(model, x, noise)
+    torch.testing.assert_close(fast, plain)
+    parameters = list(model.parameters())
+    torch.testing.assert_close(
+        torch.autograd.grad(sum(fast).mean(), parameters), torch.autograd.grad(sum(plain).mean(), parameters)
+    )
+
+
+def test_float32_loss_is_the_textbook_loop_s_to_1e_5() -> None:
+    model = DRAW((1, 28, 28), write_size=3)
+    x, noise = torch.rand(2, 1, 28, 28).round(), torch.randn(10, 2, 10)
+    model.noise = lambda batch: noise  # type: ignore[method-assign]
+    torch.testing.assert_close(model.terms(x), textbook_terms(model, x, noise), rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_by_finite_differences() -> None:
+    gates, cell = torch.randn(2, 12, dtype=torch.float64), torch.randn(2, 3, dtype=torch.float64)
+    assert torch.autograd.gradcheck(LSTMState.apply, (gates.requires_grad_(), cell.requires_grad_()))
+    logits = torch.tensor([-50.0, -2.0, 0.0, 0.3, 4.0, 60.0], dtype=torch.float64, requires_grad=True)
+    grey = torch.rand(6, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda given: BernoulliNLL.apply(given, grey), (logits,))
+
+
+def test_likelihood_is_binary_cross_entropy() -> None:
+    logits, x = torch.linspace(-120, 120, 97), torch.rand(97)
+    expected = binary_cross_entropy_with_logits(logits, x, reduction="none")
+    torch.testing.assert_close(BernoulliNLL.apply(logits, x), expected)
+
+
+def test_gathered_gradient_counts_a_narrow_first_step_as_zeros() -> None:
+    weight, bias = torch.randn(5, 4, requires_grad=True), torch.randn(5, requires_grad=True)
+    xs = [torch.randn(3, 1), torch.randn(3, 4)]
+    d = torch.randn(2, 3, 5)
+    (GradientOverSteps.apply(weight, bias, 2, 3, xs) * d).sum().backward()
+    expected = torch.nn.functional.pad(d[0].t() @ xs[0], (0, 3)) + d[1].t() @ xs[1]
+    torch.testing.assert_close(weight.grad, expected)
+    torch.testing.assert_close(bias.grad, d.sum((0, 1)))
+
+
+def test_elbo_is_minus_both_terms_and_its_kl_is_closed_form() -> None:
+    model, x = small(), binary(3, (1, 12, 12))
+    torch.manual_seed(5)
+    nll, kl = model.terms(x)
+    torch.manual_seed(5)
+    torch.testing.assert_close(model.elbo(x), -(nll + kl))
+    noise = torch.randn(3, 3, 3, dtype=torch.float64)
+    done = model.encode(x, noise)
+    law = torch.distributions.Normal(done.mean, done.log_std.exp())
+    unit = torch.distributions.Normal(torch.zeros_like(done.mean), torch.ones_like(done.mean))
+    model.noise = lambda batch: noise  # type: ignore[method-assign]
+    torch.testing.assert_close(model.terms(x)[1], torch.distributions.kl_divergence(law, unit).sum((0, 2)))
+
+
+def test_prior_images_in_the_same_pass_are_those_of_decode_and_leave_the_others_alone() -> None:
+    model, x = small(), binary(4, (1, 12, 12))
+    noise, prior = torch.randn(3, 4, 3).double(), torch.randn(3, 6, 3).double()
+    both, alone = model.encode(x, noise, prior), model.encode(x, noise)
+    torch.testing.assert_close(both.logits[:4], alone.logits)
+    torch.testing.assert_close(both.mean, alone.mean)
+    torch.testing.assert_close(both.logits[4:].sigmoid().view(6, 1, 12, 12), model.decode(prior.transpose(0, 1)))
+
+
+# -- the model contract --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+def test_shapes_and_ranges(shape: tuple[int, int, int], attention: bool) -> None:
+    model = DRAW(shape, glimpses=4, hidden=16, latent=3, attention=attention).eval()
+    assert model.latent_shape == (4, 3)
+    with torch.no_grad():
+        canvases = model.canvases(model.draw_latents(5, seed=1))
+        rebuilt = model.reconstruct(torch.rand(2, *shape))
+    assert canvases.shape == (5, 4, *shape) and rebuilt.shape == (2, *shape)
+    assert canvases.min() >= 0 and canvases.max() <= 1
+    assert torch.isfinite(model.elbo(torch.rand(2, *shape).round())).all()
+
+
+def test_the_last_canvas_is_the_image_and_more_steps_continue_it() -> None:
+    model = small()
+    z = torch.randn(4, 5, 3, dtype=torch.float64)
+    canvases = model.canvases(z)
+    torch.testing.assert_close(canvases[:, -1], model.decode(z))
+    torch.testing.assert_close(canvases[:, :3], model.canvases(z[:, :3]))
+    increments = canvases.logit().diff(dim=1)
+    assert increments.abs().amax((0, 2, 3, 4)).min() > 1e-3
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_every_parameter_learns_at_the_first_and_the_tenth_step(attention: bool) -> None:
+    model = DRAW((1, 12, 12), glimpses=3, hidden=16, latent=3, attention=attention)
+    x = torch.rand(8, 1, 12, 12).round()
+    for step in range(1, 11):
+        model.fit_batch(x)
+        if step in (1, 10):
+            for name, parameter in model.named_parameters():
+                assert torch.isfinite(parameter.grad).all(), name
+                assert parameter.grad.abs().max() > 0, name
+
+
+def test_training_raises_the_elbo_and_the_gradient_norm_is_clipped() -> None:
+    model = DRAW((1, 12, 12), glimpses=3, hidden=32, latent=3, learning_rate=1e-2)
+    x = torch.zeros(32, 1, 12, 12)
+    x[:16, :, :6], x[16:, :, :, 6:] = 1, 1
+    before = model.elbo(x).mean()
+    for _ in range(80):
+        loss = model.fit_batch(x)["loss"]
+        norm = torch.stack([p.grad.norm() for p in model.parameters()]).norm()
+        assert norm <= 5.0 * (1 + 1e-5)
+    assert loss < 0.6 * -before
+
+
+def test_networks_cover_all_but_the_first_canvas_once() -> None:
+    counts = small().parameter_counts()
+    assert counts["total"] == counts["generator"] + counts["encoder"] + math.prod((1, 12, 12))

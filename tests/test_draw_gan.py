@@ -1,0 +1,176 @@
+"""DRAW-GAN: which loss reaches which network, the signs of both objectives, the equilibrium and the warm-up."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.models.draw_gan import DRAWGAN
+
+SHAPE = (1, 12, 12)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+def small(**arguments: object) -> DRAWGAN:
+    return DRAWGAN(SHAPE, glimpses=3, hidden=16, latent=3, write_size=3, kernels=4, **arguments)  # type: ignore[arg-type]
+
+
+def gradients(loss: Tensor, network: torch.nn.Module) -> list[Tensor | None]:
+    return list(torch.autograd.grad(loss, list(network.parameters()), retain_graph=True, allow_unused=True))
+
+
+def largest(found: list[Tensor | None]) -> float:
+    return max((float(g.abs().max()) for g in found if g is not None), default=0.0)
+
+
+def changed(before: dict[str, Tensor], network: torch.nn.Module) -> bool:
+    return any(not torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def copy(network: torch.nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+@pytest.mark.parametrize("objective", ["non_saturating", "minimax"])
+def test_draw_gains_when_the_discriminator_finds_its_images_more_real(objective: str) -> None:
+    """Algorithm 1's sign trap: DRAW's adversary has to fall as D(x_p) rises, under either objective."""
+    model = small(objective=objective)
+    logits = torch.linspace(-6, 6, 25, requires_grad=True)
+    values = model.adversary(logits)
+    assert (values.diff() < 0).all()
+    d = logits.detach().sigmoid()
+    expected = torch.log(1 - d) if objective == "minimax" else -torch.log(d)
+    torch.testing.assert_close(values.detach(), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_objectives_saturate_at_opposite_ends() -> None:
+    sure_fake = torch.tensor([-8.0], requires_grad=True)
+    slopes = [
+        torch.autograd.grad(small(objective=o).adversary(sure_fake), sure_fake)[0]
+        for o in ("minimax", "non_saturating")
+    ]
+    assert abs(float(slopes[0])) < 1e-3 and abs(float(slopes[1])) > 0.99
+
+
+def test_discriminator_loss_is_the_cross_entropy_of_equation_20() -> None:
+    model = small(dropout=0.0)
+    real = torch.rand(4, *SHAPE)
+    torch.manual_seed(3)
+    terms = model.losses(real)
+    torch.manual_seed(3)
+    done = model.draw.encode(real, model.draw.noise(4), model.draw.noise(4))
+    d_rec, d_prior = model.discriminate(done.logits.sigmoid().view(-1, *SHAPE)).sigmoid().chunk(2)
+    l_gan = model.discriminate(real).sigmoid().log().mean() + (1 - d_rec).log().mean() + (1 - d_prior).log().mean()
+    torch.testing.assert_close(terms["d_loss"], -l_gan)
+    torch.testing.assert_close(terms["g_loss"], -(d_rec.log().mean() + d_prior.log().mean()))
+
+
+def test_l_like_is_half_the_squared_feature_distance_and_treats_real_features_as_given() -> None:
+    model = small(dropout=0.0)
+    real = torch.rand(4, *SHAPE)
+    torch.manual_seed(3)
+    terms = model.losses(real)
+    torch.manual_seed(3)
+    done = model.draw.encode(real, model.draw.noise(4), model.draw.noise(4))
+    of_real = model.discriminator(real)[1]
+    of_rec = model.discriminator(done.logits[:4].sigmoid().view(-1, *SHAPE))[1]
+    torch.testing.assert_close(terms["like"], 0.5 * ((of_rec - of_real) ** 2).sum(1).mean())
+    alone = torch.autograd.grad(0.5 * ((of_rec - of_real.detach()) ** 2).sum(1).mean(), list(model.draw.parameters()))
+    torch.testing.assert_close(gradients(terms["like"], model.draw), list(alone))
+
+
+def test_each_update_moves_its_own_network_alone() -> None:
+    model = small(warmup=0)
+    real = torch.rand(6, *SHAPE)
+    terms, nothing = model.losses(real), torch.zeros(())
+    draw, judge = copy(model.draw), copy(model.discriminator)
+    model.update(terms["kl"] + model.gamma * terms["like"] + terms["g_loss"], terms["d_loss"], ahead=torch.tensor(True))
+    assert changed(draw, model.draw) and not changed(judge, model.discriminator)
+    terms, draw = model.losses(real), copy(model.draw)
+    still = terms["kl"] * nothing
+    model.optimiser.param_groups[0]["lr"] = 0.0
+    model.update(still, terms["d_loss"], ahead=torch.tensor(False))
+    assert changed(judge, model.discriminator) and not changed(draw, model.draw)
+
+
+def test_the_discriminator_follows_its_cross_entropy_only() -> None:
+    """Its gradient after an update is that of d_loss, whatever weight L_like has in DRAW's loss."""
+    real = torch.rand(6, *SHAPE)
+    seen = []
+    for gamma in (0.0, 1e4):
+        torch.manual_seed(1)
+        model = small(warmup=0, gamma=gamma)
+        torch.manual_seed(2)
+        model.fit_batch(real)
+        seen.append([p.grad.clone() for p in model.discriminator.parameters()])
+    torch.testing.assert_close(seen[0], seen[1], rtol=0, atol=0)
+    assert largest(seen[0]) > 0
+
+
+def test_x_p_reaches_the_decoder_and_never_the_encoder() -> None:
+    model = small()
+    z = torch.randn(4, 3, 3)
+    loss = model.adversary(model.discriminate(model.decode(z))).sum()
+    assert largest(gradients(loss, model.draw.decoder)) > 0
+    assert largest(gradients(loss, model.draw.encoder)) == 0
+
+
+@pytest.mark.parametrize(("lead", "moves"), [(1.0, True), (0.0, False)])
+def test_a_discriminator_that_is_ahead_waits(lead: float, moves: bool) -> None:
+    model = small(lead=1.0, warmup=0)
+    real = torch.ones(8, *SHAPE)
+    for _ in range(20):  # white images are easily told from drawn ones
+        model.fit_batch(real)
+    model.lead = lead
+    judge, drawn = copy(model.discriminator), copy(model.draw)
+    moment = model.discriminator_optimiser.state_dict()["state"][0]["exp_avg"].clone()
+    assert float(model.fit_batch(real)["d_lead"]) > 0
+    assert changed(judge, model.discriminator) is moves
+    moment_after = model.discriminator_optimiser.state_dict()["state"][0]["exp_avg"]
+    assert torch.equal(moment_after, moment) is not moves
+    assert changed(drawn, model.draw)
+
+
+def test_warm_up_descends_the_elbo_and_then_the_adversarial_loss() -> None:
+    model = small(warmup=2, gamma=3.0)
+    real = torch.rand(6, *SHAPE)
+    for step in range(4):
+        s = model.fit_batch(real)
+        expected = s["kl"] + (s["reconstruction"] if step < 2 else 3.0 * s["like"] + s["g_loss"])
+        torch.testing.assert_close(s["loss"], expected)
+        assert not any(value.requires_grad for value in s.values())
+    assert int(model.state_dict()["steps_taken"]) == 4
+
+
+def test_networks_are_apart_and_there_is_no_elbo() -> None:
+    model = small()
+    modules = model.networks()
+    parts = {name: {p for m in found for p in m.parameters()} for name, found in modules.items()}
+    assert not parts["discriminator"] & (parts["generator"] | parts["encoder"])
+    assert not parts["generator"] & parts["encoder"]
+    assert not hasattr(model, "elbo")
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 13, 18)])
+def test_shapes(shape: tuple[int, int, int]) -> None:
+    model = DRAWGAN(shape, glimpses=2, hidden=8, latent=3, kernels=4)
+    scalars = model.fit_batch(torch.rand(3, *shape))
+    assert all(torch.isfinite(value) for value in scalars.values())
+    model.eval()
+    z = model.draw_latents(4, seed=0)
+    assert model.canvases(z).shape == (4, 2, *shape)
+    torch.testing.assert_close(model.decode(z), model.canvases(z)[:, -1])
+    assert model.discriminate(model.decode(z)).shape == (4,)
+    assert model.reconstruct(torch.rand(3, *shape)).shape == (3, *shape)
+
+
+def test_every_parameter_learns() -> None:
+    model = small(warmup=0)
+    model.fit_batch(torch.rand(6, *SHAPE))
+    for name, parameter in model.named_parameters():
+        assert torch.isfinite(parameter.grad).all() and parameter.grad.abs().max() > 0, name

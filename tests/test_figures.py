@@ -1,0 +1,402 @@
+"""The figures: what they show, that they are legible, and that equal inputs give equal bytes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+
+from pipeline.figures import battles, canvases, classes, cost, distances, losses, mosaic, samples, style
+
+MODELS = [
+    "autoencoder", "vae", "vae_2d", "vae_faces", "info_vae", "dvae", "draw", "draw_gan", "gan", "gan_conv", "dcgan",
+    "gran1", "gran3", "gran5", "gran5_at7", "gran5_at9", "gran3_noise", "draw_gan_ssim", "draw_adversarial_prior",
+    "vae_gan",
+]  # fmt: skip
+
+pytestmark = pytest.mark.filterwarnings("error::UserWarning")
+
+
+def images(n: int, channels: int = 1, side: int = 8) -> NDArray[np.uint8]:
+    return np.random.default_rng(n).integers(0, 256, (n, channels, side, side), dtype=np.uint8)
+
+
+def score_rows(count: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(count)
+    rows: list[dict[str, Any]] = []
+    for name in MODELS[:count]:
+        fid = float(rng.lognormal(2, 1))
+        rows.append({"model": name, "fid": fid, "fid_low": 0.8 * fid, "fid_high": 1.3 * fid, "recall": rng.random()})
+        rows[-1] |= {
+            "train_cpu_seconds": float(rng.lognormal(6, 0.7)),
+            "parameters": int(rng.integers(100_000, 10_000_000)),
+        }
+    references = {"real": 0.3, "noise": 900.0, "mean_image": 300.0}
+    return rows + [{"model": name, "fid": fid, "recall": 0.9} for name, fid in references.items()]
+
+
+def history(points: int, *names: str) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(points)
+    return [{"step": k, "kimg": 0.1 * k, **{name: 1.0 + rng.random() for name in names}} for k in range(points)]
+
+
+def error_rows(judges: list[str], contestants: list[str]) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    return [{"judge": j, "contestant": c, "error": float(rng.beta(1, 4))} for j in judges for c in contestants]
+
+
+def rating_rows(count: int) -> list[dict[str, Any]]:
+    ratings = np.random.default_rng(1).standard_normal(count)
+    return [
+        {"model": name, "rating": r, "rating_low": r - 0.3, "rating_high": r + 0.4, "judged": 12}
+        for name, r in zip(MODELS, ratings.tolist(), strict=False)
+    ]
+
+
+def overview(count: int) -> Figure:
+    columns = [distances.Metric("fid", "Fréchet distance", "lower"), distances.Metric("recall", "recall", "higher")]
+    return distances.score_overview(score_rows(count), columns)
+
+
+def histogram(count: int, k: int = 10) -> Figure:
+    counts = np.random.default_rng(k).multinomial(1000, 0.97 ** np.arange(k) / (0.97 ** np.arange(k)).sum(), count)
+    data = 1000 * 0.97 ** np.arange(k)
+    return classes.class_histogram(data, dict(zip(MODELS, counts, strict=False)))
+
+
+FIGURES: dict[str, Callable[[int], Figure]] = {
+    "samples": lambda n: samples.sample_sheet({name: images(30) for name in [*MODELS[:n], "real"]}),
+    "canvases": lambda n: canvases.canvas_sheet(images(8 * 20).reshape(8, 20, 1, 8, 8)[:, :n], title="gran: canvases"),
+    "loss_curves": lambda n: losses.loss_curves(history(10 * n, "loss", "kl", "d_loss", "d_accuracy_real"), model="a"),
+    "loss_overview": lambda n: losses.loss_overview({m: history(20, "loss", "kl", "g_loss") for m in MODELS[:n]}),
+    "cost": lambda n: cost.score_against_cost(score_rows(n), score="fid", score_label="Fréchet distance"),
+    "training_cost": lambda n: cost.training_cost(score_rows(n)),
+    "classes": lambda n: histogram(n),
+    "many_classes": lambda n: histogram(n, 325),
+    "matrix": lambda n: battles.battle_matrix(error_rows(MODELS[:n], MODELS[:n])),
+    "standings": lambda n: battles.standings_plot(rating_rows(n)),
+    "overview": overview,
+}
+
+
+class Drawn(NamedTuple):
+    """A text as it was drawn."""
+
+    string: str
+    size: float
+    box: Bbox
+
+
+@style.styled
+def texts(figure: Figure) -> list[Drawn]:
+    """Every text that drawing the figure puts on the page, with its box without leader lines, in dots."""
+    drawn: list[Drawn] = []
+
+    def record(text: Text, renderer: Any) -> None:
+        if text.get_visible() and text.get_text().strip():
+            box = Text.get_window_extent(text, renderer)
+            drawn.append(Drawn(text.get_text(), float(text.get_fontsize()), box))
+
+    figure.draw_without_rendering()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Text, "draw", record)
+        figure.draw_without_rendering()
+    return drawn
+
+
+def words(figure: Figure) -> str:
+    return "\n".join(text.string for text in texts(figure))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_equal_inputs_give_equal_bytes(name: str) -> None:
+    first, second = (style.save(FIGURES[name](1)) for _ in range(2))
+    assert first == second
+    png, svg = first
+    assert png.startswith(b"\x89PNG") and b"Date" not in png and b"<dc:date>" not in svg and b"Software" not in png
+
+
+def test_bytes_are_the_same_in_another_process_and_pyplot_stays_out() -> None:
+    code = (
+        "import hashlib; from pipeline.figures import losses, style;"
+        "f = losses.loss_curves([{'step': k, 'images': k, 'loss': 1.0 + k} for k in range(5)], model='vae');"
+        "import sys; assert 'matplotlib.pyplot' not in sys.modules;"
+        "print(hashlib.sha256(b''.join(style.save(f))).hexdigest())"
+    )
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(runs) == 1
+
+
+@pytest.mark.parametrize("count", [1, 20])
+@pytest.mark.parametrize("name", FIGURES)
+def test_legible_with_one_and_with_twenty(name: str, count: int) -> None:
+    figure = FIGURES[name](count)
+    width, height = figure.get_size_inches()
+    assert 2 < width <= 11.5 and 1 < height <= 16
+    drawn = texts(figure)
+    if name != "matrix":  # slanted names: their upright boxes cross, their letters do not
+        assert not [
+            (a.string, b.string) for a, b in combinations(drawn, 2) if a.box.padded(-1).overlaps(b.box.padded(-1))
+        ]
+    for text in drawn:
+        assert text.size >= 8, text.string
+        inside = text.box.x0 >= -1 and text.box.y0 >= -1
+        assert inside and text.box.x1 <= figure.bbox.x1 + 1 and text.box.y1 <= figure.bbox.y1 + 1, text.string
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cost_plot_names_every_model_and_no_name_lies_over_another(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = [
+        {"model": name, "fid": 10 + rng.random(), "train_cpu_seconds": 100 + 20 * rng.random()} for name in MODELS
+    ]  # crowded: all points within a few marker widths of several others
+    figure = cost.score_against_cost(rows, score="fid", score_label="Fréchet distance")
+    figure.draw_without_rendering()
+    labels = [label for label in figure.axes[0].texts if isinstance(label, Annotation)]
+    assert sorted(label.get_text() for label in labels) == sorted(MODELS)
+    boxes = [Text.get_window_extent(label) for label in labels]
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    frame = figure.axes[0].get_window_extent()
+    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1 for box in boxes)
+
+
+def test_cost_plot_says_units_direction_reference_and_what_is_missing() -> None:
+    rows = score_rows(5)
+    rows[1]["fid"], rows[2]["fid"], rows[3]["train_cpu_seconds"] = None, float("nan"), ""
+    shown = words(cost.score_against_cost(rows, score="fid", score_label="Fréchet distance"))
+    assert "CPU seconds to train" in shown and "Fréchet distance" in shown and "lower is better" in shown
+    assert "real\n0.3" in shown and "noise" not in shown
+    assert "not shown, for want of the metric or the cost: vae, vae_2d, vae_faces" in shown
+
+
+def test_training_cost_is_the_mean_over_seeds() -> None:
+    rows = [{"model": "vae", "train_cpu_seconds": s, "parameters": 1200} for s in (10.0, 30.0)] + [{"model": "gan"}]
+    figure = cost.training_cost(rows)
+    assert [bar.get_width() for bar in figure.axes[0].patches if isinstance(bar, Rectangle)] == [20.0]
+    assert "1.2k" in words(figure) and words(figure).count("not measured") == 2
+
+
+def test_sheet_begins_with_real_and_shows_every_model() -> None:
+    sheet = samples.sample_sheet({"vae": images(40), "real": images(3), "gan": images(0)}, per_model=30)
+    labels = [text.string for text in texts(sheet)]
+    assert labels == ["real images", "vae", "gan", "no samples"]
+    assert len(sheet.axes) == 3
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_mosaic_holds_the_very_pixels(channels: int) -> None:
+    tiles = images(5, channels)
+    picture = mosaic.mosaic(tiles, 3)
+    assert picture.shape == (2 * 10 - 2, 3 * 10 - 2, 3)
+    expected = np.broadcast_to(tiles[4].transpose(1, 2, 0), (8, 8, 3))
+    np.testing.assert_array_equal(picture[10:18, 10:18], expected)
+    assert (picture[10:18, 20:] == 255).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_of_a_sheet_are_whole_and_unblurred(channels: int) -> None:
+    """Every dot of a sheet's PNG equals the image pixel it belongs to: no interpolation, no fraction of a dot."""
+    import io
+
+    from matplotlib.image import imread
+
+    tile = images(1, channels, side=28)
+    png, _ = style.save(samples.sample_sheet({"real": tile}, per_model=1))
+    drawn = np.rint(255 * imread(io.BytesIO(png))[..., :3]).astype(np.uint8)
+    dots = mosaic.magnification(28, 84)
+    top, left = samples.MARGIN + samples.LABEL, samples.MARGIN
+    block = drawn[top : top + 28 * dots, left : left + 28 * dots]
+    expected = np.broadcast_to(tile[0].transpose(1, 2, 0), (28, 28, 3)).repeat(dots, 0).repeat(dots, 1)
+    np.testing.assert_array_equal(block, expected)
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((2, 2, 8, 8), np.uint8), np.zeros((2, 1, 8, 8)), np.zeros((8, 8), np.uint8)]
+)
+def test_mosaic_refuses_what_is_no_image(wrong: NDArray[Any]) -> None:
+    with pytest.raises(ValueError, match="uint8 images"):
+        mosaic.mosaic(wrong, 2)
+
+
+def test_sheet_refuses_two_sizes() -> None:
+    with pytest.raises(ValueError, match="one size"):
+        samples.sample_sheet({"real": images(2), "vae": images(2, side=9)})
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, 12), (5, 12), (12, 12), (13, 12), (64, 12), (64, 2)])
+def test_chosen_steps_hold_the_first_and_the_last(count: int, most: int) -> None:
+    steps = canvases.chosen_steps(count, most)
+    assert steps[0] == 1 and steps[-1] == count and len(steps) == min(count, most)
+    gaps = np.diff(steps)
+    assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+
+
+def test_canvas_sheet_numbers_its_steps_and_marks_the_untrained() -> None:
+    stack = images(4 * 9, 3).reshape(4, 9, 3, 8, 8)
+    figure = canvases.canvas_sheet(stack, title="gran5 at 9 steps", trained_steps=5)
+    assert [text.string for text in texts(figure)] == ["gran5 at 9 steps", "step 1", *map(str, range(2, 10))]
+    assert any(isinstance(artist, Line2D) for artist in figure.artists)
+    assert not canvases.canvas_sheet(stack, title="gran9", trained_steps=9).artists
+    with pytest.raises(ValueError, match="canvases"):
+        canvases.canvas_sheet(images(3), title="no time axis")
+
+
+def heights(line: Line2D) -> NDArray[Any]:
+    return np.asarray(line.get_ydata())
+
+
+def test_losses_are_grouped_with_their_units() -> None:
+    rows = history(5, "loss", "kl", "d_loss", "g_loss", "d_accuracy_real", "gradient_norm")
+    figure = losses.loss_curves(rows, model="draw_gan")
+    assert [axis.get_title("left") for axis in figure.axes] == [
+        "likelihood terms", "adversarial losses", "discriminator accuracy", "other scalars",
+    ]  # fmt: skip
+    shown = words(figure)
+    assert shown.count("nats per image") == 2 and "fraction classified correctly" in shown and "chance" in shown
+    assert shown.count("training images seen (thousands)") == 4
+
+
+def test_losses_skip_the_missing_and_mark_the_divergence() -> None:
+    rows = history(6, "loss", "validation_elbo")
+    rows[1]["validation_elbo"] = None
+    rows[4]["loss"], rows[5]["loss"] = float("nan"), float("inf")
+    figure = losses.loss_curves(rows, model="vae")
+    drawn = {line.get_label(): line for line in figure.axes[0].lines}
+    np.testing.assert_array_equal(np.isnan(heights(drawn["loss"])), [False] * 4 + [True] * 2)
+    elbo = drawn["\u2212validation elbo"]
+    assert len(heights(elbo)) == 5 and heights(elbo)[0] == -rows[0]["validation_elbo"]
+    assert "loss not finite from here" in words(figure)
+    assert "nothing recorded" in words(losses.loss_curves([], model="vae"))
+
+
+def test_a_noisy_curve_is_drawn_with_its_running_mean() -> None:
+    rows = history(400, "loss")
+    raw, mean = losses.loss_curves(rows, model="vae").axes[0].lines
+    assert len(heights(raw)) == 400
+    height = np.array([row["loss"] for row in rows])
+    assert heights(mean)[0] == pytest.approx(height[:10].mean())
+    assert np.asarray(mean.get_xdata())[0] == pytest.approx(0.1 * 4)
+
+
+def test_class_titles_give_total_variation_and_coverage() -> None:
+    data = np.array([50, 25, 25])
+    found = {"half": np.array([1, 1, 0]), "same": 0.01 * data, "none": np.zeros(3)}
+    titles = [axis.get_title("left") for axis in classes.class_histogram(data, found, class_names=list("abc")).axes]
+    assert titles[0] == "half\nTV 0.250, 2 of 3 classes" and "TV 0.000, 3 of 3" in titles[1]
+    assert titles[2] == "none: no samples"
+    with pytest.raises(ValueError, match="3 classes"):
+        classes.class_histogram(data, {"vae": np.ones(4)})
+
+
+def test_a_collapsed_model_does_not_squash_the_others() -> None:
+    data = np.full(10, 100)
+    figure = classes.class_histogram(data, {"gan": np.eye(10)[3] * 500, "vae": data})
+    assert figure.axes[0].get_ylim()[1] < 0.3
+    assert "1.00" in words(figure)
+
+
+def test_dropped_classes_of_many_are_ticked() -> None:
+    data = np.arange(325, 0, -1)
+    found = np.where(np.arange(325) < 300, data, 0)
+    dropped = histogram_lines(classes.class_histogram(data, {"vae": found}))
+    np.testing.assert_array_equal(dropped, np.arange(301, 326))
+
+
+def histogram_lines(figure: Figure) -> NDArray[Any]:
+    (ticks,) = (line for line in figure.axes[0].lines if line.get_marker() == "|")
+    return np.asarray(ticks.get_xdata())
+
+
+def test_matrix_shows_every_rate_and_frames_the_own_generator() -> None:
+    rows = error_rows(["gran1", "gran3"], ["vae", "gran1", "gran3"])
+    for row, error in zip(rows, [0.1234, 0.0, 0.001, None, float("nan"), 1.0], strict=True):
+        row["error"] = error
+    figure = battles.battle_matrix(rows)
+    cells = [text.get_text() for text in figure.axes[0].texts]
+    assert cells == ["0", "<.01", ".12", "\u2013", "1", "\u2013"]  # models in order of appearance: gran1, gran3, vae
+    assert len(figure.axes[0].patches) == 2
+    ordered = battles.battle_matrix(rows, models=["vae", "gran3", "gran1"])
+    assert [label.get_text() for label in ordered.axes[0].get_xticklabels()] == ["vae", "gran3", "gran1"]
+    assert "no model judges another" in [text.get_text() for text in battles.battle_matrix([]).findobj(Text)]
+
+
+def test_standings_are_ordered_and_name_the_unrated() -> None:
+    rows = rating_rows(4)
+    rows[2]["rating"] = None
+    figure = battles.standings_plot(rows, rating_label="rating (log odds)")
+    names = [label.get_text().split()[0] for label in figure.axes[0].get_yticklabels()]
+    rated = [row for row in rows if row["rating"] is not None]
+    assert names == [row["model"] for row in sorted(rated, key=lambda row: -row["rating"])] + [rows[2]["model"]]
+    assert "not rated" in words(figure) and "log odds" in words(figure)
+
+
+def test_overview_has_direction_reference_and_missing_values() -> None:
+    rows = score_rows(3)
+    rows[0]["fid"], rows[1]["recall"] = "", None
+    columns = [distances.Metric("fid", "Fréchet distance", "lower"), distances.Metric("recall", "recall", "higher")]
+    figure = distances.score_overview(rows, columns)
+    assert [axis.get_title("left") for axis in figure.axes] == ["Fréchet distance", "recall"]
+    shown = words(figure)
+    assert "\u2190 lower is better" in shown and "higher is better \u2192" in shown and shown.count("not measured") == 2
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == [*MODELS[:3], "noise", "mean_image"]
+    dashed = [np.asarray(line.get_xdata())[0] for line in figure.axes[0].lines if line.get_color() == style.BLACK]
+    assert dashed == [0.3]
+
+
+def test_estimates_below_zero_do_not_break_a_log_scale() -> None:
+    """Unbiased MMD and KID of real images against real images are about 0, on either side."""
+    rows = score_rows(4)
+    rows[0]["fid"], rows[1]["fid_low"], rows[4]["fid"] = -1e-5, -0.1, -2e-5
+    figure = distances.score_overview(rows, [distances.Metric("fid", "KID", "lower")])
+    assert figure.axes[0].get_xscale() == "log" and "\u2190 -1e-05" in words(figure)
+    style.save(figure)
+
+
+def test_styles_follow_the_position_and_differ() -> None:
+    styles = style.model_styles([*MODELS, "real"])
+    assert len({(s.colour, s.marker) for s in styles.values()}) == 21
+    lines = {(styles[name].colour, styles[name].dashes) for name in MODELS}
+    assert len(lines) == 20
+    assert style.model_styles(["real", *MODELS])["gran5"] == styles["gran5"] and styles["real"].colour == style.BLACK
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0123456, "0.0123"), (999, "999"), (1200, "1.2k"), (35e6, "35M"), (999_600, "1M"), (0, "0"), (1e-5, "1e-5")],
+)
+def test_short_numbers(value: float, text: str) -> None:
+    assert style.short(value) == text
+
+
+def test_svg_keeps_its_text_as_text() -> None:
+    _, svg = style.save(FIGURES["cost"](3))
+    assert re.search(rb"<text[^>]*>autoencoder</text>", svg) and b"CPU seconds to train" in svg
+
+
+def test_figures_do_not_touch_the_global_style() -> None:
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    style.save(FIGURES["standings"](2))
+    assert dict(matplotlib.rcParams) == before

@@ -1,0 +1,207 @@
+"""GRAN: the recurrence of equations 5 to 9, its canvases, and which update moves which network."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, conv_transpose2d
+
+from pipeline.models.gran import GRAN, conv_from_image, conv_to_image, non_saturating_loss
+
+SHAPES_AND_KERNELS = [
+    ((1, 28, 28), (8, 4, 1)),
+    ((1, 32, 32), (8, 4, 1)),
+    ((3, 32, 32), (8, 6, 4, 3)),
+    ((3, 64, 64), (8, 6, 4, 4, 3)),
+]
+small = partial(GRAN, latent=6, kernels=(8, 4, 1))
+MNIST = (1, 28, 28)
+
+
+def trained(model: GRAN, steps: int) -> GRAN:
+    """`model` after `steps` updates on noise images, in evaluation mode: statistics and weights have moved."""
+    torch.manual_seed(5)
+    for _ in range(steps):
+        model.fit_batch(torch.rand(8, *model.shape))
+    return model.eval()
+
+
+def parameters_of(model: GRAN, network: str) -> list[Tensor]:
+    return [p.detach().clone() for p in getattr(model, network).parameters()]
+
+
+@pytest.mark.parametrize(("shape", "kernels"), SHAPES_AND_KERNELS)
+@pytest.mark.parametrize("fresh_noise", [False, True])
+def test_shapes_and_range(shape: tuple[int, int, int], kernels: tuple[int, ...], fresh_noise: bool) -> None:
+    model = trained(GRAN(shape, latent=6, kernels=kernels, time_steps=3, fresh_noise=fresh_noise), 1)
+    z = model.draw_latents(5, seed=0)
+    assert z.shape == ((5, 3, 6) if fresh_noise else (5, 6))
+    canvases = model.canvases(z)
+    assert canvases.shape == (5, 3, *shape)
+    assert canvases.min() >= 0
+    assert canvases.max() <= 1
+    assert model.discriminate(canvases[:, -1]).shape == (5,)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernels"),
+    [((1, 30, 30), (8, 4, 1)), ((3, 32, 32), (8, 4, 1)), ((1, 28, 32), (8, 4, 1)), ((1, 28, 28), (1,))],
+)
+def test_a_size_that_cannot_work_says_what_was_found(shape: tuple[int, int, int], kernels: tuple[int, ...]) -> None:
+    found = f"{shape[0]}x{shape[1]}x{shape[2]} images with kernels {list(kernels)}"
+    with pytest.raises(ValueError, match=found.replace("[", r"\[")) as caught:
+        GRAN(shape, kernels=kernels)
+    assert "\n" not in str(caught.value)
+
+
+def test_table_5_counts_of_parameters() -> None:
+    model = GRAN(MNIST, latent=60, kernels=(80, 40, 1), time_steps=3)
+    convolutions, map_size = 25 * (80 * 40 + 40), 7 * 7 * 80
+    f = 60 * 60 + 60 + 120 * map_size + convolutions + 1 + 2 * (80 + 40)
+    g = convolutions + map_size * 60 + 60 + 2 * (80 + 40) + 2 * 60
+    discriminator = convolutions + map_size + 1 + 2 * (80 + 40)
+    assert model.parameter_counts() == {
+        "generator": f + g,
+        "discriminator": discriminator,
+        "total": f + g + discriminator,
+    }
+
+
+def test_image_layers_equal_the_plain_strided_convolutions() -> None:
+    torch.manual_seed(0)
+    weight, bias = torch.randn(6, 3, 5, 5), torch.randn(3)
+    small_map, image = torch.randn(2, 6, 7, 7), torch.randn(2, 3, 14, 14)
+    plain = conv_transpose2d(small_map, weight, bias, stride=2, padding=2, output_padding=1)
+    torch.testing.assert_close(conv_to_image(small_map, weight, bias), plain, rtol=1e-5, atol=1e-5)
+    plain = conv2d(image, weight, stride=2, padding=2)
+    torch.testing.assert_close(conv_from_image(image, weight), plain, rtol=1e-5, atol=1e-5)
+
+
+def test_one_step_is_the_feed_forward_network_and_has_no_g() -> None:
+    model = trained(small(MNIST, time_steps=1), 2)
+    assert not hasattr(model.generator, "g")
+    z = model.draw_latents(4, seed=3)
+    h_z = torch.tanh(z @ model.generator.noise.weight.T + model.generator.noise.bias)
+    increment = model.generator.f(torch.cat([h_z, torch.zeros_like(h_z)], dim=1), 0)
+    torch.testing.assert_close(model.decode(z), increment.sigmoid())
+
+
+def test_the_second_step_sees_the_first_increment_through_g() -> None:
+    model = trained(small(MNIST, time_steps=2), 2)
+    z = model.draw_latents(4, seed=3)
+    h_z = model.generator.noise(z).tanh()
+    first = model.generator.f(torch.cat([h_z, torch.zeros_like(h_z)], dim=1), 0)
+    h_c = model.generator.g_norm(model.generator.g(first), 0).tanh()
+    second = model.generator.f(torch.cat([h_z, h_c], dim=1), 1)
+    torch.testing.assert_close(model.canvases(z), torch.stack([first, first + second], dim=1).sigmoid())
+
+
+def test_canvases_are_partial_sums_and_end_in_the_image() -> None:
+    model = trained(small(MNIST, time_steps=4), 2)
+    z = model.draw_latents(3, seed=1)
+    canvases = model.canvases(z)
+    assert torch.equal(canvases[:, -1], model.decode(z))
+    logits = canvases.logit()
+    increments = torch.stack(model.generator(z, 4), dim=1)
+    torch.testing.assert_close(logits[:, 1:] - logits[:, :-1], increments[:, 1:], rtol=1e-3, atol=1e-4)
+
+
+def test_more_steps_than_trained_continue_the_same_drawing() -> None:
+    model = trained(small(MNIST, time_steps=5), 2)
+    longer = small(MNIST, time_steps=5, sample_steps=7)
+    longer.load_state_dict(model.state_dict())
+    z = model.draw_latents(3, seed=1)
+    canvases = longer.eval().canvases(z)
+    assert canvases.shape[1] == 7
+    torch.testing.assert_close(canvases[:, :5], model.canvases(z), rtol=0, atol=1e-6)
+    assert (canvases[:, 5] - canvases[:, 4]).abs().max() > 1e-3
+    assert longer.parameter_counts() == model.parameter_counts()
+
+
+def test_training_ignores_the_number_of_steps_to_sample_with() -> None:
+    torch.manual_seed(0)
+    plain = small(MNIST, time_steps=2)
+    torch.manual_seed(0)
+    longer = small(MNIST, time_steps=2, sample_steps=4)
+    trained(plain, 2), trained(longer, 2)
+    for name, value in plain.state_dict().items():
+        assert torch.equal(value, longer.state_dict()[name]), name
+
+
+def test_fresh_noise_feeds_each_step_its_own_z() -> None:
+    model = trained(small(MNIST, time_steps=3, fresh_noise=True), 2)
+    z = model.draw_latents(3, seed=1)
+    changed = z.clone()
+    changed[:, 1] += 1
+    before, after = model.canvases(z), model.canvases(changed)
+    assert torch.equal(before[:, 0], after[:, 0])
+    assert (before[:, 1] - after[:, 1]).abs().max() > 0
+    shared = small(MNIST, time_steps=3)
+    shared.load_state_dict(model.state_dict())
+    same = z[:, :1].expand(-1, 3, -1)
+    torch.testing.assert_close(model.canvases(same), shared.eval().canvases(z[:, 0]))
+
+
+def test_tied_weights_are_shared_by_f_and_g() -> None:
+    tied, untied = (small(MNIST, time_steps=2, tie_weights=tie) for tie in (True, False))
+    shared = sum(weight.numel() for weight in untied.generator.g.weights)
+    assert untied.parameter_counts()["generator"] - tied.parameter_counts()["generator"] == shared
+    trained(tied, 2)
+    for of_f, of_g in zip(tied.generator.weights, tied.generator.g.weights, strict=True):
+        assert of_f is of_g
+    assert not {id(w) for w in tied.generator.weights} & {id(p) for p in tied.discriminator.parameters()}
+
+
+@pytest.mark.parametrize(("still", "moving"), [("discriminator", "generator"), ("generator", "discriminator")])
+def test_each_update_moves_its_own_network(still: str, moving: str) -> None:
+    model = small(MNIST, time_steps=2)
+    getattr(model, f"{still}_optimiser").step = lambda: None
+    before = {name: parameters_of(model, name) for name in (still, moving)}
+    trained(model, 1)
+    after = {name: parameters_of(model, name) for name in (still, moving)}
+    assert all(map(torch.equal, before[still], after[still]))
+    assert not any(map(torch.equal, before[moving], after[moving]))
+
+
+@pytest.mark.parametrize("options", [{}, {"fresh_noise": True}, {"tie_weights": True}, {"time_steps": 1}])
+@pytest.mark.parametrize("steps", [1, 10])
+def test_every_parameter_gets_a_finite_gradient(options: dict[str, Any], steps: int) -> None:
+    model = trained(small(MNIST, **{"time_steps": 3, **options}), steps)
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_an_image_does_not_depend_on_its_batch() -> None:
+    model = trained(small(MNIST, time_steps=3), 3)
+    z = model.draw_latents(7, seed=2)
+    alone = torch.cat([model.decode(row) for row in z.split(1)])
+    torch.testing.assert_close(model.decode(z), alone, rtol=1e-5, atol=1e-6)
+
+
+def test_the_untrained_canvas_starts_near_the_mean_pixel() -> None:
+    torch.manual_seed(0)
+    for time_steps in (1, 3):
+        model = small(MNIST, time_steps=time_steps).train()
+        images = sum(model.generator(torch.randn(64, 6), time_steps)).sigmoid()
+        assert images.mean().item() == pytest.approx(torch.tensor(-1.9).sigmoid().item(), abs=0.03)
+
+
+def test_the_generator_loss_falls_as_the_fakes_pass_for_real() -> None:
+    logits = torch.tensor([-2.0, 0.0, 2.0])
+    losses = torch.stack([non_saturating_loss(logit) for logit in logits])
+    torch.testing.assert_close(losses, -logits.sigmoid().log())
+    assert losses.diff().max() < 0
+
+
+def test_fit_batch_reports_losses_and_accuracies() -> None:
+    torch.manual_seed(0)
+    scalars = small(MNIST).fit_batch(torch.rand(8, *MNIST))
+    assert set(scalars) == {"d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake"}
+    assert all(value.dim() == 0 and not value.requires_grad for value in scalars.values())
+    assert 0 <= scalars["d_accuracy_real"] <= 1

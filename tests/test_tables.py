@@ -1,0 +1,326 @@
+"""Tables: rows and their order, number formatting, the round trip through CSV, what stands out, the papers' numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pipeline.tables
+from pipeline import metrics
+from pipeline.battles.matrix import MATRIX_COLUMNS
+from pipeline.battles.standings import STANDINGS_COLUMNS
+from pipeline.battles.verdicts import BATTLE_COLUMNS
+from pipeline.metrics.intervals import combine_seeds
+from pipeline.tables import (
+    CAVEAT,
+    COST_COLUMNS,
+    FILES,
+    Run,
+    cost_table,
+    describe,
+    from_csv,
+    headline_columns,
+    main_columns,
+    main_table,
+    published_markdown,
+    published_metrics,
+    published_rows,
+    seeds_columns,
+    seeds_table,
+    to_csv,
+    to_latex,
+    to_markdown,
+    to_terminal,
+)
+from pipeline.tables.rows import Estimate
+from pipeline.tables.text import best_rows, csv_value, readable
+
+PUBLISHED = Path(pipeline.tables.__file__).parent / "published"
+METRICS: dict[str, dict[str, Any]] = {
+    "fid_classifier": {"label": "FD", "meaning": "", "better": "lower", "unit": "", "scale": "log"},
+    "knn_error": {"label": "K-NN error", "meaning": "", "better": "near_real", "unit": "", "scale": "logit"},
+    "elbo": {"label": "ELBO", "meaning": "", "better": "higher", "unit": "nats", "scale": "linear"},
+}
+
+
+def text_of(name: str) -> str:
+    return (PUBLISHED / name).read_text(encoding="utf-8")
+
+
+def estimate(value: float, spread: float = 0.1, kind: str = "per-image") -> dict[str, Any]:
+    return {"value": value, "low": value - spread, "high": value + spread, "kind": kind}
+
+
+def run(seed: int, fid: float, knn: float, elbo: float | None = None, status: str | None = "ok", **more: Any) -> Run:
+    estimates = {"fid_classifier": estimate(fid, kind="delete-d jackknife"), "knn_error": estimate(knn, 0.01)}
+    if elbo is not None:
+        estimates["elbo"] = estimate(elbo)
+    return Run(seed, estimates, n_real=1000, n_fake=1000, status=status, **more)
+
+
+def mean_of_seeds(estimates: Sequence[Estimate], scale: str) -> Estimate:
+    """Stands in for the metrics' own: mean, lowest and highest, and the scale that it was told."""
+    values = [e.value for e in estimates]
+    return Estimate(sum(values) / len(values), min(values), max(values), f"{scale} over {len(values)}")
+
+
+def results() -> dict[str, list[Run]]:
+    return {
+        "vae": [run(0, 30.0, 0.40, -100.0, parameters=650_000), run(1, 34.0, 0.44, -102.0, parameters=650_000)],
+        "gran3": [run(0, 10.0, 0.30, parameters=1_200_000), run(1, 12.0, 0.36, parameters=1_200_000)],
+    }
+
+
+def references() -> dict[str, list[Run]]:
+    return {
+        "noise": [run(0, 900.0, 0.0, status=None)],
+        "mean_image": [run(0, 300.0, 0.5, status=None)],
+        "real": [run(0, 1.5, 0.41, status=None)],
+    }
+
+
+def table() -> list[dict[str, Any]]:
+    return main_table(
+        results(),
+        METRICS,
+        combine=mean_of_seeds,
+        references=references(),
+        published=published_metrics(text_of(FILES["mnist"])),
+    )
+
+
+def test_models_come_in_their_order_and_the_references_last() -> None:
+    assert [row["model"] for row in table()] == ["vae", "gran3", "real", "noise", "mean_image"]
+
+
+def test_every_key_of_a_row_is_a_column() -> None:
+    columns = main_columns(METRICS)
+    assert columns[:4] == ("model", "seeds", "n_real", "n_fake")
+    assert columns[4:7] == ("fid_classifier", "fid_classifier_low", "fid_classifier_high")
+    assert columns[-7:-4] == ("interval_kind", "parameters", "status")
+    assert all(set(row) <= set(columns) for row in table())
+
+
+def test_seeds_are_combined_on_the_columns_scale() -> None:
+    vae = table()[0]
+    assert (vae["seeds"], vae["n_real"], vae["parameters"], vae["status"]) == (2, 1000, 650_000, "ok")
+    assert (vae["fid_classifier"], vae["fid_classifier_low"], vae["fid_classifier_high"]) == (32.0, 30.0, 34.0)
+    assert vae["interval_kind"] == "log over 2; logit over 2; linear over 2"
+
+
+def test_the_metrics_own_combination_of_seeds_fits() -> None:
+    row = main_table(results(), METRICS, combine=combine_seeds)[1]
+    assert row["fid_classifier"] == pytest.approx(11.0)
+    assert row["fid_classifier_low"] < 11.0 < row["fid_classifier_high"]
+    single = main_table({"vae": [run(0, 30.0, 0.4)]}, METRICS, combine=combine_seeds)[0]
+    assert (single["fid_classifier_low"], single["fid_classifier_high"]) == (29.9, 30.1)
+    assert single["interval_kind"] == "delete-d jackknife; per-image"
+
+
+def test_a_diverged_seed_leaves_its_metrics_to_the_others_and_marks_the_row() -> None:
+    runs = [run(0, 10.0, 0.3), Run(1, {}, status="diverged")]
+    row = main_table({"gan": runs}, METRICS, combine=mean_of_seeds)[0]
+    assert (row["fid_classifier"], row["seeds"], row["status"]) == (10.0, 2, "diverged")
+    alone = main_table({"gan": runs[1:]}, METRICS, combine=mean_of_seeds)[0]
+    assert alone.get("fid_classifier") is None
+    assert to_csv([alone], main_columns(METRICS)).splitlines()[1] == "gan,1" + "," * 14 + "diverged,,,,"
+
+
+def test_a_bound_that_is_missing_is_empty() -> None:
+    entry = {"value": 3.0, "low": None, "high": None, "kind": "per-image"}
+    row = main_table({"vae": [Run(0, {"elbo": entry})]}, METRICS, combine=combine_seeds)[0]
+    assert to_csv([row], ("model", "elbo", "elbo_low", "elbo_high")) == "model,elbo,elbo_low,elbo_high\nvae,3,,\n"
+
+
+def test_a_model_without_a_run_is_an_error() -> None:
+    with pytest.raises(ValueError, match="draw has no run"):
+        main_table({"draw": []}, METRICS, combine=mean_of_seeds)
+
+
+def test_single_runs_and_costs() -> None:
+    rows = seeds_table(results(), METRICS)
+    assert [(row["model"], row["seed"]) for row in rows] == [("vae", 0), ("vae", 1), ("gran3", 0), ("gran3", 1)]
+    assert rows[1]["fid_classifier"] == 34.0
+    assert to_csv(rows, seeds_columns(METRICS)).splitlines()[3] == "gran3,0,10,0.3,"
+    costs = cost_table({("vae", 0): {"train_seconds": 12.5, "device": "cpu"}})
+    assert tuple(costs[0]) == COST_COLUMNS
+    assert to_csv(costs, COST_COLUMNS).splitlines()[1] == "vae,0,12.5,,,,,,,cpu"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.1 + 0.2, "0.3"),
+        (1234567.8, "1234570"),
+        (1e-7 / 3, "3.33333e-08"),
+        (-0.0, "0"),
+        (2.0, "2"),
+        (7, "7"),
+        (123456789, "123456789"),
+        (math.nan, ""),
+        (None, ""),
+        (np.float32(0.1), "0.1"),
+        (np.int64(3), "3"),
+        ("799.6821", "799.6821"),
+    ],
+)
+def test_numbers_in_a_csv(value: Any, text: str) -> None:
+    assert csv_value(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1234567, "1,234,567"), (1234567.0, "1,234,567"), (0.123456, "0.1235"), (-104.52, "-104.5"), (None, "")],
+)
+def test_numbers_for_readers(value: Any, text: str) -> None:
+    assert readable(value) == text
+
+
+def test_csv_round_trip() -> None:
+    columns = ("model", "seed", "value", "missing", "note")
+    rows = [
+        {"model": "vae", "seed": 3, "value": 0.123456, "missing": None, "note": 'a, "b"; c'},
+        {"model": "gran5_at7", "seed": 0, "value": -1.5e-9, "missing": None, "note": None},
+    ]
+    text = to_csv(rows, columns)
+    assert from_csv(text) == rows
+    assert to_csv(from_csv(text), columns) == text
+    assert "\r" not in text
+
+
+def test_the_main_table_survives_its_csv() -> None:
+    columns = main_columns(METRICS)
+    text = to_csv(table(), columns)
+    assert ",799.6821," in text  # as printed in the paper, not rounded to our six digits
+    read = from_csv(text)
+    for row, back in zip(table(), read, strict=True):
+        for column in main_columns(METRICS)[:-4]:
+            assert back[column] == (pytest.approx(row[column]) if column in row else None)
+    assert published_markdown(read) == published_markdown(table())
+
+
+def test_best_is_lowest_highest_or_nearest_to_real_and_never_a_reference() -> None:
+    rows = table()
+    assert best_rows(rows, "fid_classifier", "lower") == {1}
+    assert best_rows(rows, "elbo", "higher") == {0}
+    assert best_rows(rows, "knn_error", "near_real") == {0}  # 0.42 against 0.41; 0.33 is further off
+    assert best_rows(rows[:2], "knn_error", "near_real") == set()  # nothing to be near to
+    assert best_rows(rows, "model", None) == set()
+    diverged = [{**row, "status": "diverged"} if row["model"] == "gran3" else row for row in rows]
+    assert best_rows(diverged, "fid_classifier", "lower") == {0}
+
+
+def test_markdown() -> None:
+    lines = to_markdown(table(), METRICS, ("model", "fid_classifier", "status")).splitlines()
+    assert lines == [
+        "| Model | FD | Status |",
+        "| :--- | ---: | :--- |",
+        "| vae | 32 [30, 34] | ok |",
+        "| gran3 | **11** [10, 12] | ok |",
+        "| real | 1.5 [1.5, 1.5] |  |",
+        "| noise | 900 [900, 900] |  |",
+        "| mean\\_image | 300 [300, 300] |  |",
+    ]
+
+
+def test_latex() -> None:
+    text = to_latex(table(), METRICS, ("model", "fid_classifier"))
+    assert text.splitlines() == [
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"Model & FD(clf) \\",
+        r"\midrule",
+        r"vae & 32 {\scriptsize [30, 34]} \\",
+        r"gran3 & \textbf{11} {\scriptsize [10, 12]} \\",
+        r"\midrule",
+        r"real & 1.5 {\scriptsize [1.5, 1.5]} \\",
+        r"noise & 900 {\scriptsize [900, 900]} \\",
+        r"mean\_image & 300 {\scriptsize [300, 300]} \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def test_terminal() -> None:
+    assert to_terminal(table(), METRICS, ("model", "fid_classifier", "elbo", "n_fake")).splitlines() == [
+        "model       FD(clf)   ELBO   n_fake",
+        "-----------------------------------",
+        "vae              32   -101*   1,000",
+        "gran3            11*          1,000",
+        "real            1.5           1,000",
+        "noise           900           1,000",
+        "mean_image      300           1,000",
+    ]
+
+
+def full_rows() -> list[dict[str, Any]]:
+    """Rows with every headline metric at its widest."""
+    known = metrics.columns()
+    values = {name: -0.000123456 for name in known} | {
+        "elbo": -104.567,
+        "parameters": 12_345_678,
+        "status": "collapsed",
+    }
+    return [{"model": "draw_adversarial_prior", **values}, {"model": "real", **values, "status": None}]
+
+
+def test_the_terminal_table_fits_its_width_and_names_what_it_leaves_out() -> None:
+    text = to_terminal(full_rows(), metrics.columns(), width=60)
+    *lines, beneath = text.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert lines[0].startswith("model")
+    assert "collapsed" in lines[2]  # never left out
+    assert beneath.startswith("not shown for want of room: ")
+    assert beneath.endswith("coverage, copying, elbo, parameters")
+    assert max(map(len, to_terminal(full_rows(), metrics.columns()).splitlines())) <= 120
+
+
+def test_a_table_without_rows_is_only_a_head() -> None:
+    assert to_csv([], ("a", "b")) == "a,b\n"
+    assert to_terminal([], METRICS) == ""
+    assert len(to_markdown([], METRICS).splitlines()) == 2
+
+
+def test_every_column_of_every_table_is_described() -> None:
+    known = describe(metrics.columns())
+    tables = (
+        main_columns(metrics.columns()), seeds_columns(metrics.columns()), COST_COLUMNS, BATTLE_COLUMNS,
+        MATRIX_COLUMNS, STANDINGS_COLUMNS, headline_columns(metrics.columns()),
+    )  # fmt: skip
+    for column in {column for columns in tables for column in columns}:
+        assert known[column]["label"] and known[column]["meaning"], column
+        assert known[column]["better"] in (None, "lower", "higher", "near_real")
+
+
+def test_the_headline_has_the_metrics_that_there_are() -> None:
+    assert headline_columns(METRICS) == ("model", "status", "fid_classifier", "knn_error", "elbo", "parameters")
+    assert set(headline_columns(metrics.columns())) >= {"mmd_rbf", "kid_classifier", "precision", "coverage"}
+
+
+def test_published_numbers_of_the_papers() -> None:
+    mnist, telugu = (published_metrics(text_of(FILES[name])) for name in ("mnist", "ocr_telugu"))
+    assert list(mnist) == list(telugu) == ["vae", "info_vae", "draw", "draw_gan"]
+    assert mnist["draw_gan"] == {
+        "paper_mmd": "0.0963", "paper_fid": "701.546", "paper_knn": "0.6434", "paper_bayes": "0.8124",
+    }  # fmt: skip
+    for model, decimals in (("vae", "6821"), ("info_vae", "1730")):
+        assert {table[model]["paper_fid"].split(".")[1] for table in (mnist, telugu)} == {decimals}
+    battles = published_rows(text_of("gran_table2_battles.csv"))
+    assert (len(battles), battles[0]["model_1"], battles[0]["winner"]) == (8, "gran1", "gran3")
+    assert [row["contestant"] for row in published_rows(text_of("gran_table3_non_adversarial.csv"))] == [
+        "dvae", "dvae", "draw", "draw",
+    ]  # fmt: skip
+    assert published_rows(text_of("gran_table4_more_steps.csv"))[2]["model_1"] == "gran5_at7"
+
+
+def test_published_numbers_stand_apart_with_their_caveat() -> None:
+    text = published_markdown(table())
+    assert "| vae | 0.1464 | 799.6821 | 0.2176 | 0.4617 |" in text
+    assert "gran3" not in text
+    assert text.endswith(f"{CAVEAT}\n")
+    assert published_markdown([{"model": "gran3"}]) == ""

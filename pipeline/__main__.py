@@ -62,8 +62,14 @@ def fail(message: str, code: int = 1) -> NoReturn:
 def main(argv: list[str] | None = None) -> None:
     """Run one stage."""
     arguments = parser().parse_args(argv)
-    name = " ".join([arguments.stage, arguments.dataset, arguments.model or "",
-                     "" if arguments.seed is None else str(arguments.seed)]).strip()
+    name = " ".join(
+        [
+            arguments.stage,
+            arguments.dataset,
+            arguments.model or "",
+            "" if arguments.seed is None else str(arguments.seed),
+        ]
+    ).strip()
     log = arguments.log or layout.path(layout.LOG, stage=arguments.stage, name="-".join(name.split()[1:]))
     try:
         run(arguments, name, log)
@@ -79,7 +85,9 @@ def main(argv: list[str] | None = None) -> None:
                 traceback.print_exc(file=handle)
         except OSError:
             traceback.print_exc()
-        fail(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:300]} (a bug here; traceback in {log})", 70)
+        fail(
+            f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:300]} (a bug here; traceback in {log})", 70
+        )
 
 
 def run(arguments: argparse.Namespace, name: str, log: Path) -> None:

@@ -294,11 +294,13 @@ def _kind(annotation: ast.expr | None) -> Any:
         return {"bool": bool, "str": str, "int": int, "float": float}[annotation.id]
     if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):
         if annotation.value.id == "Literal":
-            return Literal[ast.literal_eval(annotation.slice)]  # type: ignore[return-value]
+            return Literal[ast.literal_eval(annotation.slice)]
         if annotation.value.id == "tuple" and isinstance(annotation.slice, ast.Tuple):
             return tuple[_kind(annotation.slice.elts[0]), ...]  # type: ignore[misc]
-    raise UserError(f"a model's argument has the annotation {ast.dump(annotation) if annotation else None}, "
-                    "expected one of pipeline.models.kinds, bool, str, Literal[...] or tuple[kind, ...]")
+    raise UserError(
+        f"a model's argument has the annotation {ast.dump(annotation) if annotation else None}, "
+        "expected one of pipeline.models.kinds, bool, str, Literal[...] or tuple[kind, ...]"
+    )
 
 
 def _no_bool(value: Any) -> Any:
@@ -355,5 +357,3 @@ def _keys_at(schema: type[BaseModel], path: Sequence[Any]) -> list[str]:
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return list(candidate.model_fields)
     return []
-
-

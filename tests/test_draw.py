@@ -29,6 +29,16 @@ def binary(n: int, shape: tuple[int, int, int]) -> Tensor:
     return torch.rand(n, *shape, dtype=torch.float64).round()
 
 
+def rows(x: Tensor) -> Tensor:
+    """(N, C, H, W) to the model's layout (N, H, C*W)."""
+    return torch.cat(list(x.unbind(1)), 2)
+
+
+def images(canvas: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """The inverse of `rows`."""
+    return torch.stack(canvas.split(shape[2], 2), 1)
+
+
 # -- the textbook's way: one step after the other, autograd alone --------------------------------------------------
 
 
@@ -50,10 +60,10 @@ def textbook_filters(p: Tensor, size: int, height: int, width: int) -> tuple[Ten
 
 
 def textbook_read(x: Tensor, canvas: Tensor, p: Tensor, size: int) -> Tensor:
-    """The glimpse (row, of x or x^, channel, column), flattened, of one image (C, H, W)."""
+    """The glimpse (of x or x^, row, channel, column), flattened, of one image (C, H, W)."""
     f_x, f_y, gamma = textbook_filters(p, size, *x.shape[1:])
     pair = torch.stack([x, x - canvas.sigmoid()])
-    return (gamma * (f_y @ pair @ f_x.t())).permute(2, 0, 1, 3).flatten()
+    return (gamma * (f_y @ pair @ f_x.t())).transpose(1, 2).flatten()
 
 
 def textbook_write(p: Tensor, patch: Tensor, size: int, shape: tuple[int, int, int]) -> Tensor:
@@ -73,7 +83,7 @@ def textbook_increment(model: DRAW, h_dec: Tensor) -> Tensor:
     """write(h_dec), (N, C, H, W)."""
     asked = model.write_head(h_dec)
     if model.read_head is None:
-        return asked.view(-1, *model.shape)
+        return images(asked.view(len(asked), model.shape[1], -1), model.shape)
     return torch.stack([textbook_write(row[:5], row[5:], 3, model.shape) for row in asked])
 
 
@@ -81,11 +91,11 @@ def textbook_terms(model: DRAW, x: Tensor, noise: Tensor) -> tuple[Tensor, Tenso
     """Negative log-likelihood and KL, both (N,), by equations 9-14; windows of 2 (read) and 3 (write) filters."""
     zeros = x.new_zeros(len(x), model.posterior.in_features)
     h_enc, c_enc, h_dec, c_dec = zeros, zeros, zeros, zeros
-    canvas = model.first_canvas.expand(len(x), -1, -1).view_as(x)
+    canvas = images(model.first_canvas.expand(len(x), -1, -1), model.shape)
     kl = x.new_zeros(len(x))
     for epsilon in noise:
         if model.read_head is None:
-            r = torch.cat([x.flatten(1), (x - canvas.sigmoid()).flatten(1)], 1)
+            r = torch.cat([rows(x).flatten(1), rows(x - canvas.sigmoid()).flatten(1)], 1)
         else:
             windows = model.read_head(h_dec)
             r = torch.stack([textbook_read(*one, 2) for one in zip(x, canvas, windows, strict=True)])
@@ -143,9 +153,8 @@ def test_read_and_write_are_the_products_of_the_paper(shape: tuple[int, int, int
     x, canvas = binary(n, shape), torch.randn(n, *shape, dtype=torch.float64)
     heads = 0.5 * torch.randn(n, 10 + 9 * shape[0], dtype=torch.float64)
     filters = model.windows(heads[:, :10])
-    rows = (n, -1, shape[2])
-    glimpse = model.read(x.view(rows), canvas.view(rows), filters)
-    after = model.write(canvas.view(rows), heads, filters).view_as(canvas)
+    glimpse = model.read(rows(x), rows(canvas), filters)
+    after = images(model.write(rows(canvas), heads, filters), shape)
     for k, asked in enumerate(heads):
         torch.testing.assert_close(glimpse[k], textbook_read(x[k], canvas[k], asked[:5], 2))
         torch.testing.assert_close(after[k], canvas[k] + textbook_write(asked[5:10], asked[10:], 3, shape))
@@ -227,7 +236,7 @@ def test_prior_images_in_the_same_pass_are_those_of_decode_and_leave_the_others_
     both, alone = model.encode(x, noise, prior), model.encode(x, noise)
     torch.testing.assert_close(both.logits[:4], alone.logits)
     torch.testing.assert_close(both.mean, alone.mean)
-    torch.testing.assert_close(both.logits[4:].sigmoid().view(6, 1, 12, 12), model.decode(prior.transpose(0, 1)))
+    torch.testing.assert_close(both.logits[4:].sigmoid()[:, None], model.decode(prior.transpose(0, 1)))
 
 
 # -- the model contract --------------------------------------------------------------------------------------------

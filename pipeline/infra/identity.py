@@ -162,7 +162,7 @@ def model_class(module: str) -> ast.ClassDef:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
             (name,) = ast.literal_eval(node.value)
             return next(item for item in tree.body if isinstance(item, ast.ClassDef) and item.name == name)
-    raise ValueError(f"{module_file(module)}: no __all__ = [\"TheModel\"] that names the model's class")
+    raise ValueError(f'{module_file(module)}: no __all__ = ["TheModel"] that names the model\'s class')
 
 
 @functools.cache
@@ -171,9 +171,10 @@ def bases_of(module: str) -> tuple[str, ...]:
     names = {base.id for base in model_class(module).bases if isinstance(base, ast.Name)}
     chain = [module]
     for node in syntax_tree(module).body:
-        if isinstance(node, ast.ImportFrom) and node.module and node.module != "pipeline.models.base":
-            if names & {alias.name for alias in node.names}:
-                chain.extend(bases_of(node.module))
+        if not isinstance(node, ast.ImportFrom) or not node.module or node.module == "pipeline.models.base":
+            continue
+        if names & {alias.name for alias in node.names}:
+            chain.extend(bases_of(node.module))
     return tuple(chain)
 
 

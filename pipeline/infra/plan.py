@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pipeline.infra import identity, layout
@@ -39,8 +38,13 @@ class Job:
     @property
     def spec(self) -> dict[str, Any]:
         """What a stage is told: enough to do the job without params.yaml."""
-        return {"identity": self.identity, "block": self.block, "modules": self.modules, "reads": self.reads,
-                "neutral": self.neutral}
+        return {
+            "identity": self.identity,
+            "block": self.block,
+            "modules": self.modules,
+            "reads": self.reads,
+            "neutral": self.neutral,
+        }
 
 
 class Plan:
@@ -89,7 +93,9 @@ class Plan:
     def require(self, dataset: str | None, model: str | None = None) -> None:
         """Raise `UserError` for a data set or model that params.yaml does not have."""
         if dataset is not None and dataset not in self.params.datasets:
-            raise UserError(f"unknown data set {dataset!r}{near(dataset, self.params.datasets)} (params.yaml: datasets)")
+            raise UserError(
+                f"unknown data set {dataset!r}{near(dataset, self.params.datasets)} (params.yaml: datasets)"
+            )
         if model is not None and model not in self.params.models:
             raise UserError(f"unknown model {model!r}{near(model, self.params.models)} (params.yaml: models)")
 
@@ -131,7 +137,12 @@ class Plan:
 
     def _sample(self, dataset: str, model: str, seed: int) -> Any:
         protocol = self.params.protocol
-        block = {**self._network(model, dataset), "n": self._n(), "canvases": protocol.canvases, "protocol_seed": protocol.seed}
+        block = {
+            **self._network(model, dataset),
+            "n": self._n(),
+            "canvases": protocol.canvases,
+            "protocol_seed": protocol.seed,
+        }
         return block, [(("train", dataset, model, seed), layout.WEIGHTS)], [self.module(model)]
 
     def _network(self, model: str, dataset: str) -> dict[str, Any]:

@@ -88,7 +88,9 @@ class Work:
             self.stage, self.block, self.modules, [stamp["identity"] for stamp in self.stamps]
         )
         if found != self.identity:
-            listed = ", ".join(f"{path} ({stamp['identity']})" for path, stamp in zip(self.reads, self.stamps, strict=True))
+            listed = ", ".join(
+                f"{path} ({stamp['identity']})" for path, stamp in zip(self.reads, self.stamps, strict=True)
+            )
             raise UserError(
                 f"this job was planned as {self.identity} but its code and inputs are {found}: they changed since; "
                 f"run the same snakemake command again (inputs: {listed or 'none'})"
@@ -153,4 +155,3 @@ def run(work: Work, main: Any) -> None:
         work.check_inputs()
         main(work)
         work.stamp_outputs()
-

@@ -67,8 +67,12 @@ class Workflow:
         dataset = wildcards.dataset
         tables = (layout.TABLE, layout.COST, layout.BATTLES, layout.STANDINGS, layout.TRACKED)
         samples = layout.FIGURE.format(dataset=dataset, figure="samples.png")
-        sheets = [layout.CANVAS_SHEET.format(dataset=dataset, model=model, seed=0) for model in self.plan.sequential(dataset)]
-        return [pattern.format(dataset=dataset) for pattern in tables] + [samples] + [f"{sheet}.png" for sheet in sheets]
+        sheets = [
+            layout.CANVAS_SHEET.format(dataset=dataset, model=model, seed=0) for model in self.plan.sequential(dataset)
+        ]
+        return (
+            [pattern.format(dataset=dataset) for pattern in tables] + [samples] + [f"{sheet}.png" for sheet in sheets]
+        )
 
     def _job(self, stage: str, wildcards: Wildcards) -> Job:
         named = dict(wildcards.items())
@@ -140,8 +144,10 @@ def announce(workflow: Any) -> None:
     say(f"{len(stages)} jobs to run: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     seconds, longest = estimate.wall_seconds(Plan(params.check(workflow.config)), stages)
     if seconds > 60:
-        say(f"about {duration(seconds)} on {os.cpu_count()} cores (the longest job about {duration(longest)}); "
-            "a stopped run goes on where it was")
+        say(
+            f"about {duration(seconds)} on {os.cpu_count()} cores (the longest job about {duration(longest)}); "
+            "a stopped run goes on where it was"
+        )
 
 
 def finish(workflow: Any, failed: bool = False) -> None:
@@ -151,8 +157,10 @@ def finish(workflow: Any, failed: bool = False) -> None:
     for path in made if "summary" in targets else []:
         print(path.read_text(), file=sys.stderr)
     if failed:
-        say("some jobs failed: the lines that begin with 'easel:' above say why, the logs are under logs/; "
-            "what is done is kept, run the same command to go on")
+        say(
+            "some jobs failed: the lines that begin with 'easel:' above say why, the logs are under logs/; "
+            "what is done is kept, run the same command to go on"
+        )
 
 
 def say(message: str) -> None:

@@ -62,7 +62,7 @@ def bayes_verdict(train: Tensor, generated: Tensor, test: Tensor, *, chunk: int 
         log_prior = math.log(len(points) / len(train))
         classes.append((points.mean(0), points.var(dim=0, correction=0) + floor, log_prior))
     parts = []
-    for part in test.split(chunk):
+    for part in torch.split(test, chunk):
         real, fake = (_log_joint(part.double(), *fitted) for fitted in classes)
         parts.append(fake > real)
     return torch.cat(parts)

@@ -53,13 +53,13 @@ def prepare(*sets: Tensor, precise: bool = False) -> list[Points]:
 
 
 def _is_8_bit(x: Tensor) -> bool:
-    return all(bool(((part * 255).round() / 255 == part).all()) for part in x.split(2000))
+    return all(bool(((part * 255).round() / 255 == part).all()) for part in torch.split(x, 2000))
 
 
 def _whole_points(x: Tensor) -> Points:
     # shifted by 128 to fit int8: distances do not change
-    rows = torch.cat([(part * 255).round().sub_(128).to(torch.int8) for part in x.split(2000)])
-    norms = torch.cat([part.int().square().sum(dim=1, dtype=torch.int32) for part in rows.split(2000)])
+    rows = torch.cat([(part * 255).round().sub_(128).to(torch.int8) for part in torch.split(x, 2000)])
+    norms = torch.cat([part.int().square().sum(dim=1, dtype=torch.int32) for part in torch.split(rows, 2000)])
     return Points(rows, norms, 1 / 255**2)
 
 

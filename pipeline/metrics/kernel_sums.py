@@ -28,7 +28,7 @@ def block_sums(rows: Sequence[int], columns: Sequence[int], entries: Entries, *,
         for part in chunks(size, sum(sizes)):
             strip = entries(slice(first_row + part.start, first_row + part.stop), slice(first, first + sum(sizes)))
             per_column = strip.sum(dim=0).double()
-            sums[g, -len(sizes) :] += torch.stack([group.sum() for group in per_column.split(sizes)])
+            sums[g, -len(sizes) :] += torch.stack([group.sum() for group in torch.split(per_column, sizes)])
         first_row += size
     return sums.triu() + sums.triu(1).T if symmetric else sums
 

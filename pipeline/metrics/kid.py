@@ -50,7 +50,7 @@ def _within(points: Tensor, sizes: Sequence[int]) -> Tensor:
     """Sums over pairs of two different points, by groups."""
     sums = block_sums(sizes, sizes, lambda r, c: polynomial(points[r], points[c]), symmetric=True)
     own = (points.square().sum(1) / points.shape[1] + OFFSET) ** DEGREE
-    sums.diagonal().sub_(torch.stack([group.sum() for group in own.split(list(sizes))]))
+    sums.diagonal().sub_(torch.stack([group.sum() for group in torch.split(own, list(sizes))]))
     return sums
 
 

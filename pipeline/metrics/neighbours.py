@@ -112,14 +112,14 @@ class LeaveOneOut:
             distances = squared_distances(points[rows], points)
             distances = distances if distances.is_floating_point() else distances.float()
             mask_own(distances, rows)
-            found.append(torch.stack([part.amin(1) for part in distances.split(sizes, dim=1)], dim=1))
+            found.append(torch.stack([part.amin(1) for part in torch.split(distances, sizes, dim=1)], dim=1))
         self.nearest = torch.cat(found)
 
     def error(self, without: int | None = None) -> float:
         """Share of points whose nearest other one is of the other kind; equally near ones count as real."""
         keep = torch.arange(self.groups) != (-1 if without is None else without)
         rows = self.group != (-1 if without is None else without)
-        to_real, to_fake = (side[rows][:, keep].amin(1) for side in self.nearest.split(self.groups, dim=1))
+        to_real, to_fake = (side[rows][:, keep].amin(1) for side in torch.split(self.nearest, self.groups, dim=1))
         return ((to_fake < to_real) != self.generated[rows]).double().mean().item()
 
 

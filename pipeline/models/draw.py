@@ -66,9 +66,9 @@ class LSTMState(torch.autograd.Function):
         hidden = cell.shape[1]
         squashed = gates[:, : 3 * hidden].sigmoid()
         i, f, o = squashed.chunk(3, 1)
-        candidate = gates[:, 3 * hidden :].tanh()
+        candidate = tanh(gates[:, 3 * hidden :])
         cell_after = torch.addcmul(f * cell, i, candidate)
-        bounded = cell_after.tanh()
+        bounded = tanh(cell_after)
         ctx.save_for_backward(squashed, candidate, cell, bounded)
         return cell_after, o * bounded
 
@@ -78,12 +78,16 @@ class LSTMState(torch.autograd.Function):
         squashed, candidate, cell, bounded = ctx.saved_tensors
         i, f, o = squashed.chunk(3, 1)
         d_cell = d_cell + torch.ops.aten.tanh_backward(d_hidden * o, bounded)
-        d_squashed = torch.cat([d_cell * candidate, d_cell * cell, d_hidden * bounded], 1)
-        d_gates = [
-            torch.ops.aten.sigmoid_backward(d_squashed, squashed),
-            torch.ops.aten.tanh_backward(d_cell * i, candidate),
-        ]
-        return torch.cat(d_gates, 1), d_cell * f
+        d_gates = torch.cat([d_cell * candidate, d_cell * cell, d_hidden * bounded, d_cell * i], 1)
+        d_squashed, d_candidate = d_gates.tensor_split([squashed.shape[1]], 1)
+        torch.ops.aten.sigmoid_backward(d_squashed, squashed, grad_input=d_squashed)
+        torch.ops.aten.tanh_backward(d_candidate, candidate, grad_input=d_candidate)
+        return d_gates, d_cell * f
+
+
+def tanh(x: Tensor) -> Tensor:
+    """2 sigma(2x) - 1, on a CPU a third of `torch.tanh`'s time."""
+    return (2 * x).sigmoid_().mul_(2).sub_(1)
 
 
 class BernoulliNLL(torch.autograd.Function):
@@ -183,7 +187,7 @@ class Windows(nn.Module):
 
 
 class Pass(NamedTuple):
-    """One pass of the recurrence: logits of the last canvas (M, C*H, W); the posterior of the encoded (T, N, z)."""
+    """One pass of the recurrence: logits of the last canvas (M, H, C*W); the posterior of the encoded (T, N, z)."""
 
     logits: Tensor
     mean: Tensor
@@ -191,7 +195,7 @@ class Pass(NamedTuple):
 
 
 class Decoding:
-    """The decoder in one pass: its recurrence, what h_dec asks for, and the canvas of logits (M, C*H, W)."""
+    """The decoder in one pass: its recurrence, what h_dec asks for, and the canvas of logits (M, H, C*W)."""
 
     def __init__(self, model: DRAW, steps: int, batch: int) -> None:
         self.model = model
@@ -241,7 +245,7 @@ class DRAW(ImageGenerator):
         self.decoder = LSTM(latent, hidden, hidden)
         self.read_head = nn.Linear(hidden, 5) if attention else None
         self.write_head = nn.Linear(hidden, 5 + channels * write_size**2 if attention else math.prod(shape))
-        self.first_canvas = nn.Parameter(torch.zeros(channels * height, width))
+        self.first_canvas = nn.Parameter(torch.zeros(height, channels * width))
         if self.read_head is not None:
             with torch.no_grad():
                 for head in (self.read_head, self.write_head):
@@ -262,34 +266,32 @@ class DRAW(ImageGenerator):
         return torch.cat([head.weight for head in pair]), torch.cat([head.bias for head in pair])
 
     def read(self, x: Tensor, canvas: Tensor, filters: tuple[Tensor, Tensor] | None) -> Tensor:
-        """gamma [F_Y x F_X^T, F_Y x^ F_X^T] with x^ = x - sigma(canvas), (N, 2 C n n), of x (N, C*H, W)."""
+        """gamma [F_Y x F_X^T, F_Y x^ F_X^T] with x^ = x - sigma(canvas), (N, 2 C n n), of x (N, H, C*W)."""
         drawn = canvas.sigmoid()
         if self.windows is None or filters is None:
             return torch.cat([x.flatten(1), (x - drawn).flatten(1)], 1)
         f_x, f_y = (f[: len(x), : self.windows.read_size] for f in filters)
-        f_x = f_x.transpose(1, 2)
+        rows = torch.cat([f_y.bmm(x), f_y.bmm(drawn)], 1).view(len(x), -1, self.shape[2])
+        of_x, of_drawn = rows.bmm(f_x.transpose(1, 2)).flatten(1).chunk(2, 1)
         # Reading is linear: x^ is not formed, its glimpse is the difference of two.
-        columns = torch.cat([self.by_rows(x.bmm(f_x)), self.by_rows(drawn.bmm(f_x))], 2)
-        of_x, of_drawn = f_y.bmm(columns).chunk(2, 2)
-        return torch.cat([of_x, of_x - of_drawn], 2).flatten(1)
+        return torch.cat([of_x, of_x - of_drawn], 1)
 
     def write(self, canvas: Tensor, heads: Tensor, filters: tuple[Tensor, Tensor] | None) -> Tensor:
-        """canvas + (1/gamma) F_Y^T W F_X, all (N, C*H, W)."""
+        """canvas + (1/gamma) F_Y^T W F_X, all (N, H, C*W)."""
         if self.windows is None or filters is None:
             return canvas + heads.view_as(canvas)
         f_x, f_y = (f[:, self.windows.read_size :] for f in filters)
-        patch = heads[:, 10:].reshape(len(heads), f_y.shape[1], -1)
-        return torch.baddbmm(canvas, self.by_channels(f_y.transpose(1, 2).bmm(patch)), f_x)
+        patch = heads[:, 10:].reshape(len(heads), -1, f_x.shape[1])
+        return torch.baddbmm(canvas, f_y.transpose(1, 2), patch.bmm(f_x).view(len(heads), f_y.shape[1], -1))
 
     def by_rows(self, x: Tensor) -> Tensor:
-        """(N, C*H, n) to (N, H, C*n): the channels side by side, for one product with F_Y."""
-        channels, height, _ = self.shape
-        return x if channels == 1 else x.view(len(x), channels, height, -1).transpose(1, 2).flatten(2)
+        """(N, C, H, W) to (N, H, C*W), the layout of the recurrence: its products need no transposition."""
+        return x.transpose(1, 2).flatten(2)
 
-    def by_channels(self, x: Tensor) -> Tensor:
-        """The inverse of `by_rows`."""
-        channels, height, _ = self.shape
-        return x if channels == 1 else x.view(len(x), height, channels, -1).transpose(1, 2).flatten(1, 2)
+    def images(self, canvas: Tensor) -> Tensor:
+        """sigma of canvases (N, H, C*W), as images (N, C, H, W)."""
+        channels, height, width = self.shape
+        return canvas.sigmoid().view(-1, height, channels, width).transpose(1, 2)
 
     # -- the recurrence ---------------------------------------------------------------------------------------
 
@@ -299,7 +301,7 @@ class DRAW(ImageGenerator):
         Latents `prior` (T, K, z) are decoded in the same pass, as images N to N + K - 1: one recurrence for both.
         """
         steps, batch, _ = noise.shape
-        x = x.reshape(batch, -1, self.shape[2])
+        x = self.by_rows(x)
         encoder = Recurrence(self.encoder, steps, batch)
         posterior = UnrolledLinear(self.posterior.weight, self.posterior.bias, steps, batch)
         decoding = Decoding(self, steps, batch if prior is None else batch + prior.shape[1])
@@ -322,7 +324,7 @@ class DRAW(ImageGenerator):
     def terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Negative log-likelihood of x under sigma(c_T) and sum_t KL(q(z_t) || N(0, I)), both (N,) in nats."""
         done = self.encode(x, self.noise(len(x)))
-        nll = BernoulliNLL.apply(done.logits.flatten(1), x.flatten(1)).sum(1)
+        nll = BernoulliNLL.apply(done.logits, self.by_rows(x)).sum((1, 2))
         return nll, gaussian_kl(done.mean, done.log_std).sum(0)
 
     # -- the model contract -----------------------------------------------------------------------------------
@@ -344,15 +346,19 @@ class DRAW(ImageGenerator):
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) decoded from the posterior's means."""
-        return self.encode(x, torch.zeros_like(self.noise(len(x)))).logits.sigmoid().view(-1, *self.shape)
+        return self.images(self.encode(x, torch.zeros_like(self.noise(len(x)))).logits)
 
     def decode(self, z: Tensor) -> Tensor:
-        return self.canvases(z)[:, -1]
+        return self.images(self.written(z)[-1])
 
     def canvases(self, z: Tensor) -> Tensor:
+        return torch.stack([self.images(canvas) for canvas in self.written(z)], 1)
+
+    def written(self, z: Tensor) -> list[Tensor]:
+        """The canvases of logits (N, H, C*W) after every step, equations 17-19."""
         decoding = Decoding(self, z.shape[1], len(z))
-        logits = []
+        canvases = []
         for z_t in z.unbind(1):
             decoding.step(z_t)
-            logits.append(decoding.canvas)
-        return torch.stack(logits, 1).sigmoid().view(len(z), -1, *self.shape)
+            canvases.append(decoding.canvas)
+        return canvases

@@ -126,13 +126,13 @@ class DRAWGAN(ImageGenerator):
         """Every term of both losses, means over the batch, and the discriminator's accuracies."""
         n = len(real)
         done = self.draw.encode(real, self.draw.noise(n), self.draw.noise(n))
-        drawn = done.logits.sigmoid().view(-1, *self.shape)
+        drawn = self.draw.images(done.logits)
         logits, features = self.discriminator(torch.cat([real, drawn]))
         on_real, on_drawn = logits.split([n, 2 * n])
         of_real, of_rec, _ = features.chunk(3)
         return {
             "kl": gaussian_kl(done.mean, done.log_std).sum(0).mean(),
-            "reconstruction": BernoulliNLL.apply(done.logits[:n].flatten(1), real.flatten(1)).sum(1).mean(),
+            "reconstruction": BernoulliNLL.apply(done.logits[:n], self.draw.by_rows(real)).sum((1, 2)).mean(),
             "like": 0.5 * (of_rec - of_real.detach()).square().sum(1).mean(),
             # x_rec and x_p come in halves of equal size: twice the mean is the sum of their two means.
             "g_loss": 2 * self.adversary(on_drawn).mean(),

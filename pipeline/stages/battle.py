@@ -85,4 +85,3 @@ def report(work: Work, scores: dict[str, Tensor]) -> None:
         f"accuracy on held-out real {content['accuracy_real_test']:.3f}, own generated "
         f"{content['accuracy_generated']:.3f}: {'judges' if sits else 'judges nobody: ' + reason}"
     )
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
@@ -14,11 +16,8 @@ from pipeline.training.device import pick_device
 def run(work: Work) -> None:
     """Fit on the training split, report the accuracy on valid and test, keep weights and features."""
     device = work.device = pick_device(work.device)
-    splits = {path.stem: load_split(path) for path in work.reads}
+    splits = {path.stem: labelled(path, work.block["seed"]) for path in work.reads}
     images, labels = splits["train"]
-    if labels is None:  # no labels: a pretext task that any set of images has
-        splits = {name: quarter_turns(images, seed=work.block["seed"]) for name, (images, _) in splits.items()}
-        images, labels = splits["train"]
     steps, batch = work.block["steps"], work.block["batch"]
 
     def progress(step: int, loss: float) -> None:
@@ -40,16 +39,22 @@ def run(work: Work) -> None:
     work.write_json(work.at(layout.CLASSIFIER_REPORT), {"accuracy": report, "classes": classes})
 
 
-def load_split(path: object) -> tuple[Tensor, Tensor | None]:
+def labelled(path: Path, seed: int) -> tuple[Tensor, Tensor]:
+    """A split with its labels; without labels, quarter turns are the task that any set of images has."""
+    images, labels = load_split(path)
+    return quarter_turns(images, seed=seed) if labels is None else (images, labels)
+
+
+def load_split(path: Path) -> tuple[Tensor, Tensor | None]:
     """Images uint8 (N, C, H, W) and labels (N,) or None of a prepared split, as tensors."""
-    images, labels = artifacts.read_images(path)  # type: ignore[arg-type]
+    images, labels = artifacts.read_images(path)
     return torch.from_numpy(images.copy()), None if labels is None else torch.from_numpy(labels.copy())
 
 
-def load_classifier(path: object) -> DomainClassifier:
+def load_classifier(path: Path) -> DomainClassifier:
     """The trained domain classifier, in evaluation mode on the CPU."""
-    metadata = artifacts.read_metadata(path)  # type: ignore[arg-type]
+    metadata = artifacts.read_metadata(path)
     channels, height, width = map(int, metadata["shape"].split())
     model = DomainClassifier((channels, height, width), int(metadata["classes"]))
-    model.load_state_dict(artifacts.read_tensors(path))  # type: ignore[arg-type]
+    model.load_state_dict(artifacts.read_tensors(path))
     return model.eval()

@@ -39,7 +39,7 @@ class Material:
         self.real = artifacts.read_images(test)[0]
         self.summary = artifacts.read_json(summary)
         self.samples = {model: artifacts.read_images(samples[model, first[model]])[0] for model in self.models}
-        self.histories = {model: read_rows(histories[model, first[model]]) for model in self.models}
+        self.histories = {model: from_csv(histories[model, first[model]].read_text()) for model in self.models}
         self.metrics = {run: artifacts.read_json(path) for run, path in metrics.items()}
         self.table, self.cost = from_csv(table.read_text()), from_csv(cost.read_text())
         self.judges, self.standings = from_csv(judges.read_text()), from_csv(standings.read_text())
@@ -48,7 +48,7 @@ class Material:
         """One row per model: its row of the table with the mean of what its trainings cost."""
         rows = []
         for row in self.table:
-            seconds = [item["train_cpu_seconds"] for item in self.cost if item["model"] == row["model"]]
+            seconds = [float(item["train_cpu_seconds"] or 0) for item in self.cost if item["model"] == row["model"]]
             if seconds:
                 rows.append({**row, "train_cpu_seconds": float(np.mean(seconds))})
         return rows
@@ -84,12 +84,15 @@ def figures(material: Material) -> Iterator[tuple[str, Figure]]:
     yield "samples", sample_sheet({"real": real, **material.samples})
     yield "scores", score_overview(material.table, headline)
     yield "losses", loss_overview(material.histories)
-    yield "score_against_cost", score_against_cost(
-        material.costs(), score=SCORE_AGAINST_COST, score_label=score["label"], models=material.models
+    yield (
+        "score_against_cost",
+        score_against_cost(
+            material.costs(), score=SCORE_AGAINST_COST, score_label=score["label"], models=material.models
+        ),
     )
     yield "training_cost", training_cost(material.costs())
     yield "classes", class_histogram(np.array(list(names.values())), material.histograms(), class_names=list(names))
-    yield "judges", battle_matrix(material.judges)
+    yield "judges", battle_matrix(material.judges, models=material.models)
     yield "standings", standings_plot(material.standings, models=material.models)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.datasets import load_reader
 from pipeline.datasets.splits import hold_out, mean_image, summary
 from pipeline.infra import artifacts, layout
@@ -25,20 +27,25 @@ def run(work: Work) -> None:
         raise UserError(str(error)) from error
     shape = list(loaded.train_images.shape[1:])
     if shape != list(block["shape"]):
-        raise UserError(f"params.yaml: datasets.{block['dataset']}.shape: found {block['shape']}, the files hold {shape}")
+        where = f"params.yaml: datasets.{block['dataset']}.shape"
+        raise UserError(f"{where}: found {block['shape']}, but the files hold {shape}")
     splits = {
-        layout.TRAIN: (loaded.train_images, loaded.train_labels, train),
-        layout.VALID: (loaded.train_images, loaded.train_labels, valid),
-        layout.TEST: (loaded.test_images, loaded.test_labels, slice(None)),
+        layout.TRAIN: (loaded.train_images[train], of(loaded.train_labels, train)),
+        layout.VALID: (loaded.train_images[valid], of(loaded.train_labels, valid)),
+        layout.TEST: (loaded.test_images, loaded.test_labels),
     }
     content: dict[str, object] = {"dataset": block["dataset"], "shape": shape, "classes": list(loaded.class_names)}
-    for pattern, (images, labels, chosen) in splits.items():
-        images, labels = images[chosen], None if labels is None else labels[chosen]
+    for pattern, (images, labels) in splits.items():
         work.write_images(work.at(pattern), images, labels)
         content[Path(pattern).stem] = summary(images, labels, loaded.class_names)
         work.progress.say(f"{Path(pattern).stem}: {len(images):,} images of {'x'.join(map(str, shape))}")
     content["mean_image"] = mean_image(loaded.train_images[train]).round(6).tolist()
     work.write_json(work.at(layout.SUMMARY), content)
+
+
+def of(labels: np.ndarray | None, chosen: np.ndarray) -> np.ndarray | None:
+    """The chosen examples' labels, where there are labels."""
+    return None if labels is None else labels[chosen]
 
 
 def check_raw(raw: Path, files: dict[str, str]) -> None:

@@ -30,11 +30,13 @@ def real(train: np.ndarray, valid: np.ndarray, n: int, draw: np.random.Generator
 
 def noise(train: np.ndarray, valid: np.ndarray, n: int, draw: np.random.Generator) -> np.ndarray:
     """Uniform noise, (n, C, H, W)."""
-    return draw.integers(0, 256, (n, *train.shape[1:]), dtype=np.uint8)
+    images: np.ndarray = draw.integers(0, 256, (n, *train.shape[1:]), dtype=np.uint8)
+    return images
 
 
 def mean_image(train: np.ndarray, valid: np.ndarray, n: int, draw: np.random.Generator) -> np.ndarray:
     """The training split's mean image with normal noise on every pixel, (n, C, H, W)."""
     mean = train.mean(0, dtype=np.float64)
     noisy = mean + PIXEL_NOISE * draw.standard_normal((n, *mean.shape), dtype=np.float32)
-    return noisy.round().clip(0, 255).astype(np.uint8)
+    images: np.ndarray = noisy.round().clip(0, 255).astype(np.uint8)
+    return images

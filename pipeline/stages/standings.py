@@ -5,9 +5,9 @@ from __future__ import annotations
 from safetensors.numpy import load_file
 
 from pipeline.battles.matrix import MATRIX_COLUMNS, judge_matrix
+from pipeline.battles.scores import judge_scores
 from pipeline.battles.standings import STANDINGS_COLUMNS, standings
 from pipeline.battles.verdicts import BATTLE_COLUMNS, battle_rows
-from pipeline.battles.scores import judge_scores
 from pipeline.infra import layout
 from pipeline.infra.stage import Work
 from pipeline.tables import to_csv
@@ -17,9 +17,8 @@ def run(work: Work) -> None:
     """Battles in the form of 001's Table 2, the full matrix of its Table 1, and the standings."""
     block = work.block
     contestants = list(dict.fromkeys(model for model, _ in block["runs"]))
-    judges = [
-        judge_scores(model, seed, load_file(path)) for (model, seed), path in zip(block["judges"], work.reads, strict=True)
-    ]
+    seats = zip(block["judges"], work.reads, strict=True)
+    judges = [judge_scores(model, seed, load_file(path)) for (model, seed), path in seats]
     models = list(dict.fromkeys(judge.model for judge in judges))
     battles = battle_rows(models, judges, tolerance=block["tolerance"], ratio=block["ratio"])
     work.write_text(work.at(layout.BATTLES), to_csv(battles, BATTLE_COLUMNS))

@@ -6,7 +6,7 @@ from pipeline.infra import layout
 from pipeline.infra.progress import duration
 from pipeline.infra.stage import Work
 from pipeline.metrics import columns
-from pipeline.tables import from_csv, to_terminal
+from pipeline.tables import Row, from_csv, to_terminal
 
 MADE = (
     ("the table", layout.TABLE, "also .md and .tex"),
@@ -31,11 +31,11 @@ def run(work: Work) -> None:
     work.write_text(work.at(layout.SUMMARY_TEXT), "\n".join(lines) + "\n")
 
 
-def verdicts(battles: list[dict], standings: list[dict]) -> list[str]:
+def verdicts(battles: list[Row], standings: list[Row]) -> list[str]:
     """The battles and the standings, a line each."""
     lines = [
-        f"  {row['model_1']} against {row['model_2']}: r_test {shown(row['r_test'])}, r_sample {shown(row['r_sample'])}, "
-        f"winner {row['winner'] or '-'}, tested {row['winner_tested'] or '-'}"
+        f"  {row['model_1']} against {row['model_2']}: r_test {shown(row['r_test'])}, "
+        f"r_sample {shown(row['r_sample'])}, winner {row['winner'] or '-'}, tested {row['winner_tested'] or '-'}"
         for row in battles
     ]
     ranked = [f"{row['model']} {float(row['rating']):.0f}" for row in standings if row["rating"] is not None]

@@ -13,6 +13,7 @@ from pipeline.tables import (
     Run,
     main_columns,
     main_table,
+    published_markdown,
     published_metrics,
     seeds_columns,
     seeds_table,
@@ -31,15 +32,14 @@ def run(work: Work) -> None:
     results: dict[str, list[Run]] = {}
     for (model, seed), measured, trained in zip(runs, metrics, training, strict=True):
         results.setdefault(model, []).append(as_run(seed, artifacts.read_json(measured), artifacts.read_json(trained)))
-    references = {
-        name: [as_run(0, content)] for name, content in artifacts.read_json(work.reads[-1]).items()
-    }
+    references = {name: [as_run(0, content)] for name, content in artifacts.read_json(work.reads[-1]).items()}
     described = columns()
     rows = main_table(
         results, described, combine=combine_seeds, references=references, published=published(work.block["published"])
     )
     work.write_text(work.at(layout.TABLE), to_csv(rows, main_columns(described)))
-    work.write_text(work.at(layout.TABLE_MARKDOWN), to_markdown(rows, described))
+    beside = published_markdown(rows) if work.block["published"] else ""
+    work.write_text(work.at(layout.TABLE_MARKDOWN), "\n".join(filter(None, [to_markdown(rows, described), beside])))
     work.write_text(work.at(layout.TABLE_LATEX), to_latex(rows, described))
     work.write_text(work.at(layout.SEEDS), to_csv(seeds_table(results, described), seeds_columns(described)))
     for row in rows:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.infra import artifacts, layout, tracking
 from pipeline.infra.stage import Work
-from pipeline.tables import from_csv
+from pipeline.tables import Row, from_csv
 
 
 def run(work: Work) -> None:
@@ -33,7 +33,8 @@ def content(work: Work, model: str, seed: int, paths: tuple[Path, ...], digest: 
     history, training, cost, metrics = paths
     rows = from_csv(history.read_text())
     curves = [
-        (int(row["step"]), {k: v for k, v in row.items() if k != "step" and isinstance(v, int | float)}) for row in rows
+        (int(row["step"] or 0), {k: v for k, v in row.items() if k != "step" and isinstance(v, int | float)})
+        for row in rows
     ]
     estimates = artifacts.read_json(metrics)["estimates"]
     final = {name: entry["value"] for name, entry in estimates.items()}
@@ -55,6 +56,11 @@ def content(work: Work, model: str, seed: int, paths: tuple[Path, ...], digest: 
         "metrics": final,
         "files": [history, metrics, figure],
     }
+
+
+def numbers(row: Row) -> dict[str, float]:
+    """The scalars of a row of the history."""
+    return {name: value for name, value in row.items() if name != "step" and isinstance(value, int | float)}
 
 
 def shown(uri: str) -> str:

@@ -55,9 +55,7 @@ def run(work: Work) -> None:
     images, _ = artifacts.read_images(work.reads[0])
     settings = Settings(**work.block["training"], seed=work.block["seed"])
     try:
-        model = build(
-            work.block["class"], work.block["arguments"], images.shape[1:], seed=settings.seed, device=device
-        )
+        model = build(work.block["class"], work.block["arguments"], images.shape[1:], seed=settings.seed, device=device)
         trainer = Trainer(model, torch.from_numpy(images.copy()).to(device), settings)
     except ValueError as error:
         raise UserError(f"params.yaml: models.{work.block['model']}: {error}") from error

@@ -2,13 +2,14 @@
 
 from pipeline.tables.columns import COST_COLUMNS, describe, headline_columns, main_columns, seeds_columns
 from pipeline.tables.published import CAVEAT, FILES, published_metrics, published_rows
-from pipeline.tables.rows import Run, cost_table, main_table, seeds_table
+from pipeline.tables.rows import Row, Run, cost_table, main_table, seeds_table
 from pipeline.tables.text import from_csv, published_markdown, to_csv, to_latex, to_markdown, to_terminal
 
 __all__ = [
     "CAVEAT",
     "COST_COLUMNS",
     "FILES",
+    "Row",
     "Run",
     "cost_table",
     "describe",

@@ -1,0 +1,130 @@
+"""Intervals hold their point and cover the truth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import metrics
+from pipeline.metrics import intervals
+from pipeline.metrics.comparison import Comparison, Estimate
+
+DRAWS = 200
+
+CONSERVATIVE = {"knn_error_real", "knn_error_generated", "knn_error_max", "bayes_error_real", "bayes_error_max"}
+"""Columns whose interval may cover more than 99 %: few errors in few images, and the larger of two rates."""
+
+CONSERVATIVE |= {"classes_covered", "nn1_loo_error", "bayes_error_generated"}
+
+
+def test_t_quantiles_are_scipys() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    for degrees in (1, 2, 4, 19, 20, 21, 30, 100, 10**6):
+        assert intervals.t_quantile(degrees) == pytest.approx(stats.t.ppf(0.975, degrees), rel=2e-5)
+
+
+def test_wilson_is_scipys() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    for successes, n in ((0, 50), (1, 50), (30, 50), (50, 50)):
+        found = intervals.rate(torch.arange(n) < successes)
+        truth = stats.binomtest(successes, n).proportion_ci(0.95, method="wilson")
+        assert (found.low, found.high) == pytest.approx((truth.low, truth.high), abs=1e-9)
+
+
+@given(
+    st.lists(st.floats(-50, 50), min_size=1, max_size=8),
+    st.sampled_from(["log", "logit", "linear"]),
+)
+@settings(max_examples=200, deadline=None)
+def test_every_interval_holds_its_point(values: list[float], scale: intervals.Scale) -> None:
+    if scale == "logit":
+        values = [abs(v) / 50 for v in values]
+    estimates = [Estimate(v, v - 1, v + 1, "none") for v in values]
+    for found in (intervals.combine_seeds(estimates, scale), intervals.jackknife(values[0], [*values, 0.5], scale)):
+        assert found.low <= found.value <= found.high
+
+
+def test_one_seed_passes_through_and_none_is_an_error() -> None:
+    single = Estimate(0.4, 0.3, 0.6, "per-image")
+    assert intervals.combine_seeds([single], "logit") is single
+    with pytest.raises(ValueError, match="no seed"):
+        intervals.combine_seeds([], "log")
+
+
+def test_a_diverged_seed_leaves_no_interval() -> None:
+    found = intervals.combine_seeds([Estimate(math.nan, math.nan, math.nan, "none"), Estimate(1, 0, 2, "none")], "log")
+    assert math.isnan(found.value) and math.isnan(found.low)
+
+
+def test_seeds_on_the_linear_scale_are_students_t() -> None:
+    found = intervals.combine_seeds([Estimate(v, v, v, "none") for v in (1.0, 2.0, 3.0)], "linear")
+    half = 4.302653 * 1.0 / math.sqrt(3)
+    assert (found.value, found.low, found.high) == pytest.approx((2, 2 - half, 2 + half), rel=1e-6)
+
+
+def test_jackknife_of_a_mean_is_its_standard_error() -> None:
+    x = torch.randn(20, generator=torch.Generator().manual_seed(0)).double()
+    without = [(x.sum() - v).item() / 19 for v in x]
+    found = intervals.jackknife(x.mean().item(), without, "linear")
+    truth = intervals.t_quantile(19) * x.std().item() / math.sqrt(20)
+    assert found.high - found.value == pytest.approx(truth, rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", ["log", "linear"])
+def test_seeds_cover_the_truth(scale: intervals.Scale) -> None:
+    generator = torch.Generator().manual_seed(3)
+    draws = torch.randn(DRAWS, 5, generator=generator).double() * 0.2
+    values = draws.exp() if scale == "log" else draws
+    truth = 1.0 if scale == "log" else 0.0
+    found = [intervals.combine_seeds([Estimate(v, v, v, "none") for v in row.tolist()], scale) for row in values]
+    assert 0.90 <= _covering(found, truth) <= 0.99
+
+
+def _covering(found: Sequence[Estimate], truth: float) -> float:
+    return sum(e.low <= truth <= e.high for e in found) / len(found)
+
+
+def _gaussian_draw(seed: int, n: int = 120, d: int = 3) -> Comparison:
+    generator = torch.Generator().manual_seed(10_000 + seed)
+
+    def points(rows: int) -> torch.Tensor:
+        return torch.randn(rows, d, generator=generator)
+
+    real, fake = points(n), points(n) * torch.tensor([1.3, 1.0, 0.7]) + 0.7
+    logits = torch.randn(n, 4, generator=generator) * 3 + torch.tensor([0.0, 0.3, 0.6, 1.0])
+    return Comparison(
+        real={"pixels": real, "classifier": real},
+        fake={"pixels": fake, "classifier": fake},
+        train={"pixels": points(2 * n)},
+        probabilities=logits.softmax(1),
+        real_class_histogram=torch.ones(4),
+        elbo=torch.randn(n, generator=generator) * 3 - 80,
+        seed=seed,
+        groups=10,
+    )
+
+
+@pytest.fixture(scope="module")
+def draws() -> dict[str, list[Estimate]]:
+    modules = [metrics.load(name) for name in metrics.names()]
+    found: dict[str, list[Estimate]] = {}
+    for comparison in map(_gaussian_draw, range(DRAWS)):
+        for module in modules:
+            for column, estimate in module.measure(comparison).items():
+                found.setdefault(column, []).append(estimate)
+    return found
+
+
+@pytest.mark.parametrize("column", metrics.columns())
+def test_one_seeds_interval_covers_what_the_metric_expects(column: str, draws: dict[str, list[Estimate]]) -> None:
+    """The truth is the metric's own expectation at this n: that of a biased one (FID) is not its limit."""
+    found = draws[column]
+    truth = sum(e.value for e in found) / len(found)
+    assert all(e.low <= e.value <= e.high for e in found)
+    assert _covering(found, truth) >= 0.90
+    assert _covering(found, truth) <= (1.0 if column in CONSERVATIVE else 0.99)

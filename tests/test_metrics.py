@@ -1,0 +1,337 @@
+"""The metrics' truth: closed forms, identities, symmetry, the order of real and fake, chunks, and facts of the field."""
+
+from __future__ import annotations
+
+import ast
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline import metrics
+from pipeline.metrics import (
+    bayes,
+    classes,
+    confidence,
+    copying,
+    distances,
+    diversity,
+    frechet,
+    kid,
+    likelihood,
+    mmd,
+    neighbours,
+    prdc,
+)
+from pipeline.metrics.comparison import Comparison
+
+ASKED_FOR = """mmd_rbf mmd_linear fid_classifier fid_pixels fid_pixels_as_written fid_classifier_infinite kid_classifier
+knn_error knn_error_real knn_error_generated knn_error_max nn1_loo_error knn_train_error bayes_error bayes_error_real
+bayes_error_generated bayes_error_max precision recall density coverage classes_covered class_tv copying elbo diversity
+confident_fraction""".split()
+
+
+def gaussian(n: int, d: int, seed: int, *, shift: float = 0.0, scale: float = 1.0) -> Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) * scale + shift
+
+
+def pixels(n: int, d: int, seed: int) -> Tensor:
+    return torch.randint(0, 256, (n, d), generator=torch.Generator().manual_seed(seed)).float() / 255
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    features = {"real": gaussian(120, 6, 1), "fake": gaussian(120, 6, 2, shift=0.5)}
+    return Comparison(
+        real={"pixels": pixels(120, 16, 3), "classifier": features["real"]},
+        fake={"pixels": pixels(120, 16, 4), "classifier": features["fake"]},
+        train={"pixels": pixels(240, 16, 5)},
+        probabilities=gaussian(120, 4, 6, scale=3).softmax(1),
+        real_class_histogram=torch.tensor([30, 30, 30, 30]),
+        elbo=gaussian(120, 1, 7).squeeze(1) - 80,
+        groups=6,
+    )
+
+
+# -- the folder's contract ------------------------------------------------------------------------------------------
+
+
+def test_columns_are_those_of_the_tables() -> None:
+    columns = metrics.columns()
+    assert set(columns) == set(ASKED_FOR)
+    for entry in columns.values():
+        assert entry["better"] in {"lower", "higher", "near_real"}
+        assert entry["scale"] in {"log", "logit", "linear"}
+        assert entry["label"] and entry["unit"] and entry["meaning"].endswith(".")
+
+
+def test_orders_differ_and_decide() -> None:
+    orders = [metrics.load(name).ORDER for name in metrics.names()]
+    assert orders == sorted(set(orders))
+
+
+def test_listing_metrics_imports_no_torch() -> None:
+    code = "import sys; from pipeline import metrics; metrics.columns(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_unknown_metric_is_told() -> None:
+    with pytest.raises(ValueError, match="no metric 'fidd'"):
+        metrics.load("fidd")
+
+
+@pytest.mark.parametrize("name", metrics.names())
+def test_metric_gives_exactly_its_columns(name: str, comparison: Comparison) -> None:
+    module = metrics.load(name)
+    found = module.measure(comparison)
+    assert set(found) == set(module.COLUMNS)
+    for estimate in found.values():
+        assert estimate.low <= estimate.value <= estimate.high
+        assert estimate.kind
+    assert module.measure(comparison) == found
+
+
+@pytest.mark.parametrize("name", metrics.names())
+def test_metric_leaves_out_what_it_cannot_know(name: str) -> None:
+    assert metrics.load(name).measure(Comparison(real={}, fake={})) == {}
+
+
+@pytest.mark.parametrize("name", metrics.names())
+def test_real_and_fake_are_keyword_only(name: str) -> None:
+    tree = ast.parse(Path(str(metrics.load(name).__file__)).read_text(encoding="utf-8"))
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        positional = {argument.arg for argument in function.args.args}
+        assert not positional & {"real", "fake"}, function.name
+
+
+def test_differing_dimensions_are_refused() -> None:
+    with pytest.raises(ValueError, match="dimensions"):
+        Comparison(real={"pixels": torch.zeros(3, 4)}, fake={"pixels": torch.zeros(3, 5)})
+
+
+# -- distances ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [pixels, gaussian])
+def test_squared_distances_are_those_in_float64(make) -> None:
+    x, y = make(40, 30, 1), make(50, 30, 2)
+    a, b = distances.prepare(x, y)
+    truth = torch.cdist(x.double(), y.double()).square()
+    torch.testing.assert_close(distances.squared_distances(a, b).double() * a.unit, truth, rtol=1e-5, atol=1e-5)
+
+
+def test_pixels_are_compared_without_rounding() -> None:
+    (points,) = distances.prepare(torch.cat([pixels(30, 784, 1)] * 2))
+    squares = distances.squared_distances(points, points)
+    assert squares.dtype == torch.int32
+    assert (squares[:30, 30:].diagonal() == 0).all()
+    a, b = (pixels(30, 784, 1) * 255).round().long(), (pixels(30, 784, 1) * 255).round().long()
+    assert torch.equal(squares[:30, 30:].long(), (a[:, None] - b[None]).square().sum(2))
+
+
+def test_ties_go_to_the_lowest_index() -> None:
+    (points,) = distances.prepare(torch.zeros(50, 3))
+    assert torch.equal(distances.nearest(points, points, 4)[1], torch.arange(4).expand(50, 4))
+    assert distances.nearest(points, points, 2, itself=True)[1][0].tolist() == [1, 2]
+
+
+def test_chunks_do_not_show(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [n for n in metrics.names() if n != "frechet"]
+    whole = {k: v.value for n in names for k, v in metrics.load(n).measure(comparison).items()}
+    monkeypatch.setattr(distances, "CHUNK_ELEMENTS", 700)
+    monkeypatch.setattr(distances, "TILE_COLUMNS", 13)
+    parts = {k: v.value for n in names for k, v in metrics.load(n).measure(comparison).items()}
+    assert parts == pytest.approx(whole, rel=1e-6)
+
+
+# -- identity, symmetry, closed forms --------------------------------------------------------------------------------
+
+
+def test_a_set_is_at_no_distance_from_itself() -> None:
+    x = gaussian(300, 8, 1)
+    trace = x.var(0).sum().item()
+    assert frechet.frechet_distance(real=x, fake=x) < 1e-6 * trace
+    assert mmd.mmd_linear(real=x, fake=x) == 0
+    # unbiased estimators count k(x, x) across but not within
+    assert -2 / 300 < mmd.mmd_rbf(real=x, fake=x) < 0
+    assert kid.kid(real=x, fake=x) < 0
+
+
+def test_halves_of_one_set_are_near_0() -> None:
+    x, y = gaussian(800, 4, 1), gaussian(800, 4, 2)
+    assert abs(mmd.mmd_rbf(real=x, fake=y)) < 2e-3
+    assert abs(kid.kid(real=x, fake=y)) < 0.1
+    assert frechet.frechet_distance(real=x, fake=y) < 0.05
+
+
+@pytest.mark.parametrize("distance", [frechet.frechet_distance, mmd.mmd_linear, kid.kid])
+def test_distances_are_symmetric(distance) -> None:
+    x, y = gaussian(200, 5, 1), gaussian(150, 5, 2, shift=1, scale=0.5)
+    assert distance(real=x, fake=y) == pytest.approx(distance(real=y, fake=x), rel=1e-9)
+
+
+def test_frechet_of_gaussians_in_closed_form() -> None:
+    # diagonal covariances commute: the distance is |mu|^2 + sum (s_1 - s_2)^2
+    one = frechet.Moments(torch.zeros(3).double(), torch.diag(torch.tensor([1.0, 4.0, 0.0]).double()))
+    two = frechet.Moments(torch.tensor([1.0, 2.0, 2.0]).double(), torch.diag(torch.tensor([4.0, 1.0, 9.0]).double()))
+    terms = frechet.frechet_of_moments(real=one, fake=two)
+    assert terms.standard == pytest.approx(9 + 1 + 1 + 9, rel=1e-12)
+    assert terms.as_written == pytest.approx(3 + 11, rel=1e-12)
+
+
+def test_frechet_routes_agree_and_so_do_groups() -> None:
+    x, y = gaussian(90, 40, 1), gaussian(80, 40, 2, shift=0.3)
+    by_moments = frechet.frechet_of_moments(real=frechet.moments(x), fake=frechet.moments(y))
+    by_few = frechet.frechet_of_few(real=x, fake=y)
+    grouped = frechet.GroupedFrechet(real=list(x.split(9)), fake=list(y.split(8))).terms([0, 1, 2, 4, 5, 6, 7, 8, 9])
+    without = frechet.frechet_distance(real=torch.cat([x[:27], x[36:]]), fake=torch.cat([y[:24], y[32:]]))
+    assert by_few.standard == pytest.approx(by_moments.standard, rel=1e-9)
+    assert grouped.standard == pytest.approx(without, rel=1e-9)
+
+
+def test_frechet_with_fewer_points_than_dimensions_is_flagged() -> None:
+    x, y = gaussian(30, 64, 1), gaussian(30, 64, 2)
+    found = frechet.measure(Comparison(real={"pixels": x}, fake={"pixels": y}, groups=5))
+    assert found["fid_pixels"].kind == "delete-d jackknife, n <= d"
+    assert found["fid_pixels"].value == pytest.approx(frechet.frechet_distance(real=x, fake=y), rel=1e-9)
+
+
+def test_frechet_of_one_distribution_at_1000_points_in_64_dimensions() -> None:
+    found = [frechet.frechet_distance(real=gaussian(1000, 64, s), fake=gaussian(1000, 64, s + 9)) for s in range(3)]
+    assert sum(found) / 3 == pytest.approx(2.2, abs=0.1)
+
+
+def test_extrapolation_takes_the_bias_off() -> None:
+    real, fake = gaussian(1000, 64, 1), gaussian(1000, 64, 2)
+    estimate = frechet.frechet_infinite(real=list(real.split(100)), fake=list(fake.split(100)))
+    assert abs(estimate.value) < 0.2
+
+
+def test_rbf_mmd_of_gaussians_in_closed_form() -> None:
+    # x - y ~ N(mu, 2 I): E exp(-r |x - y|^2) = (1 + 4 r)^(-d / 2) exp(-r |mu|^2 / (1 + 4 r))
+    median, d, shift = 2.0, 3, 1.0
+    rates = [2**j / (2 * (mmd.LARGEST_MULTIPLE * median) ** 2) for j in range(mmd.KERNELS)]
+    truth = sum(2 * (1 + 4 * r) ** (-d / 2) * (1 - math.exp(-r * d * shift**2 / (1 + 4 * r))) for r in rates) / 5
+    x, y = gaussian(2000, d, 1), gaussian(2000, d, 2, shift=shift)
+    assert mmd.rbf_sums(real=[x], fake=[y], median=median).unbiased() == pytest.approx(truth, rel=0.08)
+
+
+def test_rbf_mmd_is_the_plain_double_sum() -> None:
+    x, y = gaussian(30, 3, 1), gaussian(25, 3, 2, shift=1)
+    median = torch.pdist(x).median().item()
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        sigmas = [median * 2 ** (j / 2) for j in (-2, -1, 0, 1, 2)]
+        return sum(torch.exp(-torch.cdist(a, b).square() / (2 * s * s)) for s in sigmas) / 5  # type: ignore[return-value]
+
+    within = [(kernel(z, z).sum() - len(z)) / (len(z) * (len(z) - 1)) for z in (x.double(), y.double())]
+    truth = (sum(within) - 2 * kernel(x.double(), y.double()).mean()).item()
+    assert mmd.mmd_rbf(real=x, fake=y) == pytest.approx(truth, rel=1e-5)
+
+
+def test_bandwidth_depends_on_the_real_images_alone() -> None:
+    x = pixels(60, 9, 1)
+    assert mmd.median_distance(x) == pytest.approx(torch.pdist(x).median().item(), rel=1e-6)
+
+
+def test_groups_left_out_are_left_out() -> None:
+    x, y = gaussian(60, 4, 1), gaussian(50, 4, 2)
+    sums = kid.polynomial_sums(real=list(x.split(20)), fake=list(y.split([20, 20, 10])))
+    assert sums.unbiased(1) == pytest.approx(
+        kid.kid(real=torch.cat([x[:20], x[40:]]), fake=torch.cat([y[:20], y[40:]])), rel=1e-9
+    )
+
+
+def test_leave_one_out_without_a_group() -> None:
+    x, y = gaussian(60, 2, 1), gaussian(60, 2, 2)
+    loo = neighbours.LeaveOneOut(real=list(x.split(20)), fake=list(y.split(20)))
+    assert loo.error(2) == neighbours.nn1_loo_error(real=x[:40], fake=y[:40])
+    assert loo.error() == neighbours.nn1_loo_error(real=x, fake=y)
+
+
+def test_prdc_without_a_group() -> None:
+    x, y = gaussian(80, 2, 1), gaussian(80, 2, 2, shift=0.5)
+    found = prdc.membership(real=list(x.split(20)), fake=list(y.split(20)))
+    left = {k: v.double().mean().item() for k, v in found.statistics(4, prdc.K).items()}
+    assert left == pytest.approx(prdc.prdc(real=x[:60], fake=y[:60]))
+
+
+# -- which is real and which is fake --------------------------------------------------------------------------------
+
+
+def test_a_collapsed_generator_is_precise_and_forgets() -> None:
+    real, fake = gaussian(300, 2, 1), gaussian(300, 2, 2, scale=0.05)
+    found = prdc.prdc(real=real, fake=fake)
+    assert found["precision"] == 1
+    assert found["recall"] < 0.05
+    assert found["coverage"] < 0.3
+    assert found["density"] > 0.5
+
+
+def test_error_rates_tell_the_sides_apart() -> None:
+    # generated points at the centre of the real cloud: real points there are called generated, never the reverse
+    real, fake = gaussian(400, 1, 1), gaussian(400, 1, 2, scale=0.02)
+    for errors, name in (
+        (neighbours.knn_errors(real=real, fake=fake), "knn_error"),
+        (bayes.bayes_errors(real=real, fake=fake), "bayes_error"),
+    ):
+        assert errors[f"{name}_generated"].value < errors[f"{name}_real"].value
+        both = errors[f"{name}_real"].value, errors[f"{name}_generated"].value
+        assert errors[name].value == pytest.approx(sum(both) / 2)
+        assert errors[f"{name}_max"].value == max(both)
+
+
+def test_sets_far_apart_are_never_confused() -> None:
+    real, fake = gaussian(100, 3, 1), gaussian(100, 3, 2, shift=50)
+    assert neighbours.nn1_loo_error(real=real, fake=fake) == 0
+    assert neighbours.knn_errors(real=real, fake=fake)["knn_error"].value == 0
+    assert bayes.bayes_errors(real=real, fake=fake)["bayes_error"].value == 0
+
+
+# -- copying, classes, diversity, likelihood -----------------------------------------------------------------------
+
+
+def test_training_images_returned_as_samples() -> None:
+    train, held_out = pixels(200, 20, 1), pixels(200, 20, 2)
+    copies = train[torch.randperm(200, generator=torch.Generator().manual_seed(0))]
+    assert neighbours.nn1_loo_error(real=train, fake=copies) == 1
+    assert neighbours.nn1_loo_error(real=held_out, fake=copies) == pytest.approx(0.5, abs=0.1)
+    found = copying.copying(real=held_out, fake=copies, train=train)
+    assert found.value == 1
+    assert found.low > 0.99
+
+
+def test_copying_of_honest_samples_is_a_half() -> None:
+    sets = [gaussian(1000, 4, seed) for seed in range(3)]
+    assert copying.copying(real=sets[0], fake=sets[1], train=sets[2]).value == pytest.approx(0.5, abs=0.04)
+
+
+def test_auc_counts_ties_as_a_half() -> None:
+    found = copying.auc(smaller=torch.tensor([1.0, 2.0, 3.0]), larger=torch.tensor([2.0, 2.0, 4.0]))
+    # pairs a < b: 3 + 1 + 1, a = b: 2
+    assert found.value == pytest.approx((5 + 2 / 2) / 9)
+
+
+def test_classes() -> None:
+    real, fake = torch.tensor([10, 10, 0, 20]), torch.tensor([0] * 50 + [1] * 50)
+    covered = classes.classes_covered(real=real, fake=fake)
+    assert (covered.low, covered.value, covered.high) == (2, 2, 2)
+    assert classes.total_variation(real=real, fake=torch.tensor([50, 50, 0, 0])) == pytest.approx(0.5)
+
+
+def test_diversity_is_a_ratio_of_distances() -> None:
+    x = gaussian(100, 3, 1)
+    assert diversity.mean_pairwise_distance(x) == pytest.approx(torch.pdist(x.double()).mean().item(), rel=1e-5)
+    found = diversity.diversity(real=list(x.split(20)), fake=list((x * 0.25).split(20)))
+    assert found.value == pytest.approx(0.25, rel=1e-5)
+
+
+def test_confidence_and_likelihood_are_means() -> None:
+    probabilities = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.5, 0.5], [0.01, 0.99]])
+    made = Comparison(real={}, fake={}, probabilities=probabilities, elbo=torch.tensor([-80.0, -90.0]))
+    assert confidence.measure(made)["confident_fraction"].value == 0.5
+    assert likelihood.measure(made)["elbo"].value == -85

@@ -18,7 +18,7 @@ test: $(READY)  ## all tests; what needs Slurm or Chromium is skipped with a lou
 	@$(BIN)/python -m pytest
 
 check: $(READY)  ## format, lint, types
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/snakefmt --check Snakefile
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/snakefmt --check Snakefile rules
 
 env: $(READY)  ## build .venv (on a bare Debian: apt install python3-venv make git ca-certificates)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.infra import identity, layout
-from pipeline.infra.errors import UserError
+from pipeline.infra.errors import UserError, near
 
 WILDCARDS = {"dataset": str, "model": str, "seed": int}
 
@@ -30,16 +30,24 @@ def stages() -> dict[str, str]:
     return found
 
 
+class Parser(argparse.ArgumentParser):
+    """A command line whose mistakes are told in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line instead of the usage."""
+        fail(f"{' '.join(message.split())}; see python -m pipeline --help", 2)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     listing = "\n".join(f"  {name:<20} {line}" for name, line in stages().items())
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m pipeline",
         description="Run one stage of the workflow by hand; Snakemake calls the same commands.",
         epilog=f"stages:\n{listing}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("stage", metavar="STAGE", choices=list(stages()))
+    top.add_argument("stage", metavar="STAGE")
     top.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
     top.add_argument("--model", help="a model of params.yaml")
     top.add_argument("--seed", type=int, help="which independent training (0, 1, ...)")
@@ -62,6 +70,8 @@ def fail(message: str, code: int = 1) -> NoReturn:
 def main(argv: list[str] | None = None) -> None:
     """Run one stage."""
     arguments = parser().parse_args(argv)
+    if arguments.stage not in stages():
+        fail(f"unknown stage {arguments.stage!r}{near(arguments.stage, stages())}", 2)
     name = " ".join(
         [
             arguments.stage,
@@ -77,10 +87,14 @@ def main(argv: list[str] | None = None) -> None:
         fail(f"{name}: {error}", error.exit_code)
     except KeyboardInterrupt:
         fail(f"{name}: interrupted", 130)
+    except BrokenPipeError:  # whoever read the printed job has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except MemoryError:
         fail(f"{name}: out of memory; lower `batch` in params.yaml or run fewer jobs at once (--cores)")
     except Exception as error:  # the last resort: a traceback is for the log, one line for the person
         try:
+            log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a") as handle:
                 traceback.print_exc(file=handle)
         except OSError:

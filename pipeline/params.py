@@ -7,7 +7,6 @@ against its constructor's signature, read from the syntax tree, so nothing here 
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,24 +17,34 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.fields import FieldInfo
 
 from pipeline.infra import identity
-from pipeline.infra.errors import UserError
+from pipeline.infra.errors import UserError, near
 from pipeline.models import kinds
 
 RESULT_NEUTRAL = True  # what it resolves is part of every identity; how it resolves it is not
 
 Budget = Literal["tiny", "smoke", "laptop", "paper"]
 BUDGETS: tuple[str, ...] = get_args(Budget)
+PLAIN: dict[str, Any] = {"bool": bool, "str": str, "int": int, "float": float}
 PARAMS_FILE = Path("params.yaml")
 
+
+def _no_bool(value: Any) -> Any:
+    """`true` is no number, though Python lets it pass for 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"found {value}, expected a number")
+    return value
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1), BeforeValidator(_no_bool)]
+NotNegative = Annotated[int, Field(ge=0), BeforeValidator(_no_bool)]
+Rate = Annotated[float, Field(gt=0), BeforeValidator(_no_bool)]
 
 
 class _Block(BaseModel):
     """A block of closed keys; numbers may arrive as text, as they do from the command line."""
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=False)
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=False, allow_inf_nan=False)
 
 
 class CountPerBudget(_Block):
@@ -53,9 +62,9 @@ class Protocol(_Block):
     samples: CountPerBudget | Positive
     canvases: Positive
     seed: NotNegative
-    jackknife_groups: Annotated[int, Field(ge=2)]
+    jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]
     judged_training_images: Positive
-    battle_tolerance: Annotated[float, Field(gt=0)]
+    battle_tolerance: Rate
     battle_ratio: Literal["error", "accuracy"]
 
 
@@ -64,7 +73,7 @@ class Classifier(_Block):
 
     steps: CountPerBudget | Positive
     batch: Positive
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Rate
     seed: NotNegative
 
 
@@ -87,7 +96,7 @@ class Dataset(_Block):
     models: ModelsPerBudget | list[Name]
     files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
     sources: list[dict[str, Any]]
-    published: str | None = None
+    published: Name | None = None
 
 
 class Training(_Block):
@@ -150,11 +159,16 @@ def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE) -> Params:
         raise UserError(f"{file}: {error.strerror}; run from the folder that holds it") from error
     except yaml.YAMLError as error:
         raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{file}: found {config!r}, expected a block of keys")
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
             raise UserError(f"--set {override}: expected KEY=VALUE, for instance --set budget=smoke")
-        _set(config, key.split("."), yaml.safe_load(value))
+        try:
+            _set(config, key.split("."), yaml.safe_load(value))
+        except yaml.YAMLError:
+            raise UserError(f"--set {override}: the value is not YAML; put it in quotes") from None
     return check(config)
 
 
@@ -213,6 +227,34 @@ def _check_names(params: Params) -> None:
                 f"params.yaml: datasets.{dataset}.reader: no file pipeline/datasets/{block.reader}.py"
                 f"{near(block.reader, known)}"
             )
+        _check_published(dataset, block.published)
+        _check_sources(dataset, block.sources)
+
+
+def _check_published(dataset: str, name: str | None) -> None:
+    """A paper's own table must be among those that are kept here."""
+    if name is not None and not published_file(name).is_file():
+        known = [file.stem for file in published_file(name).parent.glob("*.csv")]
+        raise UserError(
+            f"params.yaml: datasets.{dataset}.published: no file pipeline/tables/published/{name}.csv"
+            f"{near(name, known)}"
+        )
+
+
+def published_file(name: str) -> Path:
+    """Where a paper's own table is kept."""
+    return identity.ROOT / "pipeline" / "tables" / "published" / f"{name}.csv"
+
+
+def _check_sources(dataset: str, sources: Sequence[Mapping[str, Any]]) -> None:
+    """Every source must be of a known kind and have that kind's keys."""
+    from pipeline.infra.sources import check_source  # archives and HTTP are needed only here
+
+    for number, source in enumerate(sources):
+        try:
+            check_source(source)
+        except UserError as error:
+            raise UserError(f"params.yaml: datasets.{dataset}.sources[{number}]: {error}") from None
 
 
 def files_in(folder: str) -> list[str]:
@@ -232,9 +274,8 @@ def resolve_model(name: str, block: Mapping[str, Any], budget: str) -> dict[str,
             raise UserError(f"{where}.{level}: found {block[level]!r}, expected a block of keys for this budget")
     source = str(block.get("class", name))
     module = f"pipeline.models.{source}"
-    shared = ("base", "blocks", "kinds")
-    if source in shared or identity.module_file(module) is None:
-        known = [item for item in files_in("models") if item not in shared]
+    known = [item for item in files_in("models") if item not in ("base", "blocks", "kinds")]
+    if source not in known:
         raise UserError(f"{where}: no file pipeline/models/{source}.py{near(source, known)}")
     resolved: dict[str, Any] = {}
     for level in BUDGETS:
@@ -280,44 +321,34 @@ def _arguments(owner: str, function: ast.FunctionDef, module: str) -> Iterable[t
         chain = identity.bases_of(module)
         yield from constructor(chain[chain.index(owner) + 1])
     for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
-        value = ... if default is None else ast.literal_eval(default)
-        yield argument.arg, _kind(argument.annotation), value
+        where = f"{identity.module_file(owner)}: argument {argument.arg!r}"
+        try:
+            value = ... if default is None else ast.literal_eval(default)
+        except ValueError:
+            raise UserError(f"{where}: found the default {ast.unparse(default)}, expected a plain value") from None
+        yield argument.arg, _kind(argument.annotation, where), value
 
 
-def _kind(annotation: ast.expr | None) -> Any:
+def _kind(annotation: ast.expr | None, where: str) -> Any:
     """The type that an annotation names: one of `pipeline.models.kinds`, bool, str, a Literal, or a tuple of them."""
     if isinstance(annotation, ast.Name) and hasattr(kinds, annotation.id):
         found = getattr(kinds, annotation.id)
         bounds = getattr(found, "__metadata__", None)
         return Annotated[found.__origin__, Field(**bounds[0]), BeforeValidator(_no_bool)] if bounds else found
-    if isinstance(annotation, ast.Name):
-        return {"bool": bool, "str": str, "int": int, "float": float}[annotation.id]
+    if isinstance(annotation, ast.Name) and annotation.id in PLAIN:
+        return PLAIN[annotation.id]
     if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):
         if annotation.value.id == "Literal":
             return Literal[ast.literal_eval(annotation.slice)]
         if annotation.value.id == "tuple" and isinstance(annotation.slice, ast.Tuple):
-            return tuple[_kind(annotation.slice.elts[0]), ...]  # type: ignore[misc]
+            return tuple[_kind(annotation.slice.elts[0], where), ...]  # type: ignore[misc]
     raise UserError(
-        f"a model's argument has the annotation {ast.dump(annotation) if annotation else None}, "
+        f"{where}: found the annotation {ast.unparse(annotation) if annotation else None}, "
         "expected one of pipeline.models.kinds, bool, str, Literal[...] or tuple[kind, ...]"
     )
 
 
-def _no_bool(value: Any) -> Any:
-    """`true` is no number, though Python lets it pass for 1."""
-    if isinstance(value, bool):
-        raise ValueError(f"found {value}, expected a number")
-    return value
-
-
 # --- one line for a person --------------------------------------------------------------------------------------
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """A suggestion, or the list of what there is."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
 
 
 def _one_line(error: ValidationError, schema: type[BaseModel]) -> str:

@@ -132,6 +132,15 @@ def test_the_discriminator_sees_images_from_minus_one_to_one() -> None:
     assert torch.equal(seen[0], torch.stack([-torch.ones(MNIST), torch.ones(MNIST)]))
 
 
+@pytest.mark.parametrize("n", [6, 7])
+def test_joint_and_separate_halves_keep_the_order_of_images(n: int) -> None:
+    model = trained(DCGAN(MNIST, width=8), 2)
+    real, fake = torch.rand(n, *MNIST), torch.rand(n, *MNIST)
+    real_logits, fake_logits = model._tell_apart(real=real, fake=fake)
+    torch.testing.assert_close(real_logits, model.discriminate(real), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(fake_logits, model.discriminate(fake), rtol=1e-4, atol=1e-5)
+
+
 def test_the_generator_loss_falls_as_the_fakes_pass_for_real() -> None:
     logits = torch.tensor([-2.0, 0.0, 2.0])
     losses = torch.stack([non_saturating_loss(logit) for logit in logits])

@@ -2,7 +2,7 @@
 
 The pipeline trains it on the data set's own training split, because Inception features say little about digits or
 glyphs. Recipe: AdamW under one cycle of the learning rate (Smith & Topin 2017, arXiv:1708.07120), cross-entropy; on
-MNIST 600 steps of 128 images at 3e-3 are enough for over 99 %. A data set without labels is trained on telling
+MNIST 1,000 steps of 128 images at 3e-3 are enough for 99 %. A data set without labels is trained on telling
 quarter turns apart (Gidaris et al. 2018, arXiv:1803.07728).
 """
 
@@ -49,11 +49,13 @@ class DomainClassifier(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Penultimate features (N, feature_size) of images (N, C, H, W) in [0, 1]."""
         x = (x - 0.5).contiguous(memory_format=torch.channels_last)
-        return self.penultimate(self.convolutions(x).contiguous())
+        found: Tensor = self.penultimate(self.convolutions(x).contiguous())
+        return found
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, classes) of images (N, C, H, W) in [0, 1]."""
-        return self.last(self.features(x))
+        logits: Tensor = self.last(self.features(x))
+        return logits
 
 
 def _convolution(inward: int, outward: int, *, stride: int) -> list[nn.Module]:
@@ -66,7 +68,7 @@ def train_classifier(
     labels: Tensor,
     *,
     classes: int,
-    steps: int = 600,
+    steps: int = 1000,
     batch: int = 128,
     learning_rate: float = 3e-3,
     seed: int = 0,
@@ -81,7 +83,7 @@ def train_classifier(
         torch.manual_seed(seed)
         channels, height, width = images_u8.shape[1:]
         model = DomainClassifier((channels, height, width), classes).to(images_u8.device)
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = model.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=max(steps, 2), pct_start=0.2)
     order = _epochs(len(images_u8), steps * batch, seed).view(steps, batch)

@@ -38,7 +38,8 @@ def replacing(path: Path) -> Iterator[Path]:
             "then run the same command again (finished files are kept)"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it must not hide what went wrong before
+            partial.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -76,11 +77,15 @@ def write_images(path: Path, images: np.ndarray, labels: np.ndarray | None = Non
 
 def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
     """Write torch tensors as safetensors, atomically."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with replacing(path) as partial:
-        save_file(contiguous, partial, metadata=dict(metadata or {}))
+        try:
+            save_file(contiguous, partial, metadata=dict(metadata or {}))
+        except SafetensorError as error:  # a full disk among them
+            raise OSError(str(error)) from error
 
 
 # --- reading --------------------------------------------------------------------------------------------------

@@ -1,5 +1,10 @@
 """The one exception for what a person can mend: shown as a single line, never as a traceback."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 RESULT_NEUTRAL = True
 
 
@@ -8,8 +13,18 @@ class UserError(Exception):
 
     exit_code = 1
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))  # whatever a key, a path or a library's words hold: one line
+
 
 class Interrupted(UserError):
     """SIGTERM arrived; what was done so far is saved."""
 
     exit_code = 143
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A suggestion, or the list of what there is."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"

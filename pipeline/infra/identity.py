@@ -17,6 +17,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.infra.errors import UserError
+
 RESULT_NEUTRAL = True
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +56,10 @@ def syntax_tree(name: str) -> ast.Module:
     file = module_file(name)
     if file is None:
         raise ModuleNotFoundError(f"no module {name} in this project")
-    return ast.parse(file.read_text(), filename=str(file))
+    try:
+        return ast.parse(file.read_text(), filename=str(file))
+    except SyntaxError as error:
+        raise UserError(f"{file}:{error.lineno}: {error.msg}") from None
 
 
 @functools.cache
@@ -160,9 +165,11 @@ def model_class(module: str) -> ast.ClassDef:
     tree = syntax_tree(module)
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
-            (name,) = ast.literal_eval(node.value)
-            return next(item for item in tree.body if isinstance(item, ast.ClassDef) and item.name == name)
-    raise ValueError(f'{module_file(module)}: no __all__ = ["TheModel"] that names the model\'s class')
+            names = ast.literal_eval(node.value)
+            found = [item for item in tree.body if isinstance(item, ast.ClassDef) and item.name in names]
+            if len(found) == 1:
+                return found[0]
+    raise UserError(f'{module_file(module)}: no __all__ = ["TheModel"] that names the one class of the model')
 
 
 @functools.cache

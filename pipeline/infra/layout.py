@@ -26,7 +26,6 @@ CHECKPOINT = "results/checkpoints/{dataset}/{model}/{seed}/{identity}.safetensor
 SAMPLES = "results/samples/{dataset}/{model}/{seed}/images.arrow"
 CANVASES = "results/samples/{dataset}/{model}/{seed}/canvases.arrow"
 SAMPLING_COST = "results/samples/{dataset}/{model}/{seed}/cost.json"
-REFERENCE = "results/samples/{dataset}/{reference}/images.arrow"
 
 METRICS = "results/metrics/{dataset}/{model}/{seed}.json"
 REFERENCE_METRICS = "results/metrics/{dataset}/references.json"
@@ -53,6 +52,11 @@ REFERENCES = ("real", "noise", "mean_image")
 
 FIGURES = ("samples", "scores", "losses", "score_against_cost", "training_cost", "classes", "judges", "standings")
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
+
+FIGURE_PATHS = tuple(FIGURE.replace("{figure}", name) for name in FIGURES)
+"""Their paths without the kind."""
+
+SAMPLES_FIGURE = FIGURE.replace("{figure}", "samples.png")
 
 
 def path(pattern: str, **wildcards: object) -> Path:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.infra import identity, layout
-from pipeline.infra.errors import UserError
-from pipeline.params import Params, files_in, near
+from pipeline.infra.errors import UserError, near
+from pipeline.params import Params, files_in, published_file
 
 RESULT_NEUTRAL = True
 
@@ -154,8 +154,11 @@ class Plan:
         return self.params.at_budget(self.params.protocol.samples)
 
     def _references(self, dataset: str) -> Any:
-        splits = self._splits(dataset, layout.TRAIN, layout.VALID)
-        return {"n": self._n(), "seed": self.params.protocol.seed}, splits, []
+        splits = self._splits(dataset, layout.VALID, layout.TRAIN, layout.TEST)
+        return self._comparison(), [*splits, *self._features(dataset)], metric_modules()
+
+    def _features(self, dataset: str) -> list[Any]:
+        return [(("classifier", dataset), layout.CLASSIFIER), (("classifier", dataset), layout.FEATURES)]
 
     def _comparison(self) -> dict[str, Any]:
         protocol = self.params.protocol
@@ -166,8 +169,7 @@ class Plan:
         inputs = [
             (("sample", dataset, model, seed), layout.SAMPLES),
             *self._splits(dataset, layout.TRAIN, layout.TEST),
-            (("classifier", dataset), layout.CLASSIFIER),
-            (("classifier", dataset), layout.FEATURES),
+            *self._features(dataset),
         ]
         modules = metric_modules()
         if self.has_elbo(model):
@@ -175,15 +177,6 @@ class Plan:
             inputs.append((("train", dataset, model, seed), layout.WEIGHTS))
             modules = [*modules, self.module(model)]
         return block, inputs, modules
-
-    def _evaluate_references(self, dataset: str) -> Any:
-        inputs = [
-            *((("references", dataset), layout.REFERENCE.replace("{reference}", name)) for name in layout.REFERENCES),
-            *self._splits(dataset, layout.TRAIN, layout.TEST),
-            (("classifier", dataset), layout.CLASSIFIER),
-            (("classifier", dataset), layout.FEATURES),
-        ]
-        return self._comparison(), inputs, metric_modules()
 
     def _battle(self, dataset: str, model: str, seed: int) -> Any:
         block = {
@@ -200,18 +193,17 @@ class Plan:
         return block, inputs, [self.module(model)]
 
     def _tables(self, dataset: str) -> Any:
-        block = {"runs": self.runs(dataset), "published": self.params.datasets[dataset].published}
+        name = self.params.datasets[dataset].published
+        paper = None if name is None else identity.digest(published_file(name).read_text())
+        block = {"runs": self.runs(dataset), "published": name, "published_digest": paper}
         inputs = [
             *((("evaluate", dataset, *run), layout.METRICS) for run in self.runs(dataset)),
             *((("train", dataset, *run), layout.TRAINING) for run in self.runs(dataset)),
-            (("evaluate_references", dataset), layout.REFERENCE_METRICS),
+            *((("train", dataset, *run), layout.TRAINING_COST) for run in self.runs(dataset)),
+            *((("sample", dataset, *run), layout.SAMPLING_COST) for run in self.runs(dataset)),
+            (("references", dataset), layout.REFERENCE_METRICS),
         ]
         return block, inputs, []
-
-    def _cost(self, dataset: str) -> Any:
-        inputs = [(("train", dataset, *run), layout.TRAINING_COST) for run in self.runs(dataset)]
-        inputs += [(("sample", dataset, *run), layout.SAMPLING_COST) for run in self.runs(dataset)]
-        return {"runs": self.runs(dataset)}, inputs, []
 
     def _standings(self, dataset: str) -> Any:
         protocol = self.params.protocol
@@ -235,7 +227,7 @@ class Plan:
             *((("train", dataset, *run), layout.HISTORY) for run in runs),
             *((("evaluate", dataset, *run), layout.METRICS) for run in runs),
             (("tables", dataset), layout.TABLE),
-            (("cost", dataset), layout.COST),
+            (("tables", dataset), layout.COST),
             (("standings", dataset), layout.JUDGES),
             (("standings", dataset), layout.STANDINGS),
         ]
@@ -250,17 +242,17 @@ class Plan:
             *((("train", dataset, *run), layout.TRAINING_COST) for run in runs),
             *((("evaluate", dataset, *run), layout.METRICS) for run in runs),
             *self._splits(dataset, layout.SUMMARY),
-            (("figures", dataset), layout.FIGURE.replace("{figure}", "samples") + ".png"),
+            (("figures", dataset), layout.SAMPLES_FIGURE),
         ]
         return block, inputs, []
 
     def _summary(self, dataset: str) -> Any:
         inputs = [
             (("tables", dataset), layout.TABLE),
-            (("cost", dataset), layout.COST),
+            (("tables", dataset), layout.COST),
             (("standings", dataset), layout.BATTLES),
             (("standings", dataset), layout.STANDINGS),
-            (("figures", dataset), layout.FIGURE.replace("{figure}", "samples") + ".png"),
+            (("figures", dataset), layout.SAMPLES_FIGURE),
             (("track", dataset), layout.TRACKED),
         ]
         return {"sequential": self.sequential(dataset)}, inputs, []

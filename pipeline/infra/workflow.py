@@ -13,10 +13,9 @@ from typing import Any, NoReturn
 
 from pipeline import params
 from pipeline.infra import estimate, layout
-from pipeline.infra.errors import UserError
+from pipeline.infra.errors import UserError, near
 from pipeline.infra.plan import Job, Plan
 from pipeline.infra.progress import duration
-from pipeline.params import near
 
 RESULT_NEUTRAL = True
 
@@ -84,13 +83,15 @@ def _files(pattern: str, dataset: str, runs: Iterable[tuple[str, int]]) -> list[
     return [pattern.format(dataset=dataset, model=model, seed=seed) for model, seed in runs]
 
 
-def load(config: Mapping[str, Any], basedir: str, targets: Iterable[str]) -> Workflow:
+def load(config: Mapping[str, Any], snakemake: Any, targets: Iterable[str]) -> Workflow:
     """Check params and targets before any job, and set what jobs inherit.
 
     A mistake ends Snakemake with one line.
     """
-    os.environ["PYTHON"] = sys.executable
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [basedir, os.environ.get("PYTHONPATH")]))
+    # An environment that Snakemake activates for a job brings its own Python; else this one runs the stages too.
+    deployed = snakemake.deployment_settings and snakemake.deployment_settings.deployment_method
+    os.environ["PYTHON"] = "python" if deployed else sys.executable
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [snakemake.basedir, os.environ.get("PYTHONPATH")]))
     os.environ["EASEL_OWNER"] = str(os.getpid())
     os.environ["EASEL_CONFIG"] = json.dumps(config)  # a stage plans with the same configuration, overrides included
     try:

@@ -33,7 +33,7 @@ def distance_sums(parts: Sequence[Tensor]) -> Tensor:
 
     def distances(rows: slice, columns: slice) -> Tensor:
         squares = squared_distances(points[rows], points[columns])
-        return squares.float().sqrt_() if not squares.is_floating_point() else squares.sqrt_()
+        return squares.sqrt()  # of whole numbers: float32
 
     return block_sums(sizes, sizes, distances, symmetric=True) * points.unit**0.5
 

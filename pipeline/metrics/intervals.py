@@ -29,6 +29,9 @@ T_QUANTILES = (
 SMALLEST_RATE = 1e-5
 """Rates of exactly 0 and 1 have no logit: they are moved inwards by a tenth of an image in 10,000."""
 
+LARGEST_EXPONENT = 700.0
+"""Ends beyond exp(700) are given as that: a float64 holds no more."""
+
 
 def t_quantile(degrees: int) -> float:
     """97.5 % quantile of Student's t; beyond 20 degrees by Cornish-Fisher (Abramowitz & Stegun 26.7.5)."""
@@ -37,7 +40,8 @@ def t_quantile(degrees: int) -> float:
     z = NORMAL_QUANTILE
     first = (z**3 + z) / 4
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    return z + first / degrees + second / degrees**2
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / degrees + second / degrees**2 + third / degrees**3
 
 
 def _forward(value: float, scale: Scale) -> float:
@@ -51,8 +55,8 @@ def _forward(value: float, scale: Scale) -> float:
 
 def _back(value: float, scale: Scale) -> float:
     if scale == "log":
-        return math.exp(value)
-    return 1 / (1 + math.exp(-value)) if scale == "logit" else value
+        return math.exp(min(value, LARGEST_EXPONENT))
+    return 1 / (1 + math.exp(min(-value, LARGEST_EXPONENT))) if scale == "logit" else value
 
 
 def _usable(values: Sequence[float], scale: Scale) -> Scale:
@@ -151,9 +155,8 @@ def delta(value: float, error: float, scale: Scale, *, degrees: int = 10**6) -> 
 
 
 def larger(first: Estimate, second: Estimate) -> Estimate:
-    """The larger of two rates, between the larger of their lower and the larger of their upper bounds."""
-    value, low, high = (max(getattr(e, part) for e in (first, second)) for part in ("value", "low", "high"))
-    return Estimate(value, low, high, first.kind)
+    """The larger of two rates, with its own interval."""
+    return first if first.value >= second.value else second
 
 
 def wider(first: Estimate, second: Estimate) -> Estimate:

@@ -46,7 +46,7 @@ MEDIAN_POINTS = 2000
 """Real images, evenly spread over the set, whose pairs give the median distance: it depends on the data set alone."""
 
 
-def median_distance(real: Tensor) -> float:
+def median_distance(*, real: Tensor) -> float:
     """Median Euclidean distance of pairs of (at most 2,000) different points of real (n, d)."""
     rows = torch.linspace(0, len(real) - 1, min(len(real), MEDIAN_POINTS)).long()
     (points,) = prepare(real[rows])
@@ -85,7 +85,7 @@ def rbf_sums(*, real: Sequence[Tensor], fake: Sequence[Tensor], median: float) -
 
 def mmd_rbf(*, real: Tensor, fake: Tensor) -> float:
     """Unbiased squared discrepancy of points (n, d) and (m, d) under the Gaussian mixture."""
-    return rbf_sums(real=[real], fake=[fake], median=median_distance(real)).unbiased()
+    return rbf_sums(real=[real], fake=[fake], median=median_distance(real=real)).unbiased()
 
 
 def mmd_linear(*, real: Tensor, fake: Tensor) -> float:
@@ -111,7 +111,7 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
     if not comparison.has("pixels"):
         return {}
     real, fake = comparison.real_parts("pixels"), comparison.fake_parts("pixels")
-    sums = rbf_sums(real=real, fake=fake, median=median_distance(comparison.real["pixels"]))
+    sums = rbf_sums(real=real, fake=fake, median=median_distance(real=comparison.real["pixels"]))
     return {
         "mmd_rbf": jackknife(sums.unbiased(), sums.without_each(), "linear"),
         "mmd_linear": _linear_estimate(real=real, fake=fake),

@@ -84,7 +84,7 @@ class Membership:
         return {
             "precision": balls > 0,
             "recall": self.recalled[row, real],
-            "density": balls / k,
+            "density": balls.double() / k,
             "coverage": self.covered[row, real],
         }
 

@@ -23,7 +23,7 @@ from torch.nn.functional import softplus
 from pipeline.models.base import ImageGenerator
 from pipeline.models.blocks import gaussian_kl
 from pipeline.models.draw import DRAW, BernoulliNLL
-from pipeline.models.kinds import Count, Fraction, Rate, Shape, Weight
+from pipeline.models.kinds import Count, Fraction, Number, Rate, Shape, Weight
 
 __all__ = ["DRAWGAN"]
 
@@ -66,16 +66,18 @@ class DRAWGAN(ImageGenerator):
         glimpses: Count = 10,
         hidden: Count = 256,
         latent: Count = 10,
-        read_size: Count = 2,
-        write_size: Count = 5,
+        read_size: Count = 5,
+        write_size: Count = 10,
         attention: bool = True,
+        log_stride: Number = -0.2,
+        log_variance: Number = 0.5,
         objective: Literal["non_saturating", "minimax"] = "non_saturating",
         gamma: Weight = 10.0,
-        warmup: Weight = 4000,
+        warmup: Weight = 2000,
         lead: Fraction = 0.6,
         kernels: Count = 16,
         dropout: Fraction = 0.2,
-        learning_rate: Rate = 1e-3,
+        learning_rate: Rate = 2e-3,
         discriminator_rate: Rate = 5e-4,
         clip_norm: Weight = 5.0,
     ) -> None:
@@ -88,6 +90,8 @@ class DRAWGAN(ImageGenerator):
             read_size=read_size,
             write_size=write_size,
             attention=attention,
+            log_stride=log_stride,
+            log_variance=log_variance,
             learning_rate=learning_rate,
             clip_norm=clip_norm,
         )

@@ -3,7 +3,8 @@
 Im, Kim, Jiang & Memisevic, 'Generating images with recurrent adversarial networks', arXiv:1602.05110 (001), section
 3.1, equations 5 to 9, Algorithm 1 and Table 5. Where the paper is silent: h_z and h_c are as long as z, and h_c is
 batch-normalised before its tanh, as in the authors' code; weights start from N(0, 0.02), as in DCGAN, which GRAN
-varies; batch-norm statistics are kept per time step, and later steps than trained reuse the last step's.
+varies; batch-norm statistics are kept per time step, and later steps than trained reuse the last step's. The
+learning rates are those that gave the best samples of MNIST in 50,000 images: a slow discriminator (2e-4) collapses.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class GRAN(ImageGenerator):
         kernels: tuple[int, ...] = (80, 40, 1),
         fresh_noise: bool = False,
         tie_weights: bool = False,
-        learning_rate_generator: Rate = 1e-3,
-        learning_rate_discriminator: Rate = 2e-4,
+        learning_rate_generator: Rate = 5e-4,
+        learning_rate_discriminator: Rate = 2e-3,
         beta1: Fraction = 0.5,
         initial_logit: Number = -1.9,
     ) -> None:
@@ -65,7 +66,7 @@ class GRAN(ImageGenerator):
         n, device = len(real), real.device
         z = torch.randn(n, *([self.time_steps] if self.fresh_noise else []), self.latent, device=device)
         fake = sum(self.generator(z, self.time_steps)).sigmoid()  # one forward pass serves both updates
-        real_logits, fake_logits = self.discriminate(real), self.discriminate(fake.detach())
+        real_logits, fake_logits = self._tell_apart(real=real, fake=fake.detach())
         d_loss = softplus(-real_logits).mean() + softplus(fake_logits).mean()
         _update(self.discriminator_optimiser, d_loss, self.discriminator)
         g_loss = non_saturating_loss(self.discriminate(fake))
@@ -76,6 +77,17 @@ class GRAN(ImageGenerator):
             "d_accuracy_real": (real_logits > 0).float().mean(),
             "d_accuracy_fake": (fake_logits <= 0).float().mean(),
         }
+
+    def _tell_apart(self, *, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Training logits, each (N,): half of each kind is normalised apart, as is usual, and half in one joint batch.
+
+        Apart alone, the discriminator never sees the joint statistics that evaluation mode applies to both kinds, and
+        calls nearly everything real, or nearly everything fake; jointly alone, the samples come out less diverse.
+        """
+        half = len(real) // 2
+        joint_real, joint_fake = self.discriminate(torch.cat([real[half:], fake[half:]])).chunk(2)
+        real_logits = torch.cat([self.discriminate(real[:half]), joint_real])
+        return real_logits, torch.cat([self.discriminate(fake[:half]), joint_fake])
 
     def discriminate(self, x: Tensor) -> Tensor:
         """Logits (N,) of images (N, C, H, W) in [0, 1]; above 0 says real."""

@@ -63,4 +63,3 @@ class VAE(ImageGenerator):
 
     def decode(self, z: Tensor) -> Tensor:
         return self.decoder(z).sigmoid().view(-1, *self.shape)
-

@@ -9,10 +9,10 @@ from pipeline.battles.scores import beats_chance, errors_on_generated, errors_on
 from pipeline.infra import layout
 from pipeline.infra.stage import Work
 from pipeline.models.base import ImageGenerator
+from pipeline.stages._device import use_device
 from pipeline.stages.classifier import load_split
 from pipeline.stages.evaluate import subset
 from pipeline.stages.sample import load_model
-from pipeline.training.device import pick_device
 
 BATCH = 500
 REFRESHED_WITH = 2000
@@ -21,7 +21,7 @@ REFRESHED_WITH = 2000
 
 def run(work: Work) -> None:
     """Logits on test, training and validation images and on all samples, and how the judge does on its own."""
-    device = work.device = pick_device(work.device)
+    device = use_device(work)
     judge = load_model(work, device)
     block, (train, valid, test), contestants = work.block, work.reads[1:4], work.reads[4:]
     samples = {tuple(run): load_split(path)[0] for run, path in zip(block["contestants"], contestants, strict=True)}

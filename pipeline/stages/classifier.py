@@ -10,12 +10,12 @@ from torch import Tensor
 from pipeline.features.classifier import DomainClassifier, accuracy, extract, quarter_turns, train_classifier
 from pipeline.infra import artifacts, layout
 from pipeline.infra.stage import Work
-from pipeline.training.device import pick_device
+from pipeline.stages._device import use_device
 
 
 def run(work: Work) -> None:
     """Fit on the training split, report the accuracy on valid and test, keep weights and features."""
-    device = work.device = pick_device(work.device)
+    device = use_device(work)
     splits = {path.stem: labelled(path, work.block["seed"]) for path in work.reads}
     images, labels = splits["train"]
     steps, batch = work.block["steps"], work.block["batch"]

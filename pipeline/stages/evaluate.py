@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,19 +17,20 @@ from pipeline.features.pixels import LARGEST_DIMENSION, PrincipalComponents, fla
 from pipeline.infra import artifacts, layout
 from pipeline.infra.stage import Work
 from pipeline.metrics.comparison import Comparison
+from pipeline.stages._device import use_device
 from pipeline.stages.classifier import load_classifier, load_split
-from pipeline.training.device import build, pick_device
+from pipeline.training.device import build
 
 ELBO_BATCH = 500
 
 
 def run(work: Work) -> None:
     """One file of estimates with the protocol beside them."""
-    work.device = pick_device(work.device)
+    use_device(work)
     samples, train, test, classifier, features = work.reads[:5]
     elbo = bound(work, load_split(test)[0]) if len(work.reads) > 5 else None
     subject = Subject(work, train, test, classifier, features)
-    work.write_json(work.at(layout.METRICS), subject.measure(samples, elbo))
+    work.write_json(work.at(layout.METRICS), subject.measure(artifacts.read_images(samples)[0], elbo))
 
 
 class Subject:
@@ -57,9 +59,9 @@ class Subject:
         """The space `pixels`: flattened, projected where there are too many of them."""
         return flatten(images) if self.components is None else self.components.project(images)
 
-    def measure(self, samples: Path, elbo: Tensor | None = None) -> dict[str, Any]:
-        """All estimates of one set of generated images, and the protocol that they were made by."""
-        fake, _ = load_split(samples)
+    def measure(self, images: np.ndarray, elbo: Tensor | None = None) -> dict[str, Any]:
+        """All estimates of a set of generated images (n, C, H, W) uint8, and the protocol that they were made by."""
+        fake = torch.from_numpy(images.copy())
         features, probabilities = extract(self.classifier, fake)
         comparison = Comparison(
             real=self.real,

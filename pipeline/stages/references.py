@@ -1,4 +1,4 @@
-"""Make the reference rows' images: held-out real ones, uniform noise, and the mean image with pixel noise."""
+"""Make and measure the reference rows: held-out real images, uniform noise, and the mean image with pixel noise."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ import numpy as np
 
 from pipeline.infra import artifacts, layout
 from pipeline.infra.stage import Work
+from pipeline.stages.evaluate import Subject
+from pipeline.training.device import pick_device
 
 PIXEL_NOISE = 0.1 * 255
 """Standard deviation of the noise on the mean image."""
 
 
 def run(work: Work) -> None:
-    """What a perfect model would give (`real`), what nothing gives (`noise`), what a blur gives (`mean_image`)."""
-    train, _ = artifacts.read_images(work.reads[0])
-    valid, _ = artifacts.read_images(work.reads[1])
-    n, seed = work.block["n"], work.block["seed"]
+    """What a perfect model would get (`real`), what nothing gets (`noise`), what a blur gets (`mean_image`)."""
+    work.device = pick_device(work.device)
+    valid_path, train_path, test_path, classifier, features = work.reads
+    train, valid = artifacts.read_images(train_path)[0], artifacts.read_images(valid_path)[0]
+    subject = Subject(work, train_path, test_path, classifier, features)
     makers = {"real": real, "noise": noise, "mean_image": mean_image}
+    measured = {}
     for stream, name in enumerate(layout.REFERENCES):
-        draw = np.random.Generator(np.random.Philox(key=[seed, stream]))
-        images = makers[name](train, valid, n, draw)
-        work.write_images(work.at(layout.REFERENCE, reference=name), images)
+        draw = np.random.Generator(np.random.Philox(key=[work.block["protocol_seed"], stream]))
+        images = makers[name](train, valid, work.block["n"], draw)
+        measured[name] = subject.measure(images)
+        work.progress.say(f"{name}: {len(images):,} images measured")
+    work.write_json(work.at(layout.REFERENCE_METRICS), measured)
 
 
 def real(train: np.ndarray, valid: np.ndarray, n: int, draw: np.random.Generator) -> np.ndarray:

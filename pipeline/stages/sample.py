@@ -9,13 +9,14 @@ import torch
 from pipeline.infra import artifacts, layout
 from pipeline.infra.stage import Work
 from pipeline.models.base import ImageGenerator
-from pipeline.training.device import build, pick_device
+from pipeline.stages._device import use_device
+from pipeline.training.device import build
 from pipeline.training.sampling import sample, sample_canvases
 
 
 def run(work: Work) -> None:
     """Draw n samples and the canvases of the first few; the seed of latents holds for every model of the table."""
-    device = work.device = pick_device(work.device)
+    device = use_device(work)
     model = load_model(work, device)
     # Seeds of trainings draw from latents of their own, so that they are independent throughout.
     seed = work.block["protocol_seed"] + 1_000_003 * work.block["seed"]

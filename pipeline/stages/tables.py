@@ -1,4 +1,4 @@
-"""Build the main table of a data set (CSV, Markdown, LaTeX) and the same figures by seed."""
+"""Build the main table of a data set (CSV, Markdown, LaTeX), the same figures by seed, and what every run cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pipeline.infra.stage import Work
 from pipeline.metrics import columns
 from pipeline.metrics.intervals import combine_seeds
 from pipeline.tables import (
+    COST_COLUMNS,
     Run,
+    cost_table,
     main_columns,
     main_table,
     published_markdown,
@@ -28,7 +30,7 @@ PUBLISHED = Path(__file__).parents[1] / "tables" / "published"
 def run(work: Work) -> None:
     """Rows from the files of all runs and of the references."""
     runs = [tuple(run) for run in work.block["runs"]]
-    metrics, training = work.reads[: len(runs)], work.reads[len(runs) : -1]
+    metrics, training, *costs = (work.reads[i * len(runs) : (i + 1) * len(runs)] for i in range(4))
     results: dict[str, list[Run]] = {}
     for (model, seed), measured, trained in zip(runs, metrics, training, strict=True):
         results.setdefault(model, []).append(as_run(seed, artifacts.read_json(measured), artifacts.read_json(trained)))
@@ -42,6 +44,7 @@ def run(work: Work) -> None:
     work.write_text(work.at(layout.TABLE_MARKDOWN), "\n".join(filter(None, [to_markdown(rows, described), beside])))
     work.write_text(work.at(layout.TABLE_LATEX), to_latex(rows, described))
     work.write_text(work.at(layout.SEEDS), to_csv(seeds_table(results, described), seeds_columns(described)))
+    work.write_text(work.at(layout.COST), cost_csv(runs, *costs))
     for row in rows:
         if row["status"] not in (None, "ok"):
             work.progress.say(f"warning: {row['model']} has {row['status']}; its row stays in the table and says so")
@@ -58,6 +61,13 @@ def as_run(seed: int, measured: dict[str, Any], trained: dict[str, Any] | None =
         parameters=trained["parameters"]["total"] if trained else None,
         status=trained["status"] if trained else None,
     )
+
+
+def cost_csv(runs: list[tuple[str, int]], training: list[Path], sampling: list[Path]) -> str:
+    """What every run took where it ran. It differs from machine to machine, so the other tables do not read it."""
+    parts = zip(runs, training, sampling, strict=True)
+    costs = {run: artifacts.read_json(first) | artifacts.read_json(second) for run, first, second in parts}
+    return to_csv(cost_table(costs), COST_COLUMNS)
 
 
 def published(name: str | None) -> dict[str, dict[str, str]]:

@@ -16,7 +16,8 @@ from pipeline.infra import artifacts, layout
 from pipeline.infra.errors import Interrupted, UserError
 from pipeline.infra.stage import Work
 from pipeline.models.base import ImageGenerator
-from pipeline.training.device import build, pick_device
+from pipeline.stages._device import use_device
+from pipeline.training.device import build
 from pipeline.training.loop import Diverged, Settings, Trainer
 from pipeline.training.sampling import diversity, sample
 
@@ -51,7 +52,7 @@ class Clock:
 
 def run(work: Work) -> None:
     """Train to the last step, or to the first loss that is not finite; write weights, history, status and cost."""
-    device = work.device = pick_device(work.device)
+    device = use_device(work)
     images, _ = artifacts.read_images(work.reads[0])
     settings = Settings(**work.block["training"], seed=work.block["seed"])
     try:

@@ -1,0 +1,16 @@
+"""The device of a stage's job."""
+
+from __future__ import annotations
+
+from pipeline.infra.errors import UserError
+from pipeline.infra.stage import Work
+from pipeline.training.device import pick_device
+
+
+def use_device(work: Work) -> str:
+    """Decide where this job computes, and note it for the stamp; `UserError` if a GPU is asked for and missing."""
+    try:
+        work.device = pick_device(work.device)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return work.device

@@ -1,0 +1,116 @@
+"""Metrics, battles, standings and tables."""
+
+
+rule references:
+    """The reference rows: held-out real images, uniform noise, the mean image with pixel noise."""
+    input:
+        valid=at.VALID,
+        train=at.TRAIN,
+        test=at.TEST,
+        classifier=at.CLASSIFIER,
+        features=at.FEATURES,
+    output:
+        at.REFERENCE_METRICS,
+    log:
+        "logs/references/{dataset}.log",
+    benchmark:
+        "benchmarks/references/{dataset}.tsv"
+    conda:
+        "../envs/stage.yaml"
+    params:
+        identity=plan.identity("references"),
+    shell:
+        "$PYTHON -m pipeline references --dataset {wildcards.dataset}"
+        " --identity {params.identity} --log {log}"
+
+
+rule evaluate:
+    """All metrics of one model and seed against held-out real images."""
+    input:
+        images=at.SAMPLES,
+        train=at.TRAIN,
+        test=at.TEST,
+        classifier=at.CLASSIFIER,
+        features=at.FEATURES,
+        weights=plan.weights_for_elbo,
+    output:
+        at.METRICS,
+    log:
+        "logs/evaluate/{dataset}-{model}-{seed}.log",
+    benchmark:
+        "benchmarks/evaluate/{dataset}-{model}-{seed}.tsv"
+    conda:
+        "../envs/stage.yaml"
+    params:
+        identity=plan.identity("evaluate"),
+    shell:
+        "$PYTHON -m pipeline evaluate --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
+        " --identity {params.identity} --log {log}"
+
+
+rule battle:
+    """One judge scores real images and every contestant's samples."""
+    input:
+        weights=at.WEIGHTS,
+        train=at.TRAIN,
+        valid=at.VALID,
+        test=at.TEST,
+        samples=plan.runs(at.SAMPLES),
+    output:
+        scores=at.SCORES,
+        judge=at.JUDGE,
+    log:
+        "logs/battle/{dataset}-{model}-{seed}.log",
+    benchmark:
+        "benchmarks/battle/{dataset}-{model}-{seed}.tsv"
+    conda:
+        "../envs/stage.yaml"
+    params:
+        identity=plan.identity("battle"),
+    shell:
+        "$PYTHON -m pipeline battle --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
+        " --identity {params.identity} --log {log}"
+
+
+rule standings:
+    """Battles, the full judge-by-contestant matrix, and the rating of all models."""
+    input:
+        plan.judges(at.SCORES),
+    output:
+        battles=at.BATTLES,
+        judges=at.JUDGES,
+        standings=at.STANDINGS,
+    log:
+        "logs/standings/{dataset}.log",
+    conda:
+        "../envs/stage.yaml"
+    params:
+        identity=plan.identity("standings"),
+    shell:
+        "$PYTHON -m pipeline standings --dataset {wildcards.dataset}"
+        " --identity {params.identity} --log {log}"
+
+
+rule tables:
+    """The main table, the same figures by seed, and what every run cost."""
+    input:
+        metrics=plan.runs(at.METRICS),
+        training=plan.runs(at.TRAINING),
+        costs=plan.runs(at.TRAINING_COST),
+        sampling=plan.runs(at.SAMPLING_COST),
+        references=at.REFERENCE_METRICS,
+    output:
+        table=at.TABLE,
+        markdown=at.TABLE_MARKDOWN,
+        latex=at.TABLE_LATEX,
+        seeds=at.SEEDS,
+        cost=at.COST,
+    log:
+        "logs/tables/{dataset}.log",
+    conda:
+        "../envs/stage.yaml"
+    params:
+        identity=plan.identity("tables"),
+    shell:
+        "$PYTHON -m pipeline tables --dataset {wildcards.dataset}"
+        " --identity {params.identity} --log {log}"

@@ -1,0 +1,44 @@
+"""Training and sampling."""
+
+
+rule train:
+    """One model, one seed; resumes from its own checkpoint after a kill."""
+    input:
+        train=at.TRAIN,
+    output:
+        weights=at.WEIGHTS,
+        history=at.HISTORY,
+        training=at.TRAINING,
+        cost=at.TRAINING_COST,
+    log:
+        "logs/train/{dataset}-{model}-{seed}.log",
+    benchmark:
+        "benchmarks/train/{dataset}-{model}-{seed}.tsv"
+    conda:
+        "../envs/stage.yaml"
+    params:
+        identity=plan.identity("train"),
+    shell:
+        "$PYTHON -m pipeline train --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
+        " --identity {params.identity} --log {log}"
+
+
+rule sample:
+    """Generated images, and the canvases of some of them through time."""
+    input:
+        weights=at.WEIGHTS,
+    output:
+        images=at.SAMPLES,
+        canvases=at.CANVASES,
+        cost=at.SAMPLING_COST,
+    log:
+        "logs/sample/{dataset}-{model}-{seed}.log",
+    benchmark:
+        "benchmarks/sample/{dataset}-{model}-{seed}.tsv"
+    conda:
+        "../envs/stage.yaml"
+    params:
+        identity=plan.identity("sample"),
+    shell:
+        "$PYTHON -m pipeline sample --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
+        " --identity {params.identity} --log {log}"

@@ -1,0 +1,80 @@
+"""What several test files share: real MNIST, and copies of the project to run the workflow in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+Run = subprocess.CompletedProcess[str]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was skipped, and why: a skipped check is not a passed one."""
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        terminalreporter.write_line(f"SKIPPED, NOT CHECKED: {report.nodeid}: {reason}", yellow=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def mnist_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with mnist/ in it: $DATA_MIRROR, or what the project's own fetch stage gets."""
+    given = os.environ.get("DATA_MIRROR")
+    if given and (Path(given) / "mnist").is_dir():
+        return Path(given)
+    fetched = ROOT / "data" / "raw" / "mnist"
+    folder = tmp_path_factory.mktemp("mirror")
+    if not (fetched / "fetched.json").exists():
+        done = stage(folder, "fetch", "--dataset", "mnist")
+        if done.returncode:
+            pytest.skip(f"needs MNIST and found none: {done.stderr.strip().splitlines()[-1]}")
+        fetched = folder / "data" / "raw" / "mnist"
+    (folder / "mnist").symlink_to(fetched)
+    return folder
+
+
+def stage(folder: Path, *words: str, project: Path = ROOT, **environment: str) -> Run:
+    """`python -m pipeline ...` in a folder."""
+    return run([sys.executable, "-m", "pipeline", *words], folder, PYTHONPATH=str(project), **environment)
+
+
+def run(command: list[str], folder: Path, **environment: str) -> Run:
+    """A command in a folder, its text kept; a path of this project's tools first."""
+    search = os.pathsep.join([str(BIN), os.environ["PATH"]])
+    own = {"PATH": search, "HOME": os.environ.get("HOME", "/"), "PYTHONDONTWRITEBYTECODE": "1", **environment}
+    if "DATA_MIRROR" in os.environ:
+        own.setdefault("DATA_MIRROR", os.environ["DATA_MIRROR"])
+    return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=900)
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Make a copy of the project's own files, as a clone would have them, in a fresh folder."""
+
+    def make(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        listed = subprocess.run(
+            ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True
+        )
+        if listed.returncode:
+            warnings.warn("not a Git checkout: every file of the folder is copied", stacklevel=1)
+            shutil.copytree(ROOT, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".venv", "data", "results"))
+            return folder
+        for file in listed.stdout.splitlines():
+            if (ROOT / file).is_file() and not file.startswith("tests/"):
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / file, folder / file)
+        return folder
+
+    return make

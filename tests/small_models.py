@@ -1,0 +1,60 @@
+"""Every model that params.yaml names, made small: what the tests of the contract and of the loop run on."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from pipeline import params
+from pipeline.infra.identity import ROOT
+from pipeline.models import kinds
+from pipeline.models.base import ImageGenerator
+from pipeline.training.device import build
+
+WIDEST = 8
+"""Largest value that a small model's counts have."""
+
+RESOLVED = params.load(["budget=tiny"], file=ROOT / "params.yaml").resolved_models
+NAMES = sorted(RESOLVED)
+
+torch.set_num_threads(1)
+
+
+def small_arguments(name: str, shape: kinds.Shape) -> dict[str, Any]:
+    """A model's arguments, its counts cut to `WIDEST` and every schedule to five steps.
+
+    A list of counts is a list of widths that ends with the image's channels.
+    """
+    arguments = dict(RESOLVED[name]["arguments"])
+    for argument, kind, _ in params.constructor(f"pipeline.models.{RESOLVED[name]['class']}"):
+        value = arguments[argument]
+        if argument == "warmup":
+            arguments[argument] = min(value, 5)
+        elif isinstance(value, tuple | list):
+            arguments[argument] = (*(min(item, WIDEST) for item in value[:-1]), shape[0])
+        elif get_args(kind)[:1] == (int,) and not isinstance(value, bool):
+            arguments[argument] = min(value, WIDEST)
+    return arguments
+
+
+def small(name: str, shape: kinds.Shape = (1, 28, 28), seed: int = 0) -> ImageGenerator:
+    """A small model of params.yaml, initialised from a seed."""
+    return build(RESOLVED[name]["class"], small_arguments(name, shape), shape, seed=seed, device="cpu")
+
+
+def images(n: int, shape: kinds.Shape = (1, 28, 28), seed: int = 0) -> Tensor:
+    """Grey discs of random place and size on black, uint8 (n, C, H, W): empty corners and soft edges, as digits."""
+    generator = torch.Generator().manual_seed(seed)
+    channels, height, width = shape
+    x, y, radius = torch.rand(3, n, channels, 1, 1, generator=generator)
+    rows, columns = torch.linspace(0, 1, height)[:, None], torch.linspace(0, 1, width)
+    distance = ((columns - 0.3 - 0.4 * x).square() + (rows - 0.3 - 0.4 * y).square()).sqrt()
+    return ((0.1 + 0.2 * radius - distance) * 1500).clamp(0, 255).to(torch.uint8)
+
+
+def real_batch(name: str, n: int, shape: kinds.Shape = (1, 28, 28)) -> Tensor:
+    """A batch as the loop would feed it to the model: binary or grey, float (n, C, H, W)."""
+    real = images(n, shape).float() / 255
+    return (real > 0.5).float() if RESOLVED[name]["training"]["data"] == "binarised" else real

@@ -1,0 +1,128 @@
+"""The judge before it judges: batch-norm statistics taken anew on a fixed set, logits of one image each."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from small_models import NAMES, images, small
+from torch import Tensor, nn
+
+from pipeline.models.base import ImageGenerator
+from pipeline.stages import battle
+
+JUDGES = [name for name in NAMES if hasattr(small(name), "discriminate")]
+
+
+def norms(model: nn.Module) -> list[nn.Module]:
+    return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+NORMED = [name for name in JUDGES if norms(small(name).discriminator)]
+
+
+def judge_of(name: str) -> ImageGenerator:
+    """A judge whose statistics fit neither real nor generated images, as after a training."""
+    model = small(name)
+    torch.manual_seed(2)
+    for _ in range(3):
+        model.fit_batch(images(12).float() / 255)
+    return model
+
+
+def real_and_generated(n: int) -> tuple[Tensor, Tensor]:
+    return images(n, seed=1), torch.randint(0, 256, (n, 1, 28, 28), generator=torch.Generator().manual_seed(2)).byte()
+
+
+class Judge(ImageGenerator):
+    """A discriminator whose first layer is a batch norm: its statistics are those of the pixels."""
+
+    def __init__(self) -> None:
+        super().__init__((1, 4, 4))
+        self.discriminator = nn.Sequential(nn.BatchNorm2d(1), nn.Dropout(0.5), nn.Flatten(), nn.Linear(16, 1))
+        self.elsewhere = nn.BatchNorm2d(1)
+
+    def discriminate(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.discriminator(x)
+        return logits.squeeze(1)
+
+
+def test_statistics_are_the_mean_and_the_variance_of_the_given_images() -> None:
+    judge, (real, generated) = Judge(), real_and_generated(30)
+    real, generated = real[..., 10:14, 10:14], generated[..., :4, :4]
+    battle.refresh(judge, real, generated)
+    pixels = torch.cat([real, generated]).double() / 255
+    norm = judge.discriminator[0]
+    assert norm.running_mean.item() == pytest.approx(pixels.mean().item(), rel=1e-5)
+    assert norm.running_var.item() == pytest.approx(pixels.var().item(), rel=1e-5)  # unbiased, as torch keeps it
+    assert judge.elsewhere.num_batches_tracked == 0
+    assert judge.elsewhere.running_var == 1
+
+
+def test_as_many_real_as_generated_images_count() -> None:
+    judge, (real, generated) = Judge(), real_and_generated(30)
+    real, generated = real[..., 10:14, 10:14], generated[..., :4, :4]
+    battle.refresh(judge, real, generated[:10])
+    pixels = torch.cat([real[:10], generated[:10]]).double() / 255
+    assert judge.discriminator[0].running_mean.item() == pytest.approx(pixels.mean().item(), rel=1e-5)
+
+
+def test_several_batches_weigh_the_same_and_mix_both_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(battle, "BATCH", 12)
+    judge, (real, generated) = Judge(), real_and_generated(18)
+    real, generated = real[..., 10:14, 10:14], generated[..., :4, :4]
+    battle.refresh(judge, real, generated)
+    batches = [torch.cat([real[i : i + 6], generated[i : i + 6]]).double() / 255 for i in (0, 6, 12)]
+    norm = judge.discriminator[0]
+    assert norm.running_mean.item() == pytest.approx(sum(b.mean().item() for b in batches) / 3, rel=1e-5)
+    assert norm.running_var.item() == pytest.approx(sum(b.var().item() for b in batches) / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", NORMED)
+def test_refreshed_statistics_give_what_training_mode_gives_on_the_same_images(name: str) -> None:
+    judge, (real, generated) = judge_of(name), real_and_generated(20)
+    both = torch.cat([real, generated])
+    before = battle.logits(judge, both)
+    in_training = copy.deepcopy(judge).train()
+    with torch.no_grad():
+        wanted = in_training.discriminate(both.float() / 255)
+    battle.refresh(judge, real, generated)
+    found = battle.logits(judge, both)
+    # Only the variance's denominator differs: n - 1 in the running one, at least 2 * 20 * 7 * 7 values each.
+    torch.testing.assert_close(found, wanted, rtol=5e-3, atol=5e-3)
+    assert (before - wanted).abs().max() > 10 * (found - wanted).abs().max()
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_weights_stay_and_statistics_depend_on_the_images_alone(name: str) -> None:
+    judge, (real, generated) = judge_of(name), real_and_generated(20)
+    other = copy.deepcopy(judge)
+    before = {key: value.clone() for key, value in judge.state_dict().items()}
+    torch.manual_seed(5)
+    battle.refresh(judge, real, generated)
+    torch.manual_seed(6)
+    for norm in norms(other.discriminator):
+        norm.running_mean += 3
+    battle.refresh(other, real, generated)
+    after = judge.state_dict()
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    assert all(key.startswith("discriminator.") and "running_" in key or "num_batches" in key for key in moved)
+    assert bool(moved) == (name in NORMED)
+    assert all(torch.equal(value, after[key]) for key, value in other.state_dict().items())
+    assert not judge.training
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_the_logit_of_an_image_does_not_depend_on_the_others(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge, (real, generated) = judge_of(name), real_and_generated(15)
+    battle.refresh(judge, real, generated)
+    judge.train()  # `logits` has to leave it: dropout and batch statistics would mix the images
+    both = torch.cat([real, generated])
+    whole = battle.logits(judge, both)
+    assert whole.shape == (30,)
+    assert whole.std() > 0
+    monkeypatch.setattr(battle, "BATCH", 7)
+    torch.testing.assert_close(battle.logits(judge, both), whole)
+    torch.testing.assert_close(battle.logits(judge, both.flip(0)).flip(0), whole)
+    assert torch.equal(battle.logits(judge, both), battle.logits(judge, both))

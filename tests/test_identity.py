@@ -1,0 +1,324 @@
+"""Identities: what changes a result changes them, nothing else does."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import params
+from pipeline.infra import identity, plan
+from pipeline.infra.plan import Plan
+
+ROOT = Path(__file__).parents[1]
+CACHES = [
+    function
+    for module in (identity, params, plan)
+    for function in vars(module).values()
+    if callable(function) and hasattr(function, "cache_clear")
+]
+MODELS = ["vae", "info_vae", "draw", "draw_gan", "dcgan", "gran3"]
+PER_RUN = ("train", "sample", "evaluate")
+SHARED = ("fetch", "prepare", "classifier", "references", "evaluate_references")
+PER_TABLE = ("tables", "cost", "standings", "figures", "track", "summary")
+JUDGES = ["draw_gan", "dcgan", "gran3"]
+
+Key = tuple[str, ...]
+Identities = dict[Key, str]
+
+
+def clear() -> None:
+    for function in CACHES:
+        function.cache_clear()
+
+
+class Tree:
+    """A copy of the project whose files can be edited."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "params.yaml", root)
+        self.before = self.identities()
+
+    def edit(self, file: str, change: Callable[[str], str]) -> None:
+        path = self.root / file
+        text = path.read_text()
+        path.write_text(change(text))
+        assert path.read_text() != text, "an edit that edits nothing proves nothing"
+
+    def identities(self, *overrides: str) -> Identities:
+        """(stage[, model]) -> identity of every job of the data set, seed 0."""
+        clear()
+        jobs = Plan(params.load(overrides, self.root / "params.yaml"))
+        keys = [(stage,) for stage in (*SHARED, *PER_TABLE)]
+        keys += [(stage, model) for stage in PER_RUN for model in MODELS]
+        keys += [("battle", model) for model in JUDGES] + [("canvases", "draw")]
+        return {
+            key: jobs.job(key[0], "mnist", *((key[1], 0) if len(key) > 1 else ())).identity for key in map(tuple, keys)
+        }
+
+    def changed(self, *overrides: str) -> set[Key]:
+        """Jobs whose identity is not what it was."""
+        after = self.identities(*overrides)
+        return {key for key in after if after[key] != self.before[key]}
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tree]:
+    monkeypatch.setattr(identity, "ROOT", tmp_path)
+    yield Tree(tmp_path)
+    monkeypatch.undo()
+    clear()
+
+
+def of(stage: str, *models: str) -> set[Key]:
+    """Keys of a stage's jobs of some models."""
+    return {(stage, model) for model in models}
+
+
+def follow(*models: str) -> set[Key]:
+    """What is made from these models' trainings: their samples and metrics, and every comparison."""
+    made = {key for stage in PER_RUN for key in of(stage, *models)}
+    canvases = of("canvases", "draw") & of("canvases", *models)
+    return made | of("battle", *JUDGES) | canvases | {(stage,) for stage in PER_TABLE}
+
+
+def new_line(text: str) -> str:
+    """A statement of code at the end of a file."""
+    return f"{text}\nEDITED = 1\n"
+
+
+EVERY_MODULE = sorted(str(file.relative_to(ROOT)) for file in (ROOT / "pipeline").rglob("*.py"))
+
+# --- what changes nothing ---------------------------------------------------------------------------------------
+
+
+def test_layout_comments_and_docstrings_do_not_count(tree: Tree) -> None:
+    for file in EVERY_MODULE:  # parsed and printed again: every comment is gone, every line is laid out anew
+        tree.edit(file, lambda text: f"# edited\n{ast.unparse(ast.parse(text))}\n# end\n")
+    assert tree.changed() == set()
+
+
+def test_other_docstrings_do_not_count(tree: Tree) -> None:
+    for file in ("pipeline/models/draw.py", "pipeline/metrics/frechet.py", "pipeline/training/loop.py"):
+
+        def reword(text: str) -> str:
+            parsed = ast.parse(text)
+            for node in ast.walk(parsed):
+                if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                    node.value.value = "Reworded."
+            return ast.unparse(parsed)
+
+        tree.edit(file, reword)
+    assert tree.changed() == set()
+
+
+def test_a_touch_and_a_copy_do_not_count(tree: Tree, tmp_path: Path) -> None:
+    for file in (tree.root / "pipeline").rglob("*.py"):
+        file.touch()
+    assert tree.changed() == set()
+    clear()
+    identity.ROOT = ROOT  # the fixture restores it
+    assert Plan(params.load(file=ROOT / "params.yaml")).job("summary", "mnist").identity == tree.before["summary",]
+
+
+def test_what_cannot_change_a_result_is_left_out(tree: Tree) -> None:
+    neutral = [file for file in EVERY_MODULE if "\nRESULT_NEUTRAL = True" in (ROOT / file).read_text()]
+    for name in ("tracking", "progress", "estimate", "workflow", "sources"):
+        assert f"pipeline/infra/{name}.py" in neutral
+    for file in neutral:
+        tree.edit(file, new_line)
+    assert tree.changed() == set()
+
+
+def test_addresses_and_the_device_are_no_part_of_a_result(tree: Tree) -> None:
+    assert tree.changed("datasets.mnist.sources=[]", "device=cpu") == set()
+
+
+# --- what changes what ------------------------------------------------------------------------------------------
+
+
+def test_a_models_code_changes_it_and_what_derives_from_it(tree: Tree) -> None:
+    tree.edit("pipeline/models/draw.py", new_line)
+    assert tree.changed() == follow("draw", "draw_gan")
+
+
+def test_a_derived_models_code_leaves_its_base_alone(tree: Tree) -> None:
+    tree.edit("pipeline/models/draw_gan.py", new_line)
+    assert tree.changed() == follow("draw_gan")
+
+
+def test_a_shared_block_changes_the_models_that_import_it(tree: Tree) -> None:
+    tree.edit("pipeline/models/blocks.py", new_line)
+    users = [model for model in MODELS if "blocks" in (ROOT / f"pipeline/models/{file_of(model)}.py").read_text()]
+    derived = [*users, "info_vae", "draw_gan"]
+    assert tree.changed() == follow(*derived)
+    assert {"dcgan", "gran3"}.isdisjoint(users)
+
+
+def file_of(model: str) -> str:
+    return "gran" if model == "gran3" else model
+
+
+def test_a_metrics_code_changes_evaluations_and_no_training(tree: Tree) -> None:
+    metrics = [path.stem for path in (ROOT / "pipeline/metrics").glob("*.py") if "\nCOLUMNS" in path.read_text()]
+    assert "frechet" in metrics
+    expected = of("evaluate", *MODELS) | {("evaluate_references",), ("tables",), ("figures",), ("track",), ("summary",)}
+    for metric in metrics:
+        tree.edit(f"pipeline/metrics/{metric}.py", new_line)
+        found = tree.changed()
+        assert of("evaluate", *MODELS) <= found
+        assert found == expected
+        tree.before = tree.identities()
+
+
+def test_the_loops_code_changes_every_training(tree: Tree) -> None:
+    tree.edit("pipeline/training/loop.py", new_line)
+    assert tree.changed() == follow(*MODELS)
+
+
+def test_a_readers_code_changes_all_that_comes_from_its_data(tree: Tree) -> None:
+    tree.edit("pipeline/datasets/idx.py", new_line)
+    assert tree.changed() == set(tree.before) - {("fetch",)}
+
+
+def test_a_stages_own_code_changes_it_and_what_follows(tree: Tree) -> None:
+    tree.edit("pipeline/stages/cost.py", new_line)
+    assert tree.changed() == {("cost",), ("figures",), ("track",), ("summary",)}
+
+
+def test_a_papers_own_table_changes_the_table(tree: Tree) -> None:
+    tree.edit("pipeline/tables/published/draw_gan_table1_mnist.csv", lambda text: text.replace(".", ".1", 1))
+    assert tree.changed() == {("tables",), ("figures",), ("track",), ("summary",)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("1e-3", "1e-4", 1),
+        lambda text: text.replace(" + ", " - ", 1),
+        lambda text: text.replace("True", "False", 1),
+        lambda text: text.replace("torch.exp", "torch.expm1", 1) + "\nNAME = 1\n",
+    ],
+    ids=["number", "sign", "flag", "name"],
+)
+def test_every_kind_of_edit_counts(tree: Tree, change: Callable[[str], str]) -> None:
+    tree.edit("pipeline/models/draw.py", change)
+    assert of("train", "draw") <= tree.changed()
+
+
+def test_a_string_that_is_no_docstring_counts(tree: Tree) -> None:
+    tree.edit("pipeline/models/draw.py", lambda text: text + '\nNAME = "a"\n')
+    one = tree.identities()
+    tree.edit("pipeline/models/draw.py", lambda text: text.replace('NAME = "a"', 'NAME = "b"'))
+    assert tree.identities()["train", "draw"] != one["train", "draw"]
+
+
+# --- params -----------------------------------------------------------------------------------------------------
+
+
+def test_a_models_argument_changes_its_jobs_and_no_other_training(tree: Tree) -> None:
+    assert tree.changed("models.draw.glimpses=11") == follow("draw")
+
+
+def test_a_default_written_out_is_the_same_job(tree: Tree) -> None:
+    defaults = {name: value for name, _, value in params.constructor("pipeline.models.draw")}
+    assert tree.changed(f"models.draw.glimpses={defaults['glimpses']}") == set()
+
+
+def test_a_value_set_back_gives_the_earlier_identity(tree: Tree) -> None:
+    steps = params.load(file=tree.root / "params.yaml").resolved_models["draw"]["training"]["steps"]
+    assert tree.changed(f"models.draw.steps={steps + 1}") == follow("draw")
+    assert tree.changed(f"models.draw.steps={steps}") == set()
+
+
+def test_the_comparisons_settings_change_no_training(tree: Tree) -> None:
+    for override, stages in (
+        ("protocol.jackknife_groups=21", {"evaluate"}),
+        ("protocol.samples=123", {"sample", "evaluate", "battle"}),
+        ("protocol.battle_ratio=accuracy", {"standings"}),
+    ):
+        found = tree.changed(override)
+        assert stages <= {key[0] for key in found}
+        assert "train" not in {key[0] for key in found}
+        assert ("classifier",) not in found
+
+
+def test_a_budgets_name_is_no_part_of_a_training(tree: Tree) -> None:
+    laptop = {"seeds": 1, "protocol.samples": 77, "classifier.steps": 9, "models.vae.steps": 5}
+    overrides = [f"{key}={value}" for key, value in laptop.items()]
+    one, other = (tree.identities(f"budget={budget}", *overrides) for budget in ("laptop", "smoke"))
+    for key in (("train", "vae"), ("sample", "vae"), ("evaluate", "vae"), ("classifier",), ("references",)):
+        assert one[key] == other[key]
+    assert one["train", "dcgan"] != other["train", "dcgan"], "its steps differ"
+
+
+def test_a_second_seed_leaves_the_first_ones_jobs_alone(tree: Tree) -> None:
+    found = tree.changed("seeds=2")
+    assert {key for key in found if key[0] in PER_RUN} == set()
+    assert ("tables",) in found
+
+
+def test_seeds_and_models_are_different_jobs(tree: Tree) -> None:
+    assert len(set(tree.before.values())) == len(tree.before)
+    jobs = Plan(params.load(file=tree.root / "params.yaml"))
+    assert jobs.job("train", "mnist", "vae", 0).identity != jobs.job("train", "mnist", "vae", 1).identity
+
+
+# --- libraries --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", ["torch", "numpy", "pyarrow"])
+def test_a_librarys_version_changes_the_jobs_that_import_it(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    installed = identity.version
+
+    def version(distribution: str) -> str:
+        return "99.0" if distribution == library else installed(distribution)
+
+    monkeypatch.setattr(identity, "version", version)
+    found = tree.changed()
+    jobs = Plan(params.load(file=tree.root / "params.yaml"))
+    modules = identity.code_closure(jobs.job("train", "mnist", "vae", 0).modules)
+    imported = {name.split(".")[0] for module in modules for name in identity.imports(module)}
+    assert imported >= {"torch"}
+    assert ("fetch",) not in found, "it fetches bytes"
+    if library == "torch":
+        assert found == set(tree.before) - {("fetch",), ("prepare",)}
+    else:
+        assert ("train", "vae") in found
+
+
+def test_a_missing_library_has_a_version_too() -> None:
+    assert identity.version("no-such-distribution-anywhere") == "none"
+
+
+# --- the digest itself ------------------------------------------------------------------------------------------
+
+
+def test_an_identity_depends_on_each_of_its_parts_and_on_their_order() -> None:
+    def of_parts(stage: str = "train", block: Any = None, inputs: tuple[str, ...] = ("a", "b")) -> str:
+        return identity.job_identity(stage, block or {"x": 1, "y": 2}, ["pipeline.models.kinds"], inputs)
+
+    same = of_parts()
+    assert same == of_parts(block={"y": 2, "x": 1}), "the order of keys is no content"
+    others = [
+        of_parts("sample"),
+        of_parts(block={"x": 1}),
+        of_parts(block={"x": 1, "y": 2.5}),
+        of_parts(inputs=("b", "a")),
+        of_parts(inputs=("a",)),
+    ]
+    assert len({same, *others}) == len(others) + 1
+
+
+def test_the_identity_of_some_code_is_the_same_on_every_python() -> None:
+    """Pinned: an interpreter whose syntax trees have new empty fields must not make everything stale."""
+    tree = ast.parse('def f(x: int, /, *, y=1.5) -> int:\n    """Doc."""\n    return f"{x!r:>3}" if x else ~y\n')
+    assert identity.digest(identity._normalised(tree)) == "PINNED"

@@ -1,0 +1,236 @@
+"""What every model of params.yaml has to keep, for every shape; a newcomer is tested by being named there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from small_models import NAMES, real_batch, small
+from torch import Tensor
+
+from pipeline.models.base import ImageGenerator, optimisers
+from pipeline.models.kinds import Shape
+from pipeline.training.sampling import sample, sample_canvases
+
+SHAPES: list[Shape] = [(1, 28, 28), (1, 32, 32), (3, 32, 32)]
+BATCH = 12
+
+every_model = pytest.mark.parametrize("name", NAMES)
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+
+
+def trained(name: str, shape: Shape, steps: int = 2) -> ImageGenerator:
+    """A small model after a few steps, in evaluation mode: weights and statistics have left their first values."""
+    model = small(name, shape)
+    torch.manual_seed(1)
+    for _ in range(steps):
+        model.fit_batch(real_batch(name, BATCH, shape))
+    return model.eval()
+
+
+def gradients_of_steps(model: ImageGenerator, real: Tensor, steps: int) -> Iterator[dict[str, Tensor | None]]:
+    """The gradient of every parameter as its optimiser sees it, step by step; None where no optimiser holds it."""
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    seen: dict[str, Tensor | None] = {}
+
+    def look(optimiser: torch.optim.Optimizer, *_: object) -> None:
+        for parameter in (parameter for group in optimiser.param_groups for parameter in group["params"]):
+            seen[names[parameter]] = None if parameter.grad is None else parameter.grad.clone()
+
+    hooks = [optimiser.register_step_pre_hook(look) for optimiser in optimisers(model).values()]
+    for _ in range(steps):
+        seen = dict.fromkeys(names.values())
+        model.fit_batch(real)
+        yield seen
+    for hook in hooks:
+        hook.remove()
+
+
+# -- training ------------------------------------------------------------------------------------------------------
+
+
+@every_model
+@every_shape
+def test_fit_batch_returns_finite_detached_scalars_of_the_same_names(name: str, shape: Shape) -> None:
+    model = small(name, shape).train()
+    first, second = (model.fit_batch(real_batch(name, BATCH, shape)) for _ in range(2))
+    assert list(first) == list(second)
+    for term, value in (first | second).items():
+        assert value.shape == (), term
+        assert not value.requires_grad, term
+        assert value.isfinite(), term
+    if hasattr(model, "discriminate"):
+        assert {"d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake"} <= set(first)
+        assert all(0 <= first[f"d_accuracy_{kind}"] <= 1 for kind in ("real", "fake"))
+
+
+@every_model
+@every_shape
+def test_a_finite_gradient_that_is_not_zero_reaches_every_parameter(name: str, shape: Shape) -> None:
+    model = small(name, shape).train()
+    torch.manual_seed(1)
+    for step, gradients in enumerate(gradients_of_steps(model, real_batch(name, BATCH, shape), 10), start=1):
+        if step in (1, 10):
+            missing = [parameter for parameter, gradient in gradients.items() if gradient is None]
+            assert not missing, f"no gradient at step {step}: {missing}"
+            infinite = [parameter for parameter, gradient in gradients.items() if not gradient.isfinite().all()]
+            assert not infinite, f"gradient not finite at step {step}: {infinite}"
+            zero = [parameter for parameter, gradient in gradients.items() if not gradient.any()]
+            assert not zero, f"gradient of zero at step {step}: {zero}"
+
+
+@every_model
+def test_a_step_depends_on_state_batch_and_the_global_generator_alone(name: str) -> None:
+    def after_a_step(noise: int) -> dict[str, Tensor]:
+        model = small(name).train()
+        torch.manual_seed(noise)
+        model.fit_batch(real_batch(name, BATCH))
+        return model.state_dict()
+
+    weights, again, other = after_a_step(3), after_a_step(3), after_a_step(4)
+    assert all(torch.equal(weights[key], again[key]) for key in weights)
+    assert any(not torch.equal(weights[key], other[key]) for key in weights)
+
+
+@every_model
+def test_one_batch_is_overfitted(name: str) -> None:
+    model, real = small(name).train(), real_batch(name, BATCH)
+    before = {key: value.clone() for key, value in model.named_parameters()}
+    torch.manual_seed(1)
+    rows = [model.fit_batch(real) for _ in range(160 if hasattr(model, "elbo") else 30)]
+    assert all(value.isfinite() for row in rows for value in row.values())
+    for network, modules in model.networks().items():
+        held = {parameter for module in modules for parameter in module.parameters()}
+        moved = [not torch.equal(value, before[key]) for key, value in model.named_parameters() if value in held]
+        assert moved and all(moved), f"{network} did not move"
+    if hasattr(model, "elbo"):
+        first, last = (torch.stack([row["reconstruction"] for row in part]).mean() for part in (rows[:5], rows[-5:]))
+        assert last < 0.75 * first
+    else:
+        assert {"d_loss", "g_loss"} <= set(rows[0])
+
+
+@every_model
+@every_shape
+def test_networks_hold_every_parameter_and_their_counts_add_up(name: str, shape: Shape) -> None:
+    model = small(name, shape)
+    networks, counts = model.networks(), model.parameter_counts()
+    assert set(counts) == {*networks, "total"}
+    assert counts["total"] == sum(parameter.numel() for parameter in model.parameters())
+    own = set(model.parameters())
+    for network, modules in networks.items():
+        held = {parameter for module in modules for parameter in module.parameters()}
+        assert held <= own
+        assert counts[network] == sum(parameter.numel() for parameter in held) > 0
+    assert "generator" in networks
+    assert ("discriminator" in networks) == hasattr(model, "discriminate")
+    assert max(counts.values()) == counts["total"]
+
+
+# -- images --------------------------------------------------------------------------------------------------------
+
+
+@every_model
+@every_shape
+def test_images_and_canvases(name: str, shape: Shape) -> None:
+    model = trained(name, shape)
+    z = model.draw_latents(5, seed=0)
+    with torch.inference_mode():
+        images, canvases = model.decode(z), model.canvases(z)
+        assert torch.equal(images, model.decode(z))
+    assert images.shape == (5, *shape)
+    assert images.dtype == torch.float32
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert images.std() > 0
+    assert canvases.shape == (5, canvases.shape[1], *shape)
+    assert canvases.min() >= 0
+    assert canvases.max() <= 1
+    assert torch.equal(canvases[:, -1], images)
+
+
+@every_model
+@every_shape
+def test_latents_belong_to_one_sample_each(name: str, shape: Shape) -> None:
+    model = small(name, shape)
+    z = model.draw_latents(9, seed=3)
+    assert z.shape == (9, *model.latent_shape)
+    assert z.dtype == torch.float32
+    assert torch.equal(z, model.draw_latents(9, seed=3))
+    assert torch.equal(z[:4], model.draw_latents(4, seed=3))
+    assert torch.equal(z[4:], model.draw_latents(5, seed=3, first=4))
+    assert not torch.equal(z, model.draw_latents(9, seed=4))
+    assert len(z.flatten(1).unique(dim=0)) == 9
+    with torch.random.fork_rng():
+        torch.manual_seed(99)
+        assert torch.equal(z, model.draw_latents(9, seed=3))
+
+
+@every_model
+def test_latents_follow_the_law_that_the_model_declares(name: str) -> None:
+    model = small(name)
+    z = model.draw_latents(2000, seed=0).double()
+    variance, fourth_moment = {"normal": (1.0, 3.0), "uniform": (1 / 3, 1 / 5)}[model.latent_law]
+    tolerance = 5 * (fourth_moment - variance**2) ** 0.5 / z.numel() ** 0.5  # five standard errors
+    assert z.mean().abs() < 5 * (variance / z.numel()) ** 0.5
+    assert (z.square().mean() - variance).abs() < tolerance
+    assert model.latent_law == "normal" or z.abs().max() <= 1
+
+
+@every_model
+@every_shape
+def test_a_sample_depends_neither_on_n_nor_on_its_batch(name: str, shape: Shape) -> None:
+    model = trained(name, shape, steps=20)
+    few, many = sample(model, 7, seed=5, batch=8), sample(model, 19, seed=5, batch=8)
+    assert few.dtype == torch.uint8
+    assert few.shape == (7, *shape)
+    assert torch.equal(few, many[:7])
+    # Another batch changes the order of additions, so an image may round the other way: by one of 255 levels.
+    other = sample(model, 19, seed=5, batch=5)
+    assert (other.int() - many.int()).abs().max() <= 1
+    assert not torch.equal(few, sample(model, 7, seed=6, batch=8))
+    canvases = sample_canvases(model, 7, seed=5)
+    assert (canvases[:, -1].int() - few.int()).abs().max() <= 1
+
+
+# -- judging, bounds, reconstructions --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if hasattr(small(name), "discriminate")])
+@every_shape
+def test_the_discriminator_gives_one_logit_per_image(name: str, shape: Shape) -> None:
+    model = trained(name, shape)
+    real = real_batch(name, BATCH, shape)
+    with torch.inference_mode():
+        logits = model.discriminate(real)
+        assert torch.equal(logits, model.discriminate(real))
+        alone = torch.cat([model.discriminate(image) for image in real.split(1)])
+    assert logits.shape == (BATCH,)
+    assert logits.isfinite().all()
+    assert logits.std() > 0
+    torch.testing.assert_close(alone, logits)
+    assert isinstance(model.discriminator, torch.nn.Module)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if hasattr(small(name), "elbo")])
+@every_shape
+def test_the_bound_is_one_negative_number_of_nats_per_image(name: str, shape: Shape) -> None:
+    model = trained(name, shape)
+    with torch.no_grad():
+        bound = model.elbo(real_batch(name, BATCH, shape).round())
+    assert bound.shape == (BATCH,)
+    assert bound.isfinite().all()
+    assert bound.max() < 0  # log-likelihoods of discrete pixels
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if hasattr(small(name), "reconstruct")])
+@every_shape
+def test_reconstructions_are_images_that_depend_on_the_image(name: str, shape: Shape) -> None:
+    model = trained(name, shape, steps=20)
+    with torch.no_grad():
+        found = model.reconstruct(real_batch(name, BATCH, shape))
+    assert found.shape == (BATCH, *shape)
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert (found[0] != found[1]).any()

@@ -1,0 +1,350 @@
+"""params.yaml: closed keys, values of the right kind, one line for a person, and never a torch import."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import params
+from pipeline.infra import identity
+from pipeline.infra.errors import UserError
+from pipeline.params import BUDGETS, check, constructor, load
+
+FILE = Path(__file__).parents[1] / "params.yaml"
+CONFIG: dict[str, Any] = yaml.safe_load(FILE.read_text())
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """params.yaml with one key set."""
+    config = copy.deepcopy(CONFIG)
+    *blocks, key = path.split(".")
+    block = config
+    for name in blocks:
+        block = block[name]
+    block[key] = value
+    return config
+
+
+def refusal(config: Any) -> str:
+    """The one line that a configuration is refused with."""
+    with pytest.raises(UserError) as caught:
+        check(config)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("params.yaml: ")
+    return message
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_the_file_itself_is_valid_at_every_budget(budget: str) -> None:
+    resolved = load([f"budget={budget}"], FILE)
+    assert resolved.budget == budget
+    assert resolved.at_budget(resolved.protocol.samples) == CONFIG["protocol"]["samples"][budget]
+    for name, block in resolved.resolved_models.items():
+        assert block["training"]["steps"] == CONFIG["models"][name]["steps"][budget]
+
+
+# --- what is refused, and in which words ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "suggestion"),
+    [
+        ("budgett", "budget"),
+        ("protocol.sample", "samples"),
+        ("protocol.samples.lptop", "laptop"),
+        ("classifier.learning_rat", "learning_rate"),
+        ("datasets.mnist.reeder", "reader"),
+        ("datasets.mnist.models.papr", "paper"),
+        ("models.draw.glimpse", "glimpses"),
+        ("models.draw.paper.glimpse", "glimpses"),
+        ("models.draw.bacth", "batch"),
+        ("models.gran3.time_step", "time_steps"),
+    ],
+)
+def test_an_unknown_key_is_refused_and_the_near_one_suggested(path: str, suggestion: str) -> None:
+    message = refusal(changed(path, 1))
+    assert f"{path.rsplit('.', 1)[-1]}: unknown key; did you mean '{suggestion}'?" in message
+
+
+def test_a_key_that_resembles_none_gets_the_list() -> None:
+    message = refusal(changed("protocol.zzz", 1))
+    assert "protocol.zzz: unknown key; there are: battle_ratio, battle_tolerance," in message
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("budget", "big", "budget: found 'big', expected 'tiny', 'smoke', 'laptop' or 'paper'"),
+        ("seeds", 0, "seeds: found 0, expected greater than or equal to 1"),
+        ("seeds", "three", "seeds: found 'three', expected a valid integer"),
+        ("seeds.paper", -1, "seeds.paper: found -1, expected greater than or equal to 1"),
+        ("seeds", 1.5, "seeds: found 1.5, expected a valid integer"),
+        ("device", "gpu", "device: found 'gpu', expected 'auto', 'cpu' or 'cuda'"),
+        ("protocol", 3, "protocol: found 3, expected"),
+        ("protocol.battle_tolerance", 0, "protocol.battle_tolerance: found 0, expected greater than 0"),
+        ("protocol.jackknife_groups", 1, "protocol.jackknife_groups: found 1, expected greater than or equal to 2"),
+        ("protocol.battle_ratio", "errors", "protocol.battle_ratio: found 'errors', expected 'error' or 'accuracy'"),
+        ("classifier.learning_rate", float("nan"), "classifier.learning_rate: found nan, expected"),
+        ("classifier.learning_rate", float("inf"), "classifier.learning_rate: found inf, expected"),
+        ("datasets.mnist.shape", [1, 28], "datasets.mnist.shape"),
+        ("datasets.mnist.shape", [1, 28, 0], "datasets.mnist.shape.2: found 0, expected greater than or equal to 1"),
+        ("datasets.mnist.files", {"a": "12"}, "datasets.mnist.files.a: found '12', expected"),
+        ("models", None, "models: found None, expected"),
+        ("models.draw", 3, "models.draw: found 3, expected a block of keys"),
+        ("models.draw.paper", 3, "models.draw.paper: found 3, expected a block of keys"),
+        ("models.draw.data", "gray", "models.draw.data: found 'gray', expected 'binarised' or 'grey'"),
+        ("models.draw.batch", True, "models.draw.batch: found True, expected a number"),
+        ("models.draw.glimpses", 0, "models.draw.glimpses: found 0, expected greater than or equal to 1"),
+        ("models.draw.glimpses", True, "models.draw.glimpses: found True, expected a number"),
+        ("models.draw.glimpses", 2.5, "models.draw.glimpses: found 2.5, expected a valid integer"),
+        ("models.draw.attention", "perhaps", "models.draw.attention: found 'perhaps', expected a valid boolean"),
+        ("models.draw.learning_rate", 0.0, "models.draw.learning_rate: found 0.0, expected greater than 0"),
+        ("models.draw.learning_rate", float("inf"), "models.draw.learning_rate: found inf, expected"),
+        ("models.dcgan.beta1", 1.5, "models.dcgan.beta1: found 1.5, expected less than or equal to 1"),
+        ("models.draw_gan.objective", "maximin", "models.draw_gan.objective: found 'maximin', expected"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_found_and_expected(path: str, value: Any, expected: str) -> None:
+    assert expected in refusal(changed(path, value))
+
+
+@pytest.mark.parametrize("path", ["protocol.seed", "classifier.batch", "datasets.mnist.files", "models.vae.steps"])
+def test_a_missing_key_is_named(path: str) -> None:
+    config = copy.deepcopy(CONFIG)
+    *blocks, key = path.split(".")
+    block = config
+    for name in blocks:
+        block = block[name]
+    del block[key]
+    assert f"{path}: missing" in refusal(config)
+
+
+@pytest.mark.parametrize("content", [[], 3, "text", None])
+def test_a_file_that_is_no_block_is_refused(content: Any, tmp_path: Path) -> None:
+    refusal(content)
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match="expected a block of keys"):
+        load(file=file)
+
+
+def test_a_file_that_is_not_there_or_not_yaml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"params\.yaml: No such file"):
+        load(file=tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("a: [1,\nb: {")
+    with pytest.raises(UserError, match=r"params\.yaml: not YAML") as caught:
+        load(file=tmp_path / "params.yaml")
+    assert "\n" not in str(caught.value)
+
+
+# --- names that must exist --------------------------------------------------------------------------------------
+
+
+def test_a_data_set_lists_only_models_that_there_are() -> None:
+    names = CONFIG["datasets"]["mnist"]["models"]
+    message = refusal(changed("datasets.mnist.models.paper", [*names["paper"], "drw"]))
+    assert message == "params.yaml: datasets.mnist.models.paper: unknown model 'drw'; did you mean 'draw'?"
+    assert "a model is listed twice" in refusal(changed("datasets.mnist.models", ["vae", "vae"]))
+    assert "expected at least one model" in refusal(changed("datasets.mnist.models.tiny", []))
+
+
+@pytest.mark.parametrize("name", ["drow", "base", "../secret", "", 3])
+def test_a_class_is_a_file_of_a_model(name: Any) -> None:
+    assert "models.draw: no file pipeline/models/" in refusal(changed("models.draw.class", name))
+
+
+def test_a_reader_is_a_file_of_a_data_format() -> None:
+    assert "no file pipeline/datasets/idxx.py; did you mean 'idx'?" in refusal(changed("datasets.mnist.reader", "idxx"))
+
+
+def test_a_published_table_is_a_file_that_is_kept_here() -> None:
+    message = refusal(changed("datasets.mnist.published", "draw_gan_table1_mnits"))
+    assert (
+        "datasets.mnist.published: no file pipeline/tables/published/draw_gan_table1_mnits.csv; did you mean" in message
+    )
+    assert "datasets.mnist.published" in refusal(changed("datasets.mnist.published", "../../../params"))
+    assert check(changed("datasets.mnist.published", None)).datasets["mnist"].published is None
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"kind": "htp", "address": "https://example.org/"}, "did you mean 'http'?"),
+        ({"address": "https://example.org/"}, "unknown kind ''"),
+        ({"kind": "http", "address": "https://example.org/", "sufix": ".gz"}, "sufix"),
+        ({"kind": "http"}, "address"),
+        ({"kind": "http", "address": "a", "room": 1}, "room"),
+    ],
+)
+def test_a_source_has_a_kind_and_its_keys(source: dict[str, Any], expected: str) -> None:
+    message = refusal(changed("datasets.mnist.sources", [*CONFIG["datasets"]["mnist"]["sources"], source]))
+    assert message.startswith("params.yaml: datasets.mnist.sources[2]: ")
+    assert expected in message
+
+
+# --- overrides --------------------------------------------------------------------------------------------------
+
+
+def test_nested_overrides_arrive_as_text() -> None:
+    config = copy.deepcopy(CONFIG)
+    config["seeds"] = "3"
+    config["models"]["draw"] |= {"glimpses": "20", "attention": "false", "learning_rate": "5e-4"}
+    config["models"]["gran3"] |= {"kernels": ["40", "20", "1"]}
+    resolved = check(config)
+    draw, gran = (resolved.resolved_models[name]["arguments"] for name in ("draw", "gran3"))
+    assert resolved.seeds_used() == [0, 1, 2]
+    assert (draw["glimpses"], draw["attention"], draw["learning_rate"]) == (20, False, 5e-4)
+    assert gran["kernels"] == (40, 20, 1)
+    assert "models.draw.glimpses: found 'many'" in refusal(changed("models.draw.glimpses", "many"))
+
+
+def test_set_overrides_one_key_and_is_checked_after() -> None:
+    resolved = load(["models.draw.glimpses=7", "budget=smoke", "seeds=2"], FILE)
+    assert resolved.resolved_models["draw"]["arguments"]["glimpses"] == 7
+    assert resolved.seeds_used() == [0, 1]
+    for override, expected in (
+        ("seeds", "expected KEY=VALUE"),
+        ("budget.deep=1", "budget is a value, not a block"),
+        ("seeds=[1", "the value is not YAML"),
+        ("modles.draw.batch=3", "did you mean 'models'"),
+        ("seeds=0", "found 0"),
+    ):
+        with pytest.raises(UserError, match=expected.replace("[", r"\[")) as caught:
+            load([override], FILE)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_a_models_block_may_differ_by_budget(budget: str) -> None:
+    resolved = load([f"budget={budget}"], FILE).resolved_models["draw"]
+    plain, paper = CONFIG["models"]["draw"], CONFIG["models"]["draw"]["paper"]
+    expected = paper["batch"] if budget == "paper" else plain["batch"]
+    assert resolved["training"]["batch"] == expected
+    assert (resolved["arguments"]["glimpses"] == paper["glimpses"]) == (budget == "paper")
+
+
+def test_a_mistake_in_another_budgets_override_is_found_too() -> None:
+    assert CONFIG["budget"] != "paper"
+    assert "models.draw.glimpses: found 0" in refusal(changed("models.draw.paper", {"glimpses": 0}))
+
+
+# --- a model's block and its class ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(CONFIG["models"]))
+def test_every_block_binds_to_its_class(name: str) -> None:
+    source = CONFIG["models"][name].get("class", name)
+    module = importlib.import_module(f"pipeline.models.{source}")
+    signature = inspect.signature(getattr(module, module.__all__[0]))
+    for budget in BUDGETS:
+        arguments = load([f"budget={budget}"], FILE).resolved_models[name]["arguments"]
+        bound = signature.bind((1, 28, 28), **arguments)
+        assert set(bound.arguments) == set(signature.parameters), "resolved blocks say every argument"
+
+
+def model_files() -> list[str]:
+    """Every file of the folder that holds a model, listed in params.yaml or not."""
+    return [name for name in params.files_in("models") if name not in ("base", "blocks", "kinds")]
+
+
+@pytest.mark.parametrize("source", model_files())
+def test_the_signature_that_is_read_is_the_real_one(source: str) -> None:
+    name = f"pipeline.models.{source}"
+    module = importlib.import_module(name)
+    real = {
+        parameter.name: parameter.default
+        for parameter in inspect.signature(getattr(module, module.__all__[0])).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    real = {key: ... if default is inspect.Parameter.empty else default for key, default in real.items()}
+    assert {argument: default for argument, _, default in constructor(name)} == real
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("class Odd:\n    def __init__(self, shape, *, a: Count = 1): ...", "no __all__"),
+        ('__all__ = ["Even"]\nclass Odd: ...', "no __all__"),
+        ('__all__ = ["Odd"]\nclass Odd:\n    def __init__(self, shape, *, a: Size = 1): ...', "the annotation Size"),
+        ('__all__ = ["Odd"]\nclass Odd:\n    def __init__(self, shape, *, a=1): ...', "the annotation None"),
+        ('__all__ = ["Odd"]\nclass Odd:\n    def __init__(self, shape, *, a: Count = N): ...', "the default N"),
+        ('__all__ = ["Odd"]\nclass Odd:\n    def __init__(self, shape, *, batch: Count = 1): ...', "another name"),
+        ("class Odd(:", "odd.py:1: "),
+    ],
+)
+def test_a_new_models_file_that_does_not_fit_is_named(
+    text: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pipeline" / "models"
+    folder.mkdir(parents=True)
+    (folder / "odd.py").write_text(text + "\n")
+    monkeypatch.setattr(identity, "ROOT", tmp_path)
+    cached = [identity.syntax_tree, identity.model_class, identity.bases_of, constructor, params._model_schema]
+    for function in cached:
+        function.cache_clear()
+    block = {"batch": 1, "data": "grey", "steps": 1}
+    with pytest.raises(UserError, match=expected) as caught:
+        params.resolve_model("odd", block, "tiny")
+    assert "odd" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    monkeypatch.undo()
+    for function in cached:
+        function.cache_clear()
+
+
+# --- whatever is written there ----------------------------------------------------------------------------------
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 10**20) | st.floats() | st.text(max_size=8) | st.binary(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+def paths(block: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a nested configuration."""
+    inner = block.items() if isinstance(block, dict) else enumerate(block) if isinstance(block, list) else ()
+    return [found for key, item in inner for found in ((*prefix, key), *paths(item, (*prefix, key)))]
+
+
+@st.composite
+def mutations(draw: st.DrawFn) -> dict[str, Any]:
+    """params.yaml with one or two places replaced, removed, renamed or added to."""
+    config = copy.deepcopy(CONFIG)
+    for _ in range(draw(st.integers(1, 2))):
+        *way, key = draw(st.sampled_from(paths(config)))
+        block: Any = config
+        for step in way:
+            block = block[step]
+        action = draw(st.sampled_from(["replace", "remove", "rename", "add"]))
+        if action == "replace" or isinstance(block, list):
+            block[key] = draw(values)
+        elif action == "add":
+            block[draw(st.text(max_size=6))] = draw(values)
+        else:
+            item = block.pop(key)
+            if action == "rename":
+                block[draw(st.text(max_size=3)) + str(key)] = item
+        if not config:
+            break
+    return config
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(mutations())
+def test_any_mistake_is_one_line(config: dict[str, Any]) -> None:
+    try:
+        resolved = check(config)
+    except UserError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert resolved.models_of(next(iter(resolved.datasets)))

@@ -1,0 +1,1 @@
+"""The tests: they hold what the README and the docstrings promise."""

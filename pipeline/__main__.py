@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -138,7 +139,8 @@ def run(arguments: argparse.Namespace, name: str, log: Path) -> None:
         device=device,
         checkpoint_steps=arguments.checkpoint_steps,
     )
-    runner.run(work, importlib.import_module(f"pipeline.stages.{arguments.stage}").run)
+    with contextlib.closing(progress):
+        runner.run(work, importlib.import_module(f"pipeline.stages.{arguments.stage}").run)
 
 
 def read_spec(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -160,6 +162,8 @@ def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     plan = Plan(checked)
     if (arguments.model is None) != (arguments.seed is None):
         raise UserError("--model and --seed belong together; give both or neither")
+    if arguments.seed is not None and arguments.seed < 0:
+        raise UserError(f"--seed: found {arguments.seed}, expected 0 or more")
     try:
         spec = plan.job(arguments.stage, arguments.dataset, arguments.model, arguments.seed).spec
     except TypeError:

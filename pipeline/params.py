@@ -44,7 +44,7 @@ Rate = Annotated[float, Field(gt=0), BeforeValidator(_no_bool)]
 class _Block(BaseModel):
     """A block of closed keys; numbers may arrive as text, as they do from the command line."""
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=False, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=False, allow_inf_nan=False, validate_default=True)
 
 
 class CountPerBudget(_Block):

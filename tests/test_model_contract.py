@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from small_models import NAMES, real_batch, small
 from torch import Tensor
 
 from pipeline.models.base import ImageGenerator, optimisers
 from pipeline.models.kinds import Shape
 from pipeline.training.sampling import sample, sample_canvases
+from tests.small_models import NAMES, real_batch, small
 
 SHAPES: list[Shape] = [(1, 28, 28), (1, 32, 32), (3, 32, 32)]
 BATCH = 12

@@ -278,6 +278,7 @@ def test_the_signature_that_is_read_is_the_real_one(source: str) -> None:
         ('__all__ = ["Odd"]\nclass Odd:\n    def __init__(self, shape, *, a=1): ...', "the annotation None"),
         ('__all__ = ["Odd"]\nclass Odd:\n    def __init__(self, shape, *, a: Count = N): ...', "the default N"),
         ('__all__ = ["Odd"]\nclass Odd:\n    def __init__(self, shape, *, batch: Count = 1): ...', "another name"),
+        ('__all__ = ["Odd"]\nclass Odd:\n    def __init__(self, shape, *, a: Count = 0): ...', "odd.a: found 0"),
         ("class Odd(:", "odd.py:1: "),
     ],
 )

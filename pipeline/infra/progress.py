@@ -24,6 +24,11 @@ class Progress:
             self.log = log.open("w", buffering=1)
         self.began = self.shown = time.monotonic()
 
+    def close(self) -> None:
+        """End the log."""
+        if self.log is not None:
+            self.log.close()
+
     def say(self, message: str) -> None:
         """A line for terminal and log."""
         self.note(message)

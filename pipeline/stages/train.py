@@ -107,25 +107,36 @@ def watch(trainer: Trainer, real: float) -> None:
 
 
 def save(trainer: Trainer, checkpoint: Path, clock: Clock) -> None:
-    """Keep everything that the rest of the training depends on."""
+    """Keep everything that the rest of the training depends on; what was kept before goes once this is stamped."""
     tensors, header = trainer.state()
-    artifacts.write_tensors(checkpoint, tensors, header | {"wall": repr(clock.wall), "cpu": repr(clock.cpu)})
-    artifacts.write_stamp(checkpoint, checkpoint.stem)
+    path = checkpoint.with_stem(f"{checkpoint.stem}-{trainer.step}")
+    artifacts.write_tensors(path, tensors, header | {"wall": repr(clock.wall), "cpu": repr(clock.cpu)})
+    artifacts.write_stamp(path, checkpoint.stem)
+    for older in saved_states(checkpoint):
+        if older != path:
+            older.unlink()
+            artifacts.stamp_path(older).unlink(missing_ok=True)
+
+
+def saved_states(checkpoint: Path) -> list[Path]:
+    """What lies there of this job, the furthest step first: two for the moment in which one replaces the other."""
+    found = checkpoint.parent.glob(f"{checkpoint.stem}-*{checkpoint.suffix}")
+    return sorted(found, key=lambda path: int(path.stem.rpartition("-")[2]), reverse=True)
 
 
 def resume(trainer: Trainer, checkpoint: Path, work: Work) -> Clock:
-    """Go on from this job's own checkpoint where there is a sound one."""
-    if not checkpoint.exists():
-        return Clock()
-    try:
-        artifacts.checked_stamp(checkpoint)
-    except UserError:
-        work.progress.say(f"{checkpoint}: damaged; training starts again from step 0")
-        return Clock()
-    header = artifacts.read_metadata(checkpoint)
-    trainer.restore(artifacts.read_tensors(checkpoint), header)
-    work.progress.say(f"resumed at step {trainer.step:,} of {trainer.settings.steps:,}")
-    return Clock(float(header["wall"]), float(header["cpu"]))
+    """Go on from the furthest sound state that this job saved, where there is one."""
+    for path in saved_states(checkpoint):
+        try:
+            artifacts.checked_stamp(path)
+        except UserError:
+            work.progress.say(f"{path}: damaged; not used")
+            continue
+        header = artifacts.read_metadata(path)
+        trainer.restore(artifacts.read_tensors(path), header)
+        work.progress.say(f"resumed at step {trainer.step:,} of {trainer.settings.steps:,}")
+        return Clock(float(header["wall"]), float(header["cpu"]))
+    return Clock()
 
 
 def write(trainer: Trainer, work: Work, clock: Clock, diverged: Diverged | None) -> None:

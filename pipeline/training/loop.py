@@ -41,7 +41,7 @@ class Settings:
 
 
 class Diverged(ArithmeticError):
-    """A loss that is not finite: which step, and which term."""
+    """A loss that is not finite, or weights that are not after a loss that was: which step, and which term."""
 
     def __init__(self, step: int, term: str, value: float) -> None:
         super().__init__(f"{term} is {value} at step {step}")
@@ -111,7 +111,12 @@ class Trainer:
             offset, term = bad[0].tolist()
             self._put_back()
             raise Diverged(self.step - len(values) + offset + 1, self.names[term], values[offset, term].item())
-        self.good = self._weights()
+        weights = self._weights()
+        # A finite loss may still have had a gradient that was not: such weights are no place to go back to.
+        if not torch.stack([value.isfinite().all() for value in weights.values()]).all():
+            self._put_back()
+            raise Diverged(self.step, "weights", float("nan"))
+        self.good = weights
         means = dict(zip(self.names, values.double().mean(0).tolist(), strict=True))
         self.rows.append({"step": self.step, "kimg": self.step * self.settings.batch / 1000, **means})
 

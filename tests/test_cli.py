@@ -1,0 +1,233 @@
+"""`python -m pipeline`: a mistake is one line and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import __main__ as cli
+from pipeline import params
+from pipeline.infra import artifacts
+from pipeline.infra.errors import UserError
+from pipeline.infra.plan import Plan
+from pipeline.infra.stage import Work, sole_writer
+from tests.conftest import ROOT, Run, run, stage
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place to work in with params.yaml and nothing made yet; what a stage sets in the environment is set back."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for variable in ("EASEL_CONFIG", "EASEL_OWNER"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+        monkeypatch.setenv(variable, "1")
+    return tmp_path
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 1) -> str:
+    """The one line that a command of this process ends with."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(list(words))
+    assert caught.value.code == code
+    return one_line(capsys.readouterr().err)
+
+
+def one_line(text: str) -> str:
+    """The text, which must be one line of ours."""
+    assert len(text.splitlines()) == 1, text
+    assert text.startswith("easel: ")
+    assert "Traceback" not in text
+    return text.strip()
+
+
+def refused(done: Run, code: int = 1) -> str:
+    """The one line that a process ended with."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    return one_line(done.stderr)
+
+
+# --- what is typed wrongly --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "expected"),
+    [
+        (["trian", "--model", "vae"], 2, "unknown stage 'trian'; did you mean 'train'?"),
+        (["zzz"], 2, "unknown stage 'zzz'; there are: battle, "),
+        ([], 2, "the following arguments are required: STAGE"),
+        (["train", "--sede", "0"], 2, "unrecognized arguments: --sede 0"),
+        (["train", "--model", "vae", "--seed", "one"], 2, "invalid int value: 'one'"),
+        (["train", "--device", "gpu"], 2, "invalid choice: 'gpu'"),
+        (["prepare", "--dataset", "mnits"], 1, "unknown data set 'mnits'; did you mean 'mnist'?"),
+        (["train", "--model", "drw", "--seed", "0"], 1, "unknown model 'drw'; did you mean 'draw'?"),
+        (["train", "--seed", "0"], 1, "--model and --seed belong together"),
+        (["train", "--model", "vae"], 1, "--model and --seed belong together"),
+        (["train"], 1, "this stage takes --model and --seed"),
+        (["prepare", "--model", "vae", "--seed", "0"], 1, "this stage takes neither --model nor --seed"),
+        (["train", "--model", "vae", "--seed", "-1"], 1, "--seed: found -1, expected 0 or more"),
+        (["prepare", "--set", "budgett=tiny"], 1, "params.yaml: budgett: unknown key; did you mean 'budget'?"),
+        (["prepare", "--set", "models.draw.glimpse=3"], 1, "models.draw.glimpse: unknown key; did you mean"),
+        (["prepare", "--set", "seeds=0"], 1, "seeds: found 0, expected"),
+        (["prepare", "--set", "seeds"], 1, "--set seeds: expected KEY=VALUE"),
+        (["prepare", "--spec", "nothing.json"], 1, "nothing.json: not a readable job"),
+        (["prepare", "--spec", "params.yaml"], 1, "params.yaml: not a readable job"),
+        (["prepare", "--identity", "0" * 16], 1, "planned as 0000000000000000, but params.yaml and the code now give"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, expected: str
+) -> None:
+    assert expected in told(capsys, *words, code=code)
+
+
+def test_a_mistake_is_one_line_of_the_real_command(folder: Path) -> None:
+    assert "did you mean 'draw'?" in refused(stage(folder, "train", "--model", "drw", "--seed", "0"))
+
+
+def test_a_folder_without_params_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "params.yaml").unlink()
+    assert "params.yaml: No such file or directory; run from the folder that holds it" in told(capsys, "prepare")
+
+
+def test_help_lists_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    for name, line in cli.stages().items():
+        assert f"{name:<20} {line}" in text
+
+
+# --- a job as JSON ----------------------------------------------------------------------------------------------
+
+
+def test_a_job_is_printed_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["train", "--model", "draw", "--seed", "0", "--print-spec", "--set", "budget=tiny"])
+    spec = json.loads(capsys.readouterr().out)
+    job = Plan(params.load(["budget=tiny"])).job("train", "mnist", "draw", 0)
+    assert spec == json.loads(json.dumps(job.spec))
+    assert spec["identity"] == job.identity
+    assert spec["reads"] == ["data/prepared/mnist/train.arrow"]
+    assert not (folder / "logs").exists(), "nothing is done yet"
+
+
+def test_a_printed_job_is_refused_when_it_was_made_for_other_code(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main(["fetch", "--print-spec"])
+    spec = json.loads(capsys.readouterr().out)
+    (folder / "job.json").write_text(json.dumps(spec | {"identity": "0" * 16}))
+    assert "planned as 0000000000000000 but its code and inputs are" in told(capsys, "fetch", "--spec", "job.json")
+
+
+def test_the_workflows_configuration_wins_over_the_file(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = params.load(["budget=tiny"]).model_dump(mode="json")
+    monkeypatch.setenv("EASEL_CONFIG", json.dumps(config))
+    cli.main(["train", "--model", "vae", "--seed", "0", "--print-spec"])
+    block = json.loads(capsys.readouterr().out)["block"]
+    assert block["training"]["steps"] == config["models"]["vae"]["steps"]["tiny"]
+
+
+# --- what is not there, or not right ----------------------------------------------------------------------------
+
+
+def test_a_missing_input_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = told(capsys, "prepare")
+    assert "easel: prepare mnist: data/raw/mnist/fetched.json: not found; make it with `snakemake" in line
+
+
+def fetched(folder: Path, identity: str | None = None) -> Path:
+    """What the fetch stage leaves, without the files themselves."""
+    path = folder / "data/raw/mnist/fetched.json"
+    job = Plan(params.load()).job("fetch", "mnist")
+    artifacts.write_json(path, {"files": job.block["files"]})
+    artifacts.write_stamp(path, identity or job.identity)
+    return path
+
+
+def test_an_input_of_another_job_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fetched(folder, identity="f" * 16)
+    line = told(capsys, "prepare")
+    assert "they changed since" in line
+    assert "data/raw/mnist/fetched.json (ffffffffffffffff)" in line
+
+
+def test_a_damaged_input_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = fetched(folder)
+    path.write_text(path.read_text() + " ")
+    assert "data/raw/mnist/fetched.json: damaged or changed by hand" in told(capsys, "prepare")
+
+
+def test_a_missing_raw_file_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fetched(folder)
+    assert "data/raw/mnist/train-images-idx3-ubyte: not found" in told(capsys, "prepare")
+    assert not (folder / "data/prepared").exists()
+
+
+def test_a_log_that_cannot_be_written_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "logs").write_text("in the way")
+    assert "logs/prepare/mnist.log: could not be written" in told(capsys, "prepare")
+
+
+def test_a_bug_is_one_line_and_a_traceback_in_the_log(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError("one\ntwo")
+
+    monkeypatch.setattr(Work, "check_inputs", broken)
+    line = told(capsys, "prepare", code=70)
+    assert "ZeroDivisionError: one two (a bug here; traceback in logs/prepare/mnist.log)" in line
+    assert "Traceback" in (folder / "logs/prepare/mnist.log").read_text()
+
+
+# --- two at once ------------------------------------------------------------------------------------------------
+
+
+def test_a_second_writer_gets_one_line(folder: Path) -> None:
+    with sole_writer("prepare mnist"):
+        line = refused(stage(folder, "prepare"))
+    assert line == (
+        "easel: prepare mnist: prepare mnist: another process is writing this already; wait for it or stop it"
+    )
+    assert "not found" in refused(stage(folder, "prepare")), "the lock went with its holder"
+
+
+def test_locks_are_per_job(folder: Path) -> None:
+    second = sole_writer("train mnist vae 0")
+    with sole_writer("train mnist vae 0"), sole_writer("train mnist vae 1"), pytest.raises(UserError, match="another"):
+        second.__enter__()
+
+
+# --- the device -------------------------------------------------------------------------------------------------
+
+
+def test_a_gpu_that_is_not_there_is_one_line(folder: Path) -> None:
+    job = Plan(params.load(["budget=tiny"])).job("train", "mnist", "vae", 0)
+    path = folder / job.reads[0]
+    artifacts.write_images(path, np.zeros((8, 1, 28, 28), np.uint8))
+    artifacts.write_stamp(path, job.inputs[0].identity)
+    words = ["train", "--model", "vae", "--seed", "0", "--set", "budget=tiny", "--device", "cuda"]
+    line = refused(stage(folder, *words, CUDA_VISIBLE_DEVICES=""))
+    assert "train mnist vae 0: device: found cuda, but torch sees no GPU here; expected auto or cpu" in line
+    assert not (folder / "results/models").exists()
+
+
+def test_a_stage_ends_with_its_owner(folder: Path) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", ""])
+    owner.wait()
+    code = "import time; from pipeline.__main__ import follow_owner; follow_owner(); time.sleep(60)"
+    done = run([sys.executable, "-c", code], folder, PYTHONPATH=str(ROOT), EASEL_OWNER=str(owner.pid))
+    assert done.returncode == -signal.SIGTERM

@@ -1,0 +1,309 @@
+"""The house's rules, read from the syntax trees: who may import whom, what no file may contain, and that the
+Snakefile declares what the stages read.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import params
+from pipeline.infra import identity
+from pipeline.infra.plan import Plan
+from tests.conftest import BIN, run
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "pipeline").rglob("*.py"))
+DOMAIN = {"models", "metrics", "datasets", "features", "battles", "training", "tables", "figures"}
+MAY_IMPORT = {"training": {"models.base"}}
+"""What a domain folder may import besides itself."""
+
+INFRA_MAY_IMPORT = {"plan": {"pipeline.params"}, "workflow": {"pipeline.params"}}
+PARAMS_MAY_IMPORT = {"pipeline.models.kinds"}
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(file): file for file in FILES}
+
+
+def imported(name: str) -> set[str]:
+    """The project's modules that a module imports anywhere in its text."""
+    found = {found for found in identity.imports(name) if found in MODULES and found != name}
+    # `from pipeline.models import kinds` names both; the package itself counts only where something else is taken.
+    return {item for item in found if not any(other.startswith(f"{item}.") for other in found)}
+
+
+def folder(name: str) -> str:
+    """models, infra, ... of a module's dotted name; '' for pipeline, params and __main__."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 and (ROOT / "pipeline" / parts[1]).is_dir() else ""
+
+
+def in_folders(*folders: str) -> list[str]:
+    return [name for name in MODULES if folder(name) in folders]
+
+
+def stage_names() -> set[str]:
+    return {name for name in params.files_in("stages") if not name.startswith("_")}
+
+
+def functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+# --- who imports whom -------------------------------------------------------------------------------------------
+
+
+def test_the_tree_is_the_one_that_these_rules_speak_of() -> None:
+    folders = {path.name for path in (ROOT / "pipeline").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == DOMAIN | {"infra", "stages"}
+
+
+def test_imports_are_absolute() -> None:
+    """Identities follow absolute imports; a relative or a star import would go unseen."""
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{file}:{node.lineno}: relative import"
+                assert all(alias.name != "*" for alias in node.names), f"{file}:{node.lineno}: star import"
+
+
+@pytest.mark.parametrize("name", in_folders(*DOMAIN))
+def test_a_domain_folder_imports_itself_alone(name: str) -> None:
+    own = folder(name)
+    foreign = {item for item in imported(name) if folder(item) != own}
+    assert foreign <= {f"pipeline.{item}" for item in MAY_IMPORT.get(own, set())}
+
+
+@pytest.mark.parametrize("source", [name for name in params.files_in("models")])
+def test_a_model_imports_the_shared_modules_and_its_declared_base(source: str) -> None:
+    name = f"pipeline.models.{source}"
+    shared = {f"pipeline.models.{item}" for item in ("base", "kinds", "blocks")}
+    others = imported(name) - shared
+    assert len(others) <= (0 if name in shared else 1), "at most one other model, the base that it is made from"
+    for base in others:
+        assert imported(base) <= shared, "a base is made from no other model"
+
+
+@pytest.mark.parametrize("source", [name for name in params.files_in("models")])
+def test_a_model_imports_nothing_but_torch_and_numpy(source: str) -> None:
+    tops = {found.split(".")[0] for found in identity.imports(f"pipeline.models.{source}")}
+    assert tops - set(sys.stdlib_module_names) <= {"torch", "numpy", "pipeline"}
+
+
+@pytest.mark.parametrize("source", [name for name in params.files_in("models")])
+def test_a_models_file_names_its_one_class(source: str) -> None:
+    name = f"pipeline.models.{source}"
+    if source not in ("base", "kinds", "blocks"):
+        assert identity.model_class(name).name
+        assert identity.bases_of(name)[0] == name
+
+
+@pytest.mark.parametrize("name", in_folders("infra"))
+def test_infra_knows_no_domain(name: str) -> None:
+    foreign = {item for item in imported(name) if folder(item) != "infra"}
+    assert foreign <= INFRA_MAY_IMPORT.get(name.split(".")[-1], set()) | ({"pipeline.params"} & imports_plan(name))
+
+
+def imports_plan(name: str) -> set[str]:
+    """Params come with the plan: what imports the one may import the other."""
+    return {"pipeline.params"} if "pipeline.infra.plan" in imported(name) else set()
+
+
+def test_params_reads_models_without_importing_them() -> None:
+    foreign = {item for item in imported("pipeline.params") if folder(item) != "infra"}
+    assert foreign == PARAMS_MAY_IMPORT
+
+
+def test_stages_are_imported_by_stages_alone() -> None:
+    for name in MODULES:
+        if folder(name) != "stages":
+            assert not {item for item in imported(name) if folder(item) == "stages"}, name
+
+
+def test_there_are_no_import_cycles() -> None:
+    finished: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join((*way[way.index(name) :], name))
+        if name not in finished:
+            for item in sorted(imported(name)):
+                visit(item, (*way, name))
+            finished.add(name)
+
+    for name in MODULES:
+        visit(name, ())
+
+
+# --- what cannot change a result --------------------------------------------------------------------------------
+
+
+def test_neutral_modules_are_out_of_reach_of_what_computes_results() -> None:
+    """Models, metrics, features, battles, the loop, tables and figures see none of them, not even through others."""
+    neutral = {name for name in MODULES if identity.is_neutral(name)}
+    assert {f"pipeline.infra.{name}" for name in ("tracking", "progress", "estimate")} <= neutral
+    assert {folder(name) for name in neutral} <= {"infra", ""}
+    for name in in_folders(*DOMAIN):
+        reached, waiting = {name}, [name]
+        while waiting:
+            for item in imported(waiting.pop()) - reached:
+                reached.add(item)
+                waiting.append(item)
+        assert not reached & neutral, name
+
+
+def test_tracking_has_one_user_whose_file_feeds_no_table() -> None:
+    users = {name for name in MODULES if "pipeline.infra.tracking" in imported(name)}
+    assert users == {"pipeline.stages.track"}
+    plan = Plan(params.load(file=ROOT / "params.yaml"))
+    for stage in ("tables", "standings", "figures"):
+        seen, waiting = set(), [plan.job(stage, "mnist")]
+        while waiting:
+            job = waiting.pop()
+            seen.add(job.stage)
+            waiting.extend(job.inputs)
+        assert "track" not in seen
+
+
+def test_what_neutral_modules_give_to_a_computation_is_named_here() -> None:
+    """Stages call neutral modules; these are all the ways in which they do, so a new one is looked at by a person."""
+    allowed = {
+        "errors": {"UserError", "Interrupted", "near"},
+        "stage": {"Work"},
+        "progress": {"duration", "Progress"},
+        "layout": None,
+        "sources": None,
+        "tracking": None,
+    }
+    used_by = {"sources": {"fetch"}, "tracking": {"track"}}
+    for name in in_folders("stages"):
+        for found in identity.imports(name):
+            parts = found.split(".")
+            if parts[:2] != ["pipeline", "infra"] or len(parts) < 3:
+                continue
+            module = parts[2]
+            if not identity.is_neutral(f"pipeline.infra.{module}"):
+                continue
+            assert module in allowed, f"{name} imports {found}"
+            names = allowed[module]
+            assert names is None or len(parts) == 3 or parts[3] in names, f"{name} imports {found}"
+            assert name.split(".")[-1] in used_by.get(module, {name.split(".")[-1]}), f"{name} imports {found}"
+
+
+# --- what no file contains --------------------------------------------------------------------------------------
+
+BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
+BANNED_CALLS = {"eval", "exec", "compile", "__import__"}
+BANNED_METHODS = {("torch", "load"), ("torch", "save"), ("os", "system"), ("os", "popen"), ("yaml", "load")}
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_nothing_from_a_file_is_ever_run(file: Path) -> None:
+    for node in ast.walk(ast.parse(file.read_text())):
+        where = f"{file}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            assert not BANNED_MODULES & {name.split(".")[0] for name in names}, where
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name):
+                assert node.func.id not in BANNED_CALLS, where
+            if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+                assert (node.func.value.id, node.func.attr) not in BANNED_METHODS, where
+            for keyword in node.keywords:
+                assert keyword.arg not in ("shell", "allow_pickle"), where
+                assert keyword.arg != "weights_only", where
+
+
+def test_no_function_is_longer_than_sixty_lines() -> None:
+    lengths = {
+        f"{file.stem}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for file in [*FILES, *sorted((ROOT / "tests").glob("*.py"))]
+        for node in functions(file)
+    }
+    assert {name: length for name, length in lengths.items() if length > 60} == {}
+
+
+def test_functions_are_mostly_short() -> None:
+    lengths = sorted((node.end_lineno or 0) - node.lineno + 1 for file in FILES for node in functions(file))
+    assert lengths[len(lengths) // 2] <= 10
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_every_file_and_everything_public_says_what_it_is(file: Path) -> None:
+    tree = ast.parse(file.read_text())
+    assert ast.get_docstring(tree), file
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{file}:{node.lineno}: {node.name} has no docstring"
+
+
+def test_every_stage_is_a_rule_and_every_rule_a_stage() -> None:
+    files = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
+    rules = {rule for file in files for rule in re.findall(r"^rule (\w+):", file.read_text(), re.MULTILINE)}
+    assert rules - {"mnist"} == stage_names()
+
+
+# --- the Snakefile ----------------------------------------------------------------------------------------------
+
+
+def test_the_snakefile_imports_nothing_heavy() -> None:
+    heavy = ["torch", "mlflow", "pandas", "sklearn", "matplotlib", "scipy", "pyarrow"]
+    code = (
+        "import sys, json\nfrom pipeline.infra import workflow\nimport yaml\n"
+        "plan = workflow.Plan(workflow.params.check(yaml.safe_load(open('params.yaml'))))\n"
+        f"plan.job('summary', 'mnist').identity\nprint([name for name in {heavy} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.fixture(scope="module")
+def dry_run(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What Snakemake would do for everything, in a folder where nothing is done yet."""
+    command = [str(BIN / "snakemake"), "--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "--dry-run"]
+    command += ["--nocolor", "--workflow-profile", "none", "--config", "budget=smoke", "seeds=2", "--", "mnist"]
+    done = run(command, tmp_path_factory.mktemp("dry"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def planned_jobs(text: str) -> Iterator[tuple[str, set[str], dict[str, str]]]:
+    """(rule, inputs, wildcards) of every job of a dry run's listing."""
+    for block in re.split(r"\n(?=(?:local)?rule \w+:)", text)[1:]:
+        rule = re.match(r"(?:local)?rule (\w+):", block)
+        fields = dict(re.findall(r"^    (input|wildcards): (.+)$", block, re.MULTILINE))
+        assert rule
+        wildcards = dict(item.split("=") for item in fields.get("wildcards", "").split(", ") if item)
+        yield rule[1], set(filter(None, fields.get("input", "").split(", "))), wildcards
+
+
+def test_every_rule_declares_what_its_stage_reads(dry_run: str) -> None:
+    plan = Plan(params.load(["budget=smoke", "seeds=2"], ROOT / "params.yaml"))
+    counts: dict[str, int] = {}
+    for rule, inputs, wildcards in planned_jobs(dry_run):
+        counts[rule] = counts.get(rule, 0) + 1
+        if rule == "mnist":
+            continue
+        run = (wildcards["model"], int(wildcards["seed"])) if "model" in wildcards else ()
+        reads = set(plan.job(rule, wildcards["dataset"], *run).reads)
+        if rule == "summary":  # it also waits for the sheets of canvases, which it does not open
+            reads |= {path for path in inputs if "/canvases_" in path}
+        assert inputs == reads, f"{rule} {wildcards}"
+    runs, judges = len(plan.runs("mnist")), len(plan.judges("mnist"))
+    per_run = {"train": runs, "sample": runs, "evaluate": runs, "battle": judges}
+    assert {rule: counts[rule] for rule in per_run} == per_run
+    assert {rule for rule, count in counts.items() if count == 1} >= {"fetch", "prepare", "tables", "summary"}
+    assert set(counts) - {"mnist"} == stage_names(), "every stage has a job"

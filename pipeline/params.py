@@ -105,6 +105,7 @@ class Training(_Block):
     batch: Positive
     data: Literal["binarised", "grey"]
     precision: Literal["float32", "bfloat16"] = "float32"
+    decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     steps: CountPerBudget | Positive
 
 
@@ -322,11 +323,16 @@ def _arguments(owner: str, function: ast.FunctionDef, module: str) -> Iterable[t
         yield from constructor(chain[chain.index(owner) + 1])
     for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
         where = f"{identity.module_file(owner)}: argument {argument.arg!r}"
-        try:
-            value = ... if default is None else ast.literal_eval(default)
-        except ValueError:
-            raise UserError(f"{where}: found the default {ast.unparse(default)}, expected a plain value") from None
+        value = ... if default is None else _plain_value(default, where)
         yield argument.arg, _kind(argument.annotation, where), value
+
+
+def _plain_value(default: ast.expr, where: str) -> Any:
+    """The value of a default that is written out."""
+    try:
+        return ast.literal_eval(default)
+    except ValueError:
+        raise UserError(f"{where}: found the default {ast.unparse(default)}, expected a plain value") from None
 
 
 def _kind(annotation: ast.expr | None, where: str) -> Any:

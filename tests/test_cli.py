@@ -199,9 +199,7 @@ def test_a_bug_is_one_line_and_a_traceback_in_the_log(
 def test_a_second_writer_gets_one_line(folder: Path) -> None:
     with sole_writer("prepare mnist"):
         line = refused(stage(folder, "prepare"))
-    assert line == (
-        "easel: prepare mnist: prepare mnist: another process is writing this already; wait for it or stop it"
-    )
+    assert line == "easel: prepare mnist: another process is writing this already; wait for it or stop it"
     assert "not found" in refused(stage(folder, "prepare")), "the lock went with its holder"
 
 

@@ -139,7 +139,7 @@ def sole_writer(name: str, folder: Path = Path("results/.locks")) -> Iterator[No
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{name}: another process is writing this already; wait for it or stop it") from None
+            raise UserError("another process is writing this already; wait for it or stop it") from None
         yield
 
 

@@ -9,15 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Estimate:
-    """One number of a table with its 95 % interval, and how the interval was made (`kind`)."""
-
-    value: float
-    low: float
-    high: float
-    kind: str
+from pipeline.metrics.estimates import Estimate as Estimate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.infra import artifacts, layout
 from pipeline.infra.stage import Work
 from pipeline.metrics import columns
-from pipeline.metrics.intervals import combine_seeds
+from pipeline.metrics.estimates import combine_seeds
 from pipeline.tables import (
     COST_COLUMNS,
     Run,

@@ -33,6 +33,13 @@ class Settings:
     data: Literal["binarised", "grey"]
     precision: Literal["float32", "bfloat16"]
     seed: int
+    decay: float = 0.0
+    """The last share of the steps, over which all learning rates fall linearly towards 0."""
+
+    def rate_factor(self, step: int) -> float:
+        """What the learning rates of a step (0, 1, ...) are multiplied by, in (0, 1]."""
+        falling = self.decay * self.steps
+        return min(1.0, (self.steps - step) / falling) if falling > 0 else 1.0
 
     @property
     def window(self) -> int:
@@ -55,6 +62,7 @@ class Trainer:
         if len(images) < settings.batch:
             raise ValueError(f"batch: found {settings.batch}, but the training split has only {len(images)} images")
         self.model, self.images, self.settings = model, images, settings
+        self.rates = {name: _rates(optimiser) for name, optimiser in optimisers(model).items()}
         self.step = 0
         self.rows: list[dict[str, float]] = []
         self.names: list[str] = []
@@ -73,6 +81,7 @@ class Trainer:
 
         Raises `Diverged`, the model's weights put back to those of the last good window.
         """
+        self._set_rates()
         with self._precision():
             scalars = self.model.fit_batch(self._batch())
         self.names = list(scalars)
@@ -84,6 +93,13 @@ class Trainer:
         return True
 
     # -- the parts of a step -----------------------------------------------------------------------------------
+
+    def _set_rates(self) -> None:
+        if self.settings.decay:
+            factor = self.settings.rate_factor(self.step)
+            for name, optimiser in optimisers(self.model).items():
+                for group, rate in zip(optimiser.param_groups, self.rates[name], strict=True):
+                    group["lr"] = rate * factor
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.settings.precision == "float32":
@@ -166,6 +182,11 @@ class Trainer:
         if self.images.is_cuda:
             states["cuda"] = torch.cuda.get_rng_state()
         return states
+
+
+def _rates(optimiser: torch.optim.Optimizer) -> list[float]:
+    """The learning rates that a model chose for its optimiser's groups."""
+    return [group["lr"] for group in optimiser.param_groups]
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

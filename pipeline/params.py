@@ -275,7 +275,8 @@ def resolve_model(name: str, block: Mapping[str, Any], budget: str) -> dict[str,
             raise UserError(f"{where}.{level}: found {block[level]!r}, expected a block of keys for this budget")
     source = str(block.get("class", name))
     module = f"pipeline.models.{source}"
-    known = [item for item in files_in("models") if item not in ("base", "blocks", "kinds")]
+    shared = ("adversarial", "base", "blocks", "kinds")
+    known = [item for item in files_in("models") if item not in shared]
     if source not in known:
         raise UserError(f"{where}: no file pipeline/models/{source}.py{near(source, known)}")
     resolved: dict[str, Any] = {}
@@ -310,19 +311,16 @@ def _model_schema(module: str) -> type[BaseModel]:
 @functools.cache
 def constructor(module: str) -> tuple[tuple[str, Any, Any], ...]:
     """(name, type, default) of the keyword-only arguments of a model's constructor, read from its syntax tree."""
-    for owner in identity.bases_of(module):
-        for item in identity.model_class(owner).body:
+    for owner in identity.class_chain(module):
+        for item in owner.body:
             if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-                return tuple(_arguments(owner, item, module))
+                return tuple(_arguments(item, module))
     return ()
 
 
-def _arguments(owner: str, function: ast.FunctionDef, module: str) -> Iterable[tuple[str, Any, Any]]:
-    if function.args.kwarg is not None:  # **arguments are passed on to the declared base
-        chain = identity.bases_of(module)
-        yield from constructor(chain[chain.index(owner) + 1])
+def _arguments(function: ast.FunctionDef, module: str) -> Iterable[tuple[str, Any, Any]]:
     for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
-        where = f"{identity.module_file(owner)}: argument {argument.arg!r}"
+        where = f"{identity.module_file(module)}: argument {argument.arg!r}"
         value = ... if default is None else _plain_value(default, where)
         yield argument.arg, _kind(argument.annotation, where), value
 

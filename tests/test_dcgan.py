@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate
 
-from pipeline.models.dcgan import DCGAN, ImageConv, UpsampledConv, non_saturating_loss
+from pipeline.models.adversarial import non_saturating_loss
+from pipeline.models.dcgan import DCGAN, ImageConv, UpsampledConv
 
 MNIST = (1, 28, 28)
 SHAPES_AND_SIDES = [(MNIST, 7), ((1, 32, 32), 8), ((3, 32, 32), 8), ((3, 64, 64), 8), ((3, 128, 128), 8)]
@@ -136,7 +137,7 @@ def test_the_discriminator_sees_images_from_minus_one_to_one() -> None:
 def test_joint_and_separate_halves_keep_the_order_of_images(n: int) -> None:
     model = trained(DCGAN(MNIST, width=8), 2)
     real, fake = torch.rand(n, *MNIST), torch.rand(n, *MNIST)
-    real_logits, fake_logits = model._tell_apart(real=real, fake=fake)
+    real_logits, fake_logits = model.tell_apart(real=real, fake=fake)
     torch.testing.assert_close(real_logits, model.discriminate(real), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(fake_logits, model.discriminate(fake), rtol=1e-4, atol=1e-5)
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d
 
-from pipeline.models.gran import GRAN, conv_from_image, conv_to_image, non_saturating_loss
+from pipeline.models.adversarial import non_saturating_loss
+from pipeline.models.gran import GRAN, conv_from_image, conv_to_image
 
 SHAPES_AND_KERNELS = [
     ((1, 28, 28), (8, 4, 1)),
@@ -196,7 +197,7 @@ def test_the_untrained_canvas_starts_near_the_mean_pixel() -> None:
 def test_joint_and_separate_halves_keep_the_order_of_images(n: int) -> None:
     model = trained(small(MNIST, time_steps=2), 2)
     real, fake = torch.rand(n, *MNIST), torch.rand(n, *MNIST)
-    real_logits, fake_logits = model._tell_apart(real=real, fake=fake)
+    real_logits, fake_logits = model.tell_apart(real=real, fake=fake)
     torch.testing.assert_close(real_logits, model.discriminate(real), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(fake_logits, model.discriminate(fake), rtol=1e-4, atol=1e-5)
 

@@ -253,7 +253,7 @@ def test_every_block_binds_to_its_class(name: str) -> None:
 
 def model_files() -> list[str]:
     """Every file of the folder that holds a model, listed in params.yaml or not."""
-    return [name for name in params.files_in("models") if name not in ("base", "blocks", "kinds")]
+    return [name for name in params.files_in("models") if name not in ("adversarial", "base", "blocks", "kinds")]
 
 
 @pytest.mark.parametrize("source", model_files())
@@ -289,7 +289,7 @@ def test_a_new_models_file_that_does_not_fit_is_named(
     folder.mkdir(parents=True)
     (folder / "odd.py").write_text(text + "\n")
     monkeypatch.setattr(identity, "ROOT", tmp_path)
-    cached = [identity.syntax_tree, identity.model_class, identity.bases_of, constructor, params._model_schema]
+    cached = [identity.syntax_tree, identity.class_chain, identity.is_model, constructor, params._model_schema]
     for function in cached:
         function.cache_clear()
     block = {"batch": 1, "data": "grey", "steps": 1}

@@ -31,8 +31,8 @@ from pipeline.training.loop import Diverged, Settings, Trainer
 from tests.small_models import NAMES, RESOLVED, images, small
 
 
-def settings(steps: int = 6, batch: int = 4, data: Any = "grey", precision: Any = "float32", seed: int = 0) -> Settings:
-    return Settings(steps=steps, batch=batch, data=data, precision=precision, seed=seed)
+def settings(steps: int = 6, batch: int = 4, **more: Any) -> Settings:
+    return Settings(**{"steps": steps, "batch": batch, "data": "grey", "precision": "float32", "seed": 0} | more)
 
 
 class Recorder(ImageGenerator):
@@ -202,7 +202,7 @@ STEPS = 14
 def trainer_of(name: str, seed: int) -> Trainer:
     """A small model at the start of its training; `seed` is that of its weights and of the noise."""
     training = RESOLVED[name]["training"]
-    chosen = settings(STEPS, batch=12, data=training["data"], precision=training["precision"])
+    chosen = settings(STEPS, batch=12, data=training["data"], precision=training["precision"], decay=0.5)
     trainer = Trainer(small(name, seed=seed), images(40), chosen)
     torch.manual_seed(seed)
     return trainer
@@ -247,6 +247,21 @@ def test_killed_and_resumed_equals_uninterrupted(name: str, coarse: None, tmp_pa
     assert trainer.rows == wanted.rows
     assert [row["step"] for row in trainer.rows] == [4, 8, 12, 14]
     assert_same_state(trainer.state(), wanted.state())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_learning_rates_fall_in_the_last_steps(name: str) -> None:
+    trainer = Trainer(small(name), images(12), settings(steps=6, decay=0.5))
+    groups = [group for optimiser in optimisers(trainer.model).values() for group in optimiser.param_groups]
+    chosen = [group["lr"] for group in groups]
+    for factor in (1, 1, 1, 1, 2 / 3, 1 / 3):
+        trainer.advance()
+        assert [group["lr"] for group in groups] == pytest.approx([rate * factor for rate in chosen])
+
+
+def test_learning_rates_stay_where_no_decay_is_asked_for() -> None:
+    assert {settings(steps=7).rate_factor(step) for step in range(7)} == {1.0}
+    assert [settings(steps=4, decay=1.0).rate_factor(step) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -84,7 +84,7 @@ def draw_cells(axes: Axes, rates: NDArray[np.float64], judges: Sequence[str], co
     assert figure is not None
     bar = figure.colorbar(picture, ax=axes, aspect=12, shrink=0.9, pad=0.02)
     bar.set_label("error rate (fraction;\nframe: its own generator)", fontsize=8)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def cell_text(rate: float) -> str:

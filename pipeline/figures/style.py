@@ -160,7 +160,7 @@ def log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
     """Make one axis logarithmic with plain numbers at its ticks, 1-2-5 where a decade apart would be too few."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axes.set(**{f"{which}scale": "log"})  # type: ignore[arg-type]
+    axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = sorted(axis.get_view_interval())
     decades = math.log10(high / low) if low > 0 else 1.0

@@ -160,28 +160,38 @@ def version(distribution: str) -> str:
 
 
 @functools.cache
-def model_class(module: str) -> ast.ClassDef:
-    """Syntax tree of the one class that a model's module names in `__all__`."""
-    tree = syntax_tree(module)
-    for node in tree.body:
+def is_model(module: str) -> bool:
+    """Whether a module holds a model: it names exactly one class in `__all__`; what models share names none."""
+    return module_file(module) is not None and len(_exported(module)) == 1
+
+
+def _exported(module: str) -> list[str]:
+    for node in syntax_tree(module).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
-            names = ast.literal_eval(node.value)
-            found = [item for item in tree.body if isinstance(item, ast.ClassDef) and item.name in names]
-            if len(found) == 1:
-                return found[0]
-    raise UserError(f'{module_file(module)}: no __all__ = ["TheModel"] that names the one class of the model')
+            return list(ast.literal_eval(node.value))
+    return []
 
 
 @functools.cache
-def bases_of(module: str) -> tuple[str, ...]:
-    """The module itself and the model modules that its class derives from, nearest first; the common base left out."""
-    names = {base.id for base in model_class(module).bases if isinstance(base, ast.Name)}
-    chain = [module]
-    for node in syntax_tree(module).body:
-        if not isinstance(node, ast.ImportFrom) or not node.module or node.module == "pipeline.models.base":
-            continue
-        if names & {alias.name for alias in node.names}:
-            chain.extend(bases_of(node.module))
+def class_chain(module: str, name: str | None = None) -> tuple[ast.ClassDef, ...]:
+    """A model's class (or class `name` of a module) and what it derives from, nearest first, but for the common base.
+
+    Raises `UserError` for a module that names no model.
+    """
+    if name is None and not is_model(module):
+        raise UserError(f'{module_file(module)}: no __all__ = ["TheModel"] that names the one class of the model')
+    name = name or _exported(module)[0]
+    tree = syntax_tree(module)
+    own = next((item for item in tree.body if isinstance(item, ast.ClassDef) and item.name == name), None)
+    if own is None:
+        raise UserError(f"{module_file(module)}: no class {name}, which is named as a model's class or base")
+    bases = {base.id for base in own.bases if isinstance(base, ast.Name)}
+    chain = [own]
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pipeline.models."):
+            for alias in node.names:
+                if alias.name in bases and alias.name != "ImageGenerator":
+                    chain.extend(class_chain(node.module, alias.name))
     return tuple(chain)
 
 
@@ -189,5 +199,5 @@ def bases_of(module: str) -> tuple[str, ...]:
 def methods_of(module: str) -> frozenset[str]:
     """Names of the methods that a model defines, inherited ones included but for those of the common base."""
     return frozenset(
-        item.name for base in bases_of(module) for item in model_class(base).body if isinstance(item, ast.FunctionDef)
+        item.name for owner in class_chain(module) for item in owner.body if isinstance(item, ast.FunctionDef)
     )

@@ -29,6 +29,10 @@ class Progress:
         if self.log is not None:
             self.log.close()
 
+    def restart(self) -> None:
+        """Measure rates from now on: imports and set-up are not part of a loop's speed."""
+        self.began = self.shown = time.monotonic()
+
     def say(self, message: str) -> None:
         """A line for terminal and log."""
         self.note(message)
@@ -50,8 +54,8 @@ class Progress:
         self.shown = now
         rate = (done - since) / (now - self.began)
         left = (total - done) / rate
-        handled = f"{rate * per_unit:,.0f} {of or unit}/s"
-        self.say(f"{100 * done / total:3.0f} %  {done:,}/{total:,} {unit}  {handled}  {duration(left)} left")
+        handled = f"  {rate * per_unit:,.0f} {of or unit}/s" if rate * per_unit >= 1 else ""
+        self.say(f"{100 * done / total:3.0f} %  {done:,}/{total:,} {unit}{handled}  {duration(left)} left")
 
 
 def duration(seconds: float) -> str:

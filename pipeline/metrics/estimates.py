@@ -50,6 +50,7 @@ def t_quantile(degrees: int) -> float:
 
 
 def forward(value: float, scale: Scale) -> float:
+    """A value on a scale."""
     if scale == "log":
         return math.log(value)
     if scale == "logit":
@@ -59,6 +60,7 @@ def forward(value: float, scale: Scale) -> float:
 
 
 def back(value: float, scale: Scale) -> float:
+    """A value from a scale; inverts `forward`."""
     if scale == "log":
         return math.exp(min(value, LARGEST_EXPONENT))
     return 1 / (1 + math.exp(min(-value, LARGEST_EXPONENT))) if scale == "logit" else value

@@ -13,9 +13,9 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d, pad, pixel_shuffle, pixel_unshuffle, softplus
+from torch.nn.functional import avg_pool2d, conv2d, pad, pixel_shuffle, pixel_unshuffle
 
-from pipeline.models.base import ImageGenerator
+from pipeline.models.adversarial import AdversarialPair
 from pipeline.models.kinds import Count, Fraction, Rate, Shape
 
 __all__ = ["DCGAN"]
@@ -24,7 +24,7 @@ SLOPE = 0.2
 """Of LeakyReLU below 0."""
 
 
-class DCGAN(ImageGenerator):
+class DCGAN(AdversarialPair):
     """z ~ U(-1, 1) -> dense -> 8x8 x `width` (28x28 images: 7x7) -> upsampled x2 and halved in channels up to C.
 
     `width` counts the channels of the smallest map; `layers_per_size` above 1 adds 5x5 convolutions at every size
@@ -56,34 +56,8 @@ class DCGAN(ImageGenerator):
         self.generator_optimiser = adam(self.generator.parameters())
         self.discriminator_optimiser = adam(self.discriminator.parameters())
 
-    def networks(self) -> dict[str, list[nn.Module]]:
-        return {"generator": [self.generator], "discriminator": [self.discriminator]}
-
-    def fit_batch(self, real: Tensor) -> dict[str, Tensor]:
-        z = 2 * torch.rand(len(real), *self.latent_shape, device=real.device) - 1
-        fake = self.decode(z)  # one forward pass serves both updates
-        real_logits, fake_logits = self._tell_apart(real=real, fake=fake.detach())
-        d_loss = softplus(-real_logits).mean() + softplus(fake_logits).mean()
-        _update(self.discriminator_optimiser, d_loss, self.discriminator)
-        g_loss = non_saturating_loss(self.discriminate(fake))
-        _update(self.generator_optimiser, g_loss, self.generator)
-        return {
-            "d_loss": d_loss.detach(),
-            "g_loss": g_loss.detach(),
-            "d_accuracy_real": (real_logits > 0).float().mean(),
-            "d_accuracy_fake": (fake_logits <= 0).float().mean(),
-        }
-
-    def _tell_apart(self, *, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Training logits, each (N,): half of each kind is normalised apart, as is usual, and half in one joint batch.
-
-        Apart alone, the discriminator never trains on the joint statistics that evaluation mode applies to both kinds:
-        on MNIST it then took up to 85 % of held-out fakes for real. Jointly alone, GRAN3's samples came out worse.
-        """
-        half = len(real) // 2
-        joint_real, joint_fake = self.discriminate(torch.cat([real[half:], fake[half:]])).chunk(2)
-        real_logits = torch.cat([self.discriminate(real[:half]), joint_real])
-        return real_logits, torch.cat([self.discriminate(fake[:half]), joint_fake])
+    def training_samples(self, n: int, device: torch.device) -> Tensor:
+        return self.decode(2 * torch.rand(n, *self.latent_shape, device=device) - 1)
 
     def discriminate(self, x: Tensor) -> Tensor:
         """Logits (N,) of images (N, C, H, W) in [0, 1]; above 0 says real."""
@@ -93,11 +67,6 @@ class DCGAN(ImageGenerator):
     def decode(self, z: Tensor) -> Tensor:
         y: Tensor = self.generator(z)
         return (y + 1) / 2
-
-
-def non_saturating_loss(fake_logits: Tensor) -> Tensor:
-    """-E log D(G(z)) in nats (Goodfellow et al., arXiv:1406.2661): it falls as D takes the fakes for real."""
-    return softplus(-fake_logits).mean()
 
 
 class UpsampledConv(nn.Conv2d):
@@ -174,13 +143,6 @@ class _ToMap(nn.Module):
 
 def _activated(channels: int, batch_norm: bool) -> list[nn.Module]:
     return [nn.BatchNorm2d(channels), nn.LeakyReLU(SLOPE)] if batch_norm else [nn.LeakyReLU(SLOPE)]
-
-
-def _update(optimiser: torch.optim.Optimizer, loss: Tensor, network: nn.Module) -> None:
-    """One step of `network` alone: no gradient is computed for, or left in, the other network's parameters."""
-    optimiser.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss, inputs=list(network.parameters()))
-    optimiser.step()
 
 
 def _smallest_map(shape: Shape, width: int) -> tuple[int, int]:

@@ -15,15 +15,15 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle, pixel_unshuffle, relu, softplus
+from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle, pixel_unshuffle, relu
 
-from pipeline.models.base import ImageGenerator
+from pipeline.models.adversarial import AdversarialPair
 from pipeline.models.kinds import Count, Fraction, Number, Rate, Shape
 
 __all__ = ["GRAN"]
 
 
-class GRAN(ImageGenerator):
+class GRAN(AdversarialPair):
     """C = sigma(sum_t dC_t), dC_t = f([h_z, h_c,t]), h_c,t = g(dC_{t-1}), h_c,1 = 0.
 
     `kernels` counts f's feature maps from the smallest size up and ends with the image's channels (Table 5).
@@ -59,40 +59,9 @@ class GRAN(ImageGenerator):
         self.generator_optimiser = adam(self.generator.parameters(), lr=learning_rate_generator)
         self.discriminator_optimiser = adam(self.discriminator.parameters(), lr=learning_rate_discriminator)
 
-    def networks(self) -> dict[str, list[nn.Module]]:
-        return {"generator": [self.generator], "discriminator": [self.discriminator]}
-
-    def fit_batch(self, real: Tensor) -> dict[str, Tensor]:
-        n, device = len(real), real.device
+    def training_samples(self, n: int, device: torch.device) -> Tensor:
         z = torch.randn(n, *([self.time_steps] if self.fresh_noise else []), self.latent, device=device)
-        fake = sum(self.generator(z, self.time_steps)).sigmoid()  # one forward pass serves both updates
-        real_logits, fake_logits = self._tell_apart(real=real, fake=fake.detach())
-        d_loss = softplus(-real_logits).mean() + softplus(fake_logits).mean()
-        _update(self.discriminator_optimiser, d_loss, self.discriminator)
-        g_loss = non_saturating_loss(self.discriminate(fake))
-        _update(self.generator_optimiser, g_loss, self.generator)
-        return {
-            "d_loss": d_loss.detach(),
-            "g_loss": g_loss.detach(),
-            "d_accuracy_real": (real_logits > 0).float().mean(),
-            "d_accuracy_fake": (fake_logits <= 0).float().mean(),
-        }
-
-    def _tell_apart(self, *, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Training logits, each (N,): half of each kind is normalised apart, as is usual, and half in one joint batch.
-
-        Apart alone, the discriminator never trains on the joint statistics that evaluation mode applies to both kinds:
-        on MNIST it then took up to 85 % of held-out fakes for real. Jointly alone, GRAN3's samples came out worse.
-        """
-        half = len(real) // 2
-        joint_real, joint_fake = self.discriminate(torch.cat([real[half:], fake[half:]])).chunk(2)
-        real_logits = torch.cat([self.discriminate(real[:half]), joint_real])
-        return real_logits, torch.cat([self.discriminate(fake[:half]), joint_fake])
-
-    def discriminate(self, x: Tensor) -> Tensor:
-        """Logits (N,) of images (N, C, H, W) in [0, 1]; above 0 says real."""
-        logits: Tensor = self.discriminator(x)
-        return logits.squeeze(1)
+        return sum(self.generator(z, self.time_steps)).sigmoid()
 
     def canvases(self, z: Tensor) -> Tensor:
         increments = torch.stack(self.generator(z, self.sample_steps), dim=1)
@@ -100,11 +69,6 @@ class GRAN(ImageGenerator):
 
     def decode(self, z: Tensor) -> Tensor:
         return self.canvases(z)[:, -1]
-
-
-def non_saturating_loss(fake_logits: Tensor) -> Tensor:
-    """-E log D(G(z)) in nats (001 eq. 2): it falls as the discriminator takes the fakes for real."""
-    return softplus(-fake_logits).mean()
 
 
 class _Generator(nn.Module):
@@ -211,13 +175,6 @@ def _conv_weights(kernels: Sequence[int]) -> nn.ParameterList:
 def _normal_(layer: nn.Linear) -> nn.Linear:
     nn.init.normal_(layer.weight, std=0.02)
     return layer
-
-
-def _update(optimiser: torch.optim.Optimizer, loss: Tensor, network: nn.Module) -> None:
-    """One step of `network` alone: no gradient is computed for, or left in, the other network's parameters."""
-    optimiser.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss, inputs=list(network.parameters()))
-    optimiser.step()
 
 
 def _smallest_side(shape: Shape, kernels: Iterable[int]) -> int:

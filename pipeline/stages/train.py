@@ -74,6 +74,7 @@ def train(trainer: Trainer, work: Work, checkpoint: Path, clock: Clock) -> Diver
     signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
     real = diversity(trainer.images[:WATCHED_SAMPLES].cpu())
     since, saved, settings = trainer.step, time.monotonic(), trainer.settings
+    work.progress.restart()
     while not trainer.finished:
         try:
             closed = trainer.advance()
@@ -102,7 +103,8 @@ def watch(trainer: Trainer, real: float) -> None:
     windows = -(-settings.steps // settings.window)
     if row % max(1, windows // WATCHED_WINDOWS) == 0 or trainer.finished:
         samples = sample(trainer.model, WATCHED_SAMPLES, settings.seed, WATCHED_SAMPLES)
-        trainer.rows[-1]["diversity"] = diversity(samples) / real
+        if real > 0:
+            trainer.rows[-1]["diversity"] = diversity(samples) / real
         trainer.model.train()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+import types
 from typing import Any
 
 import torch
@@ -20,7 +22,24 @@ def pick_device(wish: str) -> str:
     available = torch.cuda.is_available()
     if wish == "cuda" and not available:
         raise ValueError("device: found cuda, but torch sees no GPU here; expected auto or cpu")
-    return "cuda" if available and wish != "cpu" else "cpu"
+    if available and wish != "cpu":
+        return "cuda"
+    leave_the_compiler_out()
+    return "cpu"
+
+
+def leave_the_compiler_out() -> None:
+    """Keep the first optimiser from importing torch's compiler, which costs every process 3 to 4 CPU seconds.
+
+    torch.optim marks its methods as not to be compiled, and imports `torch._dynamo` for the marking alone. Nothing is
+    compiled on a CPU here, so stand-ins for the two functions that it calls do.
+    """
+    if "torch._dynamo" in sys.modules:
+        return
+    compiler = types.ModuleType("torch._dynamo")
+    compiler.disable = lambda function, recursive=True, wrapping=True: function  # type: ignore[attr-defined]
+    compiler.graph_break = lambda: None  # type: ignore[attr-defined]
+    sys.modules["torch._dynamo"] = torch._dynamo = compiler
 
 
 def build(source: str, arguments: dict[str, Any], shape: tuple[int, ...], *, seed: int, device: str) -> ImageGenerator:

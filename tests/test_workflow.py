@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -42,6 +43,12 @@ def dry(folder: Path, mirror: Path, *config: str) -> Counter[str]:
     return planned(snakemake(folder, mirror, "-n", TABLE, EVERYTHING, config=config))
 
 
+def read(path: Path) -> list[dict[str, str]]:
+    """The rows of a table."""
+    with path.open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
 @pytest.fixture(scope="module")
 def tiny(clone: Callable[[str], Path], mnist_mirror: Path) -> Path:
     """A clone in which everything was made once, with eight cores."""
@@ -53,7 +60,7 @@ def tiny(clone: Callable[[str], Path], mnist_mirror: Path) -> Path:
 
 
 def test_the_main_table_has_a_finite_row_for_every_model_and_reference(tiny: Path) -> None:
-    rows = {row["model"]: row for row in csv.DictReader((tiny / TABLE).open())}
+    rows = {row["model"]: row for row in read(tiny / TABLE)}
     assert list(rows) == ["vae", "draw_gan", "gran3", "real", "noise", "mean_image"]
     headline = ["mmd_rbf", "fid_classifier", "fid_pixels", "kid_classifier", "knn_error", "bayes_error", "coverage"]
     for name, row in rows.items():
@@ -62,6 +69,24 @@ def test_the_main_table_has_a_finite_row_for_every_model_and_reference(tiny: Pat
     assert float(rows["real"]["fid_classifier"]) < float(rows["mean_image"]["fid_classifier"])
     assert rows["vae"]["elbo"] and not rows["gran3"]["elbo"]
     assert rows["draw_gan"]["paper_fid"] == "701.546" and not rows["gran3"]["paper_fid"]
+
+
+def test_a_stage_computes_with_one_thread_however_many_cores_there_are(tiny: Path) -> None:
+    rows = read(tiny / "results/tables/mnist_cost.csv")
+    assert [row["model"] for row in rows] == ["vae", "draw_gan", "gran3"]
+    assert {row["threads"] for row in rows} == {"1"}
+    assert all(float(row["train_seconds"]) > 0 and float(row["sample_images_per_second"]) > 0 for row in rows)
+
+
+def test_every_run_is_in_mlflow_with_its_curves_and_final_metrics(tiny: Path) -> None:
+    recorded = json.loads((tiny / "results/tracking/mnist.json").read_text())["runs"]
+    assert sorted(recorded) == ["draw_gan/0", "gran3/0", "vae/0"] and all(recorded.values())
+    query = (
+        "import mlflow; runs = mlflow.MlflowClient('sqlite:///results/mlflow.db').search_runs(['1']);"
+        "print(sorted((r.data.tags['model'], 'fid_classifier' in r.data.metrics) for r in runs))"
+    )
+    done = run([str(BIN / "python"), "-c", query], tiny)
+    assert done.stdout.strip() == "[('draw_gan', True), ('gran3', True), ('vae', True)]", done.stderr
 
 
 def test_what_a_person_sees_while_it_runs_and_at_the_end(tiny: Path) -> None:

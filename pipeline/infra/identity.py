@@ -184,7 +184,7 @@ def class_chain(module: str, name: str | None = None) -> tuple[ast.ClassDef, ...
     tree = syntax_tree(module)
     own = next((item for item in tree.body if isinstance(item, ast.ClassDef) and item.name == name), None)
     if own is None:
-        raise UserError(f'{module_file(module)}: no __all__ = ["TheModel"] that names a class of the file: found {name!r}')
+        raise UserError(f'{module_file(module)}: no __all__ = ["TheModel"] that names a class of it: found {name!r}')
     bases = {base.id for base in own.bases if isinstance(base, ast.Name)}
     chain = [own]
     for node in tree.body:

@@ -15,7 +15,7 @@ smoke: $(READY)  ## the same at the smoke budget, in a folder of its own
 	@$(SNAKEMAKE) --directory runs/smoke --config budget=smoke -- results/tables/mnist.csv results/summary/mnist.txt
 
 test: $(READY)  ## all tests; what needs Slurm or Chromium is skipped with a loud line
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(READY)  ## format, lint, types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/snakefmt --check Snakefile rules

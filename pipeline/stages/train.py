@@ -71,7 +71,8 @@ def run(work: Work) -> None:
 def train(trainer: Trainer, work: Work, checkpoint: Path, clock: Clock) -> Diverged | None:
     """All the steps, with progress, checkpoints and a watch on the samples; the divergence that ended them, or None."""
     stop: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: stop.append(number))
     real = diversity(trainer.images[:WATCHED_SAMPLES].cpu())
     since, saved, settings = trainer.step, time.monotonic(), trainer.settings
     work.progress.restart()

@@ -17,13 +17,13 @@ REFERENCE_PRODUCT = 0.10
 START = 4.0
 """CPU seconds that any stage takes to start."""
 
-PER_STEP = {"vae": 0.006, "info_vae": 0.007, "draw": 0.08, "draw_gan": 0.15, "dcgan": 0.12, "gran": 0.2}
+PER_STEP = {"vae": 0.0085, "info_vae": 0.009, "draw": 0.08, "draw_gan": 0.135, "dcgan": 0.125, "gran": 0.145}
 """CPU seconds per training step on 28x28 images, by the model's file, at params.yaml's settings."""
 
 PER_STEP_OF_OTHERS = 0.1
 """The same for a model that was never measured."""
 
-PER_SAMPLE = {"evaluate": 6e-3, "references": 12e-3, "battle": 4e-3, "sample": 1e-3}
+PER_SAMPLE = {"evaluate": 3e-3, "references": 7e-3, "battle": 1.5e-3, "sample": 0.4e-3}
 """CPU seconds per compared image."""
 
 PER_CLASSIFIER_STEP = 0.1

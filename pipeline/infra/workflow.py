@@ -142,7 +142,8 @@ def announce(workflow: Any) -> None:
         return
     os.environ["EASEL_ANNOUNCED"] = "yes"
     counts = Counter(name for name, _ in stages)
-    say(f"{len(stages)} jobs to run: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    in_order = [rule.name for rule in workflow.rules if rule.name in counts]
+    say(f"{len(stages)} jobs to run: " + ", ".join(f"{counts[name]} {name}" for name in in_order))
     seconds, longest = estimate.wall_seconds(Plan(params.check(workflow.config)), stages)
     if seconds > 60:
         say(

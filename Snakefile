@@ -7,7 +7,8 @@ its block of params.yaml, its code, its libraries and what it reads (pipeline/in
 import sys
 
 sys.path.insert(0, workflow.basedir)
-from pipeline.infra import layout as at, workflow as easel
+from pipeline.infra import layout as at
+from pipeline.planning import workflow as easel
 
 
 configfile: f"{workflow.basedir}/params.yaml"

@@ -154,8 +154,8 @@ def read_spec(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """The job and the device from params.yaml, for a person who calls a stage by hand."""
-    from pipeline import params
-    from pipeline.infra.plan import Plan
+    from pipeline.planning import params
+    from pipeline.planning.plan import Plan
 
     config = os.environ.get("EASEL_CONFIG")
     checked = params.check(json.loads(config)) if config and not arguments.set else params.load(arguments.set)

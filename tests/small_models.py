@@ -7,10 +7,10 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from pipeline import params
 from pipeline.infra.identity import ROOT
 from pipeline.models import kinds
 from pipeline.models.base import ImageGenerator
+from pipeline.planning import params
 from pipeline.training.device import build
 
 WIDEST = 8

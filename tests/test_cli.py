@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from pipeline import __main__ as cli
-from pipeline import params
 from pipeline.infra import artifacts
 from pipeline.infra.errors import UserError
-from pipeline.infra.plan import Plan
 from pipeline.infra.stage import Work, sole_writer
+from pipeline.planning import params
+from pipeline.planning.plan import Plan
 from tests.conftest import ROOT, Run, run, stage
 
 

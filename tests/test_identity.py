@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import params
-from pipeline.infra import identity, plan
-from pipeline.infra.plan import Plan
+from pipeline.infra import identity
+from pipeline.planning import params, plan
+from pipeline.planning.plan import Plan
 
 ROOT = Path(__file__).parents[1]
 CACHES = [
@@ -150,8 +150,8 @@ def test_a_touch_and_a_copy_do_not_count(tree: Tree, tmp_path: Path) -> None:
 
 def test_what_cannot_change_a_result_is_left_out(tree: Tree) -> None:
     neutral = [file for file in EVERY_MODULE if "\nRESULT_NEUTRAL = True" in (ROOT / file).read_text()]
-    for name in ("tracking", "progress", "estimate", "workflow", "sources"):
-        assert f"pipeline/infra/{name}.py" in neutral
+    for name in ("infra/tracking", "infra/progress", "infra/sources", "planning/estimate", "planning/workflow"):
+        assert f"pipeline/{name}.py" in neutral
     for file in neutral:
         tree.edit(file, new_line)
     assert tree.changed() == set()

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import params
 from pipeline.infra import identity
-from pipeline.infra.plan import Plan
+from pipeline.planning import params
+from pipeline.planning.plan import Plan
 from tests.conftest import BIN, run
 
 ROOT = Path(__file__).parents[1]
@@ -24,8 +24,8 @@ DOMAIN = {"models", "metrics", "datasets", "features", "battles", "training", "t
 MAY_IMPORT = {"training": {"models.base"}}
 """What a domain folder may import besides itself."""
 
-INFRA_MAY_IMPORT = {"plan": {"pipeline.params"}, "workflow": {"pipeline.params"}}
-PARAMS_MAY_IMPORT = {"pipeline.models.kinds"}
+PLANNING_MAY_IMPORT = {"pipeline.models.kinds"}
+"""Of the domain: the bounds that params.yaml is checked against; no model, and no torch."""
 
 
 def module_of(file: Path) -> str:
@@ -68,7 +68,7 @@ def functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 def test_the_tree_is_the_one_that_these_rules_speak_of() -> None:
     folders = {path.name for path in (ROOT / "pipeline").iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert folders == DOMAIN | {"infra", "stages"}
+    assert folders == DOMAIN | {"infra", "planning", "stages"}
 
 
 def test_imports_are_absolute() -> None:
@@ -112,19 +112,14 @@ def test_a_models_file_names_its_one_class(source: str) -> None:
 
 
 @pytest.mark.parametrize("name", in_folders("infra"))
-def test_infra_knows_no_domain(name: str) -> None:
-    foreign = {item for item in imported(name) if folder(item) != "infra"}
-    assert foreign <= INFRA_MAY_IMPORT.get(name.split(".")[-1], set()) | ({"pipeline.params"} & imports_plan(name))
+def test_infra_imports_itself_alone(name: str) -> None:
+    assert {folder(item) for item in imported(name)} <= {"infra"}
 
 
-def imports_plan(name: str) -> set[str]:
-    """Params come with the plan: what imports the one may import the other."""
-    return {"pipeline.params"} if "pipeline.infra.plan" in imported(name) else set()
-
-
-def test_params_reads_models_without_importing_them() -> None:
-    foreign = {item for item in imported("pipeline.params") if folder(item) != "infra"}
-    assert foreign == PARAMS_MAY_IMPORT
+@pytest.mark.parametrize("name", in_folders("planning"))
+def test_planning_reads_the_domain_without_importing_it(name: str) -> None:
+    foreign = {item for item in imported(name) if folder(item) not in ("planning", "infra")}
+    assert foreign <= PLANNING_MAY_IMPORT
 
 
 def test_stages_are_imported_by_stages_alone() -> None:
@@ -147,14 +142,20 @@ def test_there_are_no_import_cycles() -> None:
         visit(name, ())
 
 
+def test_folders_import_in_one_direction() -> None:
+    """What a folder imports does not import it back: the layers are layers."""
+    arrows = {(folder(name), folder(item)) for name in MODULES for item in imported(name)}
+    assert not {pair for pair in arrows if pair[0] != pair[1] and pair[::-1] in arrows}
+
+
 # --- what cannot change a result --------------------------------------------------------------------------------
 
 
 def test_neutral_modules_are_out_of_reach_of_what_computes_results() -> None:
     """Models, metrics, features, battles, the loop, tables and figures see none of them, not even through others."""
     neutral = {name for name in MODULES if identity.is_neutral(name)}
-    assert {f"pipeline.infra.{name}" for name in ("tracking", "progress", "estimate")} <= neutral
-    assert {folder(name) for name in neutral} <= {"infra", ""}
+    assert {f"pipeline.{name}" for name in ("infra.tracking", "infra.progress", "planning.estimate")} <= neutral
+    assert {folder(name) for name in neutral} <= {"infra", "planning", ""}
     for name in in_folders(*DOMAIN):
         reached, waiting = {name}, [name]
         while waiting:
@@ -261,7 +262,7 @@ def test_every_stage_is_a_rule_and_every_rule_a_stage() -> None:
 def test_the_snakefile_imports_nothing_heavy() -> None:
     heavy = ["torch", "mlflow", "pandas", "sklearn", "matplotlib", "scipy", "pyarrow"]
     code = (
-        "import sys, json\nfrom pipeline.infra import workflow\nimport yaml\n"
+        "import sys, json\nfrom pipeline.planning import workflow\nimport yaml\n"
         "plan = workflow.Plan(workflow.params.check(yaml.safe_load(open('params.yaml'))))\n"
         f"plan.job('summary', 'mnist').identity\nprint([name for name in {heavy} if name in sys.modules])\n"
     )

@@ -13,10 +13,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import params
 from pipeline.infra import identity
 from pipeline.infra.errors import UserError
-from pipeline.params import BUDGETS, check, constructor, load
+from pipeline.planning import params
+from pipeline.planning.params import BUDGETS, check, constructor, load
 
 FILE = Path(__file__).parents[1] / "params.yaml"
 CONFIG: dict[str, Any] = yaml.safe_load(FILE.read_text())

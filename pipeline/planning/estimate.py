@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.infra.plan import Plan
+from pipeline.planning.plan import Plan
 
 RESULT_NEUTRAL = True
 

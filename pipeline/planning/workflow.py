@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pipeline import params
-from pipeline.infra import estimate, layout
+from pipeline.infra import layout
 from pipeline.infra.errors import UserError, near
-from pipeline.infra.plan import Job, Plan
 from pipeline.infra.progress import duration
+from pipeline.planning import estimate, params
+from pipeline.planning.plan import Job, Plan
 
 RESULT_NEUTRAL = True
 

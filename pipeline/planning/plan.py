@@ -1,7 +1,7 @@
 """Every job's block, inputs and identity, worked out from params.yaml without running or importing a model.
 
-The Snakefile asks here for the identity and the block that it hands to a stage; a stage that a person calls by hand
-asks here too, so both do the same job.
+The Snakefile asks here for each job's identity, and a stage asks here again for its whole job: called by a person or by
+Snakemake, it does the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the Snakefile asks for: the plan, input functions and specs, so that it reads top to bottom without lambdas."""
+"""What the Snakefile asks for: input functions and identities, so that it reads top to bottom without lambdas."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pipeline.planning import workflow as easel
 configfile: f"{workflow.basedir}/params.yaml"
 
 
-plan = easel.load(config, workflow, sys.argv[1:])
+plan = easel.load(config, workflow)
 
 
 wildcard_constraints:

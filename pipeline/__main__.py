@@ -140,7 +140,12 @@ def run(arguments: argparse.Namespace, name: str, log: Path) -> None:
         checkpoint_steps=arguments.checkpoint_steps,
     )
     with contextlib.closing(progress):
-        runner.run(work, importlib.import_module(f"pipeline.stages.{arguments.stage}").run)
+        runner.run(work, perform)
+
+
+def perform(work: Any) -> None:
+    """The stage's own work; its module is imported only when there is work to do."""
+    importlib.import_module(f"pipeline.stages.{work.stage}").run(work)
 
 
 def read_spec(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:

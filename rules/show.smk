@@ -67,7 +67,7 @@ rule track:
 rule summary:
     """The headline table and the paths of all that was made, printed when the run ends."""
     input:
-        plan.everything,
+        plan.reads("summary"),
     output:
         at.SUMMARY_TEXT,
     log:

@@ -281,28 +281,28 @@ def dry_run(tmp_path_factory: pytest.TempPathFactory) -> str:
     return done.stdout + done.stderr
 
 
-def planned_jobs(text: str) -> Iterator[tuple[str, set[str], dict[str, str]]]:
-    """(rule, inputs, wildcards) of every job of a dry run's listing."""
+def planned_jobs(text: str) -> Iterator[tuple[str, set[str], set[str], dict[str, str]]]:
+    """(rule, inputs, outputs, wildcards) of every job of a dry run's listing."""
     for block in re.split(r"\n(?=(?:local)?rule \w+:)", text)[1:]:
         rule = re.match(r"(?:local)?rule (\w+):", block)
-        fields = dict(re.findall(r"^    (input|wildcards): (.+)$", block, re.MULTILINE))
+        fields = dict(re.findall(r"^    (input|output|wildcards): (.+)$", block, re.MULTILINE))
         assert rule
         wildcards = dict(item.split("=") for item in fields.get("wildcards", "").split(", ") if item)
-        yield rule[1], set(filter(None, fields.get("input", "").split(", "))), wildcards
+        inputs, outputs = (set(filter(None, fields.get(name, "").split(", "))) for name in ("input", "output"))
+        yield rule[1], inputs, outputs, wildcards
 
 
-def test_every_rule_declares_what_its_stage_reads(dry_run: str) -> None:
+def test_every_rule_declares_what_its_stage_reads_and_leaves_behind(dry_run: str) -> None:
     plan = Plan(params.load(["budget=smoke", "seeds=2"], ROOT / "params.yaml"))
     counts: dict[str, int] = {}
-    for rule, inputs, wildcards in planned_jobs(dry_run):
+    for rule, inputs, outputs, wildcards in planned_jobs(dry_run):
         counts[rule] = counts.get(rule, 0) + 1
         if rule == "mnist":
             continue
         run = (wildcards["model"], int(wildcards["seed"])) if "model" in wildcards else ()
         reads = set(plan.job(rule, wildcards["dataset"], *run).reads)
-        if rule == "summary":  # it also waits for the sheets of canvases, which it does not open
-            reads |= {path for path in inputs if "/canvases_" in path}
         assert inputs == reads, f"{rule} {wildcards}"
+        assert outputs == set(plan.job(rule, wildcards["dataset"], *run).outputs), f"{rule} {wildcards}"
     runs, judges = len(plan.runs("mnist")), len(plan.judges("mnist"))
     per_run = {"train": runs, "sample": runs, "evaluate": runs, "battle": judges}
     assert {rule: counts[rule] for rule in per_run} == per_run

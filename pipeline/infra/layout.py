@@ -58,6 +58,30 @@ FIGURE_PATHS = tuple(FIGURE.replace("{figure}", name) for name in FIGURES)
 
 SAMPLES_FIGURE = FIGURE.replace("{figure}", "samples.png")
 
+OUTPUTS: dict[str, tuple[str, ...]] = {
+    "fetch": (FETCHED,),
+    "prepare": (TRAIN, VALID, TEST, SUMMARY),
+    "classifier": (CLASSIFIER, FEATURES, CLASSIFIER_REPORT),
+    "train": (WEIGHTS, HISTORY, TRAINING, TRAINING_COST),
+    "sample": (SAMPLES, CANVASES, SAMPLING_COST),
+    "references": (REFERENCE_METRICS,),
+    "evaluate": (METRICS,),
+    "battle": (SCORES, JUDGE),
+    "standings": (BATTLES, JUDGES, STANDINGS),
+    "tables": (TABLE, TABLE_MARKDOWN, TABLE_LATEX, SEEDS, COST),
+    "figures": tuple(f"{path}.{kind}" for path in FIGURE_PATHS for kind in ("png", "svg")),
+    "canvases": (f"{CANVAS_SHEET}.png", f"{CANVAS_SHEET}.svg"),
+    "track": (TRACKED,),
+    "summary": (SUMMARY_TEXT,),
+}
+"""What each stage leaves behind, all of it stamped."""
+
+KEPT = "results/.kept/{identity}"
+"""Finished results by the identity of the job that made them, as hard links."""
+
+NOT_KEPT = ("fetch", "track")
+"""Stages that leave more behind than their files (raw files, runs in MLflow): the files alone are no earlier result."""
+
 
 def path(pattern: str, **wildcards: object) -> Path:
     """The pattern with its wildcards filled in."""

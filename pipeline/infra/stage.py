@@ -12,14 +12,14 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.infra import artifacts, identity, layout
+from pipeline.infra import artifacts, identity, kept, layout
 from pipeline.infra.errors import UserError
 from pipeline.infra.progress import Progress
 
@@ -49,6 +49,11 @@ class Work:
     def name(self) -> str:
         """The job's name for a person."""
         return " ".join([self.stage, *(str(value) for value in self.wildcards.values())])
+
+    @property
+    def outputs(self) -> list[Path]:
+        """All files that the job leaves behind."""
+        return [self.at(pattern) for pattern in layout.OUTPUTS[self.stage]]
 
     def at(self, pattern: str, **more: Any) -> Path:
         """A path of the layout for this job's wildcards."""
@@ -149,9 +154,15 @@ def one_thread() -> None:
         os.environ[variable] = "1"
 
 
-def run(work: Work, main: Any) -> None:
-    """Check the inputs, run the stage under its lock, stamp what it wrote."""
+def run(work: Work, main: Callable[[Work], None]) -> None:
+    """Check the inputs, do the stage's work under its lock, stamp what it wrote; or bring an earlier result back."""
     with sole_writer(work.name):
         work.check_inputs()
+        kept_here = work.stage not in layout.NOT_KEPT
+        if kept_here and "EASEL_AFRESH" not in os.environ and kept.restore(work.identity, work.outputs):
+            work.progress.say("an earlier result came back")
+            return
         main(work)
         work.stamp_outputs()
+        if kept_here:
+            kept.keep(work.identity, work.outputs)

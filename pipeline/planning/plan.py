@@ -30,6 +30,16 @@ class Job:
     neutral: dict[str, Any]
     """What it needs but its result does not depend on."""
 
+    @property
+    def wildcards(self) -> dict[str, Any]:
+        """The data set, and the model and the seed where the stage has them."""
+        return {name: self.block[name] for name in ("dataset", "model", "seed") if name in self.block}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Paths of all files that it leaves behind."""
+        return tuple(pattern.format(**self.wildcards) for pattern in layout.OUTPUTS[self.stage])
+
     @functools.cached_property
     def identity(self) -> str:
         """Digest of the block, the code, the library versions and the inputs' identities."""
@@ -254,8 +264,9 @@ class Plan:
             (("standings", dataset), layout.STANDINGS),
             (("figures", dataset), layout.SAMPLES_FIGURE),
             (("track", dataset), layout.TRACKED),
+            *((("canvases", dataset, model, 0), f"{layout.CANVAS_SHEET}.png") for model in self.sequential(dataset)),
         ]
-        return {"sequential": self.sequential(dataset)}, inputs, []
+        return {}, inputs, []
 
 
 def _wildcards(key: tuple[Any, ...]) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import io
 import json
 import os
 import re
@@ -14,7 +17,7 @@ from typing import Any, NoReturn
 from pipeline.infra import layout
 from pipeline.infra.errors import UserError, near
 from pipeline.infra.progress import duration
-from pipeline.planning import estimate, params
+from pipeline.planning import estimate, params, reconcile, sole_run
 from pipeline.planning.plan import Job, Plan
 
 RESULT_NEUTRAL = True
@@ -61,17 +64,13 @@ class Workflow:
             return []
         return [layout.WEIGHTS.format(dataset=wildcards.dataset, model=wildcards.model, seed=wildcards.seed)]
 
-    def everything(self, wildcards: Wildcards) -> list[str]:
-        """All that a data set's comparison consists of, for its summary."""
-        dataset = wildcards.dataset
-        tables = (layout.TABLE, layout.COST, layout.BATTLES, layout.STANDINGS, layout.TRACKED)
-        samples = layout.FIGURE.format(dataset=dataset, figure="samples.png")
-        sheets = [
-            layout.CANVAS_SHEET.format(dataset=dataset, model=model, seed=0) for model in self.plan.sequential(dataset)
-        ]
-        return (
-            [pattern.format(dataset=dataset) for pattern in tables] + [samples] + [f"{sheet}.png" for sheet in sheets]
-        )
+    def reads(self, stage: str) -> InputFunction:
+        """All that a stage's job reads."""
+
+        def of(wildcards: Wildcards) -> list[str]:
+            return list(self._job(stage, wildcards).reads)
+
+        return of
 
     def _job(self, stage: str, wildcards: Wildcards) -> Job:
         named = dict(wildcards.items())
@@ -83,24 +82,67 @@ def _files(pattern: str, dataset: str, runs: Iterable[tuple[str, int]]) -> list[
     return [pattern.format(dataset=dataset, model=model, seed=seed) for model, seed in runs]
 
 
-def load(config: Mapping[str, Any], snakemake: Any, targets: Iterable[str]) -> Workflow:
-    """Check params and targets before any job, and set what jobs inherit.
+def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
+    """Check params and targets before any job, set what jobs inherit, and let the stamps say what is done.
 
     A mistake ends Snakemake with one line.
     """
+    asked = command_line()
     # An environment that Snakemake activates for a job brings its own Python; else this one runs the stages too.
     deployed = snakemake.deployment_settings and snakemake.deployment_settings.deployment_method
     os.environ["PYTHON"] = "python" if deployed else sys.executable
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [snakemake.basedir, os.environ.get("PYTHONPATH")]))
     os.environ["EASEL_OWNER"] = str(os.getpid())
     os.environ["EASEL_CONFIG"] = json.dumps(config)  # a stage plans with the same configuration, overrides included
+    if any(getattr(asked, flag, None) for flag in ("force", "forceall", "forcerun")):
+        os.environ["EASEL_AFRESH"] = "yes"  # who forces a job wants it done, not an earlier result
     try:
         workflow = Workflow(Plan(params.check(config)))
-        for target in targets:
+        for target in getattr(asked, "targets", ()):
             check_target(workflow.plan, str(target))
+        if snakemake.is_main_process:
+            settle(asked)
     except UserError as error:
         stop(str(error))
     return workflow
+
+
+LOOKS = (
+    "dryrun",
+    "unlock",
+    "lint",
+    "list_rules",
+    "list_target_rules",
+    "print_compilation",
+    "dag",
+    "rulegraph",
+    "filegraph",
+    "d3dag",
+)
+REPORTS = ("report", "summary", "detailed_summary", "list_changes", "list_params_changes", "list_untracked")
+"""Flags of a Snakemake that only looks, or unlocks: it takes no lock."""
+
+
+def command_line() -> argparse.Namespace:
+    """What Snakemake was asked for, read by its own parser; nothing where it was started by another program."""
+    from snakemake.cli import get_argument_parser
+
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            return get_argument_parser().parse_known_args(sys.argv[1:])[0]
+    except SystemExit:
+        return argparse.Namespace()
+
+
+def settle(asked: argparse.Namespace) -> None:
+    """Hold the folder's lock if anything is to run, then make Snakemake's records say what the stamps say."""
+    if not any(getattr(asked, flag, None) for flag in (*LOOKS, *REPORTS)):
+        released = sole_run.hold()
+        if released:
+            say(released)
+    elif sole_run.is_live():
+        return  # the live run keeps the records
+    reconcile.reconcile()
 
 
 TARGET = re.compile(r"^(?:data|results)/(?P<kind>\w+)/(?P<rest>.+)$")

@@ -1,0 +1,92 @@
+"""Snakemake's records of what it made, rebuilt from the stamps beside the files whenever the workflow is loaded.
+
+Snakemake decides what to run by its own records in `.snakemake/metadata`: the params of each output's job and the
+checksums of its inputs. They are missing after a clone and a pull, and out of date after a stage that was run by hand
+or a `dvc checkout`; a clock would decide then. The stamp beside a file says who made these very bytes from what, and
+travels with them. So the stamps are the truth: a record that says something else is rewritten, nothing is blessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.infra import artifacts, layout
+
+RESULT_NEUTRAL = True
+
+UNSOUND = "no sound stamp"
+"""What stands in the place of an identity for a file that lacks a stamp, or is not as long as its stamp says."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """One existing file of the workflow: which stage's it is, and what its stamp says."""
+
+    path: str
+    stage: str
+    identity: str
+    checksum: str
+    inputs: Mapping[str, str]
+
+
+def reconcile(folder: Path = Path()) -> int:
+    """Rewrite the records in `.snakemake` that differ from the stamps of existing files; how many there were."""
+    made = {item.path: item for item in existing(folder)}
+    records = _Records(folder)
+    return sum(records.correct(item, checksums(item, made)) for item in made.values())
+
+
+def existing(folder: Path = Path()) -> Iterator[Made]:
+    """Every file of the layout that lies in a folder, with its stamp."""
+    for stage, patterns in layout.OUTPUTS.items():
+        for pattern in patterns:
+            for path in folder.glob(re.sub(r"\{\w+\}", "*", pattern)):
+                yield _made(path, path.relative_to(folder).as_posix(), stage)
+
+
+def _made(path: Path, name: str, stage: str) -> Made:
+    try:
+        stamp = artifacts.read_json(artifacts.stamp_path(path))
+        if stamp["bytes"] == path.stat().st_size:
+            return Made(name, stage, stamp["identity"], f"sha256:{stamp['sha256']}", stamp.get("inputs", {}))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # no sound stamp, whatever is wrong with it
+    return Made(name, stage, UNSOUND, "", {})
+
+
+def checksums(item: Made, made: Mapping[str, Made]) -> dict[str, str]:
+    """Checksum of each input that is still what the file was made from; Snakemake compares them where clocks differ."""
+    return {
+        path: made[path].checksum
+        for path, identity in item.inputs.items()
+        if path in made and made[path].identity == identity
+    }
+
+
+class _Records:
+    """Snakemake's own files of records, in its own format."""
+
+    def __init__(self, folder: Path) -> None:
+        # Snakemake has imported both already when a Snakefile is loaded.
+        from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
+        from snakemake.persistence.file import FilePersistence
+
+        self.version, self.blank = RECORD_FORMAT_VERSION, MetadataRecord
+        self.files = FilePersistence(nolock=True, path=folder.absolute() / ".snakemake")
+
+    def correct(self, item: Made, sums: dict[str, str]) -> bool:
+        """Make one file's record say what its stamp says; False if it did."""
+        found: dict[str, Any] = self.files._io_read(self.files._metadata_path, item.path)
+        params, known = [repr(item.identity)], found.get("input_checksums") or {}
+        same = found.get("params") == params and found.get("record_format_version") == self.version
+        if same and known.items() >= sums.items():
+            return False
+        record = self.blank(
+            rule=item.stage, params=params, input_checksums=known | sums, record_format_version=self.version
+        )
+        self.files._write_record(item.path, record)
+        return True

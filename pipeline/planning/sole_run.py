@@ -1,0 +1,86 @@
+"""One run at a time in a folder, and no lock outlives its holder.
+
+Snakemake's lock is a file that a killed run leaves behind. Beside it each run holds a lock that the kernel frees when
+its process dies: who gets that one knows that Snakemake's is stale, and a live second run is refused with one line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from pipeline.infra.errors import UserError
+
+RESULT_NEUTRAL = True
+
+LOCK = Path(".snakemake/easel.lock")
+SNAKEMAKES = Path(".snakemake/locks")
+
+_held: list[Any] = []  # open until the process ends, and the lock with it
+
+
+def hold(folder: Path = Path()) -> str | None:
+    """Hold the folder's lock until this process ends; says whose stale lock was released, if there was one.
+
+    Raises `UserError` if a live run holds it, or if it cannot be written.
+    """
+    try:
+        (folder / LOCK).parent.mkdir(parents=True, exist_ok=True)
+        handle = (folder / LOCK).open("a+")
+    except OSError as error:
+        raise UserError(f"{folder / LOCK}: could not be written: {error.strerror}; mend the folder's rights") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(f"{holder(folder)}; wait for it or stop it, then run the same command again") from None
+    released = _release(folder)
+    handle.truncate(0)
+    handle.write(json.dumps({"process": os.getpid(), "host": platform.node(), "since": time.strftime("%F %T")}))
+    handle.flush()
+    _held.append(handle)
+    return released
+
+
+def is_live(folder: Path = Path()) -> bool:
+    """Whether a run holds the folder's lock at this moment."""
+    try:
+        with (folder / LOCK).open("a+") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no such folder: nothing has ever run here
+        return False
+    return False
+
+
+def holder(folder: Path = Path()) -> str:
+    """Who holds it, in words."""
+    last = _last(folder)
+    return (
+        f"another run is at work in {folder.absolute().name}/ "
+        f"(process {last.get('process', 'unknown')} on {last.get('host', 'unknown')}, since {last.get('since', '?')})"
+    )
+
+
+def _release(folder: Path) -> str | None:
+    """Remove the lock that a dead run left to Snakemake; one of another host is not ours to judge."""
+    last = _last(folder)
+    if not any((folder / SNAKEMAKES).glob("*.lock")) or last.get("host") != platform.node():
+        return None
+    shutil.rmtree(folder / SNAKEMAKES)
+    return f"released the lock of a run that ended without doing so (process {last['process']}, {last['since']})"
+
+
+def _last(folder: Path) -> dict[str, Any]:
+    """What the last holder wrote about itself."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads((folder / LOCK).read_text())
+        return found if isinstance(found, dict) else {}
+    return {}

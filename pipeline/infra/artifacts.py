@@ -125,10 +125,13 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 # --- stamps ---------------------------------------------------------------------------------------------------
 
+STAMP = ".stamp.json"
+"""What a stamp's name ends with."""
+
 
 def stamp_path(path: Path) -> Path:
     """Where the stamp of a file lies."""
-    return path.with_name(path.name + ".stamp.json")
+    return path.with_name(path.name + STAMP)
 
 
 def sha256(path: Path) -> str:

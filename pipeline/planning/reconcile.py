@@ -27,7 +27,7 @@ class Made:
     """One existing file of the workflow: which stage's it is, and what its stamp says."""
 
     path: str
-    stage: str
+    stage: str | None
     identity: str
     checksum: str
     inputs: Mapping[str, str]
@@ -42,20 +42,21 @@ def reconcile(folder: Path = Path()) -> int:
 
 def existing(folder: Path = Path()) -> Iterator[Made]:
     """Every file of the layout that lies in a folder, with its stamp."""
-    for stage, patterns in layout.OUTPUTS.items():
-        for pattern in patterns:
-            for path in folder.glob(re.sub(r"\{\w+\}", "*", pattern)):
-                yield _made(path, path.relative_to(folder).as_posix(), stage)
+    patterns = {re.sub(r"\{\w+\}", "*", pattern) for patterns in layout.OUTPUTS.values() for pattern in patterns}
+    paths = {path for pattern in patterns for path in folder.glob(pattern)}
+    for path in sorted(paths):
+        if not path.name.endswith(artifacts.STAMP):
+            yield _made(path, path.relative_to(folder).as_posix())
 
 
-def _made(path: Path, name: str, stage: str) -> Made:
+def _made(path: Path, name: str) -> Made:
     try:
         stamp = artifacts.read_json(artifacts.stamp_path(path))
         if stamp["bytes"] == path.stat().st_size:
-            return Made(name, stage, stamp["identity"], f"sha256:{stamp['sha256']}", stamp.get("inputs", {}))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return Made(name, stamp["stage"], stamp["identity"], f"sha256:{stamp['sha256']}", stamp["inputs"])
+    except (OSError, ValueError, KeyError, TypeError):
         pass  # no sound stamp, whatever is wrong with it
-    return Made(name, stage, UNSOUND, "", {})
+    return Made(name, None, UNSOUND, "", {})
 
 
 def checksums(item: Made, made: Mapping[str, Made]) -> dict[str, str]:

@@ -23,8 +23,6 @@ RESULT_NEUTRAL = True
 LOCK = Path(".snakemake/easel.lock")
 SNAKEMAKES = Path(".snakemake/locks")
 
-_held: list[Any] = []  # open until the process ends, and the lock with it
-
 
 def hold(folder: Path = Path()) -> str | None:
     """Hold the folder's lock until this process ends; says whose stale lock was released, if there was one.
@@ -33,18 +31,18 @@ def hold(folder: Path = Path()) -> str | None:
     """
     try:
         (folder / LOCK).parent.mkdir(parents=True, exist_ok=True)
-        handle = (folder / LOCK).open("a+")
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise UserError(f"{folder / LOCK}: could not be written: {error.strerror}; mend the folder's rights") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        os.close(handle)
         raise UserError(f"{holder(folder)}; wait for it or stop it, then run the same command again") from None
     released = _release(folder)
-    handle.truncate(0)
-    handle.write(json.dumps({"process": os.getpid(), "host": platform.node(), "since": time.strftime("%F %T")}))
-    handle.flush()
-    _held.append(handle)
+    os.truncate(handle, 0)
+    own = {"process": os.getpid(), "host": platform.node(), "since": time.strftime("%F %T")}
+    os.write(handle, json.dumps(own).encode())  # never closed: the lock lasts as long as the process
     return released
 
 

@@ -4,40 +4,55 @@ CORES ?= 8
 PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-READY := .venv/.ready
+EASEL := $(BIN)/python -m pipeline
+LOCKED := envs/requirements.txt
+BUILT := .venv/.built
 
-.PHONY: env mnist smoke test check lock status ui unlock clean
+.PHONY: env build mnist smoke test check lock status prune publish verify ui unlock clean
 
-mnist: $(READY)  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
+mnist: env  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
 	@$(SNAKEMAKE) results/tables/mnist.csv results/summary/mnist.txt
 
-smoke: $(READY)  ## the same at the smoke budget, in a folder of its own
+smoke: env  ## the same at the smoke budget, in a folder of its own
 	@$(SNAKEMAKE) --directory runs/smoke --config budget=smoke -- results/tables/mnist.csv results/summary/mnist.txt
 
-test: $(READY)  ## all tests; what needs Slurm or Chromium is skipped with a loud line
+test: env  ## all tests; what needs Slurm or Chromium is skipped with a loud line
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-check: $(READY)  ## format, lint, types
+check: env  ## format, lint, types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/snakefmt --check Snakefile rules
 
-env: $(READY)  ## build .venv (on a bare Debian: apt install python3-venv make git ca-certificates)
+status: env  ## what is done, what is stale and why, how long the rest should take
+	@$(EASEL) status
 
-$(READY): envs/requirements.txt
-	@echo "easel: building .venv from envs/requirements.txt (about 6 GB, one to three minutes)"
+prune: env  ## delete what no current identity needs; lists it with sizes and asks first
+	@$(EASEL) prune
+
+publish: env  ## commit results to DVC, push them where a remote is set, copy tables and figures to docs/results
+	@$(EASEL) publish
+
+verify: env  ## recompute the smoke tables in a temporary folder and compare them with the committed ones
+	@$(EASEL) verify
+
+ui: env  ## look at the runs in MLflow, on this machine alone
+	$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/mlflow.db
+
+unlock: env  ## release Snakemake's lock by hand; a killed run's lock is released by the next run itself
+	@$(SNAKEMAKE) --unlock
+
+env:  ## build .venv if it was built from another lock file (on a bare Debian: apt install python3-venv make git ca-certificates)
+	@cmp -s $(LOCKED) $(BUILT) || $(MAKE) --no-print-directory build
+
+build:
+	@echo "easel: building .venv from $(LOCKED) (about 6 GB, one to three minutes)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "easel: found Python %d.%d, expected 3.11 or newer; try make PYTHON=python3.11" % sys.version_info[:2])'
 	@$(PYTHON) -m venv .venv || { echo "easel: python3-venv is missing; on Debian: apt install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements.txt
-	@touch $@
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCKED)
+	@cp $(LOCKED) $(BUILT)
 
 lock:  ## resolve envs/*.in again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header envs/requirements.in -o envs/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c envs/requirements.txt envs/stage.in -o envs/stage.txt
-
-ui: $(READY)  ## look at the runs in MLflow, on this machine alone
-	$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/mlflow.db
-
-unlock: $(READY)  ## release the workflow's lock after a kill
-	@$(SNAKEMAKE) --unlock
 
 clean:  ## remove results and prepared data; raw downloads stay
 	rm -rf results data/prepared logs benchmarks .snakemake runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -36,6 +37,7 @@ def mnist_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fetched = ROOT / "data" / "raw" / "mnist"
     folder = tmp_path_factory.mktemp("mirror")
     if not (fetched / "fetched.json").exists():
+        shutil.copy2(ROOT / "params.yaml", folder)
         done = stage(folder, "fetch", "--dataset", "mnist")
         if done.returncode:
             pytest.skip(f"needs MNIST and found none: {done.stderr.strip().splitlines()[-1]}")
@@ -58,23 +60,69 @@ def run(command: list[str], folder: Path, **environment: str) -> Run:
     return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=900)
 
 
+def copy_project(folder: Path) -> None:
+    """Put the project's own files into a folder, as a clone would have them, but for the tests."""
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True
+    )
+    if listed.returncode:
+        warnings.warn("not a Git checkout: every file of the folder is copied", stacklevel=1)
+        shutil.copytree(ROOT, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".venv", "data", "results"))
+        return
+    for file in listed.stdout.splitlines():
+        if (ROOT / file).is_file() and not file.startswith("tests/"):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, folder / file)
+
+
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Make a copy of the project's own files, as a clone would have them, in a fresh folder."""
+    """Make a copy of the project's own files in a fresh folder."""
 
     def make(name: str) -> Path:
         folder = tmp_path_factory.mktemp(name)
-        listed = subprocess.run(
-            ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True
-        )
-        if listed.returncode:
-            warnings.warn("not a Git checkout: every file of the folder is copied", stacklevel=1)
-            shutil.copytree(ROOT, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".venv", "data", "results"))
-            return folder
-        for file in listed.stdout.splitlines():
-            if (ROOT / file).is_file() and not file.startswith("tests/"):
-                (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / file, folder / file)
+        copy_project(folder)
         return folder
 
     return make
+
+
+TABLE = "results/tables/mnist.csv"
+EVERYTHING = "results/summary/mnist.txt"
+
+
+def snakemake(
+    folder: Path,
+    mirror: Path,
+    *targets: str,
+    cores: int = 8,
+    options: tuple[str, ...] = (),
+    config: tuple[str, ...] = (),
+) -> Run:
+    """Snakemake at the tiny budget in a clone."""
+    words = ["--cores", str(cores), *options, "--config", "budget=tiny", *config, "--", *targets]
+    return run([str(BIN / "snakemake"), *words], folder, DATA_MIRROR=str(mirror))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory, mnist_mirror: Path) -> Path:
+    """A clone in which everything was made once at the tiny budget; shared by all workers, so nobody may change it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "tiny"
+    with (shared / "tiny.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "terminal.txt").exists():
+            copy_project(folder)
+            done = snakemake(folder, mnist_mirror, TABLE, EVERYTHING)
+            assert done.returncode == 0, done.stdout + done.stderr
+            (folder / "terminal.txt").write_text(done.stderr)
+    return folder
+
+
+@pytest.fixture
+def copied(tiny: Path, tmp_path: Path) -> Path:
+    """A test's own copy of the finished clone."""
+    folder = tmp_path / "copy"
+    subprocess.run(["cp", "-a", str(tiny), str(folder)], check=True)
+    return folder

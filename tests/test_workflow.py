@@ -4,70 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import re
-import shutil
-import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import BIN, ROOT, Run, run
+from tests.conftest import BIN, EVERYTHING, ROOT, TABLE, run, snakemake
 
 pytestmark = pytest.mark.workflow
 
-TABLE = "results/tables/mnist.csv"
-EVERYTHING = "results/summary/mnist.txt"
 REPRODUCIBLE = [TABLE, *(f"results/tables/mnist_{name}.csv" for name in ("seeds", "battles", "judges", "standings"))]
-
-
-def snakemake(folder: Path, mirror: Path, *words: str, cores: int = 8, config: tuple[str, ...] = ()) -> Run:
-    """Snakemake at the tiny budget in a clone."""
-    command = [str(BIN / "snakemake"), "--cores", str(cores), "--config", "budget=tiny", *config, "--", *words]
-    if words and words[0].startswith("-"):
-        command = [str(BIN / "snakemake"), "--cores", str(cores), *words, "--config", "budget=tiny", *config]
-    return run(command, folder, DATA_MIRROR=str(mirror))
-
-
-def planned(done: Run) -> Counter[str]:
-    """How many jobs of each rule a dry run lists."""
-    assert done.returncode == 0, done.stderr + done.stdout
-    found = re.findall(r"^(\w+)\s+(\d+)$", done.stdout + done.stderr, re.MULTILINE)
-    return Counter({name: int(count) for name, count in found if name != "total"})
-
-
-def dry(folder: Path, mirror: Path, *config: str) -> Counter[str]:
-    """The jobs that would run for everything."""
-    return planned(snakemake(folder, mirror, "-n", TABLE, EVERYTHING, config=config))
-
-
-def dry_with_an_edit(folder: Path, mirror: Path, file: str) -> Counter[str]:
-    """The jobs that would run if one line of code were added to a file; the file is put back."""
-    edited = folder / file
-    before = edited.read_text()
-    edited.write_text(before + "\nEDITED = 1\n")
-    try:
-        return dry(folder, mirror)
-    finally:
-        edited.write_text(before)
 
 
 def read(path: Path) -> list[dict[str, str]]:
     """The rows of a table."""
     with path.open(newline="") as handle:
         return list(csv.DictReader(handle))
-
-
-@pytest.fixture(scope="module")
-def tiny(clone: Callable[[str], Path], mnist_mirror: Path) -> Path:
-    """A clone in which everything was made once, with eight cores."""
-    folder = clone("first")
-    done = snakemake(folder, mnist_mirror, TABLE, EVERYTHING)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (folder / "terminal.txt").write_text(done.stderr)
-    return folder
 
 
 def test_the_main_table_has_a_finite_row_for_every_model_and_reference(tiny: Path) -> None:
@@ -121,35 +73,6 @@ def test_a_second_run_has_nothing_to_do(tiny: Path, mnist_mirror: Path) -> None:
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
-def test_touching_everything_and_editing_a_comment_reruns_nothing(tiny: Path, mnist_mirror: Path) -> None:
-    now = time.time() + 100
-    for path in (*tiny.glob("pipeline/**/*.py"), *tiny.glob("data/**/*.arrow"), *tiny.glob("results/**/*.safetensors")):
-        os.utime(path, (now, now))
-    model = tiny / "pipeline/models/gran.py"
-    model.write_text("# a comment\n" + model.read_text().replace("\n\n\n", "\n\n\n\n"))
-    assert dry(tiny, mnist_mirror) == Counter()
-
-
-def test_an_edited_model_reruns_its_own_stages_and_what_is_made_from_them(tiny: Path, mnist_mirror: Path) -> None:
-    jobs = dry_with_an_edit(tiny, mnist_mirror, "pipeline/models/gran.py")
-    assert (jobs["train"], jobs["sample"], jobs["evaluate"], jobs["battle"], jobs["tables"]) == (1, 1, 1, 2, 1)
-    assert not set(jobs) & {"fetch", "prepare", "classifier", "references"}
-
-
-def test_a_changed_parameter_reruns_exactly_what_depends_on_it_and_back_again_nothing(
-    tiny: Path, mnist_mirror: Path
-) -> None:
-    jobs = dry(tiny, mnist_mirror, 'models={"vae": {"hidden": 399}}')
-    assert (jobs["train"], jobs["sample"], jobs["evaluate"], jobs["battle"], jobs["tables"]) == (1, 1, 1, 2, 1)
-    assert dry(tiny, mnist_mirror) == Counter()
-
-
-def test_a_metric_edit_reruns_evaluations_alone(tiny: Path, mnist_mirror: Path) -> None:
-    jobs = dry_with_an_edit(tiny, mnist_mirror, "pipeline/metrics/mmd.py")
-    assert (jobs["evaluate"], jobs["references"], jobs["tables"]) == (3, 1, 1)
-    assert not set(jobs) & {"train", "sample", "battle", "classifier", "prepare"}
-
-
 def test_another_clone_with_one_core_gets_the_same_bytes(
     tiny: Path, clone: Callable[[str], Path], mnist_mirror: Path
 ) -> None:
@@ -160,11 +83,8 @@ def test_another_clone_with_one_core_gets_the_same_bytes(
         assert (folder / name).read_bytes() == (tiny / name).read_bytes(), name
 
 
-def test_a_damaged_artifact_is_named_and_never_used(
-    tiny: Path, mnist_mirror: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("damaged") / "copy"
-    shutil.copytree(tiny, folder, symlinks=True)
+def test_a_damaged_artifact_is_named_and_never_used(copied: Path, tiny: Path, mnist_mirror: Path) -> None:
+    folder = copied
     samples = folder / "results/samples/mnist/vae/0/images.arrow"
     content = bytearray(samples.read_bytes())
     content[len(content) // 2] ^= 1

@@ -1,0 +1,245 @@
+"""What happens to a finished tree, and which jobs that makes stale: content decides, never a clock.
+
+Each row is one event of the tiny budget's finished DAG (vae, draw_gan, gran3) and exactly the jobs that must follow.
+DVC's rows (clone and pull, DVC before and after Snakemake) are in test_dvc.py.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import BIN, EVERYTHING, TABLE, Run, run, snakemake
+
+pytestmark = pytest.mark.workflow
+
+Event = Callable[[Path], tuple[str, ...]]
+"""Something that is done to a tree; returns what is added to `--config`."""
+
+COMPARED = Counter(standings=1, tables=1, figures=1, track=1, summary=1)
+"""What follows wherever a model's samples are others."""
+OF_DRAW_GAN = COMPARED + Counter(train=1, sample=1, evaluate=1, battle=2, canvases=1)
+OF_GRAN = OF_DRAW_GAN
+OF_VAE = COMPARED + Counter(train=1, sample=1, evaluate=1, battle=2)
+OF_BATTLES = Counter(standings=1, figures=1, track=1, summary=1)
+OF_A_METRIC = Counter(evaluate=3, references=1, tables=1, figures=1, track=1, summary=1)
+WITH_TORCH = COMPARED + Counter(classifier=1, references=1, train=3, sample=3, evaluate=3, battle=2, canvases=2)
+OF_THE_SPLITS = WITH_TORCH + Counter(prepare=1)
+NOTHING: Counter[str] = Counter()
+
+
+def append(file: str, line: str) -> Event:
+    """A line at the end of a file."""
+
+    def event(folder: Path) -> tuple[str, ...]:
+        (folder / file).write_text((folder / file).read_text() + f"\n{line}\n")
+        return ()
+
+    return event
+
+
+def replace(file: str, old: str, new: str) -> Event:
+    """Other words in a file."""
+
+    def event(folder: Path) -> tuple[str, ...]:
+        text = (folder / file).read_text()
+        assert old in text
+        (folder / file).write_text(text.replace(old, new, 1))
+        return ()
+
+    return event
+
+
+def reformat(folder: Path) -> tuple[str, ...]:
+    """Every line of code laid out anew."""
+    before = (folder / "pipeline/models/draw.py").read_text()
+    done = run([str(BIN / "ruff"), "format", "--line-length", "60", "--quiet", "pipeline"], folder)
+    assert done.returncode == 0 and (folder / "pipeline/models/draw.py").read_text() != before, done.stderr
+    return ()
+
+
+def docstrings(folder: Path) -> tuple[str, ...]:
+    """Other words in the docstrings of what computes."""
+    for file in (folder / "pipeline/models").glob("*.py"):
+        file.write_text(re.sub(r'^( +""")(?=\w)', r"\1In other words: ", file.read_text(), flags=re.MULTILINE))
+    return ()
+
+
+def touch(folder: Path) -> tuple[str, ...]:
+    """Every file's clock at random, years away."""
+    scramble(folder)
+    return ()
+
+
+def checkout_and_back(folder: Path) -> tuple[str, ...]:
+    """Another branch with another DRAW, looked at, and back."""
+    version(folder)
+    git(folder, "checkout", "-q", "-b", "other")
+    append("pipeline/models/draw.py", "OTHER = 1")(folder)
+    git(folder, "commit", "-qam", "other")
+    assert dry(folder) == OF_DRAW_GAN
+    git(folder, "checkout", "-q", "-")
+    return ()
+
+
+def another_torch(folder: Path) -> tuple[str, ...]:
+    """A torch of another version, as the installed distributions tell."""
+    note = folder / "site" / "torch-99.0.dist-info" / "METADATA"
+    note.parent.mkdir(parents=True)
+    note.write_text("Metadata-Version: 2.1\nName: torch\nVersion: 99.0\n")
+    return ()
+
+
+def copy_of_the_tree(folder: Path) -> tuple[str, ...]:
+    """Copied elsewhere with fresh clocks, the original gone."""
+    shutil.copytree(folder, folder.with_name("moved"), copy_function=shutil.copyfile, symlinks=True)
+    shutil.rmtree(folder)
+    folder.with_name("moved").rename(folder)
+    return ()
+
+
+def records_lost(folder: Path) -> tuple[str, ...]:
+    """Snakemake's own folder deleted, every clock at random."""
+    shutil.rmtree(folder / ".snakemake")
+    scramble(folder)
+    return ()
+
+
+def parameter(key: str, value: str) -> Event:
+    """A parameter given on the command line."""
+    return lambda folder: (f"{key}={value}",)
+
+
+def records_lost_and_parameter(folder: Path) -> tuple[str, ...]:
+    """No records, random clocks, and another parameter: what used to be silently stale."""
+    records_lost(folder)
+    return ('models={"vae": {"hidden": 399}}',)
+
+
+def blessed(folder: Path) -> tuple[str, ...]:
+    """An edit of a model, then `snakemake --touch`, which calls everything up to date."""
+    append("pipeline/models/gran.py", "EDITED = 1")(folder)
+    done = snakemake(folder, folder, EVERYTHING, options=("--touch",))
+    assert done.returncode == 0, done.stderr
+    return ()
+
+
+def shortened(folder: Path) -> tuple[str, ...]:
+    """A file cut short by something that is not the workflow."""
+    os.truncate(folder / "results/samples/mnist/vae/0/images.arrow", 100)
+    return ()
+
+
+EVENTS: dict[str, tuple[Event, Counter[str]]] = {
+    "a comment in draw.py": (append("pipeline/models/draw.py", "# a comment"), NOTHING),
+    "other docstrings": (docstrings, NOTHING),
+    "all code reformatted": (reformat, NOTHING),
+    "every file's clock at random": (touch, NOTHING),
+    "another branch and back": (checkout_and_back, NOTHING),
+    "code of draw.py": (append("pipeline/models/draw.py", "EDITED = 1"), OF_DRAW_GAN),
+    "code of gran.py": (append("pipeline/models/gran.py", "EDITED = 1"), OF_GRAN),
+    "code of a model of no table": (append("pipeline/models/dcgan.py", "EDITED = 1"), NOTHING),
+    "code of a metric": (append("pipeline/metrics/mmd.py", "EDITED = 1"), OF_A_METRIC),
+    "code of tracking": (append("pipeline/infra/tracking.py", "EDITED = 1"), NOTHING),
+    "code of progress": (append("pipeline/infra/progress.py", "EDITED = 1"), NOTHING),
+    "a model's parameter": (parameter("models", '{"vae": {"hidden": 399}}'), OF_VAE),
+    "a default said aloud": (parameter("models", '{"vae": {"hidden": 400}}'), NOTHING),
+    "a parameter of battles": (parameter("protocol", '{"battle_tolerance": 0.2}'), OF_BATTLES),
+    "a parameter of the splits": (parameter("datasets", '{"mnist": {"split_seed": 1}}'), OF_THE_SPLITS),
+    "where it computes": (parameter("device", "cpu"), NOTHING),
+    "another torch": (another_torch, WITH_TORCH),
+    "a copy of the tree": (copy_of_the_tree, NOTHING),
+    "records lost, clocks at random": (records_lost, NOTHING),
+    "records lost, clocks at random, a parameter": (records_lost_and_parameter, OF_VAE),
+    "an edit, then snakemake --touch": (blessed, OF_GRAN),
+    "a file cut short": (shortened, OF_VAE - Counter(train=1)),
+}
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_exactly_what_depends_on_what_changed_is_made_again(copied: Path, name: str) -> None:
+    event, jobs = EVENTS[name]
+    config = event(copied)
+    assert dry(copied, *config) == jobs
+
+
+def test_a_parameter_that_goes_back_brings_its_results_back(copied: Path, mnist_mirror: Path) -> None:
+    target, other = "results/metrics/mnist/vae/0.json", 'models={"vae": {"hidden": 8}}'
+    earlier = {
+        path: (copied / path).read_bytes() for path in (target, "results/models/mnist/vae/0/weights.safetensors")
+    }
+    done = snakemake(copied, mnist_mirror, target, config=(other,))
+    assert done.returncode == 0 and "came back" not in done.stderr, done.stderr
+    assert all((copied / path).read_bytes() != content for path, content in earlier.items())
+    done = snakemake(copied, mnist_mirror, target)
+    assert done.returncode == 0, done.stderr
+    came_back = re.findall(r"^(\w+) mnist vae 0 +an earlier result came back$", done.stderr, re.MULTILINE)
+    assert sorted(came_back) == ["evaluate", "sample", "train"]
+    assert {path: (copied / path).read_bytes() for path in earlier} == earlier
+    assert dry(copied) == NOTHING
+
+
+def test_a_job_that_is_forced_is_done_afresh(copied: Path, mnist_mirror: Path) -> None:
+    done = snakemake(copied, mnist_mirror, "data/prepared/mnist/summary.json", options=("-R", "prepare"))
+    assert done.returncode == 0 and "came back" not in done.stderr, done.stderr
+    assert "train: 50,000 images" in done.stderr
+
+
+def test_a_stage_run_by_hand_is_seen_by_snakemake(copied: Path) -> None:
+    shutil.rmtree(copied / ".snakemake")
+    (copied / TABLE).unlink()
+    words = [str(BIN / "python"), "-m", "pipeline", "tables", "--dataset", "mnist", "--set", "budget=tiny"]
+    done = run(words, copied, PYTHONPATH=str(copied))
+    assert done.returncode == 0, done.stderr
+    assert dry(copied) == NOTHING
+
+
+# --- what the rows are made of ------------------------------------------------------------------------------------
+
+
+def dry(folder: Path, *config: str) -> Counter[str]:
+    """The jobs that a dry run lists for everything; another installed library is looked for in `site`."""
+    words = ["--cores", "8", "--dry-run", "--config", "budget=tiny", *config, "--", TABLE, EVERYTHING]
+    done = run([str(BIN / "snakemake"), *words], folder, PYTHONPATH=str(folder / "site"))
+    return planned(done)
+
+
+def planned(done: Run) -> Counter[str]:
+    """How many jobs of each rule a dry run lists."""
+    assert done.returncode == 0, done.stderr + done.stdout
+    text = done.stdout + done.stderr
+    found = dict(re.findall(r"^(\w+)\s+(\d+)$", text, re.MULTILINE))
+    assert found or "Nothing to be done" in text, text
+    return Counter({name: int(count) for name, count in found.items() if name != "total"})
+
+
+def scramble(folder: Path) -> None:
+    """Every file gets a random time of the last ten years."""
+    chance = random.Random(2026)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            seconds = chance.uniform(1.45e9, 1.76e9)
+            os.utime(path, (seconds, seconds))
+
+
+def git(folder: Path, *words: str) -> None:
+    """A Git command of a person who has a name."""
+    who = {
+        f"GIT_{role}_{what}": "someone@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
+    subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True, env={**os.environ, **who})
+
+
+def version(folder: Path) -> None:
+    """Make the folder a repository with one commit of the project's files."""
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "all")

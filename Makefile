@@ -33,6 +33,9 @@ lock:  ## resolve envs/*.in again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header envs/requirements.in -o envs/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c envs/requirements.txt envs/stage.in -o envs/stage.txt
 
+status: $(READY)  ## what is done, what is stale and why, how long the rest takes
+	@$(BIN)/python -m pipeline status
+
 ui: $(READY)  ## look at the runs in MLflow, on this machine alone
 	$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/mlflow.db
 

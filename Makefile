@@ -6,7 +6,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 READY := .venv/.ready
 
-.PHONY: env mnist smoke test check lock status ui unlock clean
+.PHONY: env mnist smoke test check lock status prune ui unlock clean
 
 mnist: $(READY)  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
 	@$(SNAKEMAKE) results/tables/mnist.csv results/summary/mnist.txt
@@ -35,6 +35,9 @@ lock:  ## resolve envs/*.in again (needs uv)
 
 status: $(READY)  ## what is done, what is stale and why, how long the rest takes
 	@$(BIN)/python -m pipeline status
+
+prune: $(READY)  ## delete what no job of params.yaml needs; lists it and asks first
+	@$(BIN)/python -m pipeline prune
 
 ui: $(READY)  ## look at the runs in MLflow, on this machine alone
 	$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/mlflow.db

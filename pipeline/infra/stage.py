@@ -131,10 +131,13 @@ def commit() -> str | None:
     return None
 
 
+LOCKS = Path("results/.locks")
+
+
 @contextlib.contextmanager
-def sole_writer(name: str, folder: Path = Path("results/.locks")) -> Iterator[None]:
+def sole_writer(name: str, folder: Path = LOCKS) -> Iterator[None]:
     """Hold a lock that the kernel frees when its holder dies; a second holder is refused with one line."""
-    path = folder / (name.replace(" ", "-") + ".lock")
+    path = lock_of(name, folder)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("a")
@@ -146,6 +149,23 @@ def sole_writer(name: str, folder: Path = Path("results/.locks")) -> Iterator[No
         except BlockingIOError:
             raise UserError("another process is writing this already; wait for it or stop it") from None
         yield
+
+
+def lock_of(name: str, folder: Path = LOCKS) -> Path:
+    """The file of a job's lock."""
+    return folder / (name.replace(" ", "-") + ".lock")
+
+
+def is_being_written(name: str) -> bool:
+    """Whether a live process holds a job's lock."""
+    try:
+        with lock_of(name).open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no such file: nobody ever held it
+        return False
+    return False
 
 
 def one_thread() -> None:

@@ -29,20 +29,26 @@ PER_SAMPLE = {"evaluate": 3e-3, "references": 7e-3, "battle": 1.5e-3, "sample": 
 PER_CLASSIFIER_STEP = 0.1
 
 
-def wall_seconds(plan: Plan, jobs: Iterable[tuple[str, Mapping[str, str]]]) -> tuple[float, float]:
-    """Seconds on the wall for all jobs on this machine's cores, and of the longest job."""
+def wall_seconds(
+    plan: Plan, jobs: Iterable[tuple[str, Mapping[str, Any]]], saved: Mapping[str, int] | None = None
+) -> tuple[float, float]:
+    """Seconds on the wall for all jobs on this machine's cores, and of the longest job.
+
+    `saved` has the steps that stopped trainings need not do again, by model and seed ('draw 0').
+    """
     speed = product_seconds() / REFERENCE_PRODUCT
-    each = [job_seconds(plan, stage, wildcards) * speed for stage, wildcards in jobs]
+    each = [job_seconds(plan, stage, wildcards, saved or {}) * speed for stage, wildcards in jobs]
     longest = max(each, default=0.0)
     return max(sum(each) / (os.cpu_count() or 1), longest), longest
 
 
-def job_seconds(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> float:
+def job_seconds(plan: Plan, stage: str, wildcards: Mapping[str, Any], saved: Mapping[str, int]) -> float:
     """CPU seconds of one job on the reference machine."""
     n = plan.params.at_budget(plan.params.protocol.samples)
     if stage == "train":
         block = plan.model(wildcards["model"])
-        return START + block["training"]["steps"] * PER_STEP.get(block["class"], PER_STEP_OF_OTHERS)
+        steps = block["training"]["steps"] - saved.get(f"{wildcards['model']} {wildcards['seed']}", 0)
+        return START + steps * PER_STEP.get(block["class"], PER_STEP_OF_OTHERS)
     if stage == "classifier":
         return START + plan.params.at_budget(plan.params.classifier.steps) * PER_CLASSIFIER_STEP
     return START + n * PER_SAMPLE.get(stage, 0.0)

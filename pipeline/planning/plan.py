@@ -33,7 +33,8 @@ class Job:
     @property
     def wildcards(self) -> dict[str, Any]:
         """The data set, and the model and the seed where the stage has them."""
-        return {name: self.block[name] for name in ("dataset", "model", "seed") if name in self.block}
+        names = ("dataset", "model", "seed") if "model" in self.block else ("dataset",)  # the others' seeds are params
+        return {name: self.block[name] for name in names}
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -1,0 +1,101 @@
+"""Delete what no job of params.yaml needs: earlier results, old training states, leftovers; asked first."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from pipeline.infra.errors import UserError
+from pipeline.planning import leftovers, overrides, sole_run
+from pipeline.planning.leftovers import Leftover
+
+NAMED = 5
+"""Things that are named of each kind before they are only counted."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags."""
+    parser.add_argument("--yes", action="store_true", help="delete without asking")
+    parser.add_argument("--dry-run", action="store_true", help="list every path and delete nothing")
+    overrides.add(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """List what is not needed, ask, delete."""
+    if sole_run.is_live():
+        raise UserError(f"{sole_run.holder()}; wait for it or stop it")
+    plan = overrides.plan(arguments.set)
+    found = leftovers.find(plan)
+    seeds = len(plan.params.seeds_used())
+    judged = f"params.yaml at the {plan.params.budget} budget with seeds={seeds}"
+    if not found:
+        print(f"nothing to prune: all that lies here is what {judged} needs")
+        return
+    print(f"not needed by {judged} (--set for other settings)")
+    print("\n".join(listing(found, whole=arguments.dry_run)))
+    if arguments.dry_run:
+        return
+    if not arguments.yes and not agreed():
+        print("nothing was deleted")
+        return
+    sole_run.hold()  # no run begins while files go; what one took up while a person thought stays
+    still = set(leftovers.find(plan))
+    delete([item for item in found if item in still])
+    print("deleted")
+
+
+def listing(found: list[Leftover], whole: bool) -> Iterator[str]:
+    """Each kind with its size, some of it or all by name, and the total."""
+    for kind, group in groupby(found, key=lambda item: item.kind):
+        items = list(group)
+        yield f"  {size(leftovers.freed(items)):>9}  {kind}: {len(items)}"
+        if whole:
+            yield from (f"             {item.path}  ({item.what})" for item in items)
+        else:
+            names = list(dict.fromkeys(item.what for item in items))
+            more = f", and {len(names) - NAMED} more" if names[NAMED:] else ""
+            yield f"             {', '.join(names[:NAMED])}{more}"
+    yield f"  {size(leftovers.freed(found)):>9}  in all"
+
+
+def size(count: int) -> str:
+    """Bytes as a person reads them."""
+    value = float(count)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def agreed() -> bool:
+    """What a person at a terminal says; without one nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise UserError("nothing was deleted: no terminal to ask on; give --yes to delete, --dry-run to look")
+    return input("delete? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def delete(found: list[Leftover]) -> None:
+    """Remove them, and the folders that are empty then."""
+    for item in found:
+        try:
+            if item.path.is_dir():
+                shutil.rmtree(item.path)
+            else:
+                item.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"{item.path}: could not be deleted: {error.strerror}; mend its rights") from error
+        remove_empty(item.path.parent)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder and those above it up to results/ and data/, as long as nothing is in them."""
+    with contextlib.suppress(OSError):
+        while len(folder.parts) > 1:
+            folder.rmdir()
+            folder = folder.parent

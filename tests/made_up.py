@@ -1,0 +1,36 @@
+"""Results that nobody computed: small files with sound stamps, for what reads stamps alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.infra import artifacts, identity, kept
+from pipeline.planning.plan import Job, Plan
+from pipeline.planning.staleness import jobs_of
+
+
+def make(plan: Plan, *names: str, dataset: str = "mnist", keep: bool = False) -> None:
+    """Write the files of a plan's jobs (all of a data set's, or those named) into this folder."""
+    jobs = jobs_of(plan, dataset)
+    assert set(names) <= set(jobs)
+    for name in names or jobs:
+        write(jobs[name])
+        if keep:
+            kept.keep(jobs[name].identity, [Path(path) for path in jobs[name].outputs])
+
+
+def write(job: Job) -> None:
+    """A job's files, each with the stamp that the job itself would have written."""
+    closure = identity.code_closure(job.modules)
+    for path in map(Path, job.outputs):
+        path.unlink(missing_ok=True)
+        artifacts.write_text(path, f"{path} of {job.identity}\n")
+        artifacts.write_stamp(
+            path,
+            job.identity,
+            stage=job.stage,
+            block=job.block,
+            modules={name: identity.module_digest(name) for name in closure},
+            versions=identity.library_versions(closure),
+            inputs=dict(zip(job.reads, (item.identity for item in job.inputs), strict=True)),
+        )

@@ -1,0 +1,244 @@
+"""`python -m pipeline prune`: what goes, what never does, and that a person is asked."""
+
+from __future__ import annotations
+
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline import command_line as cli
+from pipeline.infra import artifacts, kept, layout, stage
+from pipeline.planning import leftovers, overrides, sole_run
+from pipeline.planning.staleness import jobs_of, look
+from tests import made_up
+from tests.conftest import ROOT, run
+from tests.conftest import stage as command
+
+TINY = "budget=tiny"
+Prune = Callable[..., list[str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place with params.yaml. What deletes in a test's own process holds the folder's lock until that ends."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EASEL_CONFIG", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def prune(folder: Path, capsys: pytest.CaptureFixture[str]) -> Prune:
+    """The lines that the command prints at the tiny budget."""
+
+    def lines(*words: str) -> list[str]:
+        cli.main(["prune", "--set", TINY, *words])
+        return capsys.readouterr().out.splitlines()
+
+    return lines
+
+
+def plan(*words: str) -> made_up.Plan:
+    return overrides.plan([TINY, *words])
+
+
+def files() -> set[str]:
+    """All files of results/ and data/, locks left out."""
+    found = (path for top in ("results", "data") for path in Path(top).rglob("*") if path.is_file())
+    return {path.as_posix() for path in found if ".locks" not in path.parts}
+
+
+def state(job: made_up.Job, step: int) -> Path:
+    path = layout.path(layout.CHECKPOINT, **job.wildcards, identity=f"{job.identity}-{step}")
+    artifacts.write_text(path, "state")
+    artifacts.write_stamp(path, job.identity)
+    return path
+
+
+# --- what goes --------------------------------------------------------------------------------------------------
+
+
+def test_nothing_to_prune_is_said(prune: Prune) -> None:
+    made_up.make(plan(), keep=True)
+    before = files()
+    (line,) = prune("--yes")
+    assert line == "nothing to prune: all that lies here is what params.yaml at the tiny budget with seeds=1 needs"
+    assert files() == before
+
+
+def test_earlier_results_of_other_settings_go_and_present_ones_stay(prune: Prune) -> None:
+    made_up.make(plan("models.vae.hidden=9"), keep=True)
+    before = set(kept.identities())
+    made_up.make(plan(), keep=True)
+    present = {job.identity for job in jobs_of(plan(), "mnist").values()}
+    here = {path for path in files() if ".kept" not in path}
+    lines = prune("--yes")
+    assert before - present, "some were of other settings"
+    assert set(kept.identities()) == present
+    assert {path for path in files() if ".kept" not in path} == here
+    assert not any(item.needed for item in look(plan(), "mnist").values())
+    assert f"  earlier results: {len(before - present)}" in lines[1]
+
+
+def test_saved_states_of_other_settings_go_with_their_stamps(prune: Prune) -> None:
+    mine = state(jobs_of(plan(), "mnist")["train mnist vae 0"], 30)
+    other = state(jobs_of(plan("models.vae.hidden=9"), "mnist")["train mnist vae 0"], 20)
+    lines = prune("--yes")
+    assert not other.exists() and not artifacts.stamp_path(other).exists()
+    assert mine.exists() and artifacts.stamp_path(mine).exists()
+    assert "vae 0 at step 20" in lines[2]
+
+
+def test_results_of_models_seeds_and_data_sets_that_are_gone_go(prune: Prune) -> None:
+    made_up.make(plan())
+    present = files()
+    made_up.make(plan("seeds=2"))
+    made_up.make(plan("models.old={class: vae, batch: 10, data: grey, steps: 5}", "datasets.mnist.models=[vae, old]"))
+    made_up.make(plan())
+    block = "{reader: idx, shape: [1, 28, 28], valid: 10, split_seed: 0, models: [vae], sources: [], files: {a: %s}}"
+    old_data = plan("datasets={letters: " + block % ("a" * 64) + "}")
+    made_up.make(old_data, dataset="letters")
+    assert len(files()) > len(present)
+    told = "\n".join(prune("--dry-run"))
+    assert "(model old)" in told and "(seed 1)" in told and "(dataset letters)" in told
+    prune("--yes")
+    raw = {"data/raw/letters/fetched.json", "data/raw/letters/fetched.json.stamp.json"}
+    assert files() == present | raw, "what was fetched stays"
+    assert not Path("results/models/mnist/old").exists(), "nor are empty folders left"
+
+
+def test_a_model_of_params_that_is_in_no_table_keeps_its_results(prune: Prune) -> None:
+    draw = plan().job("train", "mnist", "draw", 0)
+    assert "draw" not in plan().models("mnist")
+    made_up.write(draw)
+    assert "nothing to prune" in prune("--yes")[0]
+    assert Path(draw.outputs[0]).exists()
+
+
+def test_unfinished_files_of_dead_processes_go_and_of_live_ones_stay(prune: Prune) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for folder in ("results/samples/mnist/vae/0", "data/prepared/mnist", "data/raw/mnist"):
+        Path(folder).mkdir(parents=True)
+        for process in (ended.pid, os.getpid()):
+            Path(folder, f".images.arrow.{process}.partial").write_text("half")
+    Path(f"results/.kept/.abc.{ended.pid}.partial/results").mkdir(parents=True)
+    Path(f"results/.kept/.abc.{ended.pid}.partial/results/.x.{ended.pid}.partial").write_text("half")
+    prune("--yes")
+    left = sorted(path.as_posix() for path in Path().rglob(".*.partial"))
+    live = f".images.arrow.{os.getpid()}.partial"
+    assert left == [
+        f"data/prepared/mnist/{live}",
+        *sorted([f"data/raw/mnist/.images.arrow.{ended.pid}.partial", f"data/raw/mnist/{live}"]),
+        f"results/samples/mnist/vae/0/{live}",
+    ]
+
+
+def test_what_nobody_of_the_workflow_made_stays(prune: Prune) -> None:
+    for name in ("results/mlflow.db", "results/notes.txt", "data/raw/old/a.gz", "results/tables/mnist.xlsx"):
+        artifacts.write_text(Path(name), "mine")
+    before = files()
+    assert "nothing to prune" in prune("--yes")[0]
+    assert files() == before
+
+
+# --- sizes ------------------------------------------------------------------------------------------------------
+
+
+def test_only_files_without_another_name_free_room(folder: Path) -> None:
+    Path("a/b").mkdir(parents=True)
+    Path("a/one").write_bytes(b"x" * 100)
+    Path("a/two").write_bytes(b"x" * 30)
+    os.link("a/two", "a/b/two again")
+    Path("outside").write_bytes(b"x" * 7)
+    os.link("outside", "a/outside")
+    a, two = leftovers.Leftover("", Path("a"), ""), leftovers.Leftover("", Path("a/two"), "")
+    assert leftovers.freed([a]) == 130
+    assert leftovers.freed([a, two]) == 130, "no file counts twice"
+    assert leftovers.freed([two]) == 0
+
+
+# --- being asked ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def leftover(folder: Path) -> Path:
+    """One thing to prune."""
+    return state(jobs_of(plan("models.vae.hidden=9"), "mnist")["train mnist vae 0"], 20)
+
+
+def test_a_dry_run_names_every_path_and_deletes_nothing(prune: Prune, leftover: Path) -> None:
+    assert any(str(leftover) in line for line in prune("--dry-run"))
+    assert leftover.exists()
+
+
+def test_without_a_terminal_nothing_is_deleted(folder: Path, leftover: Path) -> None:
+    done = command(folder, "prune", "--set", TINY)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "easel: prune: nothing was deleted: no terminal to ask on; give --yes to delete, --dry-run to look\n"
+    )
+    assert leftover.exists()
+
+
+@pytest.mark.parametrize(("answer", "gone"), [("y\n", True), ("\n", False), ("n\n", False)])
+def test_a_person_is_asked(folder: Path, leftover: Path, answer: str, gone: bool) -> None:
+    ours, theirs = pty.openpty()
+    os.write(ours, answer.encode())
+    words = [sys.executable, "-m", "pipeline", "prune", "--set", TINY]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=folder, stdin=theirs, capture_output=True, text=True, env=environment, timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 0, done.stderr
+    assert "delete? [y/N]" in done.stdout
+    assert leftover.exists() != gone
+
+
+# --- what is in use ---------------------------------------------------------------------------------------------
+
+
+def test_a_live_run_is_left_alone_with_one_line(folder: Path, leftover: Path) -> None:
+    sole_run.hold()
+    done = command(folder, "prune", "--yes", "--set", TINY)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "easel: prune: another run is at work in " in done.stderr
+    assert leftover.exists()
+
+
+def test_what_a_stage_is_writing_stays(prune: Prune, leftover: Path) -> None:
+    with stage.sole_writer("train mnist vae 0"):
+        assert "nothing to prune" in prune("--yes")[0]
+    assert leftover.exists()
+    prune("--yes")
+    assert not leftover.exists()
+
+
+def test_no_run_begins_while_files_go(prune: Prune, leftover: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr("pipeline.commands.prune.delete", lambda found: seen.append(sole_run.is_live()))
+    prune("--yes")
+    assert seen == [True]
+
+
+def test_a_file_that_cannot_be_deleted_is_named(
+    prune: Prune, leftover: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(SystemExit):
+        prune("--yes")
+    assert f"{leftover}: could not be deleted: Permission denied; mend its rights" in capsys.readouterr().err
+
+
+def test_make_has_both_targets() -> None:
+    done = run(["make", "-n", "status", "prune"], ROOT)
+    assert "python -m pipeline status" in done.stdout and "python -m pipeline prune" in done.stdout

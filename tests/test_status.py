@@ -1,0 +1,330 @@
+"""`python -m pipeline status`: what is stale and why, in words, and the same jobs that Snakemake would run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import command_line as cli
+from pipeline.infra import artifacts, identity, layout, stage
+from pipeline.planning import overrides
+from pipeline.planning.staleness import jobs_of, look
+from tests import made_up
+from tests.conftest import BIN, ROOT, Run, run
+from tests.conftest import stage as command
+
+TINY = "budget=tiny"
+Status = Callable[..., list[str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place with params.yaml and nothing made."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for variable in ("EASEL_CONFIG", "EASEL_OWNER"):
+        monkeypatch.delenv(variable, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def status(folder: Path, capsys: pytest.CaptureFixture[str]) -> Status:
+    """The lines that the command prints at the tiny budget."""
+
+    def lines(*words: str) -> list[str]:
+        cli.main(["status", "--set", TINY, *words])
+        return capsys.readouterr().out.splitlines()
+
+    return lines
+
+
+@pytest.fixture
+def other_code(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Make results as if some modules or libraries were others than they are now."""
+
+    def make(modules: tuple[str, ...] = (), versions: dict[str, str] | None = None) -> None:
+        digest, version = identity.module_digest, identity.version
+        with monkeypatch.context() as patch:
+            patch.setattr(identity, "module_digest", lambda name: "0" * 16 if name in modules else digest(name))
+            patch.setattr(identity, "version", lambda name: (versions or {}).get(name) or version(name))
+            forget()
+            made_up.make(overrides.plan([TINY]))
+        forget()
+
+    yield make
+    forget()
+
+
+def forget() -> None:
+    identity.closure_digest.cache_clear()
+    identity.library_versions.cache_clear()
+
+
+def plan(*words: str) -> made_up.Plan:
+    return overrides.plan([TINY, *words])
+
+
+# --- nothing, everything ----------------------------------------------------------------------------------------
+
+
+def test_nothing_made_yet_is_one_line_and_what_to_type(status: Status) -> None:
+    first, last = status()
+    assert first == "mnist: nothing made yet, 22 jobs to do (tiny budget, 3 models, 1 seed)"
+    assert re.fullmatch(
+        r"  to do: 22 jobs, about \d+ (s|min) on \d+ cores: "
+        r"snakemake --cores 8 results/summary/mnist.txt with the same settings",
+        last,
+    )
+
+
+def test_with_the_files_own_settings_it_is_make_mnist(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["status"])
+    assert capsys.readouterr().out.splitlines()[-1].endswith(": make mnist")
+
+
+def test_all_done_is_one_line(status: Status) -> None:
+    made_up.make(plan())
+    assert status("--check") == ["mnist: all 22 jobs are done and current (tiny budget, 3 models, 1 seed)"]
+
+
+def test_check_ends_with_one_where_something_is_to_do(status: Status) -> None:
+    with pytest.raises(SystemExit) as caught:
+        status("--check")
+    assert caught.value.code == 1
+
+
+def test_an_unknown_data_set_is_one_line(status: Status, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        status("--dataset", "mnits")
+    assert "easel: status: unknown data set 'mnits'; did you mean 'mnist'?" in capsys.readouterr().err
+
+
+# --- why --------------------------------------------------------------------------------------------------------
+
+
+def test_a_parameter_is_told_once_with_its_model_and_both_values(status: Status) -> None:
+    made_up.make(plan("models.draw_gan.glimpses=10"))
+    lines = status("--set", "models.draw_gan.glimpses=20")
+    assert lines[0].startswith("mnist: 11 of 22 jobs are done and current")
+    assert lines[1:3] == [
+        "  stale, because",
+        "    draw_gan: params changed: glimpses 10 -> 20 (train, sample, battle, track)",
+    ]
+    assert lines[3] == "    and what follows, 7 jobs: evaluate, tables, battle, standings, figures, canvases, summary"
+    assert len(lines) == 5
+
+
+def test_what_depends_on_fewer_stages_is_told_apart(status: Status) -> None:
+    made_up.make(plan("models.vae.hidden=10", "models.vae.batch=7"))
+    lines = status("--set", "models.vae.hidden=10", "--set", "models.vae.batch=8")
+    assert lines[2] == "    vae: params changed: batch 7 -> 8 (train, track)"
+
+
+def test_the_protocols_keys_are_called_as_in_params(status: Status) -> None:
+    made_up.make(plan("protocol.samples=100"))
+    lines = status("--set", "protocol.samples=2000")
+    assert lines[2] == "    params changed: protocol.samples 100 -> 2,000 (3 sample, 3 evaluate, references, 2 battle)"
+
+
+def test_a_model_more_is_made_and_what_compares_follows(status: Status) -> None:
+    made_up.make(plan("datasets.mnist.models=[vae, gran3]"))
+    lines = status()
+    assert any("params changed: models and seeds + draw_gan 0 (" in line for line in lines)
+    assert lines[lines.index("  not made yet") + 1] == "    train, sample, evaluate, battle, canvases"
+
+
+def test_an_edited_model_names_its_file_and_its_model(status: Status, other_code: Callable[..., None]) -> None:
+    other_code(modules=("pipeline.models.gran",))
+    lines = status()
+    assert lines[2] == "    gran3: code changed: pipeline/models/gran.py (train, sample, battle)"
+
+
+def test_an_edited_metric_names_its_file_and_the_measurements(status: Status, other_code: Callable[..., None]) -> None:
+    other_code(modules=("pipeline.metrics.mmd", "pipeline.metrics.kid"))
+    files = "pipeline/metrics/kid.py, pipeline/metrics/mmd.py"
+    assert status()[2] == f"    code changed: {files} (3 evaluate, references)"
+
+
+def test_another_library_concerns_all(status: Status, other_code: Callable[..., None]) -> None:
+    now = identity.version("torch")
+    other_code(versions={"torch": "2.1.0"})
+    lines = status()
+    assert re.fullmatch(rf"    all: torch 2.1.0 -> {re.escape(now)} \(1\d jobs\)", lines[2])
+
+
+def test_several_causes_are_each_told_and_their_jobs_counted_once(
+    status: Status, other_code: Callable[..., None]
+) -> None:
+    other_code(modules=("pipeline.models.gran", "pipeline.metrics.mmd"))
+    found = look(plan("models.vae.hidden=9"), "mnist")
+    lines = status("--set", "models.vae.hidden=9")
+    told = [line for line in lines if "changed: " in line]
+    assert len(told) == 3
+    needed = sum(item.needed for item in found.values())
+    assert lines[0].startswith(f"mnist: {22 - needed} of 22 jobs")
+
+
+def test_a_cut_off_file_is_named_with_its_sizes(status: Status) -> None:
+    made_up.make(plan())
+    path = Path("results/samples/mnist/vae/0/images.arrow")
+    size = path.stat().st_size
+    path.write_text("half")
+    lines = status()
+    assert lines[2] == f"    {path}: damaged (size 4 of {size} bytes)"
+    assert lines[3].startswith("    and what follows, 8 jobs: evaluate, ")
+
+
+def test_changed_bytes_of_the_same_length_are_found(status: Status) -> None:
+    made_up.make(plan())
+    path = Path("results/samples/mnist/vae/0/images.arrow")
+    path.write_text(path.read_text()[::-1])
+    assert f"    {path}: damaged or changed by hand (its SHA-256 is not its stamp's)" in status()
+
+
+@pytest.mark.parametrize("stamp", ["", "{}", "[1]", "null", '{"identity": "x"}'])
+def test_a_damaged_stamp_is_named(status: Status, stamp: str) -> None:
+    made_up.make(plan())
+    path = Path("results/models/mnist/vae/0/weights.safetensors")
+    artifacts.stamp_path(path).write_text(stamp)
+    assert f"    {path}: its stamp is missing or damaged" in status()
+
+
+def test_a_missing_file_that_a_job_needs_is_made_again(status: Status) -> None:
+    made_up.make(plan("models.vae.hidden=9"))
+    weights = Path("results/models/mnist/gran3/0/weights.safetensors")
+    weights.unlink()
+    assert f"    {weights}: missing" not in status("--set", "models.vae.hidden=9"), "nothing to be run reads it"
+    made_up.make(plan())
+    weights.unlink()
+    Path("results/samples/mnist/gran3/0/images.arrow").unlink()
+    Path("results/tables/mnist.csv").unlink()
+    Path("results/summary/mnist.txt").unlink()
+    lines = status()
+    missing = [line.strip() for line in lines if line.endswith(": missing")]
+    assert missing == [
+        "results/models/mnist/gran3/0/weights.safetensors: missing",
+        "results/samples/mnist/gran3/0/images.arrow: missing",
+        "results/tables/mnist.csv: missing",
+    ]
+
+
+def test_an_input_made_anew_by_hand_is_the_cause(status: Status) -> None:
+    made_up.make(plan("models.gran3.time_steps=2"))
+    made_up.make(plan(), "train mnist gran3 0", "sample mnist gran3 0")
+    assert "    results/samples/mnist/gran3/0/images.arrow was made anew since (evaluate, battle)" in status()
+
+
+def test_a_page_is_a_screen_and_all_shows_every_job(status: Status, other_code: Callable[..., None]) -> None:
+    modules = tuple(f"pipeline.{file.parent.name}.{file.stem}" for file in (ROOT / "pipeline").glob("*/[!_]*.py"))
+    other_code(modules=modules, versions={"torch": "1", "numpy": "1", "pyarrow": "1", "scikit-learn": "1"})
+    assert len(status("--set", "seeds=2")) <= 30
+    everything = status("--all")
+    assert sum(line.startswith("    stale ") for line in everything) == 22
+
+
+# --- what has begun, what comes back ----------------------------------------------------------------------------
+
+
+def saved(job: made_up.Job, step: int) -> None:
+    path = layout.path(layout.CHECKPOINT, **job.wildcards, identity=f"{job.identity}-{step}")
+    artifacts.write_text(path, "state")
+
+
+def test_a_stopped_training_says_where_it_stands(status: Status) -> None:
+    vae = jobs_of(plan(), "mnist")["train mnist vae 0"]
+    saved(vae, 30)
+    assert "    vae 0: stopped at step 30 of 40; goes on from there" in status()
+
+
+def test_a_state_of_other_settings_is_not_spoken_of(status: Status) -> None:
+    saved(jobs_of(plan("models.vae.hidden=9"), "mnist")["train mnist vae 0"], 30)
+    assert "  under way" not in status()
+
+
+def test_steps_that_are_saved_take_no_more_time() -> None:
+    from pipeline.planning import estimate
+
+    one = [("train", {"dataset": "mnist", "model": "draw", "seed": 0})]
+    laptop = overrides.plan([])
+    whole = estimate.job_seconds(laptop, *one[0], {})
+    half = estimate.job_seconds(laptop, *one[0], {"draw 0": 3500})
+    assert half - estimate.START == pytest.approx((whole - estimate.START) / 2)
+
+
+def test_a_job_at_work_is_said_to_be(status: Status) -> None:
+    with stage.sole_writer("train mnist vae 0"):
+        assert "    train mnist vae 0: being written now" in status()
+    assert "  under way" not in status()
+
+
+def test_looking_leaves_the_lock_free(status: Status) -> None:
+    with stage.sole_writer("train mnist vae 0"):
+        pass
+    status()
+    with stage.sole_writer("train mnist vae 0"):
+        pass
+
+
+def test_earlier_results_that_come_back_are_counted(status: Status) -> None:
+    made_up.make(plan(), keep=True)
+    made_up.make(plan("models.vae.hidden=9"))
+    lines = status()
+    kept = lines[lines.index("  kept") + 1]
+    assert kept.startswith("    9 jobs without work, from earlier: train, sample, evaluate")
+    assert "track" not in kept, "runs in MLflow are no file that could come back"
+
+
+# --- the same as Snakemake --------------------------------------------------------------------------------------
+
+
+def snakemakes(project: Path, folder: Path, *config: str) -> set[str]:
+    """The jobs that a dry run lists."""
+    words = [
+        str(BIN / "snakemake"),
+        "--snakefile",
+        str(project / "Snakefile"),
+        "--cores",
+        "1",
+        "--dry-run",
+        "--nocolor",
+    ]
+    words += ["--rerun-triggers", "params", "--max-checksum-file-size", "1GB", "--workflow-profile", "none"]
+    done = run([*words, "--config", TINY, *config, "--", "results/summary/mnist.txt"], folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = set()
+    for block in re.split(r"\n(?=(?:local)?rule \w+:)", done.stdout + done.stderr)[1:]:
+        rule = re.match(r"(?:local)?rule (\w+):", block)
+        wildcards = re.search(r"^    wildcards: (.+)$", block, re.MULTILINE)
+        assert rule and wildcards
+        found.add(" ".join([rule[1], *(item.split("=")[1] for item in wildcards[1].split(", "))]))
+    return found
+
+
+def ours(project: Path, folder: Path, *config: str) -> set[str]:
+    """The jobs that status does not call current."""
+    words = [word for item in (TINY, *config) for word in ("--set", item)]
+    done: Run = command(folder, "status", "--all", *words, project=project)
+    assert done.returncode == 0, done.stderr
+    return {line[13:] for line in done.stdout.splitlines() if re.match(r"    (stale|missing) ", line)}
+
+
+@pytest.mark.workflow
+def test_it_names_the_jobs_that_snakemake_would_run(folder: Path, clone: Callable[[str], Path]) -> None:
+    project = clone("status")
+    assert ours(project, folder) == snakemakes(project, folder) == set(jobs_of(plan(), "mnist"))
+    made_up.make(plan())
+    assert ours(project, folder) == snakemakes(project, folder) == set()
+    metric = project / "pipeline/metrics/mmd.py"
+    metric.write_text(metric.read_text() + "\nEDITED = 1\n")
+    Path("results/models/mnist/gran3/0/weights.safetensors").unlink()
+    Path("results/samples/mnist/vae/0/images.arrow").write_text("cut off")
+    config = "protocol.battle_tolerance=0.4"
+    expected = ours(project, folder, config)
+    assert expected == snakemakes(project, folder, 'protocol={"battle_tolerance": 0.4}')
+    assert {"references mnist", "sample mnist vae 0", "standings mnist"} <= expected
+    assert "train mnist gran3 0" in expected, "the battles judge vae's new samples with its weights"
+    assert not {"prepare mnist", "train mnist vae 0", "sample mnist draw_gan 0"} & expected

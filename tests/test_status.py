@@ -226,6 +226,24 @@ def test_a_page_is_a_screen_and_all_shows_every_job(status: Status, other_code: 
     assert sum(line.startswith("    stale ") for line in everything) == 22
 
 
+def test_more_seeds_are_one_cause_however_many_files_they_add(status: Status) -> None:
+    made_up.make(plan())
+    lines = status("--set", "seeds=3")
+    added = "+ vae 1, + vae 2, + draw_gan 1, + draw_gan 2, + gran3 1, + gran3 2"
+    told = [line.strip() for line in lines if "changed" in line or "reads" in line]
+    assert told == [f"params changed: models and seeds {added} (6 jobs)"]
+
+
+def test_only_data_sets_with_results_are_shown(status: Status) -> None:
+    block = "{reader: idx, shape: [1, 28, 28], valid: 10, split_seed: 0, models: [vae], sources: [], files: {a: %s}}"
+    words = ("--set", "datasets.letters=" + block % ("a" * 64))
+    assert [line.split(":")[0] for line in status(*words) if line[0] != " "] == ["mnist"], "the first, if there is none"
+    made_up.make(plan(words[1]), "fetch letters", dataset="letters")
+    assert [line.split(":")[0] for line in status(*words) if line[0] != " "] == ["letters"]
+    both = status(*words, "--dataset", "letters", "--dataset", "mnist")
+    assert [line.split(":")[0] for line in both if line[0] != " "] == ["letters", "mnist"]
+
+
 # --- what has begun, what comes back ----------------------------------------------------------------------------
 
 

@@ -43,9 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 def begun(plan: Plan) -> list[str]:
     """The data sets of which anything was made; the first one if there is none."""
     datasets = list(plan.params.datasets)
-    found = [name for name in datasets if layout.path(layout.FETCHED, dataset=name).parent.exists()]
-    found = [name for name in datasets if name in found or layout.path(layout.TRAIN, dataset=name).parent.exists()]
-    return found or datasets[:1]
+    return [name for name in datasets if staleness.is_begun(plan, name)] or datasets[:1]
 
 
 def command(dataset: str, overrides: list[str]) -> str:

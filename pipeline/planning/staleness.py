@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,20 @@ KINDS = ("damaged", "params", "code", "versions", "reads", "remade", "recipe", "
 PROTOCOL = {
     "n": "samples",
     "protocol_seed": "seed",
+    "seed": "seed",
     "groups": "jackknife_groups",
     "tolerance": "battle_tolerance",
     "ratio": "battle_ratio",
+    "canvases": "canvases",
+    "judged_training_images": "judged_training_images",
 }
-"""Names in jobs' blocks of what params.yaml's protocol calls otherwise."""
+"""What params.yaml's protocol calls a key of a job's block."""
 
 RUNS = ("runs", "contestants", "judges")
 """Keys of blocks that list models and seeds."""
+
+LISTED = 6
+"""Items of a changed list that are named before they are only counted."""
 
 ABSENT = "none"
 
@@ -86,6 +92,11 @@ def jobs_of(plan: Plan, dataset: str) -> dict[str, Job]:
 
     visit(plan.job(TARGET, dataset))
     return found
+
+
+def is_begun(plan: Plan, dataset: str) -> bool:
+    """Whether anything of a data set's comparison is there."""
+    return any(Path(path).exists() for job in jobs_of(plan, dataset).values() for path in job.outputs)
 
 
 def look(plan: Plan, dataset: str, *, bytes_too: bool = True) -> dict[str, Found]:
@@ -167,7 +178,8 @@ def _mark_needed(found: Mapping[str, Found]) -> None:
 
 def differences(job: Job, stamp: Mapping[str, Any]) -> Iterator[Cause]:
     """What differs between a planned job and the one that made a file, but for the identities of its inputs."""
-    yield from _params(job, stamp.get("block", {}))
+    params = list(_params(job, stamp.get("block", {})))
+    yield from params
     closure = identity.code_closure(job.modules)
     yield from _code(stamp.get("modules", {}), {module: identity.module_digest(module) for module in closure})
     before, now = stamp.get("versions", {}), identity.library_versions(closure)
@@ -176,18 +188,16 @@ def differences(job: Job, stamp: Mapping[str, Any]) -> Iterator[Cause]:
             text = f"{library} {before.get(library, ABSENT)} -> {now.get(library, ABSENT)}"
             yield Cause("versions", "", text)
     read, reads = list(stamp.get("inputs", {})), list(dict.fromkeys(job.reads))
-    if read != reads:
-        changes = [f"+ {path}" for path in reads if path not in read] + [
-            f"- {path}" for path in read if path not in reads
-        ]
-        yield Cause("reads", "", ", ".join(changes) or "the same files in another order")
+    if read != reads and not params:
+        yield Cause("reads", "", _listed(read, reads))
 
 
 def _params(job: Job, before: Mapping[str, Any]) -> Iterator[Cause]:
     was, now = _flat(before), _flat(json.loads(json.dumps(job.block)))
     for key in [*now, *(key for key in was if key not in now)]:
         old, new = was.get(key, ABSENT), now.get(key, ABSENT)
-        if old != new:
+        told = key == "judges" and was.get("runs") != now.get("runs")  # the judges are some of the runs
+        if old != new and not told:
             subject, known_as = _key(job, key)
             yield Cause("params", subject, _changed(known_as, old, new))
 
@@ -216,25 +226,25 @@ def _key(job: Job, key: str) -> tuple[str, str]:
         return "", f"{owner}.{key}"
     if parts[0] in ("shape", "published", "published_digest"):
         return "", f"datasets.{job.block['dataset']}.{key}"
-    return "", key if key == "budget" else f"protocol.{PROTOCOL.get(key, key)}"
+    return "", f"protocol.{PROTOCOL[key]}" if key in PROTOCOL else key
 
 
 def _changed(key: str, old: Any, new: Any) -> str:
     if key == "runs" and isinstance(old, list) and isinstance(new, list):
-        signs = [f"+ {_run(run)}" for run in new if run not in old] + [
-            f"- {_run(run)}" for run in old if run not in new
-        ]
-        return f"models and seeds {', '.join(signs) or 'in another order'}"
+        return f"models and seeds {_listed(*([' '.join(map(str, run)) for run in runs] for runs in (old, new)))}"
     return f"{key} {_value(old)} -> {_value(new)}"
 
 
-def _run(run: Any) -> str:
-    return " ".join(str(part) for part in run)
+def _listed(old: Sequence[str], new: Sequence[str]) -> str:
+    """What was added to a list and what left it."""
+    signs = [f"+ {item}" for item in new if item not in old] + [f"- {item}" for item in old if item not in new]
+    more = f" and {len(signs) - LISTED} more" if signs[LISTED:] else ""
+    return ", ".join(signs[:LISTED] or ["in another order"]) + more
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:,.15g}"
     return value if isinstance(value, str) else json.dumps(value)
 
 

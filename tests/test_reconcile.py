@@ -20,10 +20,18 @@ METRICS = layout.path(layout.METRICS, dataset="mnist", model="vae", seed=0)
 SAMPLES = layout.path(layout.SAMPLES, dataset="mnist", model="vae", seed=0)
 
 
-def made(folder: Path, path: Path, identity: str, content: str, inputs: dict[str, str] | None = None) -> None:
-    """A finished file with its stamp."""
+def made(
+    folder: Path,
+    path: Path,
+    identity: str,
+    content: str,
+    inputs: dict[str, str] | None = None,
+    stage: str = "evaluate",
+) -> None:
+    """A finished file of mnist's vae with its stamp."""
+    block = {"dataset": "mnist", "model": "vae", "seed": 0}
     artifacts.write_text(folder / path, content)
-    artifacts.write_stamp(folder / path, identity, stage="evaluate", inputs=inputs or {})
+    artifacts.write_stamp(folder / path, identity, stage=stage, block=block, inputs=inputs or {})
 
 
 def record(folder: Path, path: Path) -> dict[str, object]:
@@ -38,9 +46,9 @@ def record(folder: Path, path: Path) -> dict[str, object]:
 
 
 def test_a_record_says_what_the_stamp_says_and_is_written_once(tmp_path: Path) -> None:
-    made(tmp_path, SAMPLES, "a" * 16, "samples")
+    made(tmp_path, SAMPLES, "a" * 16, "samples", stage="sample")
     made(tmp_path, METRICS, "b" * 16, "{}", {SAMPLES.as_posix(): "a" * 16})
-    assert reconcile.reconcile(tmp_path) == 2
+    assert reconcile.reconcile(tmp_path) == 1 + len(layout.OUTPUTS["sample"])
     found = record(tmp_path, METRICS)
     assert found["params"] == [repr("b" * 16)] and found["rule"] == "evaluate"
     assert found["input_checksums"] == {SAMPLES.as_posix(): f"sha256:{artifacts.sha256(tmp_path / SAMPLES)}"}
@@ -73,6 +81,23 @@ def test_what_snakemake_recorded_itself_is_left_alone(tmp_path: Path) -> None:
     file.write_text(json.dumps(own))
     assert reconcile.reconcile(tmp_path) == 0
     assert json.loads(file.read_text()) == own
+
+
+def test_bytes_changed_by_hand_are_seen_where_the_length_is_the_same(tmp_path: Path) -> None:
+    made(tmp_path, METRICS, "b" * 16, "measured")
+    (tmp_path / METRICS).write_text("imagined")
+    assert reconcile.reconcile(tmp_path) == 1
+    assert record(tmp_path, METRICS)["params"] == [repr(reconcile.UNSOUND)]
+
+
+def test_a_job_of_which_one_file_is_gone_is_still_judged_by_the_others(tmp_path: Path) -> None:
+    """Without a record of the one, Snakemake would not compare the params of any."""
+    weights, history = (
+        layout.path(pattern, dataset="mnist", model="vae", seed=0) for pattern in (layout.WEIGHTS, layout.HISTORY)
+    )
+    made(tmp_path, weights, "a" * 16, "weights", stage="train")
+    assert reconcile.reconcile(tmp_path) == len(layout.OUTPUTS["train"])
+    assert record(tmp_path, history)["params"] == record(tmp_path, weights)["params"] == [repr("a" * 16)]
 
 
 # --- one run at a time --------------------------------------------------------------------------------------------

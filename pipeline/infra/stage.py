@@ -7,7 +7,6 @@ A stage needs neither Snakemake nor params.yaml when its job is handed over with
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import platform
 import subprocess
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.infra import artifacts, identity, kept, layout
+from pipeline.infra import artifacts, identity, kept, layout, locks
 from pipeline.infra.errors import UserError
 from pipeline.infra.progress import Progress
 
@@ -137,18 +136,13 @@ LOCKS = Path("results/.locks")
 @contextlib.contextmanager
 def sole_writer(name: str, folder: Path = LOCKS) -> Iterator[None]:
     """Hold a lock that the kernel frees when its holder dies; a second holder is refused with one line."""
-    path = lock_of(name, folder)
+    handle = locks.take(lock_of(name, folder))
+    if handle is None:
+        raise UserError("another process is writing this already; wait for it or stop it")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.open("a")
-    except OSError as error:
-        raise UserError(f"{path}: could not be written: {error.strerror}; make room or mend its rights") from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError("another process is writing this already; wait for it or stop it") from None
         yield
+    finally:
+        os.close(handle)
 
 
 def lock_of(name: str, folder: Path = LOCKS) -> Path:
@@ -158,14 +152,7 @@ def lock_of(name: str, folder: Path = LOCKS) -> Path:
 
 def is_being_written(name: str) -> bool:
     """Whether a live process holds a job's lock."""
-    try:
-        with lock_of(name).open() as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # no such file: nobody ever held it
-        return False
-    return False
+    return locks.is_held(lock_of(name))
 
 
 def one_thread() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,27 @@ class Made:
     identity: str
     checksum: str
     inputs: Mapping[str, str]
+    siblings: tuple[str, ...]
+    """All files of the job that made it."""
 
 
 def reconcile(folder: Path = Path()) -> int:
     """Rewrite the records in `.snakemake` that differ from the stamps of existing files; how many there were."""
     made = {item.path: item for item in existing(folder)}
     records = _Records(folder)
-    return sum(records.correct(item, checksums(item, made)) for item in made.values())
+    every = [*made.values(), *absent(made)]
+    return sum(records.correct(item, checksums(item, made)) for item in every)
+
+
+def absent(made: Mapping[str, Made]) -> Iterator[Made]:
+    """Files of a job that are not there while others of it are, as if they were: what made the others made them.
+
+    Snakemake makes them when something asks for them. Without a record it would not look at the others' either.
+    """
+    for item in made.values():
+        for path in item.siblings:
+            if path not in made:
+                yield replace(item, path=path)
 
 
 def existing(folder: Path = Path()) -> Iterator[Made]:
@@ -52,11 +66,25 @@ def existing(folder: Path = Path()) -> Iterator[Made]:
 def _made(path: Path, name: str) -> Made:
     try:
         stamp = artifacts.read_json(artifacts.stamp_path(path))
-        if stamp["bytes"] == path.stat().st_size:
-            return Made(name, stamp["stage"], stamp["identity"], f"sha256:{stamp['sha256']}", stamp["inputs"])
+        if _is_sound(path, stamp):
+            stage, sum_ = stamp["stage"], f"sha256:{stamp['sha256']}"
+            siblings = tuple(pattern.format(**stamp["block"]) for pattern in layout.OUTPUTS[stage])
+            return Made(name, stage, stamp["identity"], sum_, stamp["inputs"], siblings)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # no sound stamp, whatever is wrong with it
-    return Made(name, None, UNSOUND, "", {})
+    return Made(name, None, UNSOUND, "", {}, ())
+
+
+def _is_sound(path: Path, stamp: Mapping[str, Any]) -> bool:
+    """Whether a file is as long as its stamp says; of one written since, whether it has those bytes.
+
+    A clock here only spares work: a file that claims to be older than its stamp is checked by the stage that reads it.
+    """
+    found = path.stat()
+    if found.st_size != stamp["bytes"]:
+        return False
+    written_since = found.st_mtime_ns > artifacts.stamp_path(path).stat().st_mtime_ns
+    return not written_since or artifacts.sha256(path) == stamp["sha256"]
 
 
 def checksums(item: Made, made: Mapping[str, Made]) -> dict[str, str]:

@@ -7,7 +7,6 @@ its process dies: who gets that one knows that Snakemake's is stale, and a live 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import platform
@@ -16,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pipeline.infra import locks
 from pipeline.infra.errors import UserError
 
 RESULT_NEUTRAL = True
@@ -29,16 +29,9 @@ def hold(folder: Path = Path()) -> str | None:
 
     Raises `UserError` if a live run holds it, or if it cannot be written.
     """
-    try:
-        (folder / LOCK).parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UserError(f"{folder / LOCK}: could not be written: {error.strerror}; mend the folder's rights") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise UserError(f"{holder(folder)}; wait for it or stop it, then run the same command again") from None
+    handle = locks.take(folder / LOCK)
+    if handle is None:
+        raise UserError(f"{holder(folder)}; wait for it or stop it, then run the same command again")
     released = _release(folder)
     os.truncate(handle, 0)
     own = {"process": os.getpid(), "host": platform.node(), "since": time.strftime("%F %T")}
@@ -48,14 +41,7 @@ def hold(folder: Path = Path()) -> str | None:
 
 def is_live(folder: Path = Path()) -> bool:
     """Whether a run holds the folder's lock at this moment."""
-    try:
-        with (folder / LOCK).open("a+") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # no such folder: nothing has ever run here
-        return False
-    return False
+    return locks.is_held(folder / LOCK)
 
 
 def holder(folder: Path = Path()) -> str:

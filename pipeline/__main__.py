@@ -7,15 +7,12 @@ import contextlib
 import importlib
 import json
 import os
-import signal
 import sys
-import threading
-import time
 import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pipeline.infra import identity, layout
+from pipeline.infra import endings, identity, layout
 from pipeline.infra.errors import UserError, near
 
 WILDCARDS = {"dataset": str, "model": str, "seed": int}
@@ -107,7 +104,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(arguments: argparse.Namespace, name: str, log: Path) -> None:
     """Build the job and do it."""
-    follow_owner()
+    endings.end_in_one_line(name)
+    endings.follow_owner()
     from pipeline.infra import stage as runner
 
     runner.one_thread()
@@ -175,24 +173,6 @@ def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
         needs = "--model and --seed" if arguments.model is None else "neither --model nor --seed"
         raise UserError(f"this stage takes {needs}") from None
     return json.loads(json.dumps(spec)), arguments.device or plan.params.device
-
-
-def follow_owner() -> None:
-    """End with the workflow that started this stage, even when that was killed outright."""
-    owner = int(os.environ.get("EASEL_OWNER", "0"))
-    if not owner:
-        return
-
-    def watch() -> None:
-        while True:
-            time.sleep(1.0)
-            try:
-                os.kill(owner, 0)
-            except ProcessLookupError:
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

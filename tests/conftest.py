@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.nursery import Nursery
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -56,6 +59,23 @@ def run(command: list[str], folder: Path, **environment: str) -> Run:
     if "DATA_MIRROR" in os.environ:
         own.setdefault("DATA_MIRROR", os.environ["DATA_MIRROR"])
     return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=900)
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """A process that forks stages."""
+    started = Nursery()
+    yield started
+    started.close()
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """A stage that runs in the process of the tests answers signals in its own way no longer than its test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,179 @@
+"""A training that is killed outright goes on and writes the bytes of one that nobody disturbed.
+
+Real processes run the real stage on a job of the plan's (its network made small) and get a real SIGKILL: after any
+step, and around any change that they make to the file system.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pipeline.infra import artifacts, layout
+from pipeline.models.base import optimisers
+from tests.conftest import ROOT, run
+from tests.nursery import At, Nursery
+from tests.small_models import NAMES, small
+from tests.small_trainings import BATCH, EVERY, IMAGES, STEPS, WRITTEN, Training, begun, finish, job
+
+KILLS = 8
+
+
+@pytest.fixture(scope="module")
+def undisturbed(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The training of a model, done once and not disturbed."""
+
+    @functools.cache
+    def of(model: str) -> Training:
+        training = begun(tmp_path_factory.mktemp(model), model)
+        assert nursery.run(training.folder, *training.words) == 0, training.said
+        return training
+
+    return of
+
+
+# --- after any step -----------------------------------------------------------------------------------------------
+
+
+def killed_at(nursery: Nursery, training: Training, kills: list[int]) -> None:
+    """Train in as many processes as there are kills; each begins where the one before had saved its last state."""
+    before = 0
+    for kill in kills:
+        assert nursery.run(training.folder, *training.words, at=At(step=kill)) == -signal.SIGKILL
+        assert training.resumed_at == before
+        assert not training.path(layout.WEIGHTS).exists()
+        before = max(before, (kill - 1) // EVERY * EVERY)  # step `kill` itself was taken, and not yet saved
+        assert bool(training.states()) == bool(before)
+        if before:
+            assert_whole(training.states()[-1], training.model)
+
+
+def assert_whole(state: Path, model: str) -> None:
+    """The saved state holds each optimiser's state, and it is not empty."""
+    tensors = artifacts.read_tensors(state)
+    for name in optimisers(small(model)):
+        moments = [value for key, value in tensors.items() if re.match(rf"optimiser/{name}/\d+/exp_avg", key)]
+        assert moments and any(value.count_nonzero() for value in moments)
+
+
+@pytest.mark.parametrize("model", NAMES)
+def test_killed_after_any_step_it_writes_what_it_would_have_written(
+    model: str, nursery: Nursery, undisturbed: Any, tmp_path: Path
+) -> None:
+    wanted = undisturbed(model).written()
+    points = random.Random(f"{model} 0").sample(range(1, STEPS + 1), KILLS)
+    for part in (points[:2], points[2:]):  # one process more than kills in each
+        training = begun(tmp_path / str(part[0]), model)
+        killed_at(nursery, training, sorted(part))
+        assert finish(nursery, training) == wanted
+
+
+def test_the_trainings_go_through_all_that_a_state_must_hold() -> None:
+    """Or the test above would show less than it seems to: shuffles, warm-up, falling rates, batch norms, noise."""
+    settings = [job(model).block for model in NAMES]
+    assert STEPS > 2 * (IMAGES // BATCH)
+    assert any(0 < block["arguments"].get("warmup", 0) < STEPS // 2 for block in settings)
+    assert all(block["training"]["decay"] * STEPS > EVERY for block in settings)
+    assert {block["training"]["data"] for block in settings} == {"binarised", "grey"}
+    norms = torch.nn.modules.batchnorm._BatchNorm
+    assert any(isinstance(module, norms) for model in NAMES for module in small(model).modules())
+
+
+def test_a_process_that_nobody_forked_writes_the_same(undisturbed: Any, tmp_path: Path) -> None:
+    """The nursery's children are what the command is: another interpreter, another hash seed, the same bytes."""
+    training = begun(tmp_path, "vae")
+    (tmp_path / "begin.py").write_text(
+        "from pipeline.__main__ import main\nfrom tests.nursery import At, arm\narm(At())\nmain()\n"
+    )
+    done = run([sys.executable, "begin.py", *training.words], tmp_path, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    assert training.written() == undisturbed("vae").written()
+
+
+# --- around any change to the file system -------------------------------------------------------------------------
+
+
+def changes(training: Training) -> dict[int, str]:
+    """The changes that the last process made; between the end of one and the beginning of the next nothing happens."""
+    made = (training.folder / "changes").read_text().splitlines()
+    return {number: change for number, change in enumerate(made) if change.startswith("before") or change == made[-1]}
+
+
+def test_killed_around_any_change_it_makes_it_writes_what_it_would_have_written(
+    nursery: Nursery, tmp_path: Path
+) -> None:
+    """In the middle of a file, between a file and its stamp, while the state before gives way, at the very end."""
+    first = begun(tmp_path / "undisturbed", "vae", steps=12)
+    wanted, made = finish(nursery, first), changes(first)
+    for part in (
+        "vae/0/weights.safetensors",
+        "history.csv.stamp.json",
+        "-10.safetensors",
+        "-10.safetensors.stamp.json",
+    ):
+        assert any("replace" in change and change.endswith(part) for change in made.values()), part
+    for part in ("-5.safetensors", "-5.safetensors.stamp.json", "-10.safetensors"):
+        assert any("unlink" in change and change.endswith(part) for change in made.values()), part
+    saved = next(number for number, change in made.items() if change.endswith("-5.safetensors.stamp.json"))
+    for number, change in made.items():
+        training = begun(tmp_path / str(number), "vae", steps=12)
+        assert nursery.run(training.folder, *training.words, at=At(change=number)) == -signal.SIGKILL, change
+        assert number <= saved or training.states() or training.is_stamped, f"{change}: nothing to go on from"
+        assert finish(nursery, training) == wanted, change
+
+
+# --- states that are not to be used ---------------------------------------------------------------------------------
+
+
+def two_states(nursery: Nursery, folder: Path) -> Training:
+    """A killed training with a state of step 15 and, as if it had been killed a moment earlier, one of step 10."""
+    training = begun(folder, "vae")
+    killed_at(nursery, training, [12])
+    (older,) = training.states()
+    kept = {path: path.read_bytes() for path in (older, artifacts.stamp_path(older))}
+    assert nursery.run(folder, *training.words, at=At(step=17)) == -signal.SIGKILL
+    for path, content in kept.items():
+        path.write_bytes(content)
+    assert [path.stem.split("-")[1] for path in training.states()] == ["10", "15"]
+    return training
+
+
+@pytest.mark.parametrize("damaged", [("15",), ("10",), ("10", "15")], ids=" and ".join)
+def test_a_damaged_state_is_named_and_not_used(
+    damaged: tuple[str, ...], nursery: Nursery, undisturbed: Any, tmp_path: Path
+) -> None:
+    training = two_states(nursery, tmp_path)
+    for state in training.states():
+        if state.stem.split("-")[1] in damaged:
+            content = bytearray(state.read_bytes())
+            content[len(content) // 3] ^= 1 << 4
+            state.write_bytes(content)
+    assert finish(nursery, training) == undisturbed("vae").written()
+    assert training.resumed_at == {("15",): 10, ("10",): 15, ("10", "15"): 0}[damaged]
+    named = re.findall(r"(\d+)\.safetensors: damaged, .* not used$", training.said, re.MULTILINE)
+    assert named == [step for step in ("15", "10") if step in damaged and int(step) > training.resumed_at]
+
+
+def test_a_state_of_another_job_is_never_used(nursery: Nursery, undisturbed: Any, tmp_path: Path) -> None:
+    """Not when it lies beside this job's own, and not when somebody gave it this job's name."""
+    other = begun(tmp_path, "vae", steps=STEPS + 1)
+    assert nursery.run(tmp_path, *other.words, at=At(step=12)) == -signal.SIGKILL
+    (state,) = other.states()
+    theirs = other.spec["identity"]
+    mine = begun(tmp_path, "vae")
+    assert mine.spec["identity"] != theirs
+    renamed = state.with_name(state.name.replace(theirs, mine.spec["identity"]))
+    for path, name in ((state, renamed), (artifacts.stamp_path(state), artifacts.stamp_path(renamed))):
+        name.write_bytes(path.read_bytes())
+    assert nursery.run(tmp_path, *mine.words) == 0
+    assert mine.resumed_at == 0 and f"{renamed.name}: damaged, half-written or of another job" in mine.said
+    assert mine.states() == [state], "the other job may want it yet"
+    assert {pattern: mine.path(pattern).read_bytes() for pattern in WRITTEN} == undisturbed("vae").written()

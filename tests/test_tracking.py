@@ -73,7 +73,7 @@ def test_the_store_lies_in_the_results_folder(uri: str, results: Path, monkeypat
 def test_a_run_is_recorded_whole(uri: str, client: Any, results: Path, tmp_path: Path) -> None:
     (tmp_path / "history.csv").write_text("step,loss\n")
     curves = [(step, {"loss": 1.0 / step, "kl": step - 600.0}) for step in range(1, STEPS + 1)]
-    run = run_of(uri, "whole") | {"curves": iter(curves), "files": [tmp_path / "history.csv"]}
+    run = run_of(uri, "whole") | {"curves": iter(curves), "files": {"": [tmp_path / "history.csv"]}}
     run_id = record_run(**run)
     for name in ("loss", "kl"):
         history = sorted((point.step, point.value) for point in client.get_metric_history(run_id, name))
@@ -108,7 +108,7 @@ def test_a_changed_identity_supersedes_and_an_earlier_one_is_found_again(uri: st
 
 
 def test_a_recording_that_was_cut_short_is_completed(uri: str, client: Any, tmp_path: Path) -> None:
-    run = run_of(uri, "cut_short") | {"files": [tmp_path / "history.csv"]}
+    run = run_of(uri, "cut_short") | {"files": {"": [tmp_path / "history.csv"]}}
     run_id, message = record_run_safely(**run)
     assert run_id is None and "history.csv: not found" in message
     (tmp_path / "history.csv").write_text("step,loss\n")
@@ -179,6 +179,6 @@ def test_four_writers_at_once_lose_nothing(uri: str, results: Path, tmp_path: Pa
     assert {(run.data.tags["model"], run.data.tags["seed"]) for run in runs} == {
         (f"model{k}", str(seed)) for k in range(4) for seed in range(2)
     }
-    assert len(runs) == 8 and all(run.data.tags["complete"] == "true" for run in runs)
+    assert len(runs) == 8 and all(run.data.tags["recorded"] for run in runs)
     for run in runs:
         assert counts(client, run.info.run_id, ["loss", "kl", "fd"]) == {"loss": 3, "kl": 3, "fd": 1}

@@ -14,6 +14,7 @@ import torch
 
 from pipeline.infra import artifacts, layout
 from pipeline.infra.errors import Interrupted, UserError
+from pipeline.infra.live import LiveHistory
 from pipeline.infra.stage import Work
 from pipeline.models.base import ImageGenerator
 from pipeline.stages._device import use_device
@@ -75,6 +76,7 @@ def train(trainer: Trainer, work: Work, checkpoint: Path, clock: Clock) -> Diver
         signal.signal(number, lambda number, frame: stop.append(number))
     real = diversity(trainer.images[:WATCHED_SAMPLES].cpu())
     since, saved, settings = trainer.step, time.monotonic(), trainer.settings
+    live = LiveHistory(work)
     work.progress.restart()
     while not trainer.finished:
         try:
@@ -84,6 +86,7 @@ def train(trainer: Trainer, work: Work, checkpoint: Path, clock: Clock) -> Diver
             return error
         if closed:
             watch(trainer, real)
+            live.write(trainer.rows, finished=trainer.finished)
             work.progress.step(
                 trainer.step, settings.steps, unit="steps", per_unit=settings.batch, since=since, of="images"
             )

@@ -1,0 +1,61 @@
+"""A trained model as MLflow loads it: `predict({"n": 4, "seed": 0})` gives images, uint8 (n, C, H, W).
+
+MLflow copies this file beside the weights and runs it when the model is loaded, wherever that is; it is no part of
+the workflow. The images are those of the `sample` stage for the same seed of latents on the same machine, bit for
+bit. Of several rows of n and seed, the images of all, one row after the other.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel
+
+
+class Generator(PythonModel):
+    """Draws samples from one trained model."""
+
+    def load_context(self, context: Any) -> None:
+        """Rebuild the network and put the weights in."""
+        import torch
+        from safetensors.torch import load_file
+
+        from pipeline.training.device import build
+
+        network = json.loads(Path(context.artifacts["network"]).read_text())
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        with torch.random.fork_rng():
+            self.model = build(network["class"], network["arguments"], network["shape"], seed=0, device=device)
+        self.model.load_state_dict(load_file(context.artifacts["weights"]))
+        self.model.eval()
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> np.ndarray:
+        """Images of each row of n (default 16) and seed (default 0), which seeds the latents."""
+        import torch
+
+        from pipeline.training.sampling import sample
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # bits depend on it, and the workflow's stages use one
+        try:
+            return np.concatenate([sample(self.model, n, seed).numpy() for n, seed in rows(model_input)])
+        finally:
+            torch.set_num_threads(threads)
+
+
+def rows(asked: Any) -> list[tuple[int, int]]:
+    """(n, seed) of each row of a table (MLflow makes one of a dictionary).
+
+    Raises ValueError for what is not a count.
+    """
+    wanted = [(int(row.get("n", 16)), int(row.get("seed", 0))) for row in asked.to_dict("records")]
+    if not wanted or any(n < 1 or seed < 0 for n, seed in wanted):
+        raise ValueError(f"found n and seed {wanted}, expected rows of n >= 1 and seed >= 0")
+    return wanted
+
+
+set_model(Generator())

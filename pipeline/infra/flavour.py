@@ -26,10 +26,10 @@ def write_flavour(
     folder: Path, *, script: Path, modules: Iterable[str], weights: Path, settings: Mapping[str, Any]
 ) -> None:
     """Write the folder: `script` is run when it is loaded, `modules` are the roots of the code that it imports."""
-    from mlflow import pyfunc
-
     with tempfile.TemporaryDirectory(prefix="easel-") as name, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow advises type hints, from which it would infer
+        warnings.simplefilter("ignore")  # MLflow warns of its own type hints when this part of it is imported
+        from mlflow import pyfunc
+
         staged = Path(name)
         (staged / "network.json").write_text(json.dumps(dict(settings), indent=1) + "\n")
         copy_modules(modules, staged)

@@ -34,7 +34,7 @@ lock:  ## resolve envs/*.in again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c envs/requirements.txt envs/stage.in -o envs/stage.txt
 
 ui: $(READY)  ## look at the runs in MLflow, on this machine alone
-	$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/mlflow.db
+	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri sqlite:///results/mlflow.db
 
 unlock: $(READY)  ## release the workflow's lock after a kill
 	@$(SNAKEMAKE) --unlock

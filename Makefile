@@ -35,7 +35,7 @@ verify: env  ## recompute the smoke tables in a temporary folder and compare the
 	@$(EASEL) verify
 
 ui: env  ## look at the runs in MLflow, on this machine alone
-	$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/mlflow.db
+	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/mlflow.db
 
 unlock: env  ## release Snakemake's lock by hand; a killed run's lock is released by the next run itself
 	@$(SNAKEMAKE) --unlock

@@ -45,12 +45,7 @@ rule canvases:
 rule track:
     """One MLflow run per model and seed; never a cause of failure."""
     input:
-        histories=plan.runs(at.HISTORY),
-        training=plan.runs(at.TRAINING),
-        costs=plan.runs(at.TRAINING_COST),
-        metrics=plan.runs(at.METRICS),
-        summary=at.SUMMARY,
-        figure=at.SAMPLES_FIGURE,
+        plan.reads("track"),
     output:
         at.TRACKED,
     log:

@@ -171,9 +171,9 @@ def test_neutral_modules_are_out_of_reach_of_what_computes_results() -> None:
         assert not reached & neutral, name
 
 
-def test_tracking_has_one_user_whose_file_feeds_no_table() -> None:
+def test_tracking_has_two_users_whose_files_feed_no_table() -> None:
     users = {name for name in MODULES if "pipeline.infra.tracking" in imported(name)}
-    assert users == {"pipeline.stages.track"}
+    assert users == {"pipeline.stages.track", "pipeline.commands.live"}
     plan = Plan(params.load(file=ROOT / "params.yaml"))
     for stage in ("tables", "standings", "figures"):
         seen, waiting = set(), [plan.job(stage, "mnist")]
@@ -194,8 +194,10 @@ def test_what_neutral_modules_give_to_a_computation_is_named_here() -> None:
         "layout": None,
         "sources": None,
         "tracking": None,
+        "flavour": None,
+        "live": {"LiveHistory"},
     }
-    used_by = {"sources": {"fetch"}, "tracking": {"track"}}
+    used_by = {"sources": {"fetch"}, "tracking": {"track"}, "flavour": {"track"}, "live": {"train"}}
     for name in in_folders("stages"):
         for found in identity.imports(name):
             parts = found.split(".")

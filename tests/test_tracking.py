@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import socket
+import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.infra import artifacts
 from pipeline.infra.errors import Interrupted
-from pipeline.infra.tracking import ENVIRONMENT, create_store, record_run, record_run_safely, tracking_uri
+from pipeline.infra.tracking import (
+    ENVIRONMENT,
+    create_store,
+    forget_unrecorded,
+    pass_on,
+    record_run,
+    record_run_safely,
+    tracking_uri,
+)
 
 mlflow = pytest.importorskip("mlflow", reason="NOT TESTED: MLflow is not installed")
 
@@ -73,7 +84,7 @@ def test_the_store_lies_in_the_results_folder(uri: str, results: Path, monkeypat
 def test_a_run_is_recorded_whole(uri: str, client: Any, results: Path, tmp_path: Path) -> None:
     (tmp_path / "history.csv").write_text("step,loss\n")
     curves = [(step, {"loss": 1.0 / step, "kl": step - 600.0}) for step in range(1, STEPS + 1)]
-    run = run_of(uri, "whole") | {"curves": iter(curves), "files": [tmp_path / "history.csv"]}
+    run = run_of(uri, "whole") | {"curves": iter(curves), "files": {"": [tmp_path / "history.csv"]}}
     run_id = record_run(**run)
     for name in ("loss", "kl"):
         history = sorted((point.step, point.value) for point in client.get_metric_history(run_id, name))
@@ -108,7 +119,7 @@ def test_a_changed_identity_supersedes_and_an_earlier_one_is_found_again(uri: st
 
 
 def test_a_recording_that_was_cut_short_is_completed(uri: str, client: Any, tmp_path: Path) -> None:
-    run = run_of(uri, "cut_short") | {"files": [tmp_path / "history.csv"]}
+    run = run_of(uri, "cut_short") | {"files": {"": [tmp_path / "history.csv"]}}
     run_id, message = record_run_safely(**run)
     assert run_id is None and "history.csv: not found" in message
     (tmp_path / "history.csv").write_text("step,loss\n")
@@ -144,7 +155,7 @@ def test_a_dead_server_is_a_message(uri: str) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         dead = f"http://127.0.0.1:{reserved.getsockname()[1]}"
-        run_id, message = record_run_safely(**(run_of(uri, "dead") | {"uri": dead}))
+        run_id, message = record_run_safely(**(run_of(uri, "dead") | {"uri": dead}), patience=0.0)
     assert run_id is None
     assert message.startswith("not tracked") and dead in message and "\n" not in message
     assert set(ENVIRONMENT) <= set(os.environ)
@@ -159,26 +170,124 @@ def test_a_sigterm_is_not_swallowed(uri: str) -> None:
         record_run_safely(**(run_of(uri, "terminated") | {"curves": terminated()}))
 
 
-def record_two(uri: str, writer: int) -> None:
-    for seed in range(2):
-        record_run(**run_of(uri, "together", model=f"model{writer}", seed=seed))
+# --- what is recorded twice, or otherwise -----------------------------------------------------------------------
 
 
-def test_four_writers_at_once_lose_nothing(uri: str, results: Path, tmp_path: Path) -> None:
-    # A copy of the created store: the writers are forked, and must not inherit connections of this process.
-    shutil.copy(results / "mlflow.db", tmp_path / "mlflow.db")
-    shared = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    writers = [multiprocessing.get_context("fork").Process(target=record_two, args=(shared, k)) for k in range(4)]
+def test_rows_that_were_passed_on_live_are_recorded_once(uri: str, client: Any) -> None:
+    run = run_of(uri, "live")
+    live = {key: run[key] for key in ("uri", "experiment", "tags", "params")}
+    pass_on(**live, curves=run["curves"][:2])
+    pass_on(**live, curves=run["curves"][1:2])
+    (seen,) = runs_in(client, "live")
+    assert seen.info.status == "RUNNING" and seen.data.params["glimpses"] == "20"
+    assert counts(client, seen.info.run_id, ["loss", "kl", "fd"]) == {"loss": 2, "kl": 2, "fd": 0}
+    assert record_run(**run) == seen.info.run_id
+    pass_on(**live, curves=[(9, {"loss": 7.0})])
+    assert counts(client, seen.info.run_id, ["loss", "kl", "fd"]) == {"loss": 3, "kl": 3, "fd": 1}, "it was complete"
+
+
+def test_metrics_measured_anew_become_the_latest_of_the_same_run(uri: str, client: Any) -> None:
+    run = run_of(uri, "measured") | {"metrics": {"fd": 2.5, "kid": 0.5, "loss": 9.0, "old": 1.0}}
+    first = record_run(**run)
+    again = run | {"metrics": {"fd": 1.5, "kid": 0.5, "loss": 8.0}, "tags": run["tags"] | {"measured": "mmmm"}}
+    assert [record_run(**again), record_run(**again)] == [first, first]
+    recorded = client.get_run(first).data
+    assert {name: recorded.metrics[name] for name in ("fd", "kid", "loss")} == {"fd": 1.5, "kid": 0.5, "loss": 8.0}
+    assert recorded.metrics["old"] != recorded.metrics["old"], "NaN: it is measured no more"
+    assert recorded.tags["measured"] == "mmmm"
+    assert counts(client, first, ["fd", "kid", "loss", "kl", "old"]) == {
+        "fd": 2,
+        "kid": 1,
+        "loss": 5,
+        "kl": 3,
+        "old": 2,
+    }
+    record_run(**run)  # the metric's code goes back
+    assert client.get_run(first).data.metrics["fd"] == 2.5 and client.get_run(first).data.metrics["old"] == 1.0
+
+
+def test_points_of_another_training_of_the_same_identity_do_not_stay(uri: str, client: Any) -> None:
+    """A GPU that is not deterministic: the training was killed and repeated with other numbers."""
+    run = run_of(uri, "repeated")
+    live = {key: run[key] for key in ("uri", "experiment", "tags", "params")}
+    pass_on(**live, curves=[(1, {"loss": 123.0, "kl": 1.0})])
+    run_id = record_run(**run)
+    assert [run.info.run_id for run in runs_in(client, "repeated")] == [run_id]
+    losses = sorted((point.step, point.value) for point in client.get_metric_history(run_id, "loss"))
+    assert losses == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+
+
+def test_of_twins_that_a_stalled_server_made_one_stays(uri: str, client: Any) -> None:
+    run = run_of(uri, "twins")
+    pass_on(**{key: run[key] for key in ("uri", "experiment", "tags", "params")}, curves=run["curves"][:1])
+    (first,) = runs_in(client, "twins")
+    tags = {key: str(value) for key, value in run["tags"].items()}
+    for late in (-5, 5):  # created before the first and after it, by the clock
+        client.create_run(first.info.experiment_id, start_time=first.info.start_time + late, tags=tags)
+    run_id = record_run(**run)
+    assert [run.info.run_id for run in runs_in(client, "twins")] == [run_id]
+    assert counts(client, run_id, ["loss", "kl", "fd"]) == {"loss": 3, "kl": 3, "fd": 1}
+    client.create_run(first.info.experiment_id, start_time=first.info.start_time - 9, tags=tags)
+    assert record_run(**run) == run_id, "the complete one stays, though another looks earlier"
+    assert [run.info.run_id for run in runs_in(client, "twins")] == [run_id]
+
+
+def test_a_record_with_a_run_missing_is_forgotten_so_that_its_stage_runs_again(tmp_path: Path) -> None:
+    for name, runs in {"whole": {"vae/0": "abc"}, "part": {"vae/0": "abc", "draw/0": None}}.items():
+        path = tmp_path / "tracking" / f"{name}.json"
+        artifacts.write_json(path, {"store": "somewhere", "runs": runs})
+        artifacts.write_stamp(path, "aaaa")
+    (tmp_path / "tracking" / "damaged.json").write_text("{")
+    assert forget_unrecorded(tmp_path) == [tmp_path / "tracking" / "part.json"]
+    left = sorted(path.name for path in (tmp_path / "tracking").iterdir())
+    assert left == ["damaged.json", "whole.json", "whole.json.stamp.json"]
+    assert forget_unrecorded(tmp_path) == []
+
+
+# --- many at once -----------------------------------------------------------------------------------------------
+
+WRITERS = 8
+
+
+def record_one(uri: str, writer: int, start: Any) -> None:
+    start.wait()
+    run_id, message = record_run_safely(**run_of(uri, "together", model=f"model{writer}"))
+    if run_id is None:
+        raise SystemExit(message)
+
+
+def hold(database: Path, seconds: float, held: threading.Event) -> None:
+    """What another program may do: keep the whole file to itself for a while, again and again."""
+    connection = sqlite3.connect(database, timeout=30.0, isolation_level=None)
+    for _ in range(4):
+        connection.execute("BEGIN EXCLUSIVE")
+        held.set()
+        time.sleep(seconds)
+        connection.execute("COMMIT")
+        time.sleep(0.05)
+    connection.close()
+
+
+def test_eight_writers_at_once_into_an_empty_folder_while_another_program_locks_the_file(tmp_path: Path) -> None:
+    shared = f"sqlite:///{tmp_path / 'results' / 'mlflow.db'}"
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(WRITERS + 1)
+    writers = [context.Process(target=record_one, args=(shared, k, start)) for k in range(WRITERS)]
     for writer in writers:
         writer.start()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0] * 4
+    start.wait()
+    while not (tmp_path / "results" / "mlflow.db").exists():
+        assert any(writer.is_alive() for writer in writers)
+        time.sleep(0.01)
+    held = threading.Event()
+    locker = threading.Thread(target=hold, args=(tmp_path / "results" / "mlflow.db", 0.5, held))
+    locker.start()
+    for process in (*writers, locker):
+        process.join()
+    assert held.is_set() and [writer.exitcode for writer in writers] == [0] * WRITERS
     client = mlflow.MlflowClient(tracking_uri=shared)
     runs = runs_in(client, "together")
-    assert {(run.data.tags["model"], run.data.tags["seed"]) for run in runs} == {
-        (f"model{k}", str(seed)) for k in range(4) for seed in range(2)
-    }
-    assert len(runs) == 8 and all(run.data.tags["complete"] == "true" for run in runs)
+    assert sorted(run.data.tags["model"] for run in runs) == [f"model{k}" for k in range(WRITERS)]
     for run in runs:
+        assert run.data.tags["recorded"]
         assert counts(client, run.info.run_id, ["loss", "kl", "fd"]) == {"loss": 3, "kl": 3, "fd": 1}

@@ -22,6 +22,7 @@ HISTORY = "results/models/{dataset}/{model}/{seed}/history.csv"
 TRAINING = "results/models/{dataset}/{model}/{seed}/training.json"
 TRAINING_COST = "results/models/{dataset}/{model}/{seed}/cost.json"
 CHECKPOINT = "results/checkpoints/{dataset}/{model}/{seed}/{identity}.safetensors"
+LIVE = "results/live/{dataset}/{model}/{seed}/{identity}.json"
 
 SAMPLES = "results/samples/{dataset}/{model}/{seed}/images.arrow"
 CANVASES = "results/samples/{dataset}/{model}/{seed}/canvases.arrow"

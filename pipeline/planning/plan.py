@@ -245,13 +245,21 @@ class Plan:
         return {"runs": runs}, inputs, []
 
     def _track(self, dataset: str) -> Any:
-        runs = self.runs(dataset)
-        block = {"runs": runs, "budget": self.params.budget, "models": {m: self.model(m) for m in self.models(dataset)}}
+        runs, sequential = self.runs(dataset), self.sequential(dataset)
+        block = {
+            "runs": runs,
+            "sequential": sequential,
+            "budget": self.params.budget,
+            "shape": self.params.datasets[dataset].shape,
+            "models": {model: self.model(model) for model in self.models(dataset)},
+        }
         inputs = [
             *((("train", dataset, *run), layout.HISTORY) for run in runs),
             *((("train", dataset, *run), layout.TRAINING) for run in runs),
             *((("train", dataset, *run), layout.TRAINING_COST) for run in runs),
+            *((("train", dataset, *run), layout.WEIGHTS) for run in runs),
             *((("evaluate", dataset, *run), layout.METRICS) for run in runs),
+            *((("canvases", dataset, model, 0), f"{layout.CANVAS_SHEET}.png") for model in sequential),
             *self._splits(dataset, layout.SUMMARY),
             (("figures", dataset), layout.SAMPLES_FIGURE),
         ]

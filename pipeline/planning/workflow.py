@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pipeline.infra import layout
+from pipeline.infra import layout, live, tracking
 from pipeline.infra.errors import UserError, near
 from pipeline.infra.progress import duration
 from pipeline.planning import estimate, params, reconcile, sole_run
@@ -140,6 +140,7 @@ def settle(asked: argparse.Namespace) -> None:
         released = sole_run.hold()
         if released:
             say(released)
+        tracking.forget_unrecorded()
     elif sole_run.is_live():
         return  # the live run keeps the records
     reconcile.reconcile()
@@ -185,6 +186,8 @@ def announce(workflow: Any) -> None:
     os.environ["EASEL_ANNOUNCED"] = "yes"
     counts = Counter(name for name, _ in stages)
     in_order = [rule.name for rule in workflow.rules if rule.name in counts]
+    if any(name == "train" for name, _ in stages):
+        live.start(os.getpid())
     say(f"{len(stages)} jobs to run: " + ", ".join(f"{counts[name]} {name}" for name in in_order))
     seconds, longest = estimate.wall_seconds(Plan(params.check(workflow.config)), stages)
     if seconds > 60:

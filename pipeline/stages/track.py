@@ -1,61 +1,117 @@
-"""Record one MLflow run per model and seed: params, curves, final metrics, tags and figures."""
+"""Record one MLflow run per model and seed: params, curves, final metrics, tags, figures and the trained model."""
 
 from __future__ import annotations
 
+import functools
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import artifacts, layout, tracking
+from pipeline.infra import artifacts, flavour, layout, tracking
 from pipeline.infra.stage import Work
 from pipeline.tables import Row, from_csv
 
+GENERATOR = Path(__file__).with_name("_generator.py")
+"""What MLflow runs to load a model. It is read as a file, never imported here: it takes torch."""
+
+
+@dataclass
+class Training:
+    """One training and the files that it and its evaluation left."""
+
+    model: str
+    seed: int
+    sheet: Path | None
+    """Its canvases through time, where there is a sheet of them."""
+    history: Path
+    report: Path
+    cost: Path
+    weights: Path
+    metrics: Path
+
 
 def run(work: Work) -> None:
-    """Record them one after the other; what fails is said and left for a later call."""
-    runs = [tuple(run) for run in work.block["runs"]]
-    groups = [work.reads[i * len(runs) : (i + 1) * len(runs)] for i in range(4)]
-    summary, figure = work.reads[4 * len(runs) :]
-    digest = artifacts.read_json(summary)["train"]["checksum"]
+    """Record them one after the other; what could not be recorded is said once, and a later run tries again."""
     uri = tracking.tracking_uri(Path("results"))
-    recorded = {}
-    for number, ((model, seed), paths) in enumerate(zip(runs, zip(*groups, strict=True), strict=True), start=1):
-        run_id, message = tracking.record_run_safely(
-            uri=uri, experiment=work.wildcards["dataset"], **content(work, model, seed, paths, digest, figure)
-        )
-        recorded[f"{model}/{seed}"] = run_id
-        work.progress.say(f"{number}/{len(runs)} {model} seed {seed}: {message}")
+    runs = trainings(work)
+    problem = tracking.open_store_safely(uri)
+    recorded: dict[str, str | None] = dict.fromkeys(f"{item.model}/{item.seed}" for item in runs)
+    for number, item in enumerate(runs, start=1):
+        if problem is None:
+            run_id, message = tracking.record_run_safely(
+                uri=uri, experiment=work.wildcards["dataset"], **content(work, item)
+            )
+            recorded[f"{item.model}/{item.seed}"] = run_id
+            work.progress.say(f"{number}/{len(runs)} {item.model} seed {item.seed}: {message}")
+            forget_live(work, item, run_id)
+            if run_id is None:  # does the store still answer? else the rest would wait for it one by one
+                problem = tracking.open_store_safely(uri, patience=0.0)
+    if problem is not None:
+        work.progress.say(f"{shown(uri)}: {sum(run is None for run in recorded.values())} of {len(runs)} {problem}")
     work.write_json(work.at(layout.TRACKED), {"store": shown(uri), "runs": recorded})
 
 
-def content(work: Work, model: str, seed: int, paths: tuple[Path, ...], digest: str, figure: Path) -> dict[str, Any]:
-    """What one run records."""
-    history, training, cost, metrics = paths
-    rows = from_csv(history.read_text())
-    curves = [
-        (int(row["step"] or 0), {k: v for k, v in row.items() if k != "step" and isinstance(v, int | float)})
-        for row in rows
+def trainings(work: Work) -> list[Training]:
+    """The trainings with their files, in the order in which the job lists them."""
+    runs = [tuple(run) for run in work.block["runs"]]
+    groups = [work.reads[k * len(runs) : (k + 1) * len(runs)] for k in range(5)]
+    sheets = dict(zip(work.block["sequential"], work.reads[5 * len(runs) : -2], strict=True))
+    return [
+        Training(model, seed, sheets.get(model) if seed == 0 else None, *files)
+        for (model, seed), files in zip(runs, zip(*groups, strict=True), strict=True)
     ]
-    estimates = artifacts.read_json(metrics)["estimates"]
-    final = {name: entry["value"] for name, entry in estimates.items()}
-    final |= {name: value for name, value in artifacts.read_json(cost).items() if isinstance(value, int | float)}
-    report = artifacts.read_json(training)
-    block = work.block["models"][model]
+
+
+def content(work: Work, item: Training) -> dict[str, Any]:
+    """What one run records."""
+    summary, figure = work.reads[-2:]
+    block = work.block["models"][item.model]
+    stamp = artifacts.read_json(artifacts.stamp_path(item.history))
+    measured = artifacts.read_json(item.metrics)
+    final = {name: entry["value"] for name, entry in measured["estimates"].items()}
+    final |= {name: value for name, value in artifacts.read_json(item.cost).items() if isinstance(value, int | float)}
     return {
         "tags": {
             "dataset": work.wildcards["dataset"],
-            "model": model,
-            "seed": seed,
+            "model": item.model,
+            "seed": item.seed,
             "budget": work.block["budget"],
-            "identity": artifacts.read_json(artifacts.stamp_path(metrics))["identity"],
-            "data_digest": digest,
-            "status": report["status"],
+            "identity": stamp["identity"],
+            "measured": artifacts.read_json(artifacts.stamp_path(item.metrics))["identity"],
+            "data_digest": artifacts.read_json(summary)["train"]["checksum"],
+            "weights": artifacts.sha256(item.weights),
+            "status": artifacts.read_json(item.report)["status"],
+            "commit": stamp.get("commit") or "none",
         },
-        "params": {"class": block["class"], **block["training"], **block["arguments"]},
-        "curves": curves,
+        "params": tracking.run_params(block),
+        "curves": [(int(row["step"] or 0), numbers(row)) for row in from_csv(item.history.read_text())],
         "metrics": final,
-        "files": [history, metrics, figure],
+        "files": {
+            "": [item.history],
+            "metrics": [item.metrics],
+            "figures": [figure, *([item.sheet] if item.sheet else [])],
+        },
+        "model": functools.partial(write_model, item=item, block=block, shape=work.block["shape"]),
     }
+
+
+def write_model(folder: Path, *, item: Training, block: dict[str, Any], shape: list[int]) -> None:
+    """The trained model as a folder that `mlflow.pyfunc.load_model` loads."""
+    flavour.write_flavour(
+        folder,
+        script=GENERATOR,
+        modules=("pipeline.training.device", "pipeline.training.sampling", f"pipeline.models.{block['class']}"),
+        weights=item.weights,
+        settings={"class": block["class"], "arguments": block["arguments"], "shape": shape},
+    )
+
+
+def forget_live(work: Work, item: Training, run_id: str | None) -> None:
+    """Remove what the training wrote while it ran: all of it is in the store now."""
+    if run_id is not None:
+        identity = artifacts.read_json(artifacts.stamp_path(item.history))["identity"]
+        work.at(layout.LIVE, model=item.model, seed=item.seed, identity=identity).unlink(missing_ok=True)
 
 
 def numbers(row: Row) -> dict[str, float]:

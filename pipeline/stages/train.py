@@ -13,6 +13,7 @@ import torch
 
 from pipeline.infra import artifacts, endings, layout
 from pipeline.infra.errors import Interrupted, UserError
+from pipeline.infra.live import LiveHistory
 from pipeline.infra.stage import Work
 from pipeline.models.base import ImageGenerator
 from pipeline.stages._device import use_device
@@ -73,6 +74,7 @@ def train(trainer: Trainer, work: Work, checkpoint: Path, clock: Clock) -> Diver
     endings.answer(lambda number, frame: stop.append(number))
     real = diversity(trainer.images[:WATCHED_SAMPLES].cpu())
     since, saved, settings = trainer.step, time.monotonic(), trainer.settings
+    live = LiveHistory(work)
     work.progress.restart()
     work.progress.note(f"training begins at step {since:,} of {settings.steps:,}")
     while not trainer.finished:
@@ -83,6 +85,7 @@ def train(trainer: Trainer, work: Work, checkpoint: Path, clock: Clock) -> Diver
             return error
         if closed:
             watch(trainer, real)
+            live.write(trainer.rows, finished=trainer.finished)
             work.progress.step(
                 trainer.step, settings.steps, unit="steps", per_unit=settings.batch, since=since, of="images"
             )

@@ -1,0 +1,149 @@
+"""Pass the histories of running trainings on to MLflow; the workflow starts it by itself.
+
+One process beside the workflow. It reads the files of `pipeline.infra.live` with the standard library alone, and
+imports MLflow once some training has gone on for more than ten seconds. A server that is dead, slow or restarted
+costs this process retries and nothing else anything: what it could not pass on, the `track` stage replays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.infra import live
+from pipeline.infra.errors import UserError
+from pipeline.infra.live import Watched
+from pipeline.infra.stage import sole_writer
+
+POLL = 0.5
+"""Seconds between two looks at whether the workflow is still there."""
+
+PASS_ON_EVERY = 2.0
+WORTH_A_LOOK = 10.0
+"""Seconds of training before it is shown live; MLflow's import alone takes four CPU seconds."""
+
+LONGEST_WAIT = 30.0
+"""Seconds between two attempts at a server that does not answer."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Only what a test or an impatient person changes."""
+    parser.add_argument("--after", type=float, default=WORTH_A_LOOK, help="seconds of training before it is shown")
+
+
+def run(arguments: argparse.Namespace) -> int | None:
+    """Until the workflow that started this ends; a second one in the same folder ends at once."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with sole_writer("live"):
+            follow(Follower(Path("results"), arguments.after))
+    except (UserError, KeyboardInterrupt):
+        return 0
+    return 0
+
+
+def follow(follower: Follower) -> None:
+    """Pass on until the parent process is another one: the owner has ended, killed or not."""
+    owned, parent = "EASEL_OWNER" in os.environ, os.getppid()
+    looked = 0.0
+    while not owned or os.getppid() == parent:
+        if time.monotonic() - looked >= PASS_ON_EVERY:
+            follower.pass_on()
+            looked = time.monotonic()
+        time.sleep(POLL)
+    follower.wait_until = 0.0
+    follower.pass_on()
+
+
+@dataclass
+class Progress:
+    """One live file: the version that was read last, and the step up to which its rows are in the store."""
+
+    version: tuple[int, int]
+    sent: int = 0
+    waiting: bool = False
+    """Whether that version holds rows that are not in the store."""
+
+
+class Follower:
+    """The live files of a results folder, and what of them is in the store."""
+
+    def __init__(self, results: Path, after: float = WORTH_A_LOOK) -> None:
+        self.results, self.after = results, after
+        # What lies there already is of trainings that ended; one that goes on writes a new version.
+        self.known = {path: Progress(version) for path, version in live.files(results).items()}
+        self.failures, self.wait_until = 0, 0.0
+
+    def pass_on(self) -> None:
+        """Pass on all rows that are new; after a failure not before some time has gone by."""
+        if time.monotonic() < self.wait_until:
+            return
+        for progress, watched in self.changed():
+            try:
+                self.send(watched, progress)
+            except Exception as error:  # whatever MLflow raises: the next attempt sends the same rows
+                self.back_off(error)
+                return
+            self.failures = 0
+
+    def changed(self) -> Iterator[tuple[Progress, Watched]]:
+        """The trainings with new rows that have gone on for long enough."""
+        for path, version in live.files(self.results).items():
+            progress = self.known.setdefault(path, Progress((0, 0)))
+            if version == progress.version and not progress.waiting:
+                continue
+            watched = live.read(path)
+            if watched is None or watched.seconds < self.after:
+                continue
+            progress.version, progress.waiting = version, True
+            yield progress, watched
+
+    def send(self, watched: Watched, progress: Progress) -> None:
+        """Pass on the rows after the last one that arrived."""
+        rows = [row for row in watched.rows if row["step"] > progress.sent]
+        budget = planned_budget(watched.dataset, watched.model, watched.seed, watched.identity)
+        if rows and budget is not None:
+            from pipeline.infra import tracking
+
+            tags = {name: getattr(watched, name) for name in ("dataset", "model", "seed", "identity")}
+            tracking.pass_on(
+                uri=tracking.tracking_uri(self.results),
+                experiment=watched.dataset,
+                tags={**tags, "budget": budget},
+                params=tracking.run_params(watched.block),
+                curves=[(int(row["step"]), {k: v for k, v in row.items() if k != "step"}) for row in rows],
+            )
+            progress.sent = int(rows[-1]["step"])
+        progress.waiting = False
+
+    def back_off(self, error: Exception) -> None:
+        """Say the first failure of a row of them, and wait twice as long after each."""
+        if not self.failures:
+            text = (str(error) or type(error).__name__).splitlines()[0][:200]
+            print(f"easel: live: {type(error).__name__}: {text}; tried again", file=sys.stderr, flush=True)
+        self.failures += 1
+        self.wait_until = time.monotonic() + min(2.0**self.failures, LONGEST_WAIT)
+
+
+@functools.cache
+def planned_budget(dataset: str, model: str, seed: int, identity: str) -> str | None:
+    """The budget of the plan that has this very training, None where params.yaml or the code are others by now."""
+    from pipeline.planning import params
+    from pipeline.planning.plan import Plan
+
+    config: Any = os.environ.get("EASEL_CONFIG")
+    try:
+        plan = Plan(params.check(json.loads(config)) if config else params.load())
+        planned = plan.job("train", dataset, model, seed).identity
+    except UserError:
+        return None
+    return plan.params.budget if planned == identity else None

@@ -1,0 +1,82 @@
+"""A trained model as MLflow loads it: `predict({"n": 4, "seed": 0})` gives images, uint8 (n, C, H, W).
+
+MLflow copies this file beside the weights and runs it when the model is loaded, wherever that is; it is no part of
+the workflow. The images are those of the `sample` stage for the same seed of latents on the same machine, bit for
+bit. Of several rows of n and seed, the images of all, one row after the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel
+
+
+class Generator(PythonModel):
+    """Draws samples from one trained model."""
+
+    def load_context(self, context: Any) -> None:
+        """Rebuild the network and put the weights in."""
+        import torch
+        from safetensors.torch import load_file
+
+        network = json.loads(Path(context.artifacts["network"]).read_text())
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        with own_code(Path(__file__).with_name("code")), torch.random.fork_rng():
+            from pipeline.training.device import build
+            from pipeline.training.sampling import sample
+
+            self.sample = sample
+            self.model = build(network["class"], network["arguments"], network["shape"], seed=0, device=device)
+        self.model.load_state_dict(load_file(context.artifacts["weights"]))
+        self.model.eval()
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> np.ndarray:
+        """Images of each row of n (default 16) and seed (default 0), which seeds the latents."""
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # bits depend on it, and the workflow's stages use one
+        try:
+            return np.concatenate([self.sample(self.model, n, seed).numpy() for n, seed in rows(model_input)])
+        finally:
+            torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def own_code(folder: Path) -> Iterator[None]:
+    """Import `pipeline` from a folder, whatever of that name is loaded already: another model's code, or a checkout."""
+
+    def take_out() -> dict[str, Any]:
+        return {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "pipeline"}
+
+    others = take_out()
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        take_out()
+        sys.modules.update(others)
+
+
+def rows(asked: pd.DataFrame) -> list[tuple[int, int]]:
+    """(n, seed) of each row of a table (MLflow makes one of a dictionary).
+
+    Raises ValueError for what is not a count.
+    """
+    wanted = [(int(row.get("n", 16)), int(row.get("seed", 0))) for row in asked.to_dict("records")]
+    if not wanted or any(n < 1 or seed < 0 for n, seed in wanted):
+        raise ValueError(f"found n and seed {wanted}, expected rows of n >= 1 and seed >= 0")
+    return wanted
+
+
+set_model(Generator())

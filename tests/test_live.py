@@ -1,0 +1,411 @@
+"""Live rows: a real training, a real MLflow server that is killed, restarted and stalled: no point lost or doubled."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.commands.live import Follower
+from pipeline.infra import artifacts, layout, live, tracking
+from pipeline.infra.live import LiveHistory
+from pipeline.infra.progress import Progress
+from pipeline.infra.stage import Work
+from pipeline.planning import params
+from pipeline.planning.plan import Plan
+from pipeline.stages import track
+from pipeline.tables import from_csv
+from tests.conftest import BIN, ROOT, stage
+
+pytest.importorskip("mlflow", reason="NOT TESTED: MLflow is not installed")
+
+CONFIG = ("budget=tiny", "models.vae.steps=800", "models.vae.batch=256")
+"""A training of some ten seconds, in 200 rows."""
+
+
+def wait_for(what: Callable[[], Any], words: str, seconds: float = 180.0) -> Any:
+    """What a function returns once that is true; a failure that says what never came."""
+    until = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < until, f"never came: {words}"
+        time.sleep(0.1)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+class Server:
+    """What `make ui` starts, on a free port and over a store of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        listed = subprocess.run(["make", "-n", "ui"], cwd=ROOT, capture_output=True, text=True, check=True)
+        self.folder, self.port = folder, free_port()
+        command = listed.stdout.strip().splitlines()[-1].replace("--port 5000", f"--port {self.port}")
+        self.words = ["env", *shlex.split(command.replace(".venv/bin/", f"{BIN}/"))]
+        assert str(self.port) in self.words
+        self.store = folder / "results" / "mlflow.db"
+        self.uri = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(self.words, cwd=self.folder, stdout=log, stderr=log, start_new_session=True)
+        wait_for(self.answers, f"the server ({self.folder}/server.log)")
+
+    def answers(self) -> bool:
+        assert self.process.poll() is None, (self.folder / "server.log").read_text()
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=2.0) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal to the server and its workers."""
+        os.killpg(self.process.pid, number)
+
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+        self.process.wait()
+
+    def points(self) -> list[tuple[str, int, float]]:
+        """Every point of every run that is not deleted, read from the file: also while the server is away."""
+        query = "select key, step, value from metrics join runs using (run_uuid) where lifecycle_stage = 'active'"
+        connection = sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=20.0)
+        try:
+            return list(connection.execute(query))
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, mnist_mirror: Path) -> Path:
+    """A folder with prepared data."""
+    folder = tmp_path_factory.mktemp("live")
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    for name in ("fetch", "prepare"):
+        done = stage(folder, name, "--dataset", "mnist", DATA_MIRROR=str(mnist_mirror))
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def start(folder: Path, *words: str, **environment: str) -> subprocess.Popen[bytes]:
+    """`python -m pipeline ...` that goes on while the test does; it follows the test process."""
+    own = {**os.environ, "PYTHONPATH": str(ROOT), "EASEL_OWNER": str(os.getpid()), **environment}
+    return subprocess.Popen([sys.executable, "-m", "pipeline", *words], cwd=folder, env=own)
+
+
+def config() -> dict[str, Any]:
+    """What Snakemake hands to its jobs."""
+    return json.loads(params.load(list(CONFIG), ROOT / "params.yaml").model_dump_json())
+
+
+def live_rows(folder: Path) -> int:
+    """How many rows the training has told of so far."""
+    seen = [live.read(path) for path in live.files(folder / "results")]
+    return max((len(watched.rows) for watched in seen if watched), default=0)
+
+
+def track_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
+    """The `track` stage's job for the one training, its metrics and figure stood in for."""
+    monkeypatch.chdir(folder)
+    plan = Plan(params.load(list(CONFIG), ROOT / "params.yaml"))
+    where = {"dataset": "mnist", "model": "vae", "seed": 0}
+    metrics, figure = layout.path(layout.METRICS, **where), layout.path(layout.SAMPLES_FIGURE, **where)
+    artifacts.write_json(metrics, {"estimates": {"fid_pixels": {"value": 3.5}}})
+    artifacts.write_stamp(metrics, "measured")
+    artifacts.write_bytes(figure, b"not looked at")
+    of_training = [layout.HISTORY, layout.TRAINING, layout.TRAINING_COST, layout.WEIGHTS]
+    return Work(
+        stage="track",
+        wildcards={"dataset": "mnist"},
+        block={
+            "runs": [["vae", 0]],
+            "sequential": [],
+            "budget": "tiny",
+            "shape": [1, 28, 28],
+            "models": {"vae": plan.model("vae")},
+        },
+        modules=(),
+        identity="tttt",
+        reads=[
+            *(layout.path(name, **where) for name in of_training),
+            metrics,
+            layout.path(layout.SUMMARY, **where),
+            figure,
+        ],
+        progress=Progress("track mnist"),
+    )
+
+
+def expected_points(folder: Path) -> dict[tuple[str, int], float]:
+    """Every scalar of every row of the history."""
+    rows = from_csv((folder / layout.path(layout.HISTORY, dataset="mnist", model="vae", seed=0)).read_text())
+    return {
+        (name, int(row["step"] or 0)): float(value)
+        for row in rows
+        for name, value in row.items()
+        if name != "step" and isinstance(value, int | float)
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(server: Server, folder: Path) -> Iterator[dict[str, int]]:
+    """A training during which the server was killed, restarted and stalled; points in the store at each turn."""
+    settings = [word for item in CONFIG for word in ("--set", item)]
+    where = {"MLFLOW_TRACKING_URI": server.uri, "EASEL_CONFIG": json.dumps(config())}
+    follower = start(folder, "live", "--after", "1", **where)
+    training = start(folder, "train", "--model", "vae", "--seed", "0", "--device", "cpu", *settings)
+    try:
+        yield trouble(server, folder, training, follower)
+    finally:
+        for process in (training, follower):
+            process.kill()
+            process.wait()
+
+
+def trouble(
+    server: Server, folder: Path, training: subprocess.Popen[bytes], follower: subprocess.Popen[bytes]
+) -> dict[str, int]:
+    """Kill, restart and stall the server. The training is held while we wait for others: it must not end before."""
+
+    def go_on_until(what: Callable[[], bool], words: str) -> None:
+        training.send_signal(signal.SIGCONT)
+        wait_for(lambda: what() or training.poll() is not None, words)
+        assert training.poll() is None, f"the training ended before {words}"
+        training.send_signal(signal.SIGSTOP)
+
+    def more_rows() -> None:
+        told = live_rows(folder)
+        go_on_until(lambda: live_rows(folder) > told, "more rows of the training")
+
+    seen = {}
+    more_rows()
+    wait_for(lambda: len(server.points()) > 0, "the first points")
+    server.kill()
+    seen["killed"] = len(server.points())
+    more_rows()
+    server.start()
+    wait_for(lambda: len(server.points()) > seen["killed"], "points after the restart")
+    server.send(signal.SIGSTOP)
+    seen["stalled"] = len(server.points())
+    more_rows()
+    training.send_signal(signal.SIGCONT)
+    seen["exit"] = training.wait()
+    time.sleep(3.0)  # longer than a client waits for an answer: requests are given up and repeated
+    server.send(signal.SIGCONT)
+    wait_for(lambda: len(server.points()) > seen["stalled"], "points after the stall")
+    follower.send_signal(signal.SIGTERM)
+    seen["follower"] = follower.wait()
+    return seen
+
+
+def test_training_goes_on_while_the_server_is_killed_restarted_and_stalled(trained: dict[str, int]) -> None:
+    assert trained["exit"] == 0 and trained["follower"] == 0
+    assert 0 < trained["killed"] < trained["stalled"]
+
+
+def test_after_replay_no_point_is_lost_and_none_is_there_twice(
+    trained: dict[str, int], server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    work = track_work(folder, monkeypatch)
+    recorded = []
+    for _ in range(2):
+        track.run(work)
+        recorded.append(artifacts.read_json(layout.path(layout.TRACKED, dataset="mnist"))["runs"]["vae/0"])
+    assert recorded[0] and recorded[0] == recorded[1], "the second time adds no run"
+    expected = expected_points(folder)
+    curves = [point for point in server.points() if point[0] in {name for name, _ in expected}]
+    assert len(curves) == len(expected) > trained["stalled"]
+    assert {(name, step): value for name, step, value in curves} == expected
+    assert not list(folder.glob("results/live/**/*.json")), "what was live is in the store now"
+
+
+def test_the_run_holds_what_the_training_left(
+    trained: dict[str, int], server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    work = track_work(folder, monkeypatch)
+    track.run(work)
+    client = MlflowClient(tracking_uri=server.uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("mnist").experiment_id])
+    identity = artifacts.read_json(artifacts.stamp_path(work.reads[0]))["identity"]
+    expected = {"model": "vae", "seed": "0", "budget": "tiny", "identity": identity, "measured": "measured"}
+    assert {**expected, "status": "ok", "superseded": "false"}.items() <= run.data.tags.items()
+    assert len(run.data.tags["data_digest"]) >= 8 and run.info.status == "FINISHED"
+    assert run.data.metrics["fid_pixels"] == 3.5 and run.data.metrics["train_seconds"] > 0
+    assert run.data.params["batch"] == "256" and run.data.params["class"] == "vae"
+    names = {
+        item.path
+        for folder in (None, "metrics", "figures", "model")
+        for item in client.list_artifacts(run.info.run_id, folder)
+    }
+    assert {"history.csv", "metrics/0.json", "figures/samples.png", "model/MLmodel", "model/code"} <= names
+
+
+def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_records_all(
+    trained: dict[str, int],
+    server: Server,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(tracking.PATIENCE, "server", 1.0)  # type: ignore[index]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    work = track_work(folder, monkeypatch)
+    record = layout.path(layout.TRACKED, dataset="mnist")
+    track.run(work)
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert said.out == "" and "1 of 1 not tracked" in line and "a later run records it" in line
+    assert artifacts.read_json(record)["runs"] == {"vae/0": None}
+    assert tracking.forget_unrecorded() == [record] and not record.exists()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    track.run(work)
+    assert artifacts.read_json(record)["runs"]["vae/0"]
+    assert tracking.forget_unrecorded() == []
+
+
+# --- who listens ------------------------------------------------------------------------------------------------
+
+
+def test_make_ui_listens_on_this_machine_alone(server: Server) -> None:
+    listening = [
+        fields[1].rpartition(":")[0]
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        if Path(table).exists()
+        for fields in (line.split() for line in Path(table).read_text().splitlines()[1:])
+        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == server.port
+    ]
+    assert listening and set(listening) == {"0100007F"}, "127.0.0.1 in the kernel's spelling"
+
+
+# --- the file and the process that reads it ---------------------------------------------------------------------
+
+
+def work_in(folder: Path) -> Work:
+    return Work(
+        stage="train",
+        wildcards={"dataset": "mnist", "model": "vae", "seed": 0},
+        block={"class": "vae"},
+        modules=(),
+        identity="aaaa",
+        reads=[],
+        progress=Progress("train"),
+    )
+
+
+def test_the_file_is_written_now_and_then_and_once_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    clock = [100.0]
+    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
+    history, rows = LiveHistory(work_in(tmp_path)), [{"step": 1.0, "loss": float("nan")}]
+    history.write(rows, finished=True)
+    assert not history.path.exists(), "a training shorter than two seconds writes none"
+    clock[0] += 2.0
+    history.write(rows)
+    rows.append({"step": 2.0, "loss": 1.0})
+    history.write(rows)
+    seen = live.read(history.path)
+    assert seen and len(seen.rows) == 1 and not seen.finished and seen.seconds == 2.0
+    history.write(rows, finished=True)
+    seen = live.read(history.path)
+    assert seen and seen.rows[1] == {"step": 2.0, "loss": 1.0} and seen.finished
+    assert [path.name for path in history.path.parent.iterdir()] == ["aaaa.json"]
+
+
+def test_a_file_that_cannot_be_written_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(live, "WRITE_EVERY", 0.0)
+    history = LiveHistory(work_in(tmp_path))
+    (tmp_path / "results").write_text("a file where a folder should be")
+    for step in range(3):
+        history.write([{"step": float(k)} for k in range(step + 1)])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "could not be written" in line
+
+
+def test_the_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    code = "import os; from pipeline.infra import live; print(live.start(os.getpid()).pid, flush=True); os._exit(0)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    started = int(done.stdout)
+
+    def gone() -> bool:
+        try:
+            return Path(f"/proc/{started}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except OSError:
+            return True
+
+    wait_for(gone, "the end of the live process")
+    assert (tmp_path / "logs" / "live.log").read_text() == ""
+
+
+def test_only_new_versions_of_files_are_passed_on_and_all_rows_arrive_after_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(live, "WRITE_EVERY", 0.0)
+    monkeypatch.setattr("pipeline.commands.live.planned_budget", lambda *training: "tiny")
+    arrived: list[int] = []
+    fails = [True]
+
+    def pass_on(*, curves: list[tuple[int, dict[str, float]]], **run: Any) -> None:
+        if fails[0]:
+            raise ConnectionError("nobody there")
+        arrived.extend(step for step, _ in curves)
+
+    monkeypatch.setattr(tracking, "pass_on", pass_on)
+    work = work_in(tmp_path)
+    work.block = {"class": "vae", "training": {}, "arguments": {}}
+    history, rows = LiveHistory(work), [{"step": 1.0, "loss": 3.0}]
+    history.write(rows)
+    follower = Follower(Path("results"), after=0.0)
+    fails[0] = False
+    follower.pass_on()
+    assert arrived == [], "what lay there before belongs to a training that ended"
+    fails[0] = True
+    for step in (2.0, 3.0):
+        rows.append({"step": step, "loss": 2.0})
+        history.write(rows)
+        follower.pass_on()
+    assert arrived == [] and follower.failures == 1, "it waits before the next attempt"
+    fails[0], follower.wait_until = False, 0.0
+    follower.pass_on()
+    follower.pass_on()
+    assert arrived == [1, 2, 3] and follower.failures == 0

@@ -87,10 +87,11 @@ def current(jobs: list[Job], dataset: str) -> Made:
                 wrong.append((job, str(error)))
     if wrong:
         names = list(dict.fromkeys(" ".join(map(str, (job.stage, *job.wildcards.values()))) for job, _ in wrong))
+        shown = ", ".join(names[:4]) + (", ..." if names[4:] else "")
         raise UserError(
-            f"the results are not what params.yaml and the code ask for now (--config of an earlier run does not "
-            f"count): {len(wrong)} of their files, made by {', '.join(names[:4])}{', ...' if names[4:] else ''}; the first: "
-            f"{wrong[0][1]}; run `snakemake --cores 8 results/tables/{dataset}.csv results/summary/{dataset}.txt` first"
+            f"{wrong[0][1]}; in all {len(wrong)} files of {shown} are not what params.yaml and the code ask for now "
+            f"(an earlier run's --config does not count); run `snakemake --cores 8 results/tables/{dataset}.csv "
+            f"results/summary/{dataset}.txt` first"
         )
     return made
 

@@ -274,7 +274,7 @@ def test_an_experiment_runs_its_jobs_and_dvc_tells_what_changed(recorded: Record
     found = {name: int(count) for count, name in re.findall(r"(\d+) (\w+)", said[1])}
     assert found == VAE_JOBS
     changed = json.loads(project("dvc", "params", "diff", "--json").stdout)
-    assert changed == {"params.yaml": {"models.vae.hidden": {"new": 401}}}
+    assert changed == {"params.yaml": {"models.vae.hidden": {"old": None, "new": 401}}}
     metrics = json.loads(project("dvc", "metrics", "diff", "--json").stdout)
     assert [Path(path).stem for path in metrics] == ["vae"]
     assert metrics["results/views/mnist/metrics/vae.json"]["fid_classifier"]["diff"] != 0

@@ -46,6 +46,7 @@ FIGURE = "results/figures/{dataset}/{figure}"
 CANVAS_SHEET = "results/figures/{dataset}/canvases_{model}_{seed}"
 TRACKED = "results/tracking/{dataset}.json"
 SUMMARY_TEXT = "results/summary/{dataset}.txt"
+VIEWS = "results/views/{dataset}"
 LOG = "logs/{stage}/{name}.log"
 
 REFERENCES = ("real", "noise", "mean_image")

@@ -1,0 +1,84 @@
+"""Write what `dvc metrics` and `dvc plots` show of a data set: headline numbers, loss curves and figures.
+
+DVC shows every file of a folder that holds metrics or plots, so these lie apart from the results and their stamps, one
+file per model. dvc.yaml runs this after Snakemake; nothing else reads it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from pipeline.infra import folders, layout
+from pipeline.infra.errors import UserError
+from pipeline.tables import Row, from_csv, headline_columns
+
+DISTANCE = "fid_classifier"
+"""The column that `dvc plots` compares models by."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Which data set."""
+    parser.add_argument("--dataset", default="mnist", help="a data set whose tables are made (default: mnist)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Replace the data set's folder of views."""
+    dataset = arguments.dataset
+    table = rows(layout.TABLE, dataset=dataset)
+    shown = {**metrics(table), **distances(table), **losses(dataset)}
+    files = {name: (json.dumps(content, indent=1) + "\n").encode() for name, content in shown.items()}
+    folders.replace(layout.path(layout.VIEWS, dataset=dataset), files | figures(dataset))
+
+
+def rows(pattern: str, **wildcards: object) -> list[Row]:
+    """The rows of a table or a history that the workflow made."""
+    path = layout.path(pattern, **wildcards)
+    try:
+        return from_csv(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path}: not found; make it with `snakemake --cores 8 {path}`") from error
+
+
+def metrics(table: list[Row]) -> dict[str, Any]:
+    """The headline of the main table, one file per row; what was not measured is left out."""
+    chosen = [name for name in headline_columns(table[0]) if name != "model"]
+    return {
+        f"metrics/{row['model']}.json": {name: row[name] for name in chosen if row[name] is not None} for row in table
+    }
+
+
+def distances(table: list[Row]) -> dict[str, Any]:
+    """Every row's Frechet distance with its interval. JSON, since DVC takes a CSV file's numbers for words."""
+    sides = {"value": DISTANCE, "low": f"{DISTANCE}_low", "high": f"{DISTANCE}_high"}
+    measured = (row for row in table if row[DISTANCE] is not None)
+    points = [{"model": row["model"], **{side: row[name] for side, name in sides.items()}} for row in measured]
+    return {f"distances/{DISTANCE}.json": points}
+
+
+def losses(dataset: str) -> dict[str, Any]:
+    """Each model's losses by training images seen, one file per model, an entry for each point of each curve."""
+    from pipeline.figures.losses import OVERVIEW
+
+    points: dict[str, list[Row]] = {}
+    for trained in rows(layout.SEEDS, dataset=dataset):
+        run = {"model": trained["model"], "seed": trained["seed"]}
+        found = points.setdefault(f"losses/{run['model']}.json", [])
+        for row in rows(layout.HISTORY, dataset=dataset, **run):
+            drawn = {name: row[name] for name in OVERVIEW if is_finite(row.get(name))}
+            found += [{"kimg": row["kimg"], "curve": name, "seed": run["seed"], "value": drawn[name]} for name in drawn]
+    return {name: found for name, found in points.items() if found}
+
+
+def is_finite(value: object) -> bool:
+    """Whether a cell holds a number that can be drawn."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def figures(dataset: str) -> dict[str, bytes]:
+    """The figures as PNG, without the stamps beside them."""
+    folder = Path(layout.FIGURE.format(dataset=dataset, figure=""))
+    return {f"figures/{path.name}": path.read_bytes() for path in sorted(folder.glob("*.png"))}

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import __main__ as cli
+from pipeline import command_line as cli
 from pipeline.infra import artifacts
 from pipeline.infra.errors import UserError
 from pipeline.infra.stage import Work, sole_writer
@@ -62,9 +62,9 @@ def refused(done: Run, code: int = 1) -> str:
 @pytest.mark.parametrize(
     ("words", "code", "expected"),
     [
-        (["trian", "--model", "vae"], 2, "unknown stage 'trian'; did you mean 'train'?"),
-        (["zzz"], 2, "unknown stage 'zzz'; there are: battle, "),
-        ([], 2, "the following arguments are required: STAGE"),
+        (["trian", "--model", "vae"], 2, "unknown stage or command 'trian'; did you mean 'train'?"),
+        (["zzz"], 2, "unknown stage or command 'zzz'; there are: battle, "),
+        ([], 2, "the following arguments are required: NAME"),
         (["train", "--sede", "0"], 2, "unrecognized arguments: --sede 0"),
         (["train", "--model", "vae", "--seed", "one"], 2, "invalid int value: 'one'"),
         (["train", "--device", "gpu"], 2, "invalid choice: 'gpu'"),
@@ -97,15 +97,6 @@ def test_a_mistake_is_one_line_of_the_real_command(folder: Path) -> None:
 def test_a_folder_without_params_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "params.yaml").unlink()
     assert "params.yaml: No such file or directory; run from the folder that holds it" in told(capsys, "prepare")
-
-
-def test_help_lists_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["--help"])
-    assert caught.value.code == 0
-    text = capsys.readouterr().out
-    for name, line in cli.stages().items():
-        assert f"{name:<20} {line}" in text
 
 
 # --- a job as JSON ----------------------------------------------------------------------------------------------
@@ -226,6 +217,6 @@ def test_a_gpu_that_is_not_there_is_one_line(folder: Path) -> None:
 def test_a_stage_ends_with_its_owner(folder: Path) -> None:
     owner = subprocess.Popen([sys.executable, "-c", ""])
     owner.wait()
-    code = "import time; from pipeline.__main__ import follow_owner; follow_owner(); time.sleep(60)"
+    code = "import time; from pipeline.one_stage import follow_owner; follow_owner(); time.sleep(60)"
     done = run([sys.executable, "-c", code], folder, PYTHONPATH=str(ROOT), EASEL_OWNER=str(owner.pid))
     assert done.returncode == -signal.SIGTERM

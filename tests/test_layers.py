@@ -44,7 +44,7 @@ def imported(name: str) -> set[str]:
 
 
 def folder(name: str) -> str:
-    """models, infra, ... of a module's dotted name; '' for pipeline, params and __main__."""
+    """models, infra, ... of a module's dotted name; '' for pipeline, __main__, command_line and one_stage."""
     parts = name.split(".")
     return parts[1] if len(parts) > 1 and (ROOT / "pipeline" / parts[1]).is_dir() else ""
 
@@ -68,7 +68,7 @@ def functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 def test_the_tree_is_the_one_that_these_rules_speak_of() -> None:
     folders = {path.name for path in (ROOT / "pipeline").iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert folders == DOMAIN | {"infra", "planning", "stages"}
+    assert folders == DOMAIN | {"infra", "planning", "stages", "commands"}
 
 
 def test_imports_are_absolute() -> None:
@@ -126,6 +126,12 @@ def test_stages_are_imported_by_stages_alone() -> None:
     for name in MODULES:
         if folder(name) != "stages":
             assert not {item for item in imported(name) if folder(item) == "stages"}, name
+
+
+def test_commands_are_imported_by_nobody() -> None:
+    """Not even by each other: what two share is planning's or infra's."""
+    for name in MODULES:
+        assert not {item for item in imported(name) if folder(item) == "commands"}, name
 
 
 def test_there_are_no_import_cycles() -> None:

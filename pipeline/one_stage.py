@@ -1,0 +1,130 @@
+"""One stage by hand or by Snakemake: its flags, its job from params.yaml or from a file, and its run."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from pipeline.infra import layout
+from pipeline.infra.errors import UserError
+from pipeline.planning import overrides
+
+RESULT_NEUTRAL = True
+
+WILDCARDS = ("dataset", "model", "seed")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of every stage."""
+    parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
+    parser.add_argument("--model", help="a model of params.yaml")
+    parser.add_argument("--seed", type=int, help="which independent training (0, 1, ...)")
+    overrides.add(parser)
+    parser.add_argument("--identity", help="the job's identity as Snakemake planned it; anything else is refused")
+    parser.add_argument("--print-spec", action="store_true", help="print the whole job as JSON instead of doing it")
+    parser.add_argument(
+        "--spec", type=Path, help="a file with such a job, for machines without the validator of params.yaml"
+    )
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="default: params.yaml's `device`")
+    parser.add_argument("--log", type=Path, help="where the job's log goes")
+    parser.add_argument("--checkpoint-steps", type=int, help="save the training's state every so many steps")
+
+
+def wildcards(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Those that were given."""
+    return {key: getattr(arguments, key) for key in WILDCARDS if getattr(arguments, key) is not None}
+
+
+def title_and_log(arguments: argparse.Namespace) -> tuple[str, Path]:
+    """The job's name for a person, and its log."""
+    words = [str(value) for value in wildcards(arguments).values()]
+    log = arguments.log or layout.path(layout.LOG, stage=arguments.name, name="-".join(words))
+    return " ".join([arguments.name, *words]), log
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Build the job and do it."""
+    follow_owner()
+    from pipeline.infra import stage as runner
+
+    runner.one_thread()
+    from pipeline.infra.progress import Progress
+
+    spec, device = read_spec(arguments) if arguments.spec else planned(arguments)
+    if arguments.print_spec:
+        print(json.dumps(spec, indent=1))
+        return
+    if arguments.identity not in (None, spec["identity"]):
+        raise UserError(
+            f"planned as {arguments.identity}, but params.yaml and the code now give {spec['identity']}: "
+            "they changed since; run the same snakemake command again"
+        )
+    title, log = title_and_log(arguments)
+    try:
+        progress = Progress(title, log)
+    except OSError as error:
+        raise UserError(f"{log}: could not be written: {error.strerror}; make room or mend its rights") from error
+    work = runner.Work(
+        stage=arguments.name,
+        wildcards=wildcards(arguments),
+        block=spec["block"],
+        modules=tuple(spec["modules"]),
+        identity=spec["identity"],
+        reads=[Path(path) for path in spec["reads"]],
+        progress=progress,
+        neutral=spec["neutral"],
+        device=device,
+        checkpoint_steps=arguments.checkpoint_steps,
+    )
+    with contextlib.closing(progress):
+        runner.run(work, importlib.import_module(f"pipeline.stages.{arguments.name}").run)
+
+
+def read_spec(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """The job from a file that `--print-spec` made."""
+    try:
+        spec: dict[str, Any] = json.loads(arguments.spec.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{arguments.spec}: not a readable job ({error}); make one with --print-spec") from error
+    return spec, arguments.device or "auto"
+
+
+def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """The job and the device from params.yaml, for a person who calls a stage by hand."""
+    plan = overrides.plan(arguments.set)
+    if (arguments.model is None) != (arguments.seed is None):
+        raise UserError("--model and --seed belong together; give both or neither")
+    if arguments.seed is not None and arguments.seed < 0:
+        raise UserError(f"--seed: found {arguments.seed}, expected 0 or more")
+    try:
+        spec = plan.job(arguments.name, arguments.dataset, arguments.model, arguments.seed).spec
+    except TypeError:
+        needs = "--model and --seed" if arguments.model is None else "neither --model nor --seed"
+        raise UserError(f"this stage takes {needs}") from None
+    return json.loads(json.dumps(spec)), arguments.device or plan.params.device
+
+
+def follow_owner() -> None:
+    """End with the workflow that started this stage, even when that was killed outright."""
+    owner = int(os.environ.get("EASEL_OWNER", "0"))
+    if not owner:
+        return
+
+    def watch() -> None:
+        while True:
+            time.sleep(1.0)
+            try:
+                os.kill(owner, 0)
+            except ProcessLookupError:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    threading.Thread(target=watch, daemon=True).start()

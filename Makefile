@@ -6,7 +6,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 READY := .venv/.ready
 
-.PHONY: env mnist smoke test check lock status ui unlock clean
+.PHONY: env mnist smoke test check verify lock status ui unlock clean
 
 mnist: $(READY)  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
 	@$(SNAKEMAKE) results/tables/mnist.csv results/summary/mnist.txt
@@ -19,6 +19,9 @@ test: $(READY)  ## all tests; what needs Slurm or Chromium is skipped with a lou
 
 check: $(READY)  ## format, lint, types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/snakefmt --check Snakefile rules
+
+verify: $(READY)  ## make the smoke tables again elsewhere and compare them with the committed ones, to the bit on the same CPU
+	@$(BIN)/python -m pipeline verify --cores $(CORES)
 
 env: $(READY)  ## build .venv (on a bare Debian: apt install python3-venv make git ca-certificates)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import artifacts, folders
+from pipeline.infra import artifacts, folders, machine
 from pipeline.infra.errors import UserError, near
 from pipeline.planning import overrides, sole_run
 from pipeline.planning.plan import Job, Plan
@@ -179,21 +179,15 @@ def provenance(plan: Plan, dataset: str, made: Made) -> dict[str, Any]:
         "commits": all_of("commit"),
         "made": {"first": min(all_of("made")), "last": max(all_of("made"))},
         "made_on": {"machines": all_of("machine"), "devices": devices, "python": all_of("python")},
-        "published_on": {"cpu": cpu(), "cores": os.cpu_count(), "system": f"{platform.machine()} {platform.system()}"},
+        "published_on": {
+            "cpu": machine.cpu_model(),
+            "cores": os.cpu_count(),
+            "system": f"{platform.machine()} {platform.system()}",
+        },
         "versions": dict(sorted((name, version) for stamp in stamps for name, version in stamp["versions"].items())),
         "tables": {path: {key: stamp[key] for key in ("identity", "sha256")} for path, stamp in tables.items()},
         "stages": durations(made),
     }
-
-
-def cpu() -> str:
-    """The processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or "unknown")
 
 
 def durations(made: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:

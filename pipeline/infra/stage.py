@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.infra import artifacts, identity, kept, layout, locks
+from pipeline.infra import artifacts, identity, kept, layout, locks, machine
 from pipeline.infra.errors import UserError
 from pipeline.infra.progress import Progress
 
@@ -116,7 +116,7 @@ class Work:
             "versions": identity.library_versions(identity.code_closure(self.modules)),
             "inputs": {str(path): stamp["identity"] for path, stamp in zip(self.reads, self.stamps, strict=True)},
             "device": self.device,
-            "machine": f"{platform.machine()} {platform.system()}",
+            "machine": machine.cpu_model(),
             "python": platform.python_version(),
             "commit": commit(),
             "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -7,13 +7,10 @@ import contextlib
 import importlib
 import json
 import os
-import signal
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import layout
+from pipeline.infra import endings, layout
 from pipeline.infra.errors import UserError
 from pipeline.planning import overrides
 
@@ -52,7 +49,9 @@ def title_and_log(arguments: argparse.Namespace) -> tuple[str, Path]:
 
 def run(arguments: argparse.Namespace) -> None:
     """Build the job and do it."""
-    follow_owner()
+    title, log = title_and_log(arguments)
+    endings.end_in_one_line(title)
+    endings.follow_owner()
     from pipeline.infra import stage as runner
 
     runner.one_thread()
@@ -67,7 +66,6 @@ def run(arguments: argparse.Namespace) -> None:
             f"planned as {arguments.identity}, but params.yaml and the code now give {spec['identity']}: "
             "they changed since; run the same snakemake command again"
         )
-    title, log = title_and_log(arguments)
     try:
         progress = Progress(title, log)
     except OSError as error:
@@ -115,21 +113,3 @@ def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
         needs = "--model and --seed" if arguments.model is None else "neither --model nor --seed"
         raise UserError(f"this stage takes {needs}") from None
     return json.loads(json.dumps(spec)), arguments.device or plan.params.device
-
-
-def follow_owner() -> None:
-    """End with the workflow that started this stage, even when that was killed outright."""
-    owner = int(os.environ.get("EASEL_OWNER", "0"))
-    if not owner:
-        return
-
-    def watch() -> None:
-        while True:
-            time.sleep(1.0)
-            try:
-                os.kill(owner, 0)
-            except ProcessLookupError:
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -217,6 +217,6 @@ def test_a_gpu_that_is_not_there_is_one_line(folder: Path) -> None:
 def test_a_stage_ends_with_its_owner(folder: Path) -> None:
     owner = subprocess.Popen([sys.executable, "-c", ""])
     owner.wait()
-    code = "import time; from pipeline.one_stage import follow_owner; follow_owner(); time.sleep(60)"
+    code = "import time; from pipeline.infra.endings import follow_owner; follow_owner(); time.sleep(60)"
     done = run([sys.executable, "-c", code], folder, PYTHONPATH=str(ROOT), EASEL_OWNER=str(owner.pid))
     assert done.returncode == -signal.SIGTERM

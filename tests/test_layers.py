@@ -189,6 +189,7 @@ def test_what_neutral_modules_give_to_a_computation_is_named_here() -> None:
     allowed = {
         "errors": {"UserError", "Interrupted", "near"},
         "stage": {"Work"},
+        "endings": {"answer"},
         "progress": {"duration", "Progress"},
         "layout": None,
         "sources": None,

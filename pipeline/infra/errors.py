@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable
 
 RESULT_NEUTRAL = True
@@ -18,9 +19,11 @@ class UserError(Exception):
 
 
 class Interrupted(UserError):
-    """SIGTERM arrived; what was done so far is saved."""
+    """A signal asked to end, and what was done so far is saved; ends with 128 + the signal's number."""
 
-    exit_code = 143
+    def __init__(self, message: str, number: int = signal.SIGTERM) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -21,13 +21,18 @@ class Progress:
         self.log: TextIO | None = None
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
-            self.log = log.open("w", buffering=1)
+            self.log = log.open("a", buffering=1)  # it may be that of a live stage, which this one is to be refused by
         self.began = self.shown = time.monotonic()
 
     def close(self) -> None:
         """End the log."""
         if self.log is not None:
             self.log.close()
+
+    def begin(self) -> None:
+        """Empty the log of what an earlier stage said; for who knows that it is nobody else's any more."""
+        if self.log is not None:
+            self.log.truncate(0)
 
     def restart(self) -> None:
         """Measure rates from now on: imports and set-up are not part of a loop's speed."""

@@ -43,6 +43,8 @@ class Work:
     checkpoint_steps: int | None = None
     written: list[Path] = field(default_factory=list)
     stamps: list[dict[str, Any]] = field(default_factory=list)
+    spent: list[Path] = field(default_factory=list)
+    """What only a killed job would need: it goes once all outputs are stamped."""
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -58,6 +60,11 @@ class Work:
     def at(self, pattern: str, **more: Any) -> Path:
         """A path of the layout for this job's wildcards."""
         return layout.path(pattern, **(self.wildcards | more))
+
+    def sweep(self, folder: Path, name: str = "*") -> None:
+        """Remove what killed writers of a file (or of any in a folder that is this job's alone) left half-written."""
+        for partial in folder.glob(f".{name}.[0-9]*.partial"):
+            partial.unlink(missing_ok=True)
 
     def write_images(self, path: Path, images: np.ndarray, labels: np.ndarray | None = None) -> None:
         """Write an Arrow file of images and stamp it at the end."""
@@ -102,7 +109,7 @@ class Work:
             )
 
     def stamp_outputs(self) -> None:
-        """Stamp everything that was written."""
+        """Stamp everything that was written; what is spent then goes."""
         provenance = {
             "stage": self.stage,
             "block": self.block,
@@ -118,6 +125,8 @@ class Work:
         }
         for path in self.written:
             artifacts.write_stamp(path, self.identity, **provenance)
+        for path in self.spent:
+            path.unlink(missing_ok=True)
 
 
 def commit() -> str | None:
@@ -168,6 +177,17 @@ def is_being_written(name: str) -> bool:
     return False
 
 
+def take_over(work: Work) -> None:
+    """Clear away what an earlier, killed process of this job left: its log, its half-written outputs.
+
+    The job's lock must be held: then nobody alive writes these files, on whatever machine.
+    """
+    work.progress.begin()
+    for path in work.outputs:
+        work.sweep(path.parent, path.name)
+        work.sweep(path.parent, artifacts.stamp_path(path).name)
+
+
 def one_thread() -> None:
     """Make this process compute with one thread: bits depend on the number of threads, so it is never left open."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
@@ -177,6 +197,7 @@ def one_thread() -> None:
 def run(work: Work, main: Callable[[Work], None]) -> None:
     """Check the inputs, do the stage's work under its lock, stamp what it wrote; or bring an earlier result back."""
     with sole_writer(work.name):
+        take_over(work)
         work.check_inputs()
         kept_here = work.stage not in layout.NOT_KEPT
         if kept_here and "EASEL_AFRESH" not in os.environ and kept.restore(work.identity, work.outputs):

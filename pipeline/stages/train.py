@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import resource
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pipeline.infra import artifacts, layout
+from pipeline.infra import artifacts, endings, layout
 from pipeline.infra.errors import Interrupted, UserError
 from pipeline.infra.stage import Work
 from pipeline.models.base import ImageGenerator
@@ -61,21 +60,21 @@ def run(work: Work) -> None:
     except ValueError as error:
         raise UserError(f"params.yaml: models.{work.block['model']}: {error}") from error
     checkpoint = work.at(layout.CHECKPOINT, identity=work.identity)
+    work.sweep(checkpoint.parent)
     clock = resume(trainer, checkpoint, work)
     diverged = train(trainer, work, checkpoint, clock)
     write(trainer, work, clock, diverged)
-    for stale in checkpoint.parent.glob(f"{work.identity}*"):
-        stale.unlink()
+    work.spent = sorted(checkpoint.parent.glob(f"{work.identity}*"))
 
 
 def train(trainer: Trainer, work: Work, checkpoint: Path, clock: Clock) -> Diverged | None:
     """All the steps, with progress, checkpoints and a watch on the samples; the divergence that ended them, or None."""
     stop: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: stop.append(number))
+    endings.answer(lambda number, frame: stop.append(number))
     real = diversity(trainer.images[:WATCHED_SAMPLES].cpu())
     since, saved, settings = trainer.step, time.monotonic(), trainer.settings
     work.progress.restart()
+    work.progress.note(f"training begins at step {since:,} of {settings.steps:,}")
     while not trainer.finished:
         try:
             closed = trainer.advance()
@@ -94,7 +93,8 @@ def train(trainer: Trainer, work: Work, checkpoint: Path, clock: Clock) -> Diver
             save(trainer, checkpoint, clock)
             saved = time.monotonic()
         if stop:
-            raise Interrupted(f"stopped at step {trainer.step:,} of {settings.steps:,}; run the same command to go on")
+            where = f"step {trainer.step:,} of {settings.steps:,}"
+            raise Interrupted(f"stopped at {where}; run the same command to go on", stop[0])
     return None
 
 
@@ -124,16 +124,23 @@ def save(trainer: Trainer, checkpoint: Path, clock: Clock) -> None:
 def saved_states(checkpoint: Path) -> list[Path]:
     """What lies there of this job, the furthest step first: two for the moment in which one replaces the other."""
     found = checkpoint.parent.glob(f"{checkpoint.stem}-*{checkpoint.suffix}")
-    return sorted(found, key=lambda path: int(path.stem.rpartition("-")[2]), reverse=True)
+    steps = {path: path.stem.rpartition("-")[2] for path in found}
+    return sorted((path for path in steps if steps[path].isdigit()), key=lambda path: int(steps[path]), reverse=True)
+
+
+def is_sound(path: Path, identity: str) -> bool:
+    """Whether a saved state is whole and this job's own, whatever its name says."""
+    try:
+        return bool(artifacts.checked_stamp(path)["identity"] == identity)
+    except UserError:
+        return False
 
 
 def resume(trainer: Trainer, checkpoint: Path, work: Work) -> Clock:
     """Go on from the furthest sound state that this job saved, where there is one."""
     for path in saved_states(checkpoint):
-        try:
-            artifacts.checked_stamp(path)
-        except UserError:
-            work.progress.say(f"{path}: damaged; not used")
+        if not is_sound(path, work.identity):
+            work.progress.say(f"{path}: damaged, half-written or of another job; not used")
             continue
         header = artifacts.read_metadata(path)
         trainer.restore(artifacts.read_tensors(path), header)

@@ -1,0 +1,71 @@
+"""How a stage is ended from outside: by a signal, in one line, or with the workflow that started it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+RESULT_NEUTRAL = True
+
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What asks a stage to end: the workflow or Slurm, a person's Ctrl-C, a terminal that was closed."""
+
+Handler = Callable[[int, FrameType | None], None]
+
+
+def answer(handler: Handler) -> None:
+    """Have `handler` called for every signal that asks to end, but for those ignored from the start (nohup, &)."""
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def end_in_one_line(name: str) -> None:
+    """From now on such a signal ends this process with one line and exit code 128 + its number.
+
+    It ends by `SystemExit`, which no `except Exception` holds up: files half-written vanish, children are killed.
+    """
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        signal.signal(number, signal.SIG_DFL)  # asked twice, it does not tidy up first
+        with contextlib.suppress(OSError):  # straight to the file: Python's own may be amid another line
+            line = f"easel: {name}: stopped by {signal.Signals(number).name}; run the same command to go on\n"
+            os.write(sys.stderr.fileno(), line.encode())
+        raise SystemExit(128 + number)
+
+    answer(end)
+
+
+def follow_owner() -> None:
+    """End with the workflow whose process is named in EASEL_OWNER, even when that was killed outright.
+
+    Not by prctl(PR_SET_PDEATHSIG): the parent of a stage is the shell of its rule, which outlives the workflow.
+    """
+    owner = int(os.environ.get("EASEL_OWNER", "0"))
+    if not owner:
+        return
+
+    def follow() -> None:
+        wait_for(owner)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def wait_for(process: int) -> None:
+    """Wait for the end of a process that need not be a child of this one."""
+    with contextlib.suppress(AttributeError, OSError):  # Linux alone has these; they see a zombie's end as well
+        select.select([os.pidfd_open(process)], [], [])
+        return
+    with contextlib.suppress(ProcessLookupError):
+        while True:
+            os.kill(process, 0)
+            time.sleep(1.0)

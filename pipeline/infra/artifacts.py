@@ -66,13 +66,20 @@ def write_images(path: Path, images: np.ndarray, labels: np.ndarray | None = Non
         raise TypeError(f"{path}: images are {images.dtype}, expected uint8")
     kind = pa.fixed_shape_tensor(pa.uint8(), images.shape[1:])
     width = int(np.prod(images.shape[1:]))
-    storage = pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(images).reshape(-1)), width)
+    storage = pa.FixedSizeListArray.from_arrays(_array(pa.uint8(), images), width)
     columns = {"image": pa.ExtensionArray.from_storage(kind, storage)}
     if labels is not None:
-        columns["label"] = pa.array(labels.astype(np.int64))
+        columns["label"] = _array(pa.int64(), labels.astype(np.int64))
     table = pa.table(columns)
     with replacing(path) as partial, pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
         file.write_table(table)
+
+
+def _array(kind: Any, values: np.ndarray) -> Any:
+    """An Arrow array of all of NumPy's values, from their bytes: `pa.array` imports pandas, a second for every job."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(kind, values.size, [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
@@ -97,15 +104,20 @@ def read_json(path: Path) -> Any:
 
 
 def read_images(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """Images (N, ...) uint8, memory-mapped and read-only, and labels (N,) int64 or None."""
+    """Images (N, ...) uint8 and labels (N,) int64 or None, memory-mapped and read-only."""
     import pyarrow as pa
 
     table = pa.ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()
     column = table.column("image")
     shape = tuple(column.type.shape)
-    images = column.chunk(0).storage.flatten().to_numpy().reshape(-1, *shape)
-    labels = table.column("label").to_numpy() if "label" in table.column_names else None
+    images = _values(column.chunk(0).storage.flatten(), np.uint8).reshape(-1, *shape)
+    labels = _values(table.column("label").chunk(0), np.int64) if "label" in table.column_names else None
     return images, labels
+
+
+def _values(array: Any, kind: type[np.generic]) -> np.ndarray:
+    """NumPy's view of an Arrow array without gaps; `to_numpy` imports pandas."""
+    return np.frombuffer(array.buffers()[1], kind)[array.offset : array.offset + len(array)]
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

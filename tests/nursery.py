@@ -26,11 +26,16 @@ WINDOWS = 6
 
 @dataclasses.dataclass(frozen=True)
 class At:
-    """Where a child sends itself a signal: one of `step` (1, 2, ...), `change` (0, 1, ...) and `line`."""
+    """Where a child sends itself a signal: one of these."""
 
     step: int | None = None
+    """After this step of the training: 1, 2, ..."""
     change: int | None = None
+    """At this line of the list of changes: 0, 1, ..."""
     line: str | None = None
+    """When a line with these words goes to the log."""
+    call: str | None = None
+    """After this function (module:name) of a stage."""
     signal: int = signal.SIGKILL
 
 
@@ -90,7 +95,7 @@ def serve() -> None:
         if "wait" in order:
             print(waited(order["wait"]), flush=True)
             continue
-        assert len(os.listdir("/proc/self/task")) == 1, "a fork would lose the other threads"
+        assert len(list(Path("/proc/self/task").iterdir())) == 1, "a fork would lose the other threads"
         if child := os.fork():
             print(child, flush=True)
         else:
@@ -136,12 +141,12 @@ def arm(at: At) -> list[str]:
         if here:
             os.kill(os.getpid(), at.signal)
 
-    def after(owner: type, method: str, here: Callable[..., bool]) -> None:
+    def after(owner: Any, method: str, here: Callable[..., bool]) -> None:
         original = getattr(owner, method)
 
-        def wrapped(self: Any, *arguments: Any) -> Any:
-            answer = original(self, *arguments)
-            strike(here(self, *arguments))
+        def wrapped(*arguments: Any) -> Any:
+            answer = original(*arguments)
+            strike(here(*arguments))
             return answer
 
         setattr(owner, method, wrapped)
@@ -152,12 +157,13 @@ def arm(at: At) -> list[str]:
         def wrapped(self: Path, *arguments: Any, **options: Any) -> Any:
             if not self.exists():  # `missing_ok`
                 return original(self, *arguments, **options)
-            changes.append(f"before {method} {self}")
+            made = f"{method} {arguments[0] if arguments else self}"
+            changes.append(f"before {made}")
             if at.change == len(changes) - 1 and at.signal == signal.SIGKILL and method == "replace":
                 os.truncate(self, self.stat().st_size // 2)
             strike(at.change == len(changes) - 1)
             answer = original(self, *arguments, **options)
-            changes.append(f"after {method} {self}")
+            changes.append(f"after {made}")
             strike(at.change == len(changes) - 1)
             return answer
 
@@ -165,6 +171,9 @@ def arm(at: At) -> list[str]:
 
     after(loop.Trainer, "advance", lambda trainer: trainer.step == at.step)
     after(Progress, "note", lambda progress, message: at.line is not None and at.line in message)
+    if at.call:
+        module, name = at.call.split(":")
+        after(importlib.import_module(module), name, lambda *_: True)
     watch("replace")
     watch("unlink")
     return changes

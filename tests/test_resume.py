@@ -6,121 +6,25 @@ step, and around any change that they make to the file system.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import json
 import random
 import re
 import signal
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from pipeline.infra import artifacts, identity, layout
+from pipeline.infra import artifacts, layout
 from pipeline.models.base import optimisers
-from pipeline.planning import params
-from pipeline.planning.plan import Job, Plan
-from tests.conftest import ROOT, stage
+from tests.conftest import ROOT, run
 from tests.nursery import At, Nursery
-from tests.small_models import NAMES, images, small, small_arguments
-
-STEPS = 23
-EVERY = 5
-"""Steps between two checkpoints: most kills fall between two, so that steps are taken again."""
-
-BATCH, IMAGES = 12, 40
-"""Three batches to an epoch, four images left over."""
+from tests.small_models import NAMES, small
+from tests.small_trainings import BATCH, EVERY, IMAGES, STEPS, WRITTEN, Training, begun, finish, job
 
 KILLS = 8
-WRITTEN = (layout.WEIGHTS, layout.HISTORY, layout.TRAINING)
-"""What a training leaves that does not speak of clocks."""
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """A process that forks trainings."""
-    started = Nursery()
-    yield started
-    started.close()
-
-
-@functools.cache
-def plan() -> Plan:
-    """The plan of the tiny budget."""
-    return Plan(params.load(["budget=tiny"], file=ROOT / "params.yaml"))
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """A folder with the job of one model, to be trained in as many processes as it takes."""
-
-    folder: Path
-    model: str
-
-    @property
-    def wildcards(self) -> dict[str, Any]:
-        return {"dataset": "mnist", "model": self.model, "seed": 0}
-
-    @property
-    def words(self) -> list[str]:
-        options = ["--spec", "spec.json", "--device", "cpu", "--checkpoint-steps", str(EVERY)]
-        return ["train", "--model", self.model, "--seed", "0", *options]
-
-    def path(self, pattern: str, **more: Any) -> Path:
-        return self.folder / layout.path(pattern, **self.wildcards, **more)
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        spec: dict[str, Any] = json.loads((self.folder / "spec.json").read_text())
-        return spec
-
-    @property
-    def said(self) -> str:
-        """What the last process said."""
-        text = (self.folder / "stderr").read_text()
-        assert "Traceback" not in text
-        return text
-
-    @property
-    def resumed_at(self) -> int:
-        """The step that the last process began with."""
-        found = re.search(r"resumed at step (\d+) of", self.said)
-        return int(found[1]) if found else 0
-
-    def states(self) -> list[Path]:
-        """The states that are saved whole, the furthest last."""
-        found = self.path(layout.CHECKPOINT, identity="*").parent.glob("*.safetensors.stamp.json")
-        paths = [path.with_name(path.name.removesuffix(".stamp.json")) for path in found]
-        return sorted((path for path in paths if path.exists()), key=lambda path: int(path.stem.split("-")[1]))
-
-    def written(self) -> dict[str, bytes]:
-        """What it left behind, all of it stamped, and nothing else."""
-        for pattern in layout.OUTPUTS["train"]:
-            assert artifacts.checked_stamp(self.path(pattern))["identity"] == self.spec["identity"]
-        assert not list(self.folder.rglob("*.partial"))
-        assert not self.states()
-        return {pattern: self.path(pattern).read_bytes() for pattern in WRITTEN}
-
-
-def job(model: str) -> Job:
-    """The plan's job, its network small, its steps few."""
-    planned = plan().job("train", "mnist", model, 0)
-    training = planned.block["training"] | {"steps": STEPS, "batch": BATCH, "decay": 0.5}
-    small_block = {"training": training, "arguments": small_arguments(model, (1, 28, 28))}
-    return dataclasses.replace(planned, block=planned.block | small_block)
-
-
-def begun(folder: Path, model: str) -> Training:
-    """A folder with a training's job and its stamped training split."""
-    planned, split = job(model), folder / layout.path(layout.TRAIN, dataset="mnist")
-    artifacts.write_images(split, images(IMAGES).numpy(), np.zeros(IMAGES, dtype=np.int64))
-    artifacts.write_stamp(split, planned.inputs[0].identity)
-    artifacts.write_json(folder / "spec.json", planned.spec)
-    return Training(folder, model)
 
 
 @pytest.fixture(scope="module")
@@ -134,12 +38,6 @@ def undisturbed(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> A
         return training
 
     return of
-
-
-def finish(nursery: Nursery, training: Training) -> dict[str, bytes]:
-    """Train to the end; what was written."""
-    assert nursery.run(training.folder, *training.words) == 0, training.said
-    return training.written()
 
 
 # --- after any step -----------------------------------------------------------------------------------------------
@@ -192,29 +90,90 @@ def test_the_trainings_go_through_all_that_a_state_must_hold() -> None:
 def test_a_process_that_nobody_forked_writes_the_same(undisturbed: Any, tmp_path: Path) -> None:
     """The nursery's children are what the command is: another interpreter, another hash seed, the same bytes."""
     training = begun(tmp_path, "vae")
-    command = "from tests.nursery import At, arm; from pipeline.__main__ import main; arm(At()); main()"
-    (tmp_path / "begin.py").write_text(command)
-    from tests.conftest import run
-
-    import sys
-
+    (tmp_path / "begin.py").write_text(
+        "from pipeline.__main__ import main\nfrom tests.nursery import At, arm\narm(At())\nmain()\n"
+    )
     done = run([sys.executable, "begin.py", *training.words], tmp_path, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     assert training.written() == undisturbed("vae").written()
 
 
-# --- around any change to the file system ---------------------------------------------------------------------------
+# --- around any change to the file system -------------------------------------------------------------------------
+
+
+def changes(training: Training) -> dict[int, str]:
+    """The changes that the last process made; between the end of one and the beginning of the next nothing happens."""
+    made = (training.folder / "changes").read_text().splitlines()
+    return {number: change for number, change in enumerate(made) if change.startswith("before") or change == made[-1]}
 
 
 def test_killed_around_any_change_it_makes_it_writes_what_it_would_have_written(
-    nursery: Nursery, undisturbed: Any, tmp_path: Path
+    nursery: Nursery, tmp_path: Path
 ) -> None:
-    model = "vae"
-    wanted = undisturbed(model).written()
-    changes = (undisturbed(model).folder / "changes").read_text().splitlines()
-    assert sum("replace" in change for change in changes) >= 2 * 2 * (STEPS // EVERY + len(layout.OUTPUTS["train"]))
-    assert any("unlink" in change for change in changes)
-    for number, change in enumerate(changes):
-        training = begun(tmp_path / str(number), model)
+    """In the middle of a file, between a file and its stamp, while the state before gives way, at the very end."""
+    first = begun(tmp_path / "undisturbed", "vae", steps=12)
+    wanted, made = finish(nursery, first), changes(first)
+    for part in (
+        "vae/0/weights.safetensors",
+        "history.csv.stamp.json",
+        "-10.safetensors",
+        "-10.safetensors.stamp.json",
+    ):
+        assert any("replace" in change and change.endswith(part) for change in made.values()), part
+    for part in ("-5.safetensors", "-5.safetensors.stamp.json", "-10.safetensors"):
+        assert any("unlink" in change and change.endswith(part) for change in made.values()), part
+    saved = next(number for number, change in made.items() if change.endswith("-5.safetensors.stamp.json"))
+    for number, change in made.items():
+        training = begun(tmp_path / str(number), "vae", steps=12)
         assert nursery.run(training.folder, *training.words, at=At(change=number)) == -signal.SIGKILL, change
+        assert number <= saved or training.states() or training.is_stamped, f"{change}: nothing to go on from"
         assert finish(nursery, training) == wanted, change
+
+
+# --- states that are not to be used ---------------------------------------------------------------------------------
+
+
+def two_states(nursery: Nursery, folder: Path) -> Training:
+    """A killed training with a state of step 15 and, as if it had been killed a moment earlier, one of step 10."""
+    training = begun(folder, "vae")
+    killed_at(nursery, training, [12])
+    (older,) = training.states()
+    kept = {path: path.read_bytes() for path in (older, artifacts.stamp_path(older))}
+    assert nursery.run(folder, *training.words, at=At(step=17)) == -signal.SIGKILL
+    for path, content in kept.items():
+        path.write_bytes(content)
+    assert [path.stem.split("-")[1] for path in training.states()] == ["10", "15"]
+    return training
+
+
+@pytest.mark.parametrize("damaged", [("15",), ("10",), ("10", "15")], ids=" and ".join)
+def test_a_damaged_state_is_named_and_not_used(
+    damaged: tuple[str, ...], nursery: Nursery, undisturbed: Any, tmp_path: Path
+) -> None:
+    training = two_states(nursery, tmp_path)
+    for state in training.states():
+        if state.stem.split("-")[1] in damaged:
+            content = bytearray(state.read_bytes())
+            content[len(content) // 3] ^= 1 << 4
+            state.write_bytes(content)
+    assert finish(nursery, training) == undisturbed("vae").written()
+    assert training.resumed_at == {("15",): 10, ("10",): 15, ("10", "15"): 0}[damaged]
+    named = re.findall(r"(\d+)\.safetensors: damaged, .* not used$", training.said, re.MULTILINE)
+    assert named == [step for step in ("15", "10") if step in damaged and int(step) > training.resumed_at]
+
+
+def test_a_state_of_another_job_is_never_used(nursery: Nursery, undisturbed: Any, tmp_path: Path) -> None:
+    """Not when it lies beside this job's own, and not when somebody gave it this job's name."""
+    other = begun(tmp_path, "vae", steps=STEPS + 1)
+    assert nursery.run(tmp_path, *other.words, at=At(step=12)) == -signal.SIGKILL
+    (state,) = other.states()
+    theirs = other.spec["identity"]
+    mine = begun(tmp_path, "vae")
+    assert mine.spec["identity"] != theirs
+    renamed = state.with_name(state.name.replace(theirs, mine.spec["identity"]))
+    for path, name in ((state, renamed), (artifacts.stamp_path(state), artifacts.stamp_path(renamed))):
+        name.write_bytes(path.read_bytes())
+    assert nursery.run(tmp_path, *mine.words) == 0
+    assert mine.resumed_at == 0 and f"{renamed.name}: damaged, half-written or of another job" in mine.said
+    assert mine.states() == [state], "the other job may want it yet"
+    assert {pattern: mine.path(pattern).read_bytes() for pattern in WRITTEN} == undisturbed("vae").written()

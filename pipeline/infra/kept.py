@@ -27,6 +27,8 @@ def keep(identity: str, paths: Sequence[Path]) -> None:
     """Keep a finished job's files and their stamps; where there is no room or no right to, they are not kept."""
     folder = folder_of(identity)
     partial = folder.with_name(f".{identity}.{os.getpid()}.partial")
+    for left in folder.parent.glob(f".{identity}.*.partial"):  # by killed processes: this job's lock is held
+        shutil.rmtree(left, ignore_errors=True)
     with contextlib.suppress(OSError):
         if folder.exists():
             shutil.rmtree(folder)

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import importlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 

@@ -31,7 +31,7 @@ PASS_ON_EVERY = 2.0
 WORTH_A_LOOK = 10.0
 """Seconds of training before it is shown live; MLflow's import alone takes four CPU seconds."""
 
-LONGEST_WAIT = 30.0
+LONGEST_WAIT = 15.0
 """Seconds between two attempts at a server that does not answer."""
 
 
@@ -52,10 +52,10 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 
 def follow(follower: Follower) -> None:
-    """Pass on until the parent process is another one: the owner has ended, killed or not."""
-    owned, parent = "EASEL_OWNER" in os.environ, os.getppid()
+    """Pass on until the owner is no longer this process's parent: it has ended, killed or not, perhaps long ago."""
+    owner = int(os.environ.get("EASEL_OWNER", os.getppid()))
     looked = 0.0
-    while not owned or os.getppid() == parent:
+    while os.getppid() == owner:
         if time.monotonic() - looked >= PASS_ON_EVERY:
             follower.pass_on()
             looked = time.monotonic()

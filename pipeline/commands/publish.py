@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import artifacts, folders, machine
+from pipeline.infra import artifacts, folders, layout, machine
 from pipeline.infra.errors import UserError, near
-from pipeline.planning import overrides, sole_run
-from pipeline.planning.plan import Job, Plan
+from pipeline.planning import overrides, sole_run, staleness
+from pipeline.planning.plan import Plan
 
 TABLE_STAGES, FIGURE_STAGES = ("tables", "standings"), ("figures", "canvases")
 LARGEST = 1_000_000
@@ -39,14 +39,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Check, record, push, copy, and say what is left to do."""
     plan, dataset = overrides.plan([]), arguments.dataset
     sole_run.hold()
-    jobs = list(in_order(plan.job("summary", dataset)))
     remote = chosen_remote(arguments.remote)
-    say(f"checking the results of {len(jobs)} jobs")
-    made = current(jobs, dataset)
+    say(f"checking the results of {dataset}")
+    made = current(plan, dataset)
     record(dataset)
     push(dataset, remote)
     folder = arguments.to / dataset
-    files = dict(small(jobs))
+    files = dict(small(made))
     files["provenance.json"] = (json.dumps(provenance(plan, dataset, made), indent=1) + "\n").encode()
     say(f"{folder}: {len(files)} files" + ("" if folders.replace(folder, files) else ", as they were"))
     say_what_to_commit(folder, f"Results of {dataset}, budget {plan.params.budget}")
@@ -60,40 +59,29 @@ def say(line: str) -> None:
 # --- are they current? --------------------------------------------------------------------------------------------
 
 
-def in_order(job: Job, seen: set[str] | None = None) -> Iterator[Job]:
-    """A job and all that it is made from, each after what it reads."""
-    seen = set() if seen is None else seen
-    if job.identity not in seen:
-        seen.add(job.identity)
-        for source in job.inputs:
-            yield from in_order(source, seen)
-        yield job
+def current(plan: Plan, dataset: str) -> Made:
+    """The stamps of all files of a comparison; raw files need not be there, whoever prepares again fetches them.
 
-
-def current(jobs: list[Job], dataset: str) -> Made:
-    """The stamps of all files of the jobs; raw files need not be there, whoever prepares again fetches them.
-
-    Raises `UserError` naming a file that is missing, damaged, or not what params.yaml and the code ask for now.
+    Raises `UserError` naming what is missing, damaged, or not what params.yaml and the code ask for now.
     """
-    made: Made = {}
-    wrong: list[tuple[Job, str]] = []
-    for job in jobs:
-        for path in job.outputs if job.stage != "fetch" else ():
-            try:
-                made[path] = artifacts.checked_stamp(Path(path))
-                if made[path]["identity"] != job.identity:
-                    wrong.append((job, f"{path}: made as {made[path]['identity']}, asked for is {job.identity}"))
-            except UserError as error:
-                wrong.append((job, str(error)))
-    if wrong:
-        names = list(dict.fromkeys(" ".join(map(str, (job.stage, *job.wildcards.values()))) for job, _ in wrong))
-        shown = ", ".join(names[:4]) + (", ..." if names[4:] else "")
+    found = staleness.look(plan, dataset)
+    wrong = [f"{name}: {cause.text}" for name, item in found.items() for cause in item.causes]
+    stale = [f"{name} is {item.state}" for name, item in found.items() if item.needed]
+    files = [Path(path) for item in found.values() if item.job.stage != "fetch" for path in item.job.outputs]
+    absent = [f"{path}: missing" for path in files if not path.exists()]
+    if stale or absent:
         raise UserError(
-            f"{wrong[0][1]}; in all {len(wrong)} files of {shown} are not what params.yaml and the code ask for now "
-            f"(an earlier run's --config does not count); run `snakemake --cores 8 results/tables/{dataset}.csv "
-            f"results/summary/{dataset}.txt` first"
+            f"the results are not what params.yaml and the code ask for now: {(wrong + stale + absent)[0]}, and "
+            f"{len(stale)} of {len(found)} jobs are to be done (an earlier run's --config does not count); "
+            f"`make status` says why; run `snakemake --cores 8 {' '.join(wanted(dataset, absent))}` first"
         )
-    return made
+    return {str(path): artifacts.read_json(artifacts.stamp_path(path)) for path in files}
+
+
+def wanted(dataset: str, absent: list[str]) -> list[str]:
+    """What to ask Snakemake for: everything, and by name the files that only a person who deleted them misses."""
+    everything = layout.SUMMARY_TEXT.format(dataset=dataset)
+    return [everything, *(line.split(":")[0] for line in absent[:3])]
 
 
 # --- DVC ----------------------------------------------------------------------------------------------------------
@@ -149,17 +137,16 @@ def command(module: str, *words: str, shown: bool = False) -> str:
 # --- Git ----------------------------------------------------------------------------------------------------------
 
 
-def small(jobs: list[Job]) -> Iterator[tuple[str, bytes]]:
+def small(made: Made) -> Iterator[tuple[str, bytes]]:
     """The tables, and the figures as PNG, that are small enough for Git."""
-    for job in jobs:
-        for path in map(Path, job.outputs):
-            picture = job.stage in FIGURE_STAGES and path.suffix == ".png"
-            if not picture and job.stage not in TABLE_STAGES:
-                continue
-            if path.stat().st_size > LARGEST:
-                say(f"{path}: left out, {path.stat().st_size:,} bytes are more than {LARGEST:,}")
-                continue
-            yield (f"figures/{path.name}" if picture else path.name), path.read_bytes()
+    for path, stamp in ((Path(name), stamp) for name, stamp in made.items()):
+        picture = stamp["stage"] in FIGURE_STAGES and path.suffix == ".png"
+        if not picture and stamp["stage"] not in TABLE_STAGES:
+            continue
+        if stamp["bytes"] > LARGEST:
+            say(f"{path}: left out, {stamp['bytes']:,} bytes are more than {LARGEST:,}")
+            continue
+        yield (f"figures/{path.name}" if picture else path.name), path.read_bytes()
 
 
 def provenance(plan: Plan, dataset: str, made: Made) -> dict[str, Any]:

@@ -108,7 +108,12 @@ def closure_digest(closure: tuple[str, ...]) -> str:
 @functools.cache
 def module_digest(name: str) -> str:
     """Digest of a module's normalised syntax tree: comments, docstrings and layout do not count."""
-    return digest(_normalised(syntax_tree(name)))
+    return tree_digest(syntax_tree(name))
+
+
+def tree_digest(tree: ast.Module) -> str:
+    """The same for a tree that was parsed elsewhere, from another revision's text."""
+    return digest(_normalised(tree))
 
 
 def _normalised(node: Any) -> Any:

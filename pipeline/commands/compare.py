@@ -1,0 +1,295 @@
+"""Compare two results folders or revisions: rows that changed, by how much, and which params and code did.
+
+A and B are folders (with results/ in them, or results folders themselves), Git revisions, or one of each; `.` is the
+working folder. Of a revision, results come through its dvc.lock, else from docs/results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.infra import artifacts, provenance, snapshots
+from pipeline.infra.errors import UserError
+from pipeline.infra.provenance import Change
+from pipeline.infra.snapshots import Snapshot
+from pipeline.tables import comparison
+from pipeline.tables.columns import HEADLINE_METRICS
+from pipeline.tables.comparison import COLUMN, COLUMNS, OUTSIDE, ROW
+from pipeline.tables.rows import Row
+from pipeline.tables.text import from_csv, readable, to_csv
+
+READ_FIRST = (*HEADLINE_METRICS, "parameters", "status", "seeds", "n_real", "n_fake", ROW, COLUMN)
+"""Columns of the main table that a terminal shows; the others are counted there and written by --to."""
+SHOWN = {
+    "main": READ_FIRST,
+    "battles": ("r_test", "r_sample", "winner", "winner_tested", ROW, COLUMN),
+    "standings": ("place", "rating", ROW, COLUMN),
+}
+TITLES = {"main": "main table", "battles": "battles", "standings": "standings", "judges": "judges", "seeds": "seeds"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Two sides, the data set, and where to write."""
+    parser.add_argument("a", metavar="A", help="a results folder, `.`, or a Git revision")
+    parser.add_argument("b", metavar="B", help="the same; differences are B - A")
+    parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
+    parser.add_argument("--to", type=Path, metavar="FILE", help="write everything to a file: .md, .csv or .json")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that differs between two snapshots; `settings` and what follows are None where nothing could be compared."""
+
+    a: Snapshot
+    b: Snapshot
+    cells: Mapping[str, int]
+    rows: Sequence[Row]
+    settings: Sequence[Change] | None
+    modules: Sequence[Change] | None
+    versions: Sequence[Change] | None
+    by: str
+
+    @property
+    def byte_equal(self) -> bool:
+        """Whether the tables are the same bytes."""
+        return self.a.tables == self.b.tables
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Compare and print, or write."""
+    writer = _writer(arguments.to)
+    compared = compare(*(_read(name, arguments.dataset) for name in (arguments.a, arguments.b)))
+    if writer is None:
+        print(to_text(compared), end="")
+        return
+    artifacts.write_text(arguments.to, writer(compared))
+    print(f"{arguments.to}: {len(compared.rows)} differences in the tables")
+
+
+def _writer(target: Path | None) -> Callable[[Comparison], str] | None:
+    """What makes a file's text, by its ending; checked before anything is read."""
+    if target is None:
+        return None
+    if target.suffix not in WRITERS:
+        raise UserError(f"--to: found {str(target)!r}, expected a name ending in {', '.join(WRITERS)}")
+    return WRITERS[target.suffix]
+
+
+def _read(name: str, dataset: str) -> Snapshot:
+    if not Path(name).is_dir():
+        print(f"easel: reading {name}", file=sys.stderr)
+    return snapshots.read(name, dataset)
+
+
+def compare(a: Snapshot, b: Snapshot) -> Comparison:
+    """Everything that differs, from the tables' rows and from what made them."""
+    tables = {name: (_rows(name, a), _rows(name, b)) for name in comparison.KEYS}
+    rows = [row for name, (first, second) in tables.items() for row in comparison.changed_rows(name, first, second)]
+    cells = {name: comparison.compared_cells(name, first, second) for name, (first, second) in tables.items()}
+    made, by = _made_by(a, b)
+    if made is None:
+        return Comparison(a, b, cells, rows, None, None, None, by)
+    settings, modules = provenance.changed_settings(*made), provenance.changed_modules(*made)
+    return Comparison(a, b, cells, rows, settings, modules, provenance.changed_versions(*made), by)
+
+
+def _rows(table: str, snapshot: Snapshot) -> list[Row]:
+    """Rows of a table; standings get their place. Raises `UserError` for a table without its key columns."""
+    rows = from_csv(snapshot.tables.get(table, ""))
+    if rows and not set(comparison.KEYS[table]) <= set(rows[0]):
+        expected = ", ".join(comparison.KEYS[table])
+        raise UserError(f"{snapshot.origin}: its {TITLES[table]} has no column {expected}; it is no table of easel's")
+    if table == "standings":
+        return [row | {"place": place} for place, row in enumerate(rows, start=1)]
+    return rows
+
+
+def _made_by(a: Snapshot, b: Snapshot) -> tuple[tuple[provenance.Provenance, provenance.Provenance] | None, str]:
+    """What made each, of one kind on both sides, and that kind in words."""
+    if a.stamped and b.stamped:
+        return (a.stamped, b.stamped), "by the stamps of the results"
+    if a.sources and b.sources:
+        unstamped = " and ".join(side.origin for side in (a, b) if not side.stamped)
+        return (a.sources, b.sources), f"as checked out, since {unstamped} has no stamps"
+    lacking = " and ".join(side.origin for side in (a, b) if not side.stamped)
+    return None, f"params and code not compared: no stamps in {lacking}"
+
+
+# --- as text ------------------------------------------------------------------------------------------------------
+
+
+def to_text(compared: Comparison) -> str:
+    """What a terminal shows."""
+    lines = [f"A  {_side(compared.a)}", f"B  {_side(compared.b)}"]
+    if not compared.rows:
+        return "\n".join([*lines, _equal(compared), *_made_lines(compared), ""])
+    for table in SHOWN:
+        lines += ["", *_table_lines(compared, table)]
+    lines += ["", *(_made_lines(compared) or [f"params, code and versions are the same ({compared.by})"])]
+    return "\n".join([*lines, ""])
+
+
+def _side(snapshot: Snapshot) -> str:
+    return snapshot.name if snapshot.origin.startswith(snapshot.name) else f"{snapshot.name}: {snapshot.origin}"
+
+
+def _equal(compared: Comparison) -> str:
+    """The one line for equal results."""
+    tables = f"{len(compared.a.tables)} tables, {sum(compared.cells.values())} cells"
+    if compared.settings is None:
+        return f"{'byte-equal' if compared.byte_equal else 'the same numbers'}: {tables}"
+    differing = {"code": compared.modules, "params": compared.settings, "versions": compared.versions}
+    words = [name for name, changes in differing.items() if changes]
+    if words:
+        return f"the same numbers; made by other {' and '.join(words)}: {tables}"
+    return f"{'byte-equal' if compared.byte_equal else 'the same numbers, written otherwise'}: {tables}"
+
+
+def _table_lines(compared: Comparison, table: str) -> list[str]:
+    """A table's title with counts, then its changes that are shown."""
+    changes = [row for row in compared.rows if row["table"] == table]
+    if not changes:
+        return [f"{TITLES[table]}: the same ({compared.cells[table]} cells)"]
+    shown = [row for row in changes if row["column"] in SHOWN[table]]
+    lines = [_title(compared, table), *_aligned([_words(row) for row in shown])]
+    if len(shown) < len(changes):
+        lines.append(f"  and {len(changes) - len(shown)} changes in other columns: --to FILE writes them all")
+    if table == "main" and _single_seed(compared):
+        lines.append("  one training per model: these intervals cover the images compared, not another training")
+    return lines
+
+
+def _title(compared: Comparison, table: str) -> str:
+    """'main table: 3 of 195 cells differ, 1 outside the intervals'."""
+    changes = [row for row in compared.rows if row["table"] == table]
+    outside = sum(row["verdict"] == OUTSIDE for row in changes)
+    cells = sum(row["row"] != COLUMN and row["column"] != ROW for row in changes)
+    return f"{TITLES[table]}: {cells} of {compared.cells[table]} cells differ, {outside} {OUTSIDE}"
+
+
+def _single_seed(compared: Comparison) -> bool:
+    rows = [*_rows("main", compared.a), *_rows("main", compared.b)]
+    return any(row.get("seeds") == 1 and row.get("status") is not None for row in rows)
+
+
+def _words(row: Row) -> list[str]:
+    """A change as cells of text."""
+    if row["column"] in (ROW, COLUMN):
+        return [str(row["row"]), "", "", "", "", str(row["verdict"])]
+    if row["row"] == COLUMN:
+        return ["", str(row["column"]), "", "", "", f"column {row['verdict']}"]
+    difference = comparison.number(row.get("difference"))
+    shown = "" if difference is None else f"{'+' if difference > 0 else ''}{readable(difference, 3)}"
+    return [str(row["row"]), str(row["column"]), _value(row, "a"), _value(row, "b"), shown, str(row["verdict"])]
+
+
+def _value(row: Row, side: str) -> str:
+    """A value with its interval; a dash where there is none."""
+    bounds = [readable(row.get(f"{side}_{end}"), 3) for end in ("low", "high")]
+    value = readable(row.get(side)) or "-"
+    return f"{value} [{bounds[0]}, {bounds[1]}]" if all(bounds) else value
+
+
+def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+    heads = ["", "", "A", "B", "B - A", ""]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    return ["  " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in ([heads, *cells] if cells else [])]
+
+
+def _made_lines(compared: Comparison) -> list[str]:
+    """Params, code and versions that differ, one line each; nothing where all are the same."""
+    if compared.settings is None:
+        return [compared.by]
+    lines = [f"  {setting_words(change)}" for change in compared.settings]
+    parts = [(f"params ({compared.by}):", lines)]
+    parts.append(("code:", [f"  {module_words(change)}" for change in compared.modules or ()]))
+    parts.append(("versions:", [f"  {version_words(change)}" for change in compared.versions or ()]))
+    return [line for title, lines in parts if lines for line in (title, *lines)]
+
+
+def setting_words(change: Change) -> str:
+    """'draw: arguments.glimpses: 10 -> 20 (sample, train)'."""
+    owner = f"{', '.join(change['models'])}: " if change["models"] else ""
+    return f"{owner}{change['key']}: {change['a']} -> {change['b']}{_stages(change)}"
+
+
+def module_words(change: Change) -> str:
+    """'pipeline/models/draw.py changed (train, sample)'."""
+    return f"{change['module'].replace('.', '/')}.py {change['change']}{_stages(change)}"
+
+
+def version_words(change: Change) -> str:
+    """'torch 2.14.0 -> 2.15.0'."""
+    return f"{change['library']} {change['a']} -> {change['b']}"
+
+
+def _stages(change: Change) -> str:
+    named = [stage for stage in change["stages"] if stage != "params.yaml"]
+    return f" ({', '.join(named)})" if named else ""
+
+
+# --- as files -----------------------------------------------------------------------------------------------------
+
+
+def to_rows(compared: Comparison) -> list[Row]:
+    """Everything as rows of COLUMNS: those of the tables, then params, code and versions with what changed as text."""
+    rows = list(compared.rows)
+    for change in compared.settings or ():
+        rows.append(_made_row("params", ", ".join(change["models"]), change["key"], change))
+    for change in compared.modules or ():
+        rows.append({"table": "code", "column": change["module"], "verdict": change["change"]})
+    for change in compared.versions or ():
+        rows.append(_made_row("versions", "", change["library"], change))
+    return rows
+
+
+def _made_row(table: str, row: str, column: str, change: Change) -> Row:
+    sides = {"a": change["a"], "b": change["b"]}
+    return {"table": table, "row": row, "column": column, **sides, "verdict": comparison.CHANGED}
+
+
+def _csv(compared: Comparison) -> str:
+    return to_csv(to_rows(compared), COLUMNS)
+
+
+def _json(compared: Comparison) -> str:
+    sides = {side: {"name": shot.name, "origin": shot.origin} for side, shot in _sides(compared)}
+    content = {**sides, "compared_by": compared.by, "cells": dict(compared.cells), "byte_equal": compared.byte_equal}
+    return json.dumps(content | {"differences": to_rows(compared)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _sides(compared: Comparison) -> Iterable[tuple[str, Snapshot]]:
+    return (("a", compared.a), ("b", compared.b))
+
+
+def _markdown(compared: Comparison) -> str:
+    """The terminal's text, its tables whole and as Markdown."""
+    parts = [f"A: {_side(compared.a)}  \nB: {_side(compared.b)}\n"]
+    if not compared.rows:
+        parts.append(f"{_equal(compared)}\n")
+    for table in comparison.KEYS:
+        changes = [row for row in compared.rows if row["table"] == table]
+        if changes:
+            parts.append(f"## {_title(compared, table)}\n")
+            parts.append(_markdown_table([_words(row) for row in changes]))
+    made = _made_lines(compared)
+    return "\n".join([*parts, *(["## What made them\n", *(_item(line) for line in made), ""] if made else [])])
+
+
+def _markdown_table(cells: Sequence[Sequence[str]]) -> str:
+    heads = ["row", "column", "A", "B", "B - A", "verdict"]
+    lines: list[Any] = [heads, [":---"] * len(heads), *cells]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def _item(line: str) -> str:
+    return f"- {line.strip()}" if line.startswith("  ") else f"\n{line}\n"
+
+
+WRITERS = {".md": _markdown, ".csv": _csv, ".json": _json}

@@ -22,7 +22,7 @@ from pipeline.tables import comparison
 from pipeline.tables.columns import HEADLINE_METRICS
 from pipeline.tables.comparison import COLUMN, COLUMNS, OUTSIDE, ROW
 from pipeline.tables.rows import Row
-from pipeline.tables.text import from_csv, readable, to_csv
+from pipeline.tables.text import from_csv, to_csv
 
 READ_FIRST = (*HEADLINE_METRICS, "parameters", "status", "seeds", "n_real", "n_fake", ROW, COLUMN)
 """Columns of the main table that a terminal shows; the others are counted there and written by --to."""
@@ -157,7 +157,7 @@ def _table_lines(compared: Comparison, table: str) -> list[str]:
     if not changes:
         return [f"{TITLES[table]}: the same ({compared.cells[table]} cells)"]
     shown = [row for row in changes if row["column"] in SHOWN[table]]
-    lines = [_title(compared, table), *_aligned([_words(row) for row in shown])]
+    lines = [_title(compared, table), *comparison.aligned(shown)]
     if len(shown) < len(changes):
         lines.append(f"  and {len(changes) - len(shown)} changes in other columns: --to FILE writes them all")
     if table == "main" and _single_seed(compared):
@@ -178,60 +178,15 @@ def _single_seed(compared: Comparison) -> bool:
     return any(row.get("seeds") == 1 and row.get("status") is not None for row in rows)
 
 
-def _words(row: Row) -> list[str]:
-    """A change as cells of text."""
-    if row["column"] in (ROW, COLUMN):
-        return [str(row["row"]), "", "", "", "", str(row["verdict"])]
-    if row["row"] == COLUMN:
-        return ["", str(row["column"]), "", "", "", f"column {row['verdict']}"]
-    difference = comparison.number(row.get("difference"))
-    shown = "" if difference is None else f"{'+' if difference > 0 else ''}{readable(difference, 3)}"
-    return [str(row["row"]), str(row["column"]), _value(row, "a"), _value(row, "b"), shown, str(row["verdict"])]
-
-
-def _value(row: Row, side: str) -> str:
-    """A value with its interval; a dash where there is none."""
-    bounds = [readable(row.get(f"{side}_{end}"), 3) for end in ("low", "high")]
-    value = readable(row.get(side)) or "-"
-    return f"{value} [{bounds[0]}, {bounds[1]}]" if all(bounds) else value
-
-
-def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    heads = ["", "", "A", "B", "B - A", ""]
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    return ["  " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in ([heads, *cells] if cells else [])]
-
-
 def _made_lines(compared: Comparison) -> list[str]:
     """Params, code and versions that differ, one line each; nothing where all are the same."""
     if compared.settings is None:
         return [compared.by]
-    lines = [f"  {setting_words(change)}" for change in compared.settings]
+    lines = [f"  {provenance.setting_words(change)}" for change in compared.settings]
     parts = [(f"params ({compared.by}):", lines)]
-    parts.append(("code:", [f"  {module_words(change)}" for change in compared.modules or ()]))
-    parts.append(("versions:", [f"  {version_words(change)}" for change in compared.versions or ()]))
+    parts.append(("code:", [f"  {provenance.module_words(change)}" for change in compared.modules or ()]))
+    parts.append(("versions:", [f"  {provenance.version_words(change)}" for change in compared.versions or ()]))
     return [line for title, lines in parts if lines for line in (title, *lines)]
-
-
-def setting_words(change: Change) -> str:
-    """'draw: arguments.glimpses: 10 -> 20 (sample, train)'."""
-    owner = f"{', '.join(change['models'])}: " if change["models"] else ""
-    return f"{owner}{change['key']}: {change['a']} -> {change['b']}{_stages(change)}"
-
-
-def module_words(change: Change) -> str:
-    """'pipeline/models/draw.py changed (train, sample)'."""
-    return f"{change['module'].replace('.', '/')}.py {change['change']}{_stages(change)}"
-
-
-def version_words(change: Change) -> str:
-    """'torch 2.14.0 -> 2.15.0'."""
-    return f"{change['library']} {change['a']} -> {change['b']}"
-
-
-def _stages(change: Change) -> str:
-    named = [stage for stage in change["stages"] if stage != "params.yaml"]
-    return f" ({', '.join(named)})" if named else ""
 
 
 # --- as files -----------------------------------------------------------------------------------------------------
@@ -277,7 +232,7 @@ def _markdown(compared: Comparison) -> str:
         changes = [row for row in compared.rows if row["table"] == table]
         if changes:
             parts.append(f"## {_title(compared, table)}\n")
-            parts.append(_markdown_table([_words(row) for row in changes]))
+            parts.append(_markdown_table([comparison.words(row) for row in changes]))
     made = _made_lines(compared)
     return "\n".join([*parts, *(["## What made them\n", *(_item(line) for line in made), ""] if made else [])])
 

@@ -38,6 +38,19 @@ class Provenance:
     users: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Module -> stages that imported it; empty where no stamp told."""
 
+    def as_json(self) -> dict[str, Any]:
+        """Nested mappings and lists, for a file."""
+        named = {" ".join(owner).strip(): dict(found) for owner, found in sorted(self.settings.items())}
+        sets = {"modules": self.modules, "versions": self.versions, "users": self.users}
+        return {"settings": named} | {name: {key: sorted(v) for key, v in of.items()} for name, of in sets.items()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Provenance:
+        """Inverts `as_json`."""
+        settings = {(*name.split(" "), "")[:2]: found for name, found in content["settings"].items()}
+        sets = ({key: frozenset(v) for key, v in content[name].items()} for name in ("modules", "versions", "users"))
+        return cls(settings, *sets)
+
 
 def flattened(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as dotted keys; lists stay whole."""
@@ -145,3 +158,24 @@ def changed_versions(a: Provenance, b: Provenance) -> list[Change]:
 
 def _all(found: frozenset[str] | None) -> str:
     return " and ".join(sorted(found)) if found else NONE
+
+
+def setting_words(change: Change) -> str:
+    """'draw: arguments.glimpses: 10 -> 20 (sample, train)'."""
+    owner = f"{', '.join(change['models'])}: " if change["models"] else ""
+    return f"{owner}{change['key']}: {change['a']} -> {change['b']}{_stages(change)}"
+
+
+def module_words(change: Change) -> str:
+    """'pipeline/models/draw.py changed (train, sample)'."""
+    return f"{change['module'].replace('.', '/')}.py {change['change']}{_stages(change)}"
+
+
+def version_words(change: Change) -> str:
+    """'torch 2.14.0 -> 2.15.0'."""
+    return f"{change['library']} {change['a']} -> {change['b']}"
+
+
+def _stages(change: Change) -> str:
+    named = [stage for stage in change["stages"] if stage != "params.yaml"]
+    return f" ({', '.join(named)})" if named else ""

@@ -1,4 +1,4 @@
-"""What differs between two sets of tables of one data set: rows in, rows out; no file, no text.
+"""What differs between two sets of tables of one data set, as rows and as lines; no file.
 
 Values are compared as they are printed (6 significant digits). An interval at one seed covers the images that were
 compared, not another training: a difference outside it may still be one that another seed would make.
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.tables.rows import Row, Value
+from pipeline.tables.text import readable
 
 KEYS: dict[str, tuple[str, ...]] = {
     "main": ("model",),
@@ -131,3 +132,29 @@ def compared_cells(table: str, a: Table, b: Table) -> int:
     return sum(
         row_a.get(column) is not None or row_b.get(column) is not None for row_a, row_b in both for column in shared
     )
+
+
+def words(row: Row) -> list[str]:
+    """A change as cells of text."""
+    if row["column"] in (ROW, COLUMN):
+        return [str(row["row"]), "", "", "", "", str(row["verdict"])]
+    if row["row"] == COLUMN:
+        return ["", str(row["column"]), "", "", "", f"column {row['verdict']}"]
+    difference = number(row.get("difference"))
+    shown = "" if difference is None else f"{'+' if difference > 0 else ''}{readable(difference, 3)}"
+    return [str(row["row"]), str(row["column"]), _value(row, "a"), _value(row, "b"), shown, str(row["verdict"])]
+
+
+def _value(row: Row, side: str) -> str:
+    """A value with its interval; a dash where there is none."""
+    bounds = [readable(row.get(f"{side}_{end}"), 3) for end in ("low", "high")]
+    value = readable(row.get(side)) or "-"
+    return f"{value} [{bounds[0]}, {bounds[1]}]" if all(bounds) else value
+
+
+def aligned(changes: Iterable[Row]) -> list[str]:
+    """Changes as lines of a terminal, one below the other; no line where there is none."""
+    cells = [words(row) for row in changes]
+    heads = ["", "", "A", "B", "B - A", ""]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    return ["  " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in ([heads, *cells] if cells else [])]

@@ -1,0 +1,356 @@
+"""Comparing two sets of results: rows and verdicts, params and code, folders and real Git and DVC revisions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.battles.matrix import MATRIX_COLUMNS
+from pipeline.battles.standings import STANDINGS_COLUMNS
+from pipeline.battles.verdicts import BATTLE_COLUMNS
+from pipeline.infra import artifacts, layout, provenance, snapshots
+from pipeline.infra.errors import UserError
+from pipeline.tables import main_columns, seeds_columns, to_csv
+from pipeline.tables.comparison import COLUMNS, INTERVAL_ALONE, NO_INTERVAL, OUTSIDE, WITHIN, changed_rows
+from tests.conftest import BIN, ROOT, Run, run
+
+METRICS = ("fid_classifier", "copying")
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def tables() -> Rows:
+    """Tables in the columns of the real ones: two models and what real images get."""
+    standing = dict(zip(STANDINGS_COLUMNS, ("dcgan", 1600.0, 1500.0, 1700.0, 1), strict=True))
+    return {
+        "main": [model_row("draw", 12.0), model_row("dcgan", 9.0), model_row("real", 1.0) | {"status": None}],
+        "seeds": [{"model": "draw", "seed": 0, "fid_classifier": 12.0}],
+        "battles": [{"model_1": "dcgan", "model_2": "gran3", "r_sample": 0.5, "winner": "dcgan"}],
+        "judges": [{"judge": "dcgan", "contestant": "draw", "error": 0.25}],
+        "standings": [standing, standing | {"model": "draw", "rating": 1400.0}],
+    }
+
+
+def model_row(model: str, fid: float) -> dict[str, Any]:
+    bounds = {"fid_classifier_low": fid - 1, "fid_classifier_high": fid + 1}
+    return {"model": model, "seeds": 1, "fid_classifier": fid, **bounds, "copying": 0.5, "status": "ok"}
+
+
+def columns(table: str) -> tuple[str, ...]:
+    known = {"battles": BATTLE_COLUMNS, "judges": MATRIX_COLUMNS, "standings": STANDINGS_COLUMNS}
+    return known[table] if table in known else {"main": main_columns, "seeds": seeds_columns}[table](METRICS)
+
+
+def write(folder: Path, rows: Rows, *, stamped: bool = True, **stamp: Any) -> Path:
+    """A results folder with these tables, and with the stamp of a trained DRAW."""
+    for table, pattern in snapshots.TABLES.items():
+        path = folder / pattern.format(dataset="mnist")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(to_csv(rows[table], columns(table)))
+        if stamped:
+            artifacts.write_stamp(path, "1" * 16, **made("tables"))
+    if stamped:
+        weights = folder / layout.WEIGHTS.format(dataset="mnist", model="draw", seed=0)
+        artifacts.write_text(weights, "weights")
+        artifacts.write_stamp(weights, "2" * 16, **made("train", **stamp))
+    return folder
+
+
+def made(stage: str, glimpses: int = 10, code: str = "aaaa", torch: str = "2.15.0") -> dict[str, Any]:
+    """What a stamp says of how its file was made."""
+    model = {"model": "draw", "seed": 0, "arguments": {"glimpses": glimpses, "hidden": 256}} if stage == "train" else {}
+    return {
+        "stage": stage,
+        "block": {"dataset": "mnist", **model},
+        "modules": {f"pipeline.stages.{stage}": "cccc", **({"pipeline.models.draw": code} if model else {})},
+        "versions": {"torch": torch},
+        "device": "cpu",
+    }
+
+
+def compare(folder: Path, *words: object) -> Run:
+    """`python -m pipeline compare ...` in a folder."""
+    return run([str(BIN / "python"), "-P", "-m", "pipeline", "compare", *map(str, words)], folder, PYTHONPATH=str(ROOT))
+
+
+def said(folder: Path, *words: object) -> str:
+    done = compare(folder, *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def refused(folder: Path, *words: object) -> str:
+    """The one line of a mistake."""
+    done = compare(folder, *words)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and not done.stdout
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("easel: reading")]
+    return line
+
+
+# --- rows ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fid", "verdict"),
+    [(12.5, WITHIN), (13.0, WITHIN), (13.5, OUTSIDE), (10.5, OUTSIDE), (11.0, WITHIN)],
+)
+def test_a_difference_is_outside_where_each_value_lies_outside_the_others_interval(fid: float, verdict: str) -> None:
+    (change,) = [c for c in changed_rows("main", tables()["main"][:1], [model_row("draw", fid)])]
+    assert (change["row"], change["column"], change["verdict"]) == ("draw", "fid_classifier", verdict)
+    assert change["difference"] == fid - 12.0
+    assert (change["a_low"], change["a_high"], change["b_low"]) == (11.0, 13.0, fid - 1)
+
+
+def test_a_wide_interval_on_one_side_takes_the_other_value_in() -> None:
+    wide = model_row("draw", 20.0) | {"fid_classifier_low": 5.0, "fid_classifier_high": 40.0}
+    (change,) = changed_rows("main", [model_row("draw", 12.0)], [wide])
+    assert change["verdict"] == WITHIN
+
+
+def test_what_has_no_interval_no_number_or_another_interval_alone_says_so() -> None:
+    before = model_row("draw", 12.0)
+    after = before | {"copying": 0.75, "status": "collapsed", "fid_classifier_low": 10.0}
+    found = {change["column"]: change["verdict"] for change in changed_rows("main", [before], [after])}
+    assert found == {"fid_classifier": INTERVAL_ALONE, "copying": NO_INTERVAL, "status": "changed"}
+
+
+def test_an_empty_cell_is_a_change_and_never_a_zero() -> None:
+    before, after = model_row("draw", 12.0), model_row("draw", 12.0) | {"copying": None}
+    (change,) = changed_rows("main", [before], [after])
+    assert (change["a"], change["b"], change["verdict"], "difference" in change) == (0.5, None, "changed", False)
+
+
+def test_rows_and_columns_that_one_side_has_alone() -> None:
+    a, b = [model_row("draw", 1.0), model_row("vae", 2.0)], [model_row("draw", 1.0) | {"kid": 1.0, "kid_low": 0.5}]
+    found = [(change["row"], change["column"], change["verdict"]) for change in changed_rows("main", a, b)]
+    assert found == [
+        ("vae", "(row)", "only in A"),
+        ("(column)", "kid", "only in B"),
+    ]
+
+
+def test_equal_tables_have_no_change_and_a_missing_one_has_only_rows_of_the_other() -> None:
+    for table, rows in tables().items():
+        assert changed_rows(table, rows, rows) == []
+        alone = changed_rows(table, [], rows)
+        assert [change["verdict"] for change in alone] == ["only in B"] * len(rows)
+
+
+# --- folders ------------------------------------------------------------------------------------------------------
+
+
+def test_equal_results_are_one_line(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a", tables()), write(tmp_path / "b", tables())
+    lines = said(tmp_path, "a", b / "results").splitlines()
+    assert len(lines) == 3 and lines[2].startswith("byte-equal: 5 tables")
+    assert (a / "results").is_dir()
+
+
+def test_the_same_numbers_by_other_code_are_told_from_byte_equal(tmp_path: Path) -> None:
+    write(tmp_path / "a", tables())
+    write(tmp_path / "b", tables(), code="bbbb")
+    text = said(tmp_path, "a", "b")
+    assert "the same numbers; made by other code: 5 tables" in text and "byte-equal" not in text
+    assert "pipeline/models/draw.py changed (train)" in text
+
+
+def test_what_changed_and_what_made_it_change(tmp_path: Path) -> None:
+    after = tables()
+    after["main"][0] = model_row("draw", 15.0)
+    after["battles"][0] |= {"winner": "gran3", "r_sample": 2.0}
+    after["standings"].reverse()
+    write(tmp_path / "a", tables())
+    write(tmp_path / "b", after, glimpses=20, torch="2.16.0")
+    text = said(tmp_path, "a", "b")
+    squeezed = " ".join(text.split())
+    assert "draw fid_classifier 12 [11, 13] 15 [14, 16] +3 outside the intervals" in squeezed
+    assert "main table: 1 of 11 cells differ, 1 outside the intervals" in squeezed
+    assert "these intervals cover the images compared, not another training" in squeezed
+    assert "dcgan gran3 winner dcgan gran3 changed" in squeezed
+    assert "dcgan place 1 2 +1" in squeezed
+    assert "draw: arguments.glimpses: 10 -> 20 (train)" in text and "hidden" not in text
+    assert "torch 2.15.0 -> 2.15.0 and 2.16.0" in text, "the tables' own stamp stayed"
+    assert "code:" not in text
+
+
+def test_everything_is_written_as_markdown_csv_and_json(tmp_path: Path) -> None:
+    after = tables()
+    after["main"][0] = model_row("draw", 15.0) | {"copying": 0.25}
+    write(tmp_path / "a", tables())
+    write(tmp_path / "b", after, glimpses=20)
+    for kind in ("md", "csv", "json"):
+        assert "2 differences" in said(tmp_path, "a", "b", "--to", f"x.{kind}")
+    with (tmp_path / "x.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert tuple(rows[0]) == COLUMNS
+    assert [(row["table"], row["row"], row["column"]) for row in rows] == [
+        ("main", "draw", "fid_classifier"),
+        ("main", "draw", "copying"),
+        ("params", "draw", "arguments.glimpses"),
+    ]
+    content = json.loads((tmp_path / "x.json").read_text())
+    assert content["byte_equal"] is False and content["a"]["name"] == "a"
+    assert content["differences"][0]["difference"] == 3.0
+    markdown = (tmp_path / "x.md").read_text()
+    assert "| draw | fid_classifier | 12 [11, 13] | 15 [14, 16] | +3 | outside the intervals |" in markdown
+    assert "- draw: arguments.glimpses: 10 -> 20 (train)" in markdown
+
+
+def test_a_mistake_is_one_line_and_nothing_is_written(tmp_path: Path) -> None:
+    write(tmp_path / "a", tables())
+    (tmp_path / "empty").mkdir()
+    assert "no mnist.csv in it" in refused(tmp_path, "a", "empty")
+    assert "expected a name ending in .md, .csv, .json" in refused(tmp_path, "a", "a", "--to", "x.pdf")
+    (tmp_path / "a/results/tables/mnist.csv").write_text("model\nvae\n")
+    assert "damaged or changed by hand" in refused(tmp_path, "a", "a", "--to", "x.md")
+    assert not list(tmp_path.glob("x.*"))
+
+
+def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "results/tables").mkdir(parents=True)
+    (tmp_path / "results/tables/mnist.csv").write_text("name,value\nx,1\n")
+    assert "its main table has no column model" in refused(tmp_path, ".", ".")
+
+
+# --- provenance ---------------------------------------------------------------------------------------------------
+
+
+def test_seeds_of_one_model_count_once_and_a_kept_result_not_at_all(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a", tables())
+    kept = folder / "results/.kept/0123/weights.safetensors"
+    artifacts.write_text(kept, "weights")
+    artifacts.write_stamp(kept, "3" * 16, **made("train", glimpses=99))
+    shot = snapshots.from_folder(folder, "mnist")
+    assert shot.stamped is not None
+    assert shot.stamped.settings[("train", "draw")] == {"arguments.glimpses": 10, "arguments.hidden": 256}
+
+
+def test_a_comment_is_no_change_of_code_and_a_statement_is() -> None:
+    before = provenance.from_sources("a: 1", {"m": "x = 1\n", "n": "y = 1\n"}, "torch==2.15.0 \\\n")
+    after = provenance.from_sources("a: {b: 2}", {"m": "# why\nx  =  1\n", "n": "y = 2\n"}, "torch==2.16.0 \\\n")
+    assert provenance.changed_modules(before, after) == [{"module": "n", "change": "changed", "stages": []}]
+    assert [change["key"] for change in provenance.changed_settings(before, after)] == ["a", "a.b"]
+    assert provenance.changed_versions(before, after) == [{"library": "torch", "a": "2.15.0", "b": "2.16.0"}]
+
+
+def test_provenance_survives_json() -> None:
+    before = provenance.from_stamps([made("train"), made("tables")])
+    assert provenance.Provenance.from_json(json.loads(json.dumps(before.as_json()))) == before
+
+
+@pytest.mark.parametrize(("params", "code"), [("a: [", "x = 1"), ("a: 1", "x = (")])
+def test_sources_that_cannot_be_read_are_named(params: str, code: str) -> None:
+    with pytest.raises(UserError, match=r"params\.yaml: not readable|pipeline\.x: line 1"):
+        provenance.from_sources(params, {"pipeline.x": code}, None)
+
+
+# --- revisions ----------------------------------------------------------------------------------------------------
+
+
+def git(folder: Path, *words: str) -> None:
+    own = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *own, *words], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Two commits: DRAW with 10 glimpses, then with 20 and another line of code, each with its published tables."""
+    folder = tmp_path / "repository"
+    (folder / "pipeline/models").mkdir(parents=True)
+    git(tmp_path, "init", "-q", "-b", "main", str(folder))
+    after = tables()
+    after["main"][0] = model_row("draw", 15.0)
+    for glimpses, code, rows in ((10, "x = 1\n", tables()), (20, "x = 2\n", after)):
+        (folder / "params.yaml").write_text(f"models: {{draw: {{arguments: {{glimpses: {glimpses}}}}}}}\n")
+        (folder / "pipeline/models/draw.py").write_text(code)
+        publish(folder, rows)
+        git(folder, "add", "-A")
+        git(folder, "commit", "-q", "-m", f"{glimpses} glimpses")
+    return folder
+
+
+def publish(folder: Path, rows: Rows) -> None:
+    """Tables where `make publish` puts them."""
+    place = folder / "docs/results/mnist"
+    place.mkdir(parents=True, exist_ok=True)
+    for table, pattern in snapshots.TABLES.items():
+        (place / Path(pattern.format(dataset="mnist")).name).write_text(to_csv(rows[table], columns(table)))
+
+
+def test_two_revisions_through_their_published_tables(repository: Path) -> None:
+    text = said(repository, "HEAD~1", "main")
+    squeezed = " ".join(text.split())
+    assert "docs/results/mnist at" in text
+    assert "draw fid_classifier 12 [11, 13] 15 [14, 16] +3 outside the intervals" in squeezed
+    assert "models.draw.arguments.glimpses: 10 -> 20" in text and "has no stamps" in text
+    assert "pipeline/models/draw.py changed" in text
+    assert "byte-equal" in said(repository, "HEAD", "main")
+
+
+def test_published_provenance_takes_the_place_of_the_checked_out_params(repository: Path) -> None:
+    for torch in ("2.15.0", "2.16.0"):
+        document = {"results/models/mnist/draw/0/weights.safetensors": made("train", torch=torch)}
+        (repository / "docs/results/mnist/provenance.json").write_text(json.dumps(document))
+        git(repository, "add", "-A")
+        git(repository, "commit", "-q", "-m", torch)
+    text = said(repository, "HEAD~1", "HEAD")
+    assert "the same numbers; made by other versions" in text and "torch 2.15.0 -> 2.16.0" in text
+    assert "models.draw" not in text
+
+
+def test_a_folder_against_a_revision(repository: Path) -> None:
+    write(repository, tables())
+    text = said(repository, "HEAD", ".")
+    assert "draw" in text and "-3" in text
+    assert "params, code and versions are the same (as checked out" in text
+
+
+def test_a_revision_without_results_or_that_is_none_says_what_was_looked_for(repository: Path) -> None:
+    git(repository, "rm", "-rq", "docs")
+    git(repository, "commit", "-q", "-m", "nothing published")
+    line = refused(repository, "HEAD", "HEAD~1")
+    assert "results/tables/mnist.csv in its dvc.lock" in line and "docs/results/mnist/mnist.csv in Git" in line
+    assert "`make publish`" in line
+    assert "neither a folder nor a Git revision" in refused(repository, "HEAD~1", "no-such-branch")
+    assert "neither a folder nor a Git revision" in refused(repository, "--", "HEAD~1", "--help")
+
+
+def test_a_revision_through_dvc(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables and stamps come from DVC's cache, before what is published; a cache that lost them falls back."""
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    dvc(repository, "init", "-q")
+    rows = tables()
+    rows["main"][1] = model_row("dcgan", 99.0)
+    write(repository, rows, glimpses=30)
+    outs = [f"results/tables/{path.name}" for path in (repository / "results/tables").iterdir()]
+    words = [word for out in [*outs, "results/models/mnist"] for word in ("-o", out)]
+    dvc(repository, "stage", "add", "-q", "-n", "compare", *words, "true")
+    dvc(repository, "commit", "-q", "-f")
+    (repository / ".gitignore").write_text("results/\n")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "versioned")
+    shutil.rmtree(repository / "results")
+    shot = in_folder(repository, lambda: snapshots.read("HEAD", "mnist"))
+    assert shot.origin.startswith("DVC at")
+    assert "dcgan,1,,,99" in shot.tables["main"] and set(shot.tables) == set(snapshots.TABLES)
+    assert shot.stamped is not None and shot.stamped.settings[("train", "draw")]["arguments.glimpses"] == 30
+    shutil.rmtree(repository / ".dvc/cache")
+    shot = in_folder(repository, lambda: snapshots.read("HEAD", "mnist"))
+    assert shot.origin.startswith("docs/results/mnist at") and "99" not in shot.tables["main"]
+
+
+def dvc(folder: Path, *words: str) -> None:
+    done = run([str(BIN / "dvc"), *words], folder, DVC_NO_ANALYTICS="1")
+    assert done.returncode == 0, done.stderr
+
+
+def in_folder(folder: Path, call: Callable[[], snapshots.Snapshot]) -> snapshots.Snapshot:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return call()

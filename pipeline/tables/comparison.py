@@ -146,9 +146,10 @@ def words(row: Row) -> list[str]:
 
 
 def _value(row: Row, side: str) -> str:
-    """A value with its interval; a dash where there is none."""
+    """A value with its interval; a dash where there is none. All its digits where fewer would look the same."""
     bounds = [readable(row.get(f"{side}_{end}"), 3) for end in ("low", "high")]
-    value = readable(row.get(side)) or "-"
+    digits = 6 if readable(row.get("a")) == readable(row.get("b")) else 4
+    value = readable(row.get(side), digits) or "-"
     return f"{value} [{bounds[0]}, {bounds[1]}]" if all(bounds) else value
 
 

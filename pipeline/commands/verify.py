@@ -1,0 +1,274 @@
+"""Make the smoke tables again from scratch, elsewhere, and compare them with the committed ones.
+
+Nothing of yours is touched: it works in a temporary folder, on a CPU, with raw files from data/raw or DATA_MIRROR. On
+the CPU and library versions that the tables were recorded with, every byte has to be the same; on others, every cell
+has to lie within the tolerances of pipeline/tables/tolerance.py. It says which of the two it did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeline.infra import artifacts, identity, layout, machine, provenance, snapshots
+from pipeline.infra.errors import UserError
+from pipeline.infra.progress import duration
+from pipeline.infra.provenance import Provenance
+from pipeline.tables import comparison, tolerance
+from pipeline.tables.rows import Row
+from pipeline.tables.text import from_csv
+
+RECORDS = Path("docs/verify")
+TARGETS = (layout.TABLE, layout.STANDINGS)
+SHOWN_CELLS = 12
+NOT_INHERITED = ("MLFLOW_TRACKING_URI", "SNAKEMAKE_PROFILE", "EASEL_CONFIG", "EASEL_OWNER", "EASEL_ANNOUNCED")
+"""Variables that would track these trainings among a person's own, run them elsewhere, or plan another job."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What to make and what to compare it with."""
+    parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
+    parser.add_argument("--budget", default="smoke", help="a budget of params.yaml (default: smoke)")
+    parser.add_argument("--against", type=Path, default=RECORDS, metavar="FOLDER", help=f"records (default: {RECORDS})")
+    parser.add_argument("--record", action="store_true", help="write the record instead, and say what changed")
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="jobs at once (default: all cores)")
+
+
+@dataclass(frozen=True)
+class Made:
+    """Tables with what decides their bits."""
+
+    dataset: str
+    budget: str
+    cpu: str
+    made_by: Provenance
+    identities: Mapping[str, str]
+    tables: Mapping[str, str]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each table's bytes."""
+        return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in self.tables.items()}
+
+    @property
+    def where(self) -> str:
+        """The CPU and the libraries in words."""
+        libraries = ", ".join(f"{name} {' and '.join(sorted(of))}" for name, of in self.versions.items())
+        return f"{self.cpu} with {libraries}"
+
+    @property
+    def versions(self) -> Mapping[str, Any]:
+        """Library -> its versions."""
+        return {name: found for name, found in self.made_by.versions.items() if name != "device"}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make, then compare or record; 0 where all is as recorded."""
+    recorded = _recorded(arguments)
+    with _folder() as keep:
+        began = time.monotonic()
+        made = remake(arguments.dataset, arguments.budget, keep.folder, arguments.cores)
+        took = duration(time.monotonic() - began)
+        if arguments.record:
+            return write_record(made, recorded, arguments.against, took)
+        if recorded is None:
+            raise AssertionError("without a record there is nothing to compare with")
+        if compare(made, recorded, took):
+            return 0
+        keep.kept = True
+        print(
+            f"kept: {keep.folder}; `python -m pipeline compare {arguments.against} {keep.folder}` shows everything; "
+            "where the change is meant: `python -m pipeline verify --record`"
+        )
+    return 1
+
+
+# --- the record ---------------------------------------------------------------------------------------------------
+
+
+def _recorded(arguments: argparse.Namespace) -> Made | None:
+    """The record to compare with; None where there is none yet and one is to be written.
+
+    Raises `UserError` where it is missing, damaged, or of another budget than the one asked for.
+    """
+    path = arguments.against / f"{arguments.dataset}.json"
+    if not path.is_file():
+        if arguments.record:
+            return None
+        raise UserError(f"{path}: not found; `python -m pipeline verify --record` makes it, or name another --against")
+    found = read_record(path)
+    if found.budget != arguments.budget and not arguments.record:
+        raise UserError(
+            f"{path}: recorded at budget {found.budget}, asked for {arguments.budget}; give --budget {found.budget}"
+        )
+    return found
+
+
+def read_record(path: Path) -> Made:
+    """The record and the tables beside it; `UserError` where it is damaged or they are not what it speaks of."""
+    try:
+        content = artifacts.read_json(path)
+        found = Made(
+            dataset=content["dataset"],
+            budget=content["budget"],
+            cpu=content["cpu"],
+            made_by=Provenance.from_json(content["made_by"]),
+            identities=content["identities"],
+            tables={name: (path.parent / _file(path.stem, name)).read_text() for name in content["sha256"]},
+        )
+        changed = [
+            _file(path.stem, name) for name, digest in content["sha256"].items() if found.digests[name] != digest
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not a readable record ({error}); `git checkout {path.parent}` or record again"
+        ) from error
+    if changed:
+        raise UserError(
+            f"{path.parent / changed[0]}: not the table that {path.name} speaks of (their SHA-256 differ); "
+            f"`git checkout {path.parent}` or record again"
+        )
+    return found
+
+
+def _file(dataset: str, table: str) -> str:
+    return PurePosixPath(snapshots.TABLES[table].format(dataset=dataset)).name
+
+
+def write_record(made: Made, before: Made | None, folder: Path, took: str) -> int:
+    """Write the record and say what changed."""
+    content = {name: getattr(made, name) for name in ("dataset", "budget", "cpu")}
+    content |= {"identities": dict(made.identities), "sha256": made.digests, "made_by": made.made_by.as_json()}
+    for name, text in made.tables.items():
+        artifacts.write_text(folder / _file(made.dataset, name), text)
+    artifacts.write_json(folder / f"{made.dataset}.json", content)
+    print(f"{folder}/{made.dataset}.json: {made.budget} tables recorded on {made.where} ({took})")
+    if before is not None:
+        print("\n".join([*_made_otherwise(made, before), *_differences(_changes(before, made))]))
+    return 0
+
+
+# --- making -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Folder:
+    """A temporary folder, removed at the end unless it is to be kept."""
+
+    folder: Path
+    kept: bool = False
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Folder]:
+    keep = Folder(Path(tempfile.mkdtemp(prefix="easel-verify-")))
+    try:
+        yield keep
+    finally:
+        if not keep.kept:
+            shutil.rmtree(keep.folder, ignore_errors=True)
+
+
+def remake(dataset: str, budget: str, folder: Path, cores: int) -> Made:
+    """Everything that the tables need, made in an empty folder; its progress goes to the terminal.
+
+    Raises `UserError` where the workflow fails.
+    """
+    targets = [pattern.format(dataset=dataset) for pattern in TARGETS]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(identity.ROOT / "Snakefile"),
+        "--cores",
+        str(cores),
+    ]
+    command += ["--directory", str(folder), "--config", f"budget={budget}", "device=cpu", "--", *targets]
+    print(f"easel: verify: the {budget} tables of {dataset} from scratch in {folder}", file=sys.stderr)
+    done = subprocess.run(command, cwd=identity.ROOT, env=_environment(dataset))
+    if done.returncode:
+        raise UserError("the tables could not be made; the lines above that begin with 'easel:' say why")
+    shot = snapshots.from_folder(folder, dataset)
+    if shot.stamped is None:
+        raise UserError(f"{folder}: its tables have no stamps")
+    stamps = {name: folder / pattern.format(dataset=dataset) for name, pattern in snapshots.TABLES.items()}
+    identities = {name: artifacts.checked_stamp(path)["identity"] for name, path in stamps.items()}
+    return Made(dataset, budget, machine.cpu_model(), shot.stamped, identities, shot.tables)
+
+
+def _environment(dataset: str) -> dict[str, str]:
+    """This process's environment; raw files that were fetched here serve as a mirror, so that no network is needed."""
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    fetched = Path(layout.FETCHED.format(dataset=dataset))
+    given = environment.get("DATA_MIRROR") or (str(fetched.parents[1]) if fetched.is_file() else None)
+    return environment | ({} if given is None else {"DATA_MIRROR": str(Path(given).resolve())})
+
+
+# --- comparing ----------------------------------------------------------------------------------------------------
+
+
+def compare(made: Made, recorded: Made, took: str) -> bool:
+    """Say what was compared and how it came out; whether all is as it has to be."""
+    for line in _made_otherwise(made, recorded):
+        print(line)
+    if (made.cpu, made.versions) == (recorded.cpu, recorded.versions):
+        return _compare_bits(made, recorded, took)
+    return _compare_within_tolerances(made, recorded, took)
+
+
+def _made_otherwise(made: Made, recorded: Made) -> list[str]:
+    """Which code and params were others when the record was made."""
+    sides = recorded.made_by, made.made_by
+    code = [provenance.module_words(change) for change in provenance.changed_modules(*sides)]
+    params = [provenance.setting_words(change) for change in provenance.changed_settings(*sides)]
+    return [f"recorded for other code: {line}" for line in code] + [
+        f"recorded for other params: {line}" for line in params
+    ]
+
+
+def _compare_bits(made: Made, recorded: Made, took: str) -> bool:
+    if made.digests == recorded.digests:
+        cells = sum(comparison.compared_cells(name, rows, rows) for name, rows in _rows(made).items())
+        print(f"bit-equal on {made.where}: {len(made.tables)} tables, {cells} cells, {took}")
+        return True
+    print(f"not bit-equal on {made.where}, where they were recorded ({took}):")
+    print("\n".join(_differences(_changes(recorded, made)) or ["the same numbers in other bytes"]))
+    return False
+
+
+def _compare_within_tolerances(made: Made, recorded: Made, took: str) -> bool:
+    print(f"recorded on {recorded.where}; here {made.where}: compared by tolerances, not bits ({took})")
+    print(tolerance.IN_WORDS)
+    judged = tolerance.judge(_rows(recorded), _rows(made))
+    print(judged.summary)
+    for line in _differences(judged.outside):
+        print(line)
+    return not judged.failed
+
+
+def _rows(made: Made) -> dict[str, list[Row]]:
+    return {name: from_csv(text) for name, text in made.tables.items()}
+
+
+def _changes(recorded: Made, made: Made) -> list[Row]:
+    before, now = _rows(recorded), _rows(made)
+    return [row for name in now for row in comparison.changed_rows(name, before.get(name, []), now[name])]
+
+
+def _differences(changes: Sequence[Row]) -> list[str]:
+    """The first cells that differ (A recorded, B made now), and how many more there are."""
+    lines = comparison.aligned(changes[:SHOWN_CELLS])
+    more = len(changes) - SHOWN_CELLS
+    return [*lines, *([f"  and {more} more"] if more > 0 else [])]

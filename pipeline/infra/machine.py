@@ -1,0 +1,37 @@
+"""Which CPU this is, as far as it decides the bits of a result."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+RESULT_NEUTRAL = True
+
+VECTORS = (
+    "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "sve", "sve2",
+)  # fmt: skip
+"""Extensions by which the numerical libraries choose their kernels, and with them the order of sums."""
+
+
+def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Model name, family and model number, and the vector extensions that this machine, which may be virtual, has."""
+    try:
+        told = dict(re.findall(r"^([\w ]+?)\s*: (.+)$", cpuinfo.read_text().split("\n\n")[0], re.MULTILINE))
+    except OSError:
+        told = {"model name": _apple_name() or platform.processor()}
+    name = told.get("model name") or told.get("CPU part") or platform.machine()
+    numbers = [f"{key} {told[word]}" for key, word in (("family", "cpu family"), ("model", "model")) if word in told]
+    there = set((told.get("flags") or told.get("Features") or "").split())
+    vectors = [word for word in VECTORS if word in there]
+    return f"{name} ({'; '.join(filter(None, [', '.join(numbers), ' '.join(vectors), platform.machine()]))})"
+
+
+def _apple_name() -> str | None:
+    """What macOS calls the CPU; None elsewhere."""
+    try:
+        done = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, timeout=10)
+    except OSError:
+        return None
+    return done.stdout.strip() or None

@@ -8,7 +8,7 @@ EASEL := $(BIN)/python -m pipeline
 LOCKED := envs/requirements.txt
 BUILT := .venv/.built
 
-.PHONY: env build mnist smoke test check verify lock status prune publish verify ui unlock clean
+.PHONY: env build mnist smoke test check lock status prune publish verify ui unlock clean
 
 mnist: env  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
 	@$(SNAKEMAKE) results/tables/mnist.csv results/summary/mnist.txt
@@ -24,10 +24,6 @@ check: env  ## format, lint, types
 
 status: env  ## what is done, what is stale and why, how long the rest should take
 	@$(EASEL) status
-verify: $(READY)  ## make the smoke tables again elsewhere and compare them with the committed ones, to the bit on the same CPU
-	@$(BIN)/python -m pipeline verify --cores $(CORES)
-
-env: $(READY)  ## build .venv (on a bare Debian: apt install python3-venv make git ca-certificates)
 
 prune: env  ## delete what no current identity needs; lists it with sizes and asks first
 	@$(EASEL) prune
@@ -39,7 +35,7 @@ verify: env  ## recompute the smoke tables in a temporary folder and compare the
 	@$(EASEL) verify
 
 ui: env  ## look at the runs in MLflow, on this machine alone
-	$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/mlflow.db
+	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/mlflow.db
 
 unlock: env  ## release Snakemake's lock by hand; a killed run's lock is released by the next run itself
 	@$(SNAKEMAKE) --unlock

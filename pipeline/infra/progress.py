@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -41,7 +42,8 @@ class Progress:
     def say(self, message: str) -> None:
         """A line for terminal and log."""
         self.note(message)
-        print(f"{self.name:<28} {message}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # a terminal that was closed ends no training
+            print(f"{self.name:<28} {message}", file=sys.stderr, flush=True)
 
     def note(self, message: str) -> None:
         """A line for the log alone."""

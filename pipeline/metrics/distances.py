@@ -7,6 +7,7 @@ which takes most of the cancellation out of |a|^2 - 2ab + |b|^2.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -66,10 +67,29 @@ def _whole_points(x: Tensor) -> Points:
 def squared_distances(a: Points, b: Points) -> Tensor:
     """(len(a), len(b)) squared distances in `a.unit`: int32 for whole numbers."""
     if a.rows.dtype == torch.int8:
-        product = torch._int_mm(a.rows, b.rows.T)
+        product = whole_products(a.rows, b.rows)
         return product.mul_(-2).add_(a.norms[:, None]).add_(b.norms)
     product = torch.addmm(b.norms.expand(len(a), -1), a.rows, b.rows.T, alpha=-2)
     return product.add_(a.norms[:, None]).clamp_min_(0)
+
+
+def whole_products(a: Tensor, b: Tensor) -> Tensor:
+    """Products (n, m) int32 of whole numbers (n, d) and (m, d) int8, exact on every machine."""
+    if adds_exactly(a.device.type):
+        return torch._int_mm(a, b.T)
+    half, odd = b >> 1, b & 1  # b = 2 half + odd: no pair of products of either leaves 16 bits
+    return torch._int_mm(a, half.T).mul_(2).add_(torch._int_mm(a, odd.T))
+
+
+@functools.cache
+def adds_exactly(device: str) -> bool:
+    """Whether int8 products are summed without loss here.
+
+    A CPU without VNNI adds products in pairs in 16 bits, where the largest of them saturate.
+    """
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randint(0, 2, (64, 784), generator=generator).mul_(255).sub_(128).to(torch.int8) for _ in "ab")
+    return bool((torch._int_mm(a.to(device), b.to(device).T).cpu() == a.int() @ b.int().T).all())
 
 
 def chunks(rows: int, columns: int) -> Iterator[slice]:

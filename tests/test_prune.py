@@ -95,6 +95,23 @@ def test_saved_states_of_other_settings_go_with_their_stamps(prune: Prune) -> No
     assert "vae 0 at step 20" in lines[2]
 
 
+def test_a_saved_state_of_a_training_that_is_done_goes(prune: Prune) -> None:
+    """It was killed between stamping its files and removing its state."""
+    made_up.make(plan(), keep=True)
+    done = state(jobs_of(plan(), "mnist")["train mnist vae 0"], 30)
+    assert "vae 0 at step 30" in prune("--yes")[2]
+    assert not done.exists()
+
+
+def test_live_histories_of_other_settings_go(prune: Prune) -> None:
+    mine, other = (jobs_of(made, "mnist")["train mnist vae 0"] for made in (plan(), plan("models.vae.hidden=9")))
+    paths = [layout.path(layout.LIVE, **job.wildcards, identity=job.identity) for job in (mine, other)]
+    for path in paths:
+        artifacts.write_json(path, {})
+    prune("--yes")
+    assert [path.exists() for path in paths] == [True, False]
+
+
 def test_results_of_models_seeds_and_data_sets_that_are_gone_go(prune: Prune) -> None:
     made_up.make(plan())
     present = files()

@@ -43,6 +43,7 @@ def find(plan: Plan) -> list[Leftover]:
     return [
         *_earlier_results(needed),
         *_training_states(needed),
+        *_live_histories(needed),
         *_results_of_nothing(plan, {path for job in jobs for path in job.outputs}),
         *_unfinished_files(),
     ]
@@ -92,11 +93,19 @@ def _training_states(needed: set[str]) -> Iterator[Leftover]:
     pattern = layout.CHECKPOINT.replace("{identity}", "{identity}-{step}")
     for path, found in _matching(pattern):
         job = f"train {found['dataset']} {found['model']} {found['seed']}"
-        if found["identity"] not in needed and not stage.is_being_written(job):
+        over = found["identity"] not in needed or kept.folder_of(found["identity"]).exists()  # killed as it ended
+        if over and not stage.is_being_written(job):
             what = f"{found['model']} {found['seed']} at step {int(found['step']):,}"
             for file in (path, artifacts.stamp_path(path)):
                 if file.exists():
                     yield Leftover("saved training states", file, what)
+
+
+def _live_histories(needed: set[str]) -> Iterator[Leftover]:
+    for path, found in _matching(layout.LIVE):
+        job = f"train {found['dataset']} {found['model']} {found['seed']}"
+        if found["identity"] not in needed and not stage.is_being_written(job):
+            yield Leftover("histories of earlier trainings", path, f"{found['model']} {found['seed']}")
 
 
 def _results_of_nothing(plan: Plan, outputs: set[str]) -> Iterator[Leftover]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import os
 import re
 import struct
 from pathlib import Path
@@ -107,23 +105,8 @@ def test_an_unknown_reader_is_answered_with_the_nearest() -> None:
         load_reader("splits")
 
 
-def mnist(folder: Path) -> Path | None:
-    """MNIST's files as they lie in data/raw, or unpacked from DATA_MIRROR into `folder`."""
-    raw, mirror = ROOT / "data" / "raw" / "mnist", Path(os.environ.get("DATA_MIRROR", "")) / "mnist"
-    if all((raw / name).is_file() for name in FILES.values()):
-        return raw
-    if not all((mirror / f"{name}.gz").is_file() for name in FILES.values()):
-        return None
-    for name in FILES.values():
-        (folder / name).write_bytes(gzip.decompress((mirror / f"{name}.gz").read_bytes()))
-    return folder
-
-
-def test_mnist_itself(tmp_path: Path) -> None:
-    folder = mnist(tmp_path)
-    if folder is None:
-        pytest.skip("NOT TESTED: MNIST is neither in data/raw/mnist nor, with .gz, in DATA_MIRROR")
-    loaded = load(folder, {})
+def test_mnist_itself(tiny: Path) -> None:
+    loaded = load(tiny / "data/raw/mnist", {})
     assert loaded.train_images.shape == (60_000, 1, 28, 28) and loaded.test_images.shape == (10_000, 1, 28, 28)
     assert loaded.train_labels is not None and loaded.test_labels is not None
     assert np.bincount(loaded.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

@@ -100,6 +100,19 @@ def test_a_job_of_which_one_file_is_gone_is_still_judged_by_the_others(tmp_path:
     assert record(tmp_path, history)["params"] == record(tmp_path, weights)["params"] == [repr("a" * 16)]
 
 
+def test_bytes_are_read_again_only_where_a_file_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path, METRICS, "b" * 16, "measured")
+    reconcile.reconcile(tmp_path)
+    read: list[str] = []
+    real = artifacts.sha256
+    monkeypatch.setattr(artifacts, "sha256", lambda path: (read.append(path.name), real(path))[1])
+    assert reconcile.reconcile(tmp_path) == 0 and read == []
+    os.utime(tmp_path / METRICS, (1, 1))
+    assert reconcile.reconcile(tmp_path) == 0 and read == [METRICS.name]
+    (tmp_path / ".snakemake" / "easel-sums.json").write_text('{"results": 1, "x": [1')
+    assert reconcile.reconcile(tmp_path) == 0 and read == [METRICS.name] * 2
+
+
 # --- one run at a time --------------------------------------------------------------------------------------------
 
 HOLD = "import sys, time\nfrom pipeline.planning import sole_run\nprint(sole_run.hold(), flush=True)\ntime.sleep(60)\n"

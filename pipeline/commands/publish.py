@@ -89,15 +89,14 @@ def wanted(dataset: str, absent: list[str]) -> list[str]:
 
 def chosen_remote(name: str | None) -> str | None:
     """The remote to push to: the one asked for, the default one, or the only one; None where there is none."""
-    listed = [line.split() for line in command("dvc", "remote", "list").splitlines() if line.strip()]
-    known = [words[0] for words in listed]
+    settings = dict(line.split("=", 1) for line in command("dvc", "config", "--list").splitlines() if "=" in line)
+    known = [key.split(".")[1] for key in settings if key.startswith("remote.") and key.endswith(".url")]
     if name is not None and name not in known:
         raise UserError(f"--remote: unknown remote {name!r}" + (near(name, known) if known else "; DVC has none yet"))
-    defaults = [words[0] for words in listed if words[-1] == "(default)"]
-    found = ([name] if name else []) + defaults + (known if len(known) == 1 else [])
-    if known and not found:
+    found = name or settings.get("core.remote") or (known[0] if len(known) == 1 else None)
+    if known and found is None:
         raise UserError(f"--remote: DVC has {', '.join(known)} and no default; name one")
-    return found[0] if found else None
+    return found
 
 
 def record(dataset: str) -> None:

@@ -8,6 +8,7 @@ travels with them. So the stamps are the truth: a record that says something els
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.infra import artifacts, layout
+from pipeline.infra.errors import UserError
 
 RESULT_NEUTRAL = True
 
@@ -58,33 +60,53 @@ def existing(folder: Path = Path()) -> Iterator[Made]:
     """Every file of the layout that lies in a folder, with its stamp."""
     patterns = {re.sub(r"\{\w+\}", "*", pattern) for patterns in layout.OUTPUTS.values() for pattern in patterns}
     paths = {path for pattern in patterns for path in folder.glob(pattern)}
+    sums = _Sums(folder / ".snakemake" / "easel-sums.json")
     for path in sorted(paths):
         if not path.name.endswith(artifacts.STAMP):
-            yield _made(path, path.relative_to(folder).as_posix())
+            yield _made(path, path.relative_to(folder).as_posix(), sums)
+    sums.keep()
 
 
-def _made(path: Path, name: str) -> Made:
+def _made(path: Path, name: str, sums: _Sums) -> Made:
     try:
         stamp = artifacts.read_json(artifacts.stamp_path(path))
-        if _is_sound(path, stamp):
-            stage, sum_ = stamp["stage"], f"sha256:{stamp['sha256']}"
+        if sums.of(path, name) == (stamp["bytes"], stamp["sha256"]):
+            stage, checksum = stamp["stage"], f"sha256:{stamp['sha256']}"
             siblings = tuple(pattern.format(**stamp["block"]) for pattern in layout.OUTPUTS[stage])
-            return Made(name, stage, stamp["identity"], sum_, stamp["inputs"], siblings)
+            return Made(name, stage, stamp["identity"], checksum, stamp["inputs"], siblings)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # no sound stamp, whatever is wrong with it
     return Made(name, None, UNSOUND, "", {}, ())
 
 
-def _is_sound(path: Path, stamp: Mapping[str, Any]) -> bool:
-    """Whether a file is as long as its stamp says; of one written since, whether it has those bytes.
+class _Sums:
+    """Length and SHA-256 of files, remembered as long as a file's time, length and inode stay.
 
-    A clock here only spares work: a file that claims to be older than its stamp is checked by the stage that reads it.
+    The clock only spares work: a file that was changed behind its back is refused by the stage that reads it.
     """
-    found = path.stat()
-    if found.st_size != stamp["bytes"]:
-        return False
-    written_since = found.st_mtime_ns > artifacts.stamp_path(path).stat().st_mtime_ns
-    return not written_since or artifacts.sha256(path) == stamp["sha256"]
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.before: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            found = artifacts.read_json(path)
+            self.before = found if isinstance(found, dict) else {}
+        self.now: dict[str, Any] = {}
+
+    def of(self, path: Path, name: str) -> tuple[int, str]:
+        """Length and SHA-256 of a file."""
+        found = path.stat()
+        seen = [found.st_mtime_ns, found.st_size, found.st_ino]
+        known = self.before.get(name)
+        fresh = not isinstance(known, list) or known[:3] != seen or len(known) != 4
+        self.now[name] = [*seen, artifacts.sha256(path)] if fresh else known
+        return found.st_size, self.now[name][3]
+
+    def keep(self) -> None:
+        """Remember them for the next time, where that may be written."""
+        if self.now != self.before:
+            with contextlib.suppress(UserError):
+                artifacts.write_json(self.path, self.now)
 
 
 def checksums(item: Made, made: Mapping[str, Made]) -> dict[str, str]:

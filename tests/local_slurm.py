@@ -1,4 +1,4 @@
-"""A real Slurm on this machine for a test: one node, two GPUs that are null devices, no accounting, no systemd.
+"""A real Slurm on this machine for a test: one node, a few GPUs that are null devices, no accounting, no systemd.
 
 Its processes are started and stopped by their ids; its state lives in one folder. Only the configuration must be at
 /etc/slurm (the executor plugin takes SLURM_CONF out of what a job's own srun sees): what was there is put back.
@@ -21,7 +21,8 @@ from pathlib import Path
 ETC = Path("/etc/slurm")
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scontrol")
 MARK = "# written by the project's tests"
-GPUS = 2
+GPUS = 4
+"""Null devices. Four, so that a stage's jobs of the tiny budget run at once: Snakemake looks at its jobs ever less often."""
 
 SLURM_CONF = """{mark}
 ClusterName=easel
@@ -29,7 +30,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller}
 SlurmdPort={daemon}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CryptoType=crypto/munge
 SlurmUser=root
 SlurmdUser=root

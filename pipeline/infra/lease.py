@@ -8,13 +8,13 @@ in line. Within a Slurm job the slots are that job's own: Slurm has given it its
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pipeline.infra import locks
 from pipeline.infra.errors import UserError
 
 RESULT_NEUTRAL = True  # which of the machine's GPUs computes
@@ -43,11 +43,7 @@ def hold_gpu(say: Callable[[str], None]) -> None:
     if _held or not devices:
         return
     slots = [f"{device}.{number}" for number in range(jobs_per_gpu()) for device in devices]  # emptiest GPU first
-    folder = slots_folder()
-    try:
-        slot = _next(folder, [name.replace("/", "_") for name in slots], say)
-    except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}; give another folder as {FOLDER}") from error
+    slot = _next(slots_folder(), [name.replace("/", "_") for name in slots], say)
     os.environ[VISIBLE] = devices[slot % len(devices)]
 
 
@@ -101,33 +97,32 @@ def slots_folder() -> Path:
 
 def _next(folder: Path, slots: list[str], say: Callable[[str], None]) -> int:
     """Wait in line, then for the first free slot; which one it is."""
-    said = None
+    silent_until = 0.0
     with _in_line(folder) as ticket:
         while True:
             if _first_in_line(folder, ticket):
                 for place, slot in enumerate(slots):
-                    handle = _locked(folder / f"gpu-{slot}")
+                    handle = locks.take(folder / f"gpu-{slot}")
                     if handle is not None:
                         _held.append(handle)
                         return place
-            now = time.monotonic()
-            if said is None or now - said > SAY_EVERY:
-                said = now
-                say(f"waits for a GPU: other jobs hold all {len(slots)} slots ({JOBS_PER_GPU}={jobs_per_gpu()})")
+            if time.monotonic() > silent_until:
+                silent_until = time.monotonic() + SAY_EVERY
+                say(f"waits for a GPU: {len(slots)} at most may work at once here, others came first")
             time.sleep(ASK_EVERY)
 
 
 @contextlib.contextmanager
 def _in_line(folder: Path) -> Iterator[str]:
     """A ticket, a locked file named by the moment since the machine's start: no clock that can jump."""
-    name = f"{time.monotonic_ns():020}-{os.getpid()}"
-    unseen = folder / f"new-{name}"
-    handle = _locked(unseen)
+    moment = f"{time.monotonic_ns():020}-{os.getpid()}"
+    unseen, ticket = folder / f"new-{moment}", folder / f"line-{moment}"
+    handle = locks.take(unseen)
     try:
-        unseen.rename(folder / f"line-{name}")  # seen once it is locked: nobody takes it for a dead one's
-        yield f"line-{name}"
+        unseen.rename(ticket)  # seen only once it is locked: nobody takes it for a dead one's
+        yield ticket.name
     finally:
-        (folder / f"line-{name}").unlink(missing_ok=True)
+        ticket.unlink(missing_ok=True)
         if handle is not None:
             os.close(handle)
 
@@ -137,24 +132,7 @@ def _first_in_line(folder: Path, ticket: str) -> bool:
     for earlier in sorted(folder.glob("line-*")):
         if earlier.name >= ticket:
             return True
-        handle = _locked(earlier, create=False)
-        if handle is None and earlier.exists():
+        if locks.is_held(earlier):
             return False
         earlier.unlink(missing_ok=True)
-        if handle is not None:
-            os.close(handle)
     return True
-
-
-def _locked(path: Path, create: bool = True) -> int | None:
-    """An open file under an exclusive lock, or None if somebody else has it or it is gone."""
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle

@@ -6,10 +6,11 @@ import argparse
 import contextlib
 import importlib
 import json
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.infra import endings, layout
+from pipeline.infra import endings, layout, stamps, untrusted
 from pipeline.infra.errors import UserError
 from pipeline.planning import overrides
 
@@ -93,10 +94,44 @@ def perform(work: Any) -> None:
 def read_spec(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """The job from a file that `--print-spec` made."""
     try:
-        spec: dict[str, Any] = json.loads(arguments.spec.read_text())
+        spec = untrusted.read_json(arguments.spec)
+        _check_spec(spec, wildcards(arguments))
     except (OSError, ValueError) as error:
         raise UserError(f"{arguments.spec}: not a readable job ({error}); make one with --print-spec") from error
     return spec, arguments.device or "auto"
+
+
+SPEC = {"identity": str, "block": dict, "modules": list, "reads": list, "neutral": dict}
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+def _check_spec(spec: Any, asked: dict[str, Any]) -> None:
+    """ValueError unless it has a job's shape, is the one asked for, and names files of this folder alone."""
+    if not isinstance(spec, dict):
+        raise ValueError(f"found {type(spec).__name__}, expected an object")
+    for key, kind in SPEC.items():
+        if not isinstance(spec.get(key), kind):
+            raise ValueError(f"{key}: found {spec.get(key)!r}, expected {kind.__name__}")
+    for key in ("modules", "reads"):
+        odd = [item for item in spec[key] if not isinstance(item, str)]
+        if odd:
+            raise ValueError(f"{key}: found {odd[0]!r}, expected text")
+    for path in map(PurePosixPath, spec["reads"]):
+        if path.is_absolute() or ".." in path.parts or not str(path).isprintable():
+            raise ValueError(f"reads: found {str(path)!r}, expected a path within this folder")
+    for module in spec["modules"]:
+        if not stamps.MODULE.fullmatch(module):
+            raise ValueError(f"modules: found {module!r}, expected a module of this project")
+    block = {key: spec["block"].get(key) for key in (WILDCARDS if "model" in spec["block"] else WILDCARDS[:1])}
+    if block != asked:
+        raise ValueError(f"a job of {_words(block)}, asked for {_words(asked)}")
+    for name in (asked["dataset"], asked.get("model", asked["dataset"])):
+        if not NAME.fullmatch(name):
+            raise ValueError(f"found {name!r}, expected a name of small letters, digits and _")
+
+
+def _words(found: dict[str, Any]) -> str:
+    return " ".join(f"--{key} {value}" for key, value in found.items())
 
 
 def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -15,7 +15,7 @@ class UserError(Exception):
     exit_code = 1
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))  # whatever a key, a path or a library's words hold: one line
+        super().__init__(_printable(_shortened(" ".join(message.split()))))
 
 
 class Interrupted(UserError):
@@ -24,6 +24,19 @@ class Interrupted(UserError):
     def __init__(self, message: str, number: int = signal.SIGTERM) -> None:
         super().__init__(message)
         self.exit_code = 128 + number
+
+
+LONGEST = 2000
+"""Characters of a message; of a longer one, which quotes something huge, the two ends say what it is about."""
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+
+
+def _printable(line: str) -> str:
+    """Whatever a key, a path or a library's words hold: nothing that a terminal would obey."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def near(name: str, known: Iterable[str]) -> str:

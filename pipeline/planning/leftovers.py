@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.infra import artifacts, kept, layout, stage
+from pipeline.infra import artifacts, kept, layout, stage, stamps
 from pipeline.planning.plan import Job, Plan
-from pipeline.planning.staleness import jobs_of, read_stamp
+from pipeline.planning.staleness import jobs_of
 
 RESULT_NEUTRAL = True
 
@@ -81,7 +81,7 @@ def _earlier_results(needed: set[str]) -> Iterator[Leftover]:
 def _maker(folder: Path) -> str:
     """Which job made what is kept."""
     for path in sorted(folder.rglob("*.stamp.json")):
-        stamp = read_stamp(path.with_name(path.name.removesuffix(".stamp.json")))
+        stamp = stamps.read(path.with_name(path.name.removesuffix(".stamp.json")))
         if stamp:
             block = stamp.get("block", {})
             keys = ("dataset", "model", "seed") if "model" in block else ("dataset",)

@@ -12,18 +12,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 
-from pipeline.infra import identity
+from pipeline.infra import artifacts, identity, layout, untrusted
 from pipeline.infra.errors import UserError, near
 from pipeline.models import kinds
+from pipeline.planning import reading
 
 RESULT_NEUTRAL = True  # what it resolves is part of every identity; how it resolves it is not
 
 Budget = Literal["tiny", "smoke", "laptop", "paper"]
 BUDGETS: tuple[str, ...] = get_args(Budget)
+MOST_SEEDS = 100
+"""Trainings of one model: every one judges the samples of all."""
+
 PLAIN: dict[str, Any] = {"bool": bool, "str": str, "int": int, "float": float}
 PARAMS_FILE = Path("params.yaml")
 
@@ -35,7 +38,12 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+"""Part of paths and of the rules' shell commands."""
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=128)]
+"""A plain name: nothing is fetched to anywhere but the data set's own folder."""
+
 Positive = Annotated[int, Field(ge=1), BeforeValidator(_no_bool)]
 NotNegative = Annotated[int, Field(ge=0), BeforeValidator(_no_bool)]
 Rate = Annotated[float, Field(gt=0), BeforeValidator(_no_bool)]
@@ -94,7 +102,7 @@ class Dataset(_Block):
     valid: Positive
     split_seed: NotNegative
     models: ModelsPerBudget | list[Name]
-    files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+    files: dict[FileName, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
     sources: list[dict[str, Any]]
     published: Name | None = None
 
@@ -154,22 +162,15 @@ class Params(_Block):
 
 def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE) -> Params:
     """Params from params.yaml and overrides of the form `key.subkey=value` (values are YAML)."""
-    try:
-        config = yaml.safe_load(file.read_text())
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}; run from the folder that holds it") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{file}: found {config!r}, expected a block of keys")
+    config = reading.block_of(file)
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
             raise UserError(f"--set {override}: expected KEY=VALUE, for instance --set budget=smoke")
         try:
-            _set(config, key.split("."), yaml.safe_load(value))
-        except yaml.YAMLError:
-            raise UserError(f"--set {override}: the value is not YAML; put it in quotes") from None
+            _set(config, key.split("."), reading.value_of(value))
+        except ValueError as error:
+            raise UserError(f"--set {override}: the value is not YAML ({error}); put it in quotes") from None
     return check(config)
 
 
@@ -189,10 +190,15 @@ def check(config: Mapping[str, Any]) -> Params:
     """
     if not isinstance(config, Mapping):
         raise UserError(f"params.yaml: found {type(config).__name__}, expected a block of keys")
+    found = untrusted.flaw(config)
+    if found:
+        raise UserError(f"params.yaml: {found}; shorten it")
     try:
         params = Params.model_validate(_yaml_numbers(dict(config)))
     except ValidationError as error:
         raise UserError(f"params.yaml: {_one_line(error, Params)}") from None
+    _check_counts(params)
+    _check_places(params)
     _check_names(params)
     params.resolved_models  # noqa: B018  every model's block is checked, not only those of this budget
     return params
@@ -207,6 +213,33 @@ def _yaml_numbers(value: Any) -> Any:
     if isinstance(value, str) and value.lower() in ("true", "false", "null", "none"):
         return {"true": True, "false": False}.get(value.lower())
     return value
+
+
+def _check_counts(params: Params) -> None:
+    """There must be something to do, and no more than can be planned."""
+    if not params.datasets:
+        raise UserError("params.yaml: datasets: found an empty block, expected at least one data set")
+    by_budget = {f".{name}": getattr(params.seeds, name, params.seeds) for name in BUDGETS}
+    for budget, seeds in by_budget.items() if isinstance(params.seeds, CountPerBudget) else [("", params.seeds)]:
+        if seeds > MOST_SEEDS:
+            raise UserError(f"params.yaml: seeds{budget}: found {seeds}, expected at most {MOST_SEEDS}")
+
+
+def _check_places(params: Params) -> None:
+    """No two data sets may write one file, no model may take a reference's row, no raw file the list of them."""
+    owners: dict[str, str] = {}
+    patterns = [pattern for of in layout.OUTPUTS.values() for pattern in of if "{model}" not in pattern]
+    for dataset, block in params.datasets.items():
+        for path in (pattern.format(dataset=dataset) for pattern in patterns):
+            if owners.setdefault(path, dataset) != dataset:
+                other = owners[path]
+                raise UserError(f"params.yaml: datasets.{dataset}: {path} is {other}'s; choose another name")
+        for file in block.files:
+            if file == Path(layout.FETCHED).name or file.endswith(artifacts.STAMP):
+                raise UserError(f"params.yaml: datasets.{dataset}.files: found {file!r}, which the workflow writes")
+    for model in params.models:
+        if model in layout.REFERENCES:
+            raise UserError(f"params.yaml: models.{model}: the name of a row that no model makes; choose another name")
 
 
 def _check_names(params: Params) -> None:

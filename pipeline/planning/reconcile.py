@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import artifacts, layout
+from pipeline.infra import artifacts, layout, stamps
 from pipeline.infra.errors import UserError
 
 RESULT_NEUTRAL = True
@@ -68,13 +68,14 @@ def existing(folder: Path = Path()) -> Iterator[Made]:
 
 
 def _made(path: Path, name: str, sums: _Sums) -> Made:
+    stamp = stamps.read(path)
     try:
-        stamp = artifacts.read_json(artifacts.stamp_path(path))
-        if sums.of(path, name) == (stamp["bytes"], stamp["sha256"]):
+        if stamp and sums.of(path, name) == (stamp["bytes"], stamp["sha256"]):
             stage, checksum = stamp["stage"], f"sha256:{stamp['sha256']}"
             siblings = tuple(pattern.format(**stamp["block"]) for pattern in layout.OUTPUTS[stage])
-            return Made(name, stage, stamp["identity"], checksum, stamp["inputs"], siblings)
-    except (OSError, ValueError, KeyError, TypeError):
+            if name in siblings:  # else it is another file's stamp
+                return Made(name, stage, stamp["identity"], checksum, stamp["inputs"], siblings)
+    except (OSError, LookupError):
         pass  # no sound stamp, whatever is wrong with it
     return Made(name, None, UNSOUND, "", {}, ())
 

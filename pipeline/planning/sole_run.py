@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import locks
+from pipeline.infra import locks, untrusted
 from pipeline.infra.errors import UserError
 
 RESULT_NEUTRAL = True
@@ -59,12 +59,12 @@ def _release(folder: Path) -> str | None:
     if not any((folder / SNAKEMAKES).glob("*.lock")) or last.get("host") != platform.node():
         return None
     shutil.rmtree(folder / SNAKEMAKES)
-    return f"released the lock of a run that ended without doing so (process {last['process']}, {last['since']})"
+    return f"released the lock of a run that ended without doing so (process {last.get('process', 'unknown')}, {last.get('since', '?')})"
 
 
 def _last(folder: Path) -> dict[str, Any]:
     """What the last holder wrote about itself."""
     with contextlib.suppress(OSError, ValueError):
-        found = json.loads((folder / LOCK).read_text())
+        found = untrusted.read_json(folder / LOCK)
         return found if isinstance(found, dict) else {}
     return {}

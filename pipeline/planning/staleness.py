@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import artifacts, identity, layout
+from pipeline.infra import artifacts, identity, layout, stamps
 from pipeline.planning.plan import Job, Plan
 
 RESULT_NEUTRAL = True
@@ -119,7 +119,7 @@ def _own(job: Job, bytes_too: bool) -> Found:
     causes: dict[Cause, None] = {}
     needed = False
     for path in there:
-        stamp = read_stamp(path)
+        stamp = stamps.read(path)
         damage = _damage(path, stamp, bytes_too)
         needed = needed or stamp is None or bool(damage) or stamp["identity"] != job.identity
         if stamp is None or damage:
@@ -127,15 +127,6 @@ def _own(job: Job, bytes_too: bool) -> Found:
         elif stamp["identity"] != job.identity:
             causes.update(dict.fromkeys(differences(job, stamp)))
     return Found(job, bool(there), list(causes), needed)
-
-
-def read_stamp(path: Path) -> dict[str, Any] | None:
-    """The stamp of a file, None where it is missing or not readable."""
-    try:
-        stamp = artifacts.read_json(artifacts.stamp_path(path))
-        return stamp if {"identity", "sha256", "bytes"} <= set(stamp) else None
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 def _damage(path: Path, stamp: Mapping[str, Any] | None, bytes_too: bool) -> str:
@@ -231,8 +222,13 @@ def _key(job: Job, key: str) -> tuple[str, str]:
 
 def _changed(key: str, old: Any, new: Any) -> str:
     if key == "runs" and isinstance(old, list) and isinstance(new, list):
-        return f"models and seeds {_listed(*([' '.join(map(str, run)) for run in runs] for runs in (old, new)))}"
+        return f"models and seeds {_listed(*([_run(run) for run in runs] for runs in (old, new)))}"
     return f"{key} {_value(old)} -> {_value(new)}"
+
+
+def _run(run: Any) -> str:
+    """'draw 0'; a damaged stamp may hold anything in its place."""
+    return " ".join(map(str, run)) if isinstance(run, list) else str(run)
 
 
 def _listed(old: Sequence[str], new: Sequence[str]) -> str:
@@ -265,8 +261,8 @@ def _of_inputs(item: Found, found: Mapping[str, Found]) -> Iterator[Cause]:
     """For a stale job that nobody changed and that follows from no other: what it read was made anew since."""
     if item.causes or item.absent or any(found[name(job)].needed for job in item.job.inputs):
         return
-    stamps = [read_stamp(Path(path)) for path in item.job.outputs]
-    read = next(stamp.get("inputs", {}) for stamp in stamps if stamp and stamp["identity"] != item.job.identity)
+    found_stamps = [stamps.read(Path(path)) for path in item.job.outputs]
+    read = next(stamp.get("inputs", {}) for stamp in found_stamps if stamp and stamp["identity"] != item.job.identity)
     planned = zip(item.job.reads, item.job.inputs, strict=True)
     anew = [path for path, producer in planned if read.get(path) != producer.identity]
     if anew:

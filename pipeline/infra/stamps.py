@@ -1,0 +1,36 @@
+"""The stamp beside a file, believed only where it has a stamp's shape: anybody may have edited it, or a disk."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pipeline.infra import artifacts, untrusted
+
+RESULT_NEUTRAL = True
+
+REQUIRED = {"identity": str, "sha256": str, "bytes": int}
+OPTIONAL = {"stage": str, "block": dict, "modules": dict, "versions": dict, "inputs": dict}
+MODULE = re.compile(r"pipeline(\.\w{1,100}){0,5}", re.ASCII)
+"""A dotted name of this project."""
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """The stamp of a file; None where it is missing, not readable, or of another shape."""
+    try:
+        stamp = untrusted.read_json(artifacts.stamp_path(path))
+    except (OSError, ValueError):
+        return None
+    return stamp if isinstance(stamp, dict) and is_one(stamp) else None
+
+
+def is_one(stamp: dict[str, Any]) -> bool:
+    """Whether a mapping has a stamp's keys, each of its kind."""
+    kinds = {**REQUIRED, **{key: kind for key, kind in OPTIONAL.items() if key in stamp}}
+    if not all(isinstance(stamp.get(key), kind) for key, kind in kinds.items()):
+        return False
+    named = [stamp.get(key, {}) for key in ("modules", "versions", "inputs")]
+    return all(isinstance(value, str) for found in named for value in found.values()) and all(
+        MODULE.fullmatch(name) for name in stamp.get("modules", {})
+    )

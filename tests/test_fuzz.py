@@ -1,0 +1,361 @@
+"""Fuzz: whatever is written in params.yaml, on a command line, in a job's file or in a stamp, it is either taken or
+refused in one line; nothing ends in a traceback.
+
+Some hundreds of cases, always the same ones, run with the other tests. A campaign of other cases every time:
+
+    make fuzz            # EASEL_FUZZ_CASES=10000 pytest -s tests/test_fuzz.py
+
+EASEL_FUZZ_CASES is how many cases all tests of this file have together, about; what became of them is printed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import os
+import re
+import sys
+import types
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline import command_line
+from pipeline.infra import artifacts
+from pipeline.infra.errors import UserError
+from pipeline.planning import params, reading, reconcile, staleness, workflow
+from pipeline.planning.plan import Plan
+from tests import hostile
+from tests.conftest import BIN, run
+from tests.hostile import CONFIG, ROOT
+
+CAMPAIGN = int(os.environ.get("EASEL_FUZZ_CASES", "0"))
+SHARES = {
+    "config": 150,
+    "file": 110,
+    "set": 110,
+    "line": 110,
+    "snakemake": 100,
+    "target": 120,
+    "spec": 100,
+    "stamp": 80,
+}
+"""Cases of each kind in the short form; a campaign has as many times more of each."""
+
+SEEN: dict[str, Counter[str]] = {kind: Counter() for kind in SHARES}
+
+
+def cases(kind: str) -> settings:
+    """How many cases a test has: the same ones every time unless it is a campaign."""
+    share = SHARES[kind] / sum(SHARES.values())
+    return settings(
+        max_examples=round(CAMPAIGN * share) or SHARES[kind],
+        derandomize=not CAMPAIGN,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def is_one_line(text: str) -> None:
+    assert text and len(text.splitlines()) == 1, text
+    assert text.isprintable(), ascii(text)
+    assert len(text) < 2500, len(text)
+
+
+def judged(kind: str, what: Callable[[], object]) -> None:
+    """It goes through, or is refused in one line; anything else fails the test by itself."""
+    try:
+        what()
+    except UserError as error:
+        is_one_line(str(error))
+        SEEN[kind]["refused"] += 1
+    else:
+        SEEN[kind]["taken"] += 1
+
+
+def plan_everything(resolved: params.Params) -> None:
+    """The identity of every job of every data set."""
+    plan = Plan(resolved)
+    for dataset in resolved.datasets:
+        jobs = staleness.jobs_of(plan, dataset).values()
+        assert len(jobs) > 6
+        assert all(re.fullmatch("[0-9a-f]{16}", job.identity) for job in jobs)
+
+
+# --- params.yaml ------------------------------------------------------------------------------------------------
+
+
+@cases("config")
+@given(hostile.configurations())
+def test_any_configuration_plans_or_is_refused(config: dict[str, Any]) -> None:
+    judged("config", lambda: plan_everything(params.check(config)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the cases of this file work: with params.yaml, without results."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    (folder / "params.yaml").write_text(hostile.TEXT)
+    with contextlib.chdir(folder):
+        yield folder
+
+
+@cases("file")
+@given(hostile.files())
+def test_any_params_file_plans_or_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "odd.yaml").write_bytes(content)
+    judged("file", lambda: plan_everything(params.load(file=Path("odd.yaml"))))
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "huge").write_bytes(b"#" * (reading.LONGEST_FILE + 1))
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("folder", "pipe", "huge", "loop", "absent"):
+        with pytest.raises(UserError, match=name) as caught:
+            params.load(file=tmp_path / name)
+        is_one_line(str(caught.value))
+
+
+@cases("set")
+@given(st.lists(hostile.assignments(), min_size=1, max_size=3))
+def test_any_override_plans_or_is_refused(overrides: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "block_of", lambda file: copy.deepcopy(CONFIG))
+        judged("set", lambda: plan_everything(params.load(overrides)))
+
+
+# --- command lines ----------------------------------------------------------------------------------------------
+
+STAGES = st.sampled_from(sorted(command_line.stages()))
+FLAGS = ["--dataset", "--model", "--seed", "--set", "--identity", "--spec", "--device", "--log", "--checkpoint-steps"]
+argument = st.text(st.characters(exclude_characters="\0"), max_size=8) | st.sampled_from(
+    [text for text in hostile.ODD_TEXTS if "\0" not in text] + ["0", "1", "-1", "params.yaml", ".", "/dev/null", "x.json"]
+)  # fmt: skip
+
+
+@st.composite
+def command_lines(draw: st.DrawFn) -> list[str]:
+    """Words after `python -m pipeline`; whatever they say, nothing is made, deleted or sent."""
+    manner = draw(st.sampled_from(["stage", "stage", "stage", "command", "name"]))
+    if manner == "name":
+        return draw(st.lists(argument.filter(lambda word: word not in LAUNCHES), max_size=3))
+    if manner == "command":
+        words = draw(st.sampled_from([["status"], ["status", "--all"], ["prune", "--dry-run"], ["views"], ["compare"]]))
+        flags, more = ["--dataset", "--set", "--to", "--check"], []
+    else:
+        words, flags, more = [draw(STAGES)], FLAGS, ["--print-spec"]
+    for _ in range(draw(st.integers(0, 4))):
+        flag = draw(st.sampled_from(flags) | argument)
+        words = [
+            *words,
+            flag,
+            *([draw(hostile.assignments())] if flag == "--set" else draw(st.lists(argument, max_size=1))),
+        ]
+    return [word.replace("\0", "") for word in [*words, *more]]
+
+
+LAUNCHES = {*command_line.stages(), *command_line.commands()}
+
+
+def called(words: list[str]) -> tuple[int, str]:
+    """Exit code and complaint of a command line."""
+    complaint, code = io.StringIO(), 0
+    with contextlib.redirect_stderr(complaint), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            command_line.main(words)
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return code, complaint.getvalue()
+
+
+def judged_line(kind: str, words: list[str]) -> None:
+    code, complaint = called(words)
+    assert code != 70, complaint  # 70: its own last resort, a traceback in a log
+    assert "Traceback" not in complaint
+    if code:
+        assert sum(line.startswith("easel:") for line in complaint.splitlines()) == 1, complaint
+        is_one_line(complaint.splitlines()[-1])
+    SEEN[kind]["refused" if code else "taken"] += 1
+
+
+@cases("line")
+@given(command_lines())
+def test_any_command_line_is_done_or_refused(folder: Path, words: list[str]) -> None:
+    judged_line("line", words)
+
+
+# --- Snakemake --------------------------------------------------------------------------------------------------
+
+
+class Stopped(Exception):
+    """In the place of the end of Snakemake's process."""
+
+
+def loaded(config: dict[str, Any]) -> None:
+    """What the Snakefile does when it is loaded, up to the jobs' identities."""
+
+    def stop(message: str) -> None:
+        raise UserError(message)
+
+    snakemake = types.SimpleNamespace(deployment_settings=None, basedir=str(ROOT), is_main_process=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workflow, "stop", stop)
+        patch.setattr(workflow, "command_line", lambda: types.SimpleNamespace(targets=[]))
+        for name in ("PYTHON", "PYTHONPATH", "EASEL_OWNER", "EASEL_CONFIG"):
+            patch.setenv(name, os.environ.get(name, ""))
+        found = workflow.load(config, snakemake)
+        plan_everything(found.plan.params)
+
+
+@cases("snakemake")
+@given(st.lists(hostile.assignments(separator="_") | hostile.assignments().map(lambda word: word.split(".")[0] + "=" + word.partition("=")[2]), min_size=1, max_size=3))  # fmt: skip
+def test_any_config_of_snakemakes_plans_or_is_refused(entries: list[str]) -> None:
+    from snakemake.cli import parse_config
+    from snakemake.utils import update_config
+
+    try:
+        given_ = parse_config(entries)
+    except Exception:  # Snakemake's own answer, before it knows of us
+        SEEN["snakemake"]["by Snakemake"] += 1
+        return
+    config = copy.deepcopy(CONFIG)
+    try:
+        update_config(config, given_)
+    except Exception:
+        SEEN["snakemake"]["by Snakemake"] += 1
+        return
+    judged("snakemake", lambda: loaded(config))
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return Plan(params.load(["budget=tiny"], ROOT / "params.yaml"))
+
+
+TARGET_PARTS = [*hostile.ODD_TEXTS, "data", "raw", "prepared", "results", "tables", "metrics", "models", "mnist.csv", "0",
+                "references.json", "0.json", "mnist_seeds.csv", "mnits.csv", "drwa"]  # fmt: skip
+
+
+@cases("target")
+@given(st.lists(st.sampled_from(TARGET_PARTS) | st.text(max_size=5), max_size=6), st.booleans())
+def test_any_target_is_taken_or_refused(plan: Plan, parts: list[str], known: bool) -> None:
+    prefix = ["results", "metrics"] if known else []
+    judged("target", lambda: workflow.check_target(plan, "/".join([*prefix, *parts])))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--config", "seeds=nan"], "easel: params.yaml: seeds"),
+        (["--config", "models={vae: {paper: 3}}"], "easel: params.yaml: models.vae.paper"),
+        (["--config", "budget=tiny", "--", "results/tables/mnits.csv"], "unknown data set 'mnits'"),
+        (["--config", "seeds=" + "9" * 400], "easel: params.yaml: seeds"),
+        (["--config", "datasets={../x: {}}"], "easel: params.yaml: datasets"),
+    ],
+)
+def test_the_real_snakemake_ends_in_one_line(folder: Path, words: list[str], expected: str) -> None:
+    command = [str(BIN / "snakemake"), "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder), "--dry-run"]
+    done = run([*command, "--cores", "1", *words], folder)
+    assert done.returncode != 0
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("easel: ") and expected in line
+
+
+@pytest.mark.parametrize("content", ["{[", "a: 1\na: 2\n", "__use_yte__: true\nx: ?open('escaped', 'w')\n", "[1]", ""])
+def test_a_params_file_that_snakemake_would_stumble_over_is_one_line(
+    clone: Callable[[str], Path], content: str
+) -> None:
+    folder = clone("stumble")
+    (folder / "params.yaml").write_text(content)
+    done = run([str(BIN / "snakemake"), "--dry-run", "--cores", "1"], folder)
+    assert done.returncode != 0
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("easel: ") and "params.yaml: " in line
+    assert not (folder / "escaped").exists()
+
+
+# --- files that a person hands over, or that lie about ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def spec(folder: Path, plan: Plan) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(plan.job("prepare", "mnist").spec))
+    return found
+
+
+@cases("spec")
+@given(st.data())
+def test_any_jobs_file_is_refused_or_its_job(folder: Path, spec: dict[str, Any], data: st.DataObject) -> None:
+    content = data.draw(hostile.jsons(spec))
+    (folder / "job.json").write_bytes(content)
+    judged_line("spec", ["prepare", "--spec", "job.json", *data.draw(st.sampled_from([[], ["--print-spec"]]))])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, plan: Plan) -> Path:
+    """A folder in which everything seems to be made: small files with the stamps that their jobs would give them."""
+    folder = tmp_path_factory.mktemp("made")
+    for job in staleness.jobs_of(plan, "mnist").values():
+        provenance = {
+            "stage": job.stage,
+            "block": json.loads(json.dumps(job.block)),
+            "modules": dict.fromkeys(job.modules, "0" * 16),
+            "versions": {"numpy": "1"},
+            "inputs": {path: source.identity for path, source in zip(job.reads, job.inputs, strict=True)},
+            "device": "cpu",
+            "seconds": 1.0,
+        }
+        for path in job.outputs:
+            artifacts.write_bytes(folder / path, b"{}")
+            artifacts.write_stamp(folder / path, job.identity, **provenance)
+    (folder / "params.yaml").write_text(hostile.TEXT)
+    return folder
+
+
+@cases("stamp")
+@given(st.data())
+def test_any_stamp_is_believed_or_named(made: Path, plan: Plan, data: st.DataObject) -> None:
+    stamps = sorted(made.rglob("*.stamp.json"))
+    chosen = data.draw(st.sampled_from(stamps))
+    before = chosen.read_bytes()
+    try:
+        chosen.write_bytes(data.draw(hostile.jsons(json.loads(before))))
+        with contextlib.chdir(made):
+            reconcile.reconcile()
+            found = staleness.look(plan, "mnist")
+            is_sound = not any(item.needed for item in found.values())
+            SEEN["stamp"]["taken" if is_sound else "refused"] += 1
+            for words in (
+                ["status", "--set", "budget=tiny", "--all"],
+                ["status", "--set", "seeds=2"],
+                ["prune", "--dry-run"],
+            ):
+                code, complaint = called(words)
+                assert code == 0, complaint
+            code, complaint = called(["compare", ".", "."])
+            assert code in (0, 1), complaint
+    finally:
+        chosen.write_bytes(before)
+
+
+def test_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    """What became of the cases; both ends were met in each kind, or the fuzz would show nothing."""
+    told = {kind: ", ".join(f"{count:,} {what}" for what, count in sorted(seen.items())) for kind, seen in SEEN.items()}
+    with capsys.disabled() if CAMPAIGN else contextlib.nullcontext():
+        total = sum(seen.total() for seen in SEEN.values())
+        print(
+            f"\nfuzz: {total:,} cases, 0 tracebacks\n"
+            + "\n".join(f"  {kind:<10} {line}" for kind, line in told.items())
+        )
+    if not sys.exc_info()[0] and all(seen.total() for seen in SEEN.values()):
+        assert all(seen["taken"] and seen["refused"] for seen in SEEN.values()), told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -17,6 +18,17 @@ from pipeline.infra import identity, layout
 from pipeline.infra.errors import UserError, near
 
 RESULT_NEUTRAL = True
+
+
+OF_THE_DISK = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EROFS: "make the file system writable",
+    errno.EACCES: "mend its rights",
+    errno.EPERM: "mend its rights",
+    errno.EIO: "the disk is failing: delete the file, or take another disk",
+}
+"""What a person can do about an error of the file system that no stage foresaw."""
 
 
 def stages() -> dict[str, str]:
@@ -107,6 +119,9 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
         fail(f"{title}: out of memory; lower `batch` in params.yaml or run fewer jobs at once (--cores)")
     except Exception as error:  # the last resort: a traceback is for the log, one line for the person
         _keep_traceback(log)
+        if isinstance(error, OSError) and error.filename is not None and error.errno in OF_THE_DISK:
+            remedy = f"{OF_THE_DISK[error.errno]}, then run the same command again"
+            fail(f"{title}: {error.filename}: {error.strerror}; {remedy}")
         found = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         fail(f"{title}: {found} (a bug here; traceback in {log})", 70)
 

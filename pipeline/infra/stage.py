@@ -175,17 +175,6 @@ def take_over(work: Work) -> None:
         work.sweep(path.parent, artifacts.stamp_path(path).name)
 
 
-def take_over(work: Work) -> None:
-    """Clear away what an earlier, killed process of this job left: its log, its half-written outputs.
-
-    The job's lock must be held: then nobody alive writes these files, on whatever machine.
-    """
-    work.progress.begin()
-    for path in work.outputs:
-        work.sweep(path.parent, path.name)
-        work.sweep(path.parent, artifacts.stamp_path(path).name)
-
-
 def one_thread() -> None:
     """Make this process compute with one thread: bits depend on the number of threads, so it is never left open."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):

@@ -8,7 +8,7 @@ EASEL := $(BIN)/python -m pipeline
 LOCKED := envs/requirements.txt
 BUILT := .venv/.built
 
-.PHONY: env build mnist smoke test check lock status prune publish verify ui unlock clean
+.PHONY: env build mnist smoke test chaos check lock status prune publish verify ui unlock clean
 
 mnist: env  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
 	@$(SNAKEMAKE) results/tables/mnist.csv results/summary/mnist.txt
@@ -18,6 +18,9 @@ smoke: env  ## the same at the smoke budget, in a folder of its own
 
 test: env  ## all tests; what needs Slurm or Chromium is skipped with a loud line
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+chaos: env  ## put faults of every kind into copies of the tiny workflow, 200 kills among them (an hour or two)
+	@$(BIN)/python -m chaos --to runs/chaos.csv
 
 check: env  ## format, lint, types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/snakefmt --check Snakefile rules

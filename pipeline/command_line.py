@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -17,6 +18,18 @@ from pipeline.infra import identity, layout
 from pipeline.infra.errors import UserError, near
 
 RESULT_NEUTRAL = True
+
+
+OF_THE_DISK: dict[int | None, str] = {
+    None: "see that it is there and readable, and that there is room",  # by a library that tells no more
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EROFS: "make the file system writable",
+    errno.EACCES: "mend its rights",
+    errno.EPERM: "mend its rights",
+    errno.EIO: "the disk is failing: delete the file, or take another disk",
+}
+"""What a person can do about an error of the file system that no stage foresaw."""
 
 
 def stages() -> dict[str, str]:
@@ -106,15 +119,30 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
     except MemoryError:
         fail(f"{title}: out of memory; lower `batch` in params.yaml or run fewer jobs at once (--cores)")
     except Exception as error:  # the last resort: a traceback is for the log, one line for the person
-        _keep_traceback(log)
+        written, remedy = _keep_traceback(log), _remedy(error)
+        if remedy:
+            fail(f"{title}: {remedy}, then run the same command again")
+        if not written:
+            traceback.print_exc()
         found = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         fail(f"{title}: {found} (a bug here; traceback in {log})", 70)
 
 
-def _keep_traceback(log: Path) -> None:
+def _keep_traceback(log: Path) -> bool:
+    """Whether there was room for it."""
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a") as handle:
             traceback.print_exc(file=handle)
     except OSError:
-        traceback.print_exc()
+        return False
+    return True
+
+
+def _remedy(error: Exception) -> str | None:
+    """What went wrong with a file and what to do; None for what is no error of the file system."""
+    if not isinstance(error, OSError) or error.errno not in OF_THE_DISK:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    found = f"{where}{error.strerror}" if error.errno else " ".join(str(error).split())
+    return f"{found}; {OF_THE_DISK[error.errno]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -28,12 +29,25 @@ class Progress:
     def close(self) -> None:
         """End the log."""
         if self.log is not None:
-            self.log.close()
+            with self._no_matter():
+                self.log.close()
 
     def begin(self) -> None:
         """Empty the log of what an earlier stage said; for who knows that it is nobody else's any more."""
         if self.log is not None:
-            self.log.truncate(0)
+            with self._no_matter():
+                self.log.truncate(0)
+
+    @contextlib.contextmanager
+    def _no_matter(self) -> Iterator[None]:
+        """A log that can no longer be written is given up: no work is lost for its sake."""
+        try:
+            yield
+        except OSError:
+            log, self.log = self.log, None
+            if log is not None:
+                with contextlib.suppress(OSError):
+                    log.close()
 
     def restart(self) -> None:
         """Measure rates from now on: imports and set-up are not part of a loop's speed."""
@@ -48,7 +62,8 @@ class Progress:
     def note(self, message: str) -> None:
         """A line for the log alone."""
         if self.log is not None:
-            print(f"{time.monotonic() - self.began:8.1f}s  {message}", file=self.log)
+            with self._no_matter():
+                print(f"{time.monotonic() - self.began:8.1f}s  {message}", file=self.log)
 
     def step(self, done: int, total: int, *, unit: str, per_unit: float = 1.0, since: int = 0, of: str = "") -> None:
         """Progress of a loop: a line at most every few seconds, with the rate and the time left.

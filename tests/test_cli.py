@@ -218,5 +218,5 @@ def test_a_stage_ends_with_its_owner(folder: Path) -> None:
     owner = subprocess.Popen([sys.executable, "-c", ""])
     owner.wait()
     code = "import time; from pipeline.infra.endings import follow_owner; follow_owner(); time.sleep(60)"
-    done = run([sys.executable, "-c", code], folder, PYTHONPATH=str(ROOT), EASEL_OWNER=str(owner.pid))
+    done = run([sys.executable, "-c", code], folder, PYTHONPATH=str(ROOT), EASEL_OWNER=f"{owner.pid}@{platform.node()}")
     assert done.returncode == -signal.SIGTERM

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -154,7 +155,7 @@ def test_a_stage_follows_an_owner_that_nobody_has_buried(
     """A killed process whose parent does not wait for it still has its number."""
     training = begun(tmp_path, "vae", steps=100_000)
     at = At(step=3, signal=signal.SIGSTOP)
-    child = nursery.start(tmp_path, *training.words, at=at, EASEL_OWNER=str(owner.pid))
+    child = nursery.start(tmp_path, *training.words, at=at, EASEL_OWNER=f"{owner.pid}@{platform.node()}")
     assert nursery.wait(child) == 256 + signal.SIGSTOP
     owner.kill()
     os.kill(child, signal.SIGCONT)
@@ -175,7 +176,7 @@ def test_a_stages_own_children_end_with_the_workflow(owner: subprocess.Popen[str
         "PYTHONPATH": str(ROOT),
         "NPM_NUMBER": str(tmp_path / "number"),
         "DATA_MIRROR": str(tmp_path / "nowhere"),
-        "EASEL_OWNER": str(owner.pid),
+        "EASEL_OWNER": f"{owner.pid}@{platform.node()}",
     }
     command = [sys.executable, "-m", "pipeline", "fetch", "--set", f"datasets.mnist.sources={source}"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:

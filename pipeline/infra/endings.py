@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import select
 import signal
 import sys
@@ -45,16 +46,16 @@ def end_in_one_line(name: str) -> None:
 
 
 def follow_owner() -> None:
-    """End with the workflow whose process is named in EASEL_OWNER, even when that was killed outright.
+    """End with the workflow that EASEL_OWNER names as process@host, even when that was killed outright.
 
     Not by prctl(PR_SET_PDEATHSIG): the parent of a stage is the shell of its rule, which outlives the workflow.
     """
-    owner = int(os.environ.get("EASEL_OWNER", "0"))
-    if not owner:
-        return
+    process, _, host = os.environ.get("EASEL_OWNER", "").partition("@")
+    if not process or host != platform.node():
+        return  # started by hand, or on another machine, where that number is nobody's or a stranger's
 
     def follow() -> None:
-        wait_for(owner)
+        wait_for(int(process))
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=follow, daemon=True).start()

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import platform
 import re
 import sys
 from collections import Counter
@@ -85,26 +86,37 @@ def _files(pattern: str, dataset: str, runs: Iterable[tuple[str, int]]) -> list[
 def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
     """Check params and targets before any job, set what jobs inherit, and let the stamps say what is done.
 
-    A mistake ends Snakemake with one line.
+    Inside a job on another machine (`snakemake --mode remote`) it does the job as it was planned. A mistake ends
+    Snakemake with one line.
     """
-    asked = command_line()
-    # An environment that Snakemake activates for a job brings its own Python; else this one runs the stages too.
-    deployed = snakemake.deployment_settings and snakemake.deployment_settings.deployment_method
-    os.environ["PYTHON"] = "python" if deployed else sys.executable
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [snakemake.basedir, os.environ.get("PYTHONPATH")]))
-    os.environ["EASEL_OWNER"] = str(os.getpid())
-    os.environ["EASEL_CONFIG"] = json.dumps(config)  # a stage plans with the same configuration, overrides included
+    submitted = not snakemake.is_main_process
+    asked = argparse.Namespace() if submitted else command_line()
+    if submitted:  # params.yaml may have been edited while the job was queued
+        config = json.loads(os.environ.get("EASEL_CONFIG", "null")) or config
+    equip(config, snakemake)
     if any(getattr(asked, flag, None) for flag in ("force", "forceall", "forcerun")):
         os.environ["EASEL_AFRESH"] = "yes"  # who forces a job wants it done, not an earlier result
     try:
         workflow = Workflow(Plan(params.check(config)))
         for target in getattr(asked, "targets", ()):
             check_target(workflow.plan, str(target))
-        if snakemake.is_main_process:
+        if not submitted:
             settle(asked)
     except UserError as error:
         stop(str(error))
     return workflow
+
+
+def equip(config: Mapping[str, Any], snakemake: Any) -> None:
+    """Set the environment that stages inherit, anew on every machine that a job runs on."""
+    # An environment that Snakemake activates for a job brings its own Python; else this one runs the stages too.
+    deployed = snakemake.deployment_settings and snakemake.deployment_settings.deployment_method
+    os.environ["PYTHON"] = "python" if deployed else sys.executable
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    others = [path for path in inherited if path not in ("", str(snakemake.basedir))]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(snakemake.basedir), *others])
+    os.environ["EASEL_OWNER"] = f"{os.getpid()}@{platform.node()}"
+    os.environ["EASEL_CONFIG"] = json.dumps(config)  # a stage plans with the same configuration, overrides included
 
 
 LOOKS = (

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pipeline.infra import lease
 from pipeline.infra.errors import UserError
 from pipeline.infra.stage import Work
 from pipeline.training.device import pick_device
 
 
 def use_device(work: Work) -> str:
-    """Decide where this job computes, and note it for the stamp; `UserError` if a GPU is asked for and missing."""
+    """Decide where this job computes, and note it for the stamp; `UserError` if a GPU is asked for and missing.
+
+    On a machine with GPUs it waits for one that has room.
+    """
+    if work.device != "cpu":
+        lease.hold_gpu(work.progress.say)
     try:
         work.device = pick_device(work.device)
     except ValueError as error:

@@ -6,8 +6,8 @@ import numpy as np
 
 from pipeline.infra import artifacts, layout
 from pipeline.infra.stage import Work
+from pipeline.stages._device import use_device
 from pipeline.stages.evaluate import Subject
-from pipeline.training.device import pick_device
 
 PIXEL_NOISE = 0.1 * 255
 """Standard deviation of the noise on the mean image."""
@@ -15,7 +15,7 @@ PIXEL_NOISE = 0.1 * 255
 
 def run(work: Work) -> None:
     """What a perfect model would get (`real`), what nothing gets (`noise`), what a blur gets (`mean_image`)."""
-    work.device = pick_device(work.device)
+    use_device(work)
     valid_path, train_path, test_path, classifier, features = work.reads
     train, valid = artifacts.read_images(train_path)[0], artifacts.read_images(valid_path)[0]
     subject = Subject(work, train_path, test_path, classifier, features)

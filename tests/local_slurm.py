@@ -7,6 +7,7 @@ Its processes are started and stopped by their ids; its state lives in one folde
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import platform
 import shutil
@@ -19,10 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ETC = Path("/etc/slurm")
-PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scontrol")
+ONE_AT_A_TIME = Path("/tmp/easel-test-slurm.lock")
+PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "squeue", "sinfo", "scontrol", "setpriv")
 MARK = "# written by the project's tests"
 GPUS = 4
-"""Null devices. Four, so that a stage's jobs of the tiny budget run at once: Snakemake looks at its jobs ever less often."""
+"""Null devices. So many that all jobs of a stage run at once: Snakemake looks at its jobs ever less often."""
 
 SLURM_CONF = """{mark}
 ClusterName=easel
@@ -98,11 +100,12 @@ class Cluster:
         until((self.folder / "munge.socket").exists, "munged", seconds=30)
         self._daemon("slurmctld", "-D")
         self._daemon("slurmd", "-D", "-N", self.host)
-        until(lambda: self.ask("sinfo", "--noheader", "--format=%T").strip() == "idle", "the node", seconds=60)
+        until(lambda: self.state() == "idle", "the node", seconds=60)
 
     def _daemon(self, *command: str) -> None:
         with (self.folder / f"{command[0]}.out").open("wb") as said:
-            self.daemons.append(subprocess.Popen(command, stdout=said, stderr=said, cwd=self.folder))
+            bound = ["setpriv", "--pdeathsig", "TERM", *command]  # were this test killed, it would end as well
+            self.daemons.append(subprocess.Popen(bound, stdout=said, stderr=said, cwd=self.folder))
 
     def stop(self) -> None:
         """End the jobs, then the daemons, the last started first."""
@@ -120,6 +123,10 @@ class Cluster:
     def ask(self, *command: str) -> str:
         """What a command of Slurm's prints; empty where it fails."""
         return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+
+    def state(self) -> str:
+        """What the node does: idle, mixed, draining, drained, ..."""
+        return self.ask("sinfo", "--noheader", "--format=%T").strip()
 
     def jobs(self, *states: str) -> dict[str, str]:
         """Number -> comment (rule and wildcards) of the jobs in some states; of all without any."""
@@ -145,12 +152,14 @@ class Cluster:
 def running(folder: Path) -> Iterator[Cluster]:
     """A Slurm for the length of a block."""
     cluster = Cluster(folder)
-    with configured(cluster):
-        try:
-            cluster.start()
-            yield cluster
-        finally:
-            cluster.stop()
+    with ONE_AT_A_TIME.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with configured(cluster):
+            try:
+                cluster.start()
+                yield cluster
+            finally:
+                cluster.stop()
 
 
 @contextlib.contextmanager

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests import local_slurm
-from tests.conftest import BIN, TABLE, run
+from tests.conftest import BIN, ROOT, TABLE, snakemake
 
 HERE = "--slurm-no-account --slurm-status-command squeue --slurm-init-seconds-before-status-checks 2"
 """What a Slurm without accounting needs, for a test that cannot wait long, beside the project's own profile."""
 
 TRAINED = ("vae", "draw_gan", "gran3")
+SAMPLES = "results/samples/mnist/vae/0.arrow"
 
 
 @pytest.fixture(scope="module")
@@ -33,39 +38,63 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local_slurm.Cl
         yield started
 
 
+@dataclass
+class Running:
+    """Snakemake at work in a folder, with one of the project's profiles; what it says is in terminal.txt."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def said(self) -> str:
+        """All that it has said so far."""
+        return (self.folder / "terminal.txt").read_text()
+
+    def wait(self, true: Callable[[], object], what: str) -> None:
+        """Wait for something as long as it is at work."""
+
+        def over() -> bool:
+            found = bool(true())
+            assert found or self.process.poll() is None, f"ended before {what}:\n{self.said}"
+            return found
+
+        local_slurm.until(over, what, seconds=300)
+
+    def stage(self, *words: str) -> int:
+        """The process of a stage, once there is one in this folder."""
+        found: list[int] = []
+        self.wait(lambda: found.extend(stage_processes(self.folder, set(words))) or found, " ".join(words))
+        return found[0]
+
+
 @contextlib.contextmanager
-def workflow(folder: Path, mirror: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Snakemake at work with the project's profile for Slurm; what it says is in terminal.txt."""
-    command = [str(BIN / "snakemake"), "--profile", "profiles/slurm", *HERE.split(), "--seconds-between-status-checks"]
+def workflow(profile: str, folder: Path, mirror: Path, target: str) -> Iterator[Running]:
+    """Snakemake in a folder until the end of the block."""
+    words = ["--profile", f"profiles/{profile}", *HERE.split(), "--seconds-between-status-checks", "2"]
     environment = os.environ | {"DATA_MIRROR": str(mirror), "PYTHONDONTWRITEBYTECODE": "1"}
     with (folder / "terminal.txt").open("wb") as said:
-        started = subprocess.Popen(
-            [*command, "2", "--config", "budget=tiny", "--", TABLE],
-            cwd=folder,
-            env=environment,
-            stdout=said,
-            stderr=said,
-        )
+        command = [str(BIN / "snakemake"), *words, "--config", "budget=tiny", "--", target]
+        started = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said)
         try:
-            yield started
+            yield Running(folder, started)
         finally:
             started.terminate()
             started.wait()
 
 
-def stage_process(folder: Path, *words: str) -> int | None:
-    """The process of a stage that is at work in a folder."""
+def stage_processes(folder: Path, words: set[str]) -> Iterator[int]:
+    """Processes of stages that are at work in a folder, with some words on their command line."""
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             arguments = (entry / "cmdline").read_bytes().decode().split("\0")
-            if arguments[1:3] == ["-m", "pipeline"] and set(words) <= set(arguments) and here(entry, folder):
-                return int(entry.name)
-    return None
+            if arguments[1:3] == ["-m", "pipeline"] and words <= set(arguments) and (entry / "cwd").samefile(folder):
+                yield int(entry.name)
 
 
-def here(entry: Path, folder: Path) -> bool:
-    """Whether a process of /proc works in a folder."""
-    return (entry / "cwd").resolve() == folder.resolve()
+def environment_of(process: int) -> dict[str, str]:
+    """The environment that a process was started with."""
+    lines = Path(f"/proc/{process}/environ").read_bytes().decode().split("\0")
+    return dict(line.split("=", 1) for line in lines if line)
 
 
 def halt_in_training(process: int, log: Path) -> None:
@@ -76,53 +105,95 @@ def halt_in_training(process: int, log: Path) -> None:
         os.kill(process, signal.SIGSTOP)
 
 
-def waiter(snakemake: subprocess.Popen[bytes], terminal: Path) -> Callable[[Callable[[], object], str], None]:
-    """Wait for something as long as the workflow is at work."""
-
-    def wait(true: Callable[[], object], what: str) -> None:
-        def over() -> bool:
-            assert snakemake.poll() is None, f"ended before {what}:\n{terminal.read_text()}"
-            return bool(true())
-
-        local_slurm.until(over, what, seconds=300)
-
-    return wait
+def job_of(cluster: local_slurm.Cluster, name: str) -> str:
+    """The number of the running job of a rule and its wildcards."""
+    (number,) = [number for number, comment in cluster.jobs("RUNNING").items() if comment == name]
+    return number
 
 
 def test_killed_preempted_and_drained_it_makes_the_same_table(
     cluster: local_slurm.Cluster, clone: Callable[[str], Path], mnist_mirror: Path, tiny: Path
 ) -> None:
     folder = clone("cluster")
-    with workflow(folder, mnist_mirror) as snakemake:
-        wait = waiter(snakemake, folder / "terminal.txt")
-
-        # The node is drained while its first job runs: that one ends well, the next wait.
-        wait(lambda: "rule_prepare_wildcards_mnist" in cluster.jobs("RUNNING").values(), "the first job")
+    with workflow("slurm", folder, mnist_mirror, TABLE) as at_work:
+        # The node is drained while its first job runs: that one ends well, the next ones wait.
+        at_work.wait(lambda: "rule_prepare_wildcards_mnist" in cluster.jobs("RUNNING").values(), "the first job")
         cluster.drain()
-        wait(lambda: len(cluster.jobs("PENDING")) == len(TRAINED) + 1, "trainings and classifier in the queue")
-        assert cluster.ask("sinfo", "--noheader", "--format=%T").strip() == "drained"
+        at_work.wait(lambda: len(cluster.jobs("PENDING")) == len(TRAINED) + 1, "trainings and classifier in the queue")
+        assert cluster.state() == "drained"
         assert not cluster.jobs("RUNNING")
+        assert not list(folder.glob("results/models/mnist/*/0.safetensors"))
+
+        # params.yaml is edited while jobs are queued: they do what they were planned to do.
+        params = folder / "params.yaml"
+        edited = re.sub(r"samples: {tiny: \d+", "samples: {tiny: 100", params.read_text())
+        assert edited != params.read_text()
+        params.write_text(edited)
         cluster.resume()
 
         # One training is preempted in its first steps, another is killed outright.
-        wait(lambda: stage_process(folder, "train", "draw_gan"), "a training")
-        preempted = stage_process(folder, "train", "draw_gan")
-        assert preempted is not None
-        log = folder / "logs/train/mnist-draw_gan-0.log"
+        preempted, log = at_work.stage("train", "draw_gan"), folder / "logs/train/mnist-draw_gan-0.log"
         halt_in_training(preempted, log)
         assert "ok:" not in log.read_text()
-        (number,) = [job for job, name in cluster.jobs("RUNNING").items() if name.endswith("_draw_gan_0")]
-        cluster.ask("scontrol", "requeue", number)
+        requeued = job_of(cluster, "rule_train_wildcards_mnist_draw_gan_0")
+        cluster.ask("scontrol", "requeue", requeued)
         os.kill(preempted, signal.SIGCONT)
-        wait(lambda: stage_process(folder, "train", "vae"), "another training")
-        killed = stage_process(folder, "train", "vae")
-        assert killed is not None
+        killed = at_work.stage("train", "vae")
+        assert "EASEL_AFRESH" not in environment_of(killed)
         os.kill(killed, signal.SIGKILL)
-        ended = snakemake.wait(400)
+        assert at_work.process.wait(400) == 0, at_work.said
 
-    assert ended == 0, (folder / "terminal.txt").read_text()
     assert (folder / TABLE).read_bytes() == (tiny / TABLE).read_bytes()
-    assert cluster.show(number)["Restarts"] == "1"
+    assert cluster.show(requeued)["Restarts"] == "1"
     assert "resumed at step" in log.read_text()
-    states = [cluster.show(job)["JobState"] for job, name in cluster.jobs().items() if name.endswith("_vae_0")]
-    print(states, cluster.ask("squeue", "--states=all", "--format=%i %T %k %M %b %m"))
+    jobs = {number: cluster.show(number) for number in cluster.jobs()}
+    attempts = [job for job in jobs.values() if job["Comment"] == "rule_train_wildcards_mnist_vae_0"]
+    assert sorted((job["JobState"], job["MinMemoryNode"]) for job in attempts) == [
+        ("COMPLETED", "8000M"),
+        ("FAILED", "4000M"),
+    ]
+    asked = {job["Comment"].split("_")[1]: "gpu:1" in job.get("TresPerJob", "") for job in jobs.values()}
+    assert asked == dict.fromkeys(["train", "classifier", "sample", "references", "evaluate"], True) | {
+        "prepare": False
+    }
+
+
+def test_by_gres_a_job_gets_one_gpu(cluster: local_slurm.Cluster, copied: Path, mnist_mirror: Path) -> None:
+    shutil.rmtree(copied / "results/.kept")
+    (copied / SAMPLES).unlink()
+    with workflow("slurm-gres", copied, mnist_mirror, SAMPLES) as at_work:
+        sampling = at_work.stage("sample", "vae")
+        seen = environment_of(sampling)
+        asked = cluster.show(job_of(cluster, "rule_sample_wildcards_mnist_vae_0"))
+        assert at_work.process.wait(200) == 0, at_work.said
+    assert asked["TresPerNode"] == "gres:gpu:1"
+    assert seen["CUDA_VISIBLE_DEVICES"] in {str(number) for number in range(local_slurm.GPUS)}
+    assert (copied / SAMPLES).is_file()
+
+
+def profile(name: str) -> dict[str, dict[str, dict[str, object]]]:
+    """A profile of the project as it is written."""
+    read: dict[str, dict[str, dict[str, object]]] = yaml.safe_load((ROOT / f"profiles/{name}/config.yaml").read_text())
+    return read
+
+
+def test_the_two_profiles_differ_in_how_a_gpu_is_asked_for_alone() -> None:
+    by_gpu, by_gres = profile("slurm"), profile("slurm-gres")
+    assert by_gpu["default-resources"].pop("gpu") == 1
+    assert by_gres["default-resources"].pop("gres") == "gpu:1"
+    assert by_gpu["set-resources"]["prepare"].pop("gpu") == 0
+    assert by_gres["set-resources"]["prepare"].pop("gres") == ""
+    assert by_gpu == by_gres
+
+
+@pytest.mark.parametrize("name", ["slurm", "slurm-gres", "gpu"])
+def test_a_profile_leaves_what_decides_reruns_to_the_default_one(name: str) -> None:
+    decides = {"rerun-triggers", "max-checksum-file-size", "rerun-incomplete", "keep-going"}
+    assert decides <= set(profile("default"))
+    assert not set(profile(name)) & set(profile("default"))
+
+
+@pytest.mark.parametrize("name", ["slurm", "slurm-gres", "gpu"])
+def test_a_profile_plans_nothing_where_all_is_done(copied: Path, mnist_mirror: Path, name: str) -> None:
+    planned = snakemake(copied, mnist_mirror, "--profile", f"profiles/{name}", "-n", TABLE)
+    assert "Nothing to be done" in planned.stdout + planned.stderr

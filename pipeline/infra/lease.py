@@ -81,7 +81,7 @@ def slots_folder() -> Path:
     """
     given = os.environ.get(FOLDER)
     # Not $XDG_RUNTIME_DIR or $TMPDIR: not every process of a user has the same.
-    shared = Path(given) if given else Path(f"/tmp/easel-{os.getuid()}")
+    shared = Path(given) if given else Path(f"/tmp/easel-{os.getuid()}")  # noqa: S108 - its owner is looked at below
     job = os.environ.get("SLURM_JOB_ID")
     folder = shared / (f"slurm-{job}" if job else "machine")
     try:

@@ -191,6 +191,7 @@ def test_what_neutral_modules_give_to_a_computation_is_named_here() -> None:
         "errors": {"UserError", "Interrupted", "near"},
         "stage": {"Work"},
         "endings": {"answer"},
+        "lease": {"hold_gpu"},
         "progress": {"duration", "Progress"},
         "layout": None,
         "sources": None,
@@ -198,7 +199,13 @@ def test_what_neutral_modules_give_to_a_computation_is_named_here() -> None:
         "flavour": None,
         "live": {"LiveHistory"},
     }
-    used_by = {"sources": {"fetch"}, "tracking": {"track"}, "flavour": {"track"}, "live": {"train"}}
+    used_by = {
+        "lease": {"_device"},
+        "sources": {"fetch"},
+        "tracking": {"track"},
+        "flavour": {"track"},
+        "live": {"train"},
+    }
     for name in in_folders("stages"):
         for found in identity.imports(name):
             parts = found.split(".")

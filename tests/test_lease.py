@@ -15,6 +15,9 @@ import pytest
 
 from pipeline.infra import lease
 from pipeline.infra.errors import UserError
+from pipeline.infra.progress import Progress
+from pipeline.infra.stage import Work
+from pipeline.stages import _device
 from tests.conftest import ROOT
 
 HOLDER = """
@@ -94,7 +97,8 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An environment that names no GPU; a folder that is first on the search path."""
     for name in (lease.VISIBLE, lease.JOBS_PER_GPU, "SLURM_JOB_ID", "CUDA_DEVICE_ORDER"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "as it was")
+        monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv(lease.FOLDER, str(tmp_path / "leases"))
     return tmp_path
@@ -185,11 +189,22 @@ def test_a_number_of_jobs_that_is_none_is_one_line(bare: Path, monkeypatch: pyte
 def test_a_folder_of_somebody_else_is_refused(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lease.slots_folder() == bare / "leases" / "machine"
     monkeypatch.setattr(os, "getuid", lambda: 4242)
-    with pytest.raises(UserError, match="leases: belongs to user .* give another folder as EASEL_LEASES"):
+    with pytest.raises(UserError, match=r"leases: belongs to user .* give another folder as EASEL_LEASES"):
         lease.slots_folder()
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(bare: Path) -> None:
     (bare / "leases").write_text("in the way")
-    with pytest.raises(UserError, match="leases.*: .* give another folder as EASEL_LEASES"):
+    with pytest.raises(UserError, match=r"leases.*: .* give another folder as EASEL_LEASES"):
         lease.slots_folder()
+
+
+@pytest.mark.parametrize(("device", "waits"), [("cpu", 0), ("auto", 1)])
+def test_a_stage_takes_a_slot_unless_it_is_to_run_on_the_cpu(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, device: str, waits: int
+) -> None:
+    taken: list[object] = []
+    monkeypatch.setattr(_device, "hold_gpu", taken.append)
+    work = Work("train", {}, {}, (), "0" * 16, [], Progress("train"), device=device)
+    assert _device.use_device(work) == work.device
+    assert taken == [work.progress.say] * waits

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.infra import lease
 from pipeline.infra.errors import UserError
+from pipeline.infra.lease import hold_gpu
 from pipeline.infra.stage import Work
 from pipeline.training.device import pick_device
 
@@ -14,7 +14,7 @@ def use_device(work: Work) -> str:
     On a machine with GPUs it waits for one that has room.
     """
     if work.device != "cpu":
-        lease.hold_gpu(work.progress.say)
+        hold_gpu(work.progress.say)
     try:
         work.device = pick_device(work.device)
     except ValueError as error:

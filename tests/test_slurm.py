@@ -146,8 +146,8 @@ def test_killed_preempted_and_drained_it_makes_the_same_table(
     assert (folder / TABLE).read_bytes() == (tiny / TABLE).read_bytes()
     assert cluster.show(requeued)["Restarts"] == "1"
     assert "resumed at step" in log.read_text()
-    jobs = {number: cluster.show(number) for number in cluster.jobs()}
-    attempts = [job for job in jobs.values() if job["Comment"] == "rule_train_wildcards_mnist_vae_0"]
+    jobs = [cluster.show(number) for number in cluster.jobs()]
+    attempts = [job for job in jobs if job["Comment"] == "rule_train_wildcards_mnist_vae_0"]
     assert sorted((job["JobState"], job["MinMemoryNode"]) for job in attempts) == [
         ("COMPLETED", "8000M"),
         ("FAILED", "4000M"),

@@ -141,7 +141,7 @@ def test_killed_preempted_and_drained_it_makes_the_same_table(
         killed = at_work.stage("train", "vae")
         assert "EASEL_AFRESH" not in environment_of(killed)
         os.kill(killed, signal.SIGKILL)
-        assert at_work.process.wait(400) == 0, at_work.said
+        assert at_work.process.wait(600) == 0, at_work.said
 
     assert (folder / TABLE).read_bytes() == (tiny / TABLE).read_bytes()
     assert cluster.show(requeued)["Restarts"] == "1"
@@ -165,7 +165,7 @@ def test_by_gres_a_job_gets_one_gpu(cluster: local_slurm.Cluster, copied: Path, 
         sampling = at_work.stage("sample", "vae")
         seen = environment_of(sampling)
         asked = cluster.show(job_of(cluster, "rule_sample_wildcards_mnist_vae_0"))
-        assert at_work.process.wait(200) == 0, at_work.said
+        assert at_work.process.wait(600) == 0, at_work.said
     assert asked["TresPerNode"] == "gres:gpu:1"
     assert seen["CUDA_VISIBLE_DEVICES"] in {str(number) for number in range(local_slurm.GPUS)}
     assert (copied / SAMPLES).is_file()

@@ -152,10 +152,8 @@ def test_killed_preempted_and_drained_it_makes_the_same_table(
         ("COMPLETED", "8000M"),
         ("FAILED", "4000M"),
     ]
-    asked = {job["Comment"].split("_")[1]: "gpu:1" in job.get("TresPerJob", "") for job in jobs.values()}
-    assert asked == dict.fromkeys(["train", "classifier", "sample", "references", "evaluate"], True) | {
-        "prepare": False
-    }
+    on_gpu = {job["Comment"].split("_")[1] for job in jobs if "gpu:1" in job.get("TresPerJob", "")}
+    assert on_gpu == {"train", "classifier", "sample", "references", "evaluate"}
 
 
 def test_by_gres_a_job_gets_one_gpu(cluster: local_slurm.Cluster, copied: Path, mnist_mirror: Path) -> None:

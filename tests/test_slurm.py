@@ -16,10 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-<<<<<<< HEAD
-=======
 from pipeline.infra import layout
->>>>>>> slurm
 from tests import local_slurm
 from tests.conftest import BIN, ROOT, TABLE, snakemake
 
@@ -27,11 +24,7 @@ HERE = "--slurm-no-account --slurm-status-command squeue --slurm-init-seconds-be
 """What a Slurm without accounting needs, for a test that cannot wait long, beside the project's own profile."""
 
 TRAINED = ("vae", "draw_gan", "gran3")
-<<<<<<< HEAD
-SAMPLES = "results/samples/mnist/vae/0.arrow"
-=======
 SAMPLES = layout.SAMPLES.format(dataset="mnist", model="vae", seed=0)
->>>>>>> slurm
 
 
 @pytest.fixture(scope="module")
@@ -201,9 +194,5 @@ def test_a_profile_leaves_what_decides_reruns_to_the_default_one(name: str) -> N
 
 @pytest.mark.parametrize("name", ["slurm", "slurm-gres", "gpu"])
 def test_a_profile_plans_nothing_where_all_is_done(copied: Path, mnist_mirror: Path, name: str) -> None:
-<<<<<<< HEAD
-    planned = snakemake(copied, mnist_mirror, "--profile", f"profiles/{name}", "-n", TABLE)
-=======
     planned = snakemake(copied, mnist_mirror, TABLE, options=("--profile", f"profiles/{name}", "-n"))
->>>>>>> slurm
     assert "Nothing to be done" in planned.stdout + planned.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import functools
 import importlib
 import os
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.infra import identity, layout
-from pipeline.infra.errors import UserError, near
+from pipeline.infra.errors import UserError, near, printable
 
 RESULT_NEUTRAL = True
 
@@ -29,6 +30,7 @@ def commands() -> dict[str, str]:
     return _listed("commands")
 
 
+@functools.cache
 def _listed(folder: str) -> dict[str, str]:
     files = sorted((identity.ROOT / "pipeline" / folder).glob("[!_]*.py"))
     return {file.stem: (ast.get_docstring(ast.parse(file.read_text())) or " ").splitlines()[0] for file in files}
@@ -61,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """One line, then the exit code."""
-    print(f"easel: {message}", file=sys.stderr)
+    print(f"easel: {printable(message)}", file=sys.stderr)
     sys.exit(code)
 
 

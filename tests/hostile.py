@@ -20,7 +20,7 @@ ODD_TEXTS = [
     "\ud800", "-rf", "--help", "*", "&a", "vae", "draw", "mnist", "tiny", "laptop", "MNIST", "x" * 300, "y" * 20_000,
     "file:///etc/passwd", "http://[", "http://x:99999999/", "idx", "real", "error", "cuda", "grey", "\udcff",
 ]  # fmt: skip
-ODD_NUMBERS = [0, -1, 1, 2, 99, 101, 2**31, 2**63 - 1, 2**63, 10**20, 10**400, 10**5000, -(10**30)]
+ODD_NUMBERS = [0, -1, 1, 2, 99, 101, 2**31, 2**63 - 1, 2**63, 10**20, 10**400, -(10**30)]
 ODD_FLOATS = [0.0, -0.0, 0.5, 1e-320, 1e308, float("nan"), float("inf"), float("-inf"), 1e30, -3.5]
 
 scalars = (
@@ -28,6 +28,7 @@ scalars = (
     | st.text(max_size=8)
     | st.integers(-3, 300)
     | st.floats()
+    | st.builds(pow, st.just(10), st.just(5000))  # Python refuses to write it out, Hypothesis too
 )
 keys = st.sampled_from([*ODD_TEXTS, *ODD_NUMBERS[:6], None, True, 1.5]) | st.text(max_size=6)
 
@@ -46,9 +47,9 @@ def deep(levels: int, kind: str) -> Any:
 
 
 def laughs() -> Any:
-    """Ten to the ninth values in ninety references."""
+    """A hundred thousand values in fifty references."""
     value: Any = "ha"
-    for _ in range(9):
+    for _ in range(5):
         value = [value] * 10
     return value
 

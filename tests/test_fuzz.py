@@ -37,7 +37,7 @@ from tests.conftest import BIN, run
 from tests.hostile import CONFIG, ROOT
 
 CAMPAIGN = int(os.environ.get("EASEL_FUZZ_CASES", "0"))
-SHARES = {"config": 150, "file": 110, "set": 110, "line": 110, "snakemake": 100, "target": 120, "spec": 100, "stamp": 80}
+SHARES = {"config": 150, "file": 110, "set": 110, "line": 110, "snakemake": 100, "target": 120, "spec": 80, "stamp": 40}
 """Cases of each kind in the short form; a campaign has as many times more of each."""
 
 SEEN: dict[str, Counter[str]] = {kind: Counter() for kind in SHARES}
@@ -244,9 +244,7 @@ def test_any_target_is_taken_or_refused(plan: Plan, parts: list[str], known: boo
     ("words", "expected"),
     [
         (["--config", "seeds=nan"], "easel: params.yaml: seeds"),
-        (["--config", "models={vae: {paper: 3}}"], "easel: params.yaml: models.vae.paper"),
         (["--config", "budget=tiny", "--", "results/tables/mnits.csv"], "unknown data set 'mnits'"),
-        (["--config", "seeds=" + "9" * 400], "easel: params.yaml: seeds"),
         (["--config", "datasets={../x: {}}"], "easel: params.yaml: datasets"),
     ],
 )
@@ -258,7 +256,7 @@ def test_the_real_snakemake_ends_in_one_line(folder: Path, words: list[str], exp
     assert line.startswith("easel: ") and expected in line
 
 
-@pytest.mark.parametrize("content", ["{[", "a: 1\na: 2\n", "__use_yte__: true\nx: ?open('escaped', 'w')\n", "[1]", ""])
+@pytest.mark.parametrize("content", ["{[", "__use_yte__: true\nx: ?open('escaped', 'w')\n"])
 def test_a_params_file_that_snakemake_would_stumble_over_is_one_line(
     clone: Callable[[str], Path], content: str
 ) -> None:
@@ -322,11 +320,9 @@ def test_any_stamp_is_believed_or_named(made: Path, plan: Plan, data: st.DataObj
             found = staleness.look(plan, "mnist")
             is_sound = not any(item.needed for item in found.values())
             SEEN["stamp"]["taken" if is_sound else "refused"] += 1
-            for words in (["status", "--set", "budget=tiny", "--all"], ["status", "--set", "seeds=2"], ["prune", "--dry-run"]):
-                code, complaint = called(words)
-                assert code == 0, complaint
-            code, complaint = called(["compare", ".", "."])
-            assert code in (0, 1), complaint
+            words = data.draw(st.sampled_from([["status", "--set", "budget=tiny"], ["prune", "--dry-run"], ["compare", ".", "."]]))
+            code, complaint = called(words)
+            assert code in ((0, 1) if words[0] == "compare" else (0,)), complaint
     finally:
         chosen.write_bytes(before)
 

@@ -11,6 +11,9 @@ from pipeline.infra import layout as at
 from pipeline.planning import workflow as easel
 
 
+easel.check_text(f"{workflow.basedir}/params.yaml")
+
+
 configfile: f"{workflow.basedir}/params.yaml"
 
 

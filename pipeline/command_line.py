@@ -6,6 +6,7 @@ import argparse
 import ast
 import contextlib
 import errno
+import functools
 import importlib
 import os
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.infra import identity, layout
-from pipeline.infra.errors import UserError, near
+from pipeline.infra.errors import UserError, near, printable
 
 RESULT_NEUTRAL = True
 
@@ -42,6 +43,7 @@ def commands() -> dict[str, str]:
     return _listed("commands")
 
 
+@functools.cache
 def _listed(folder: str) -> dict[str, str]:
     files = sorted((identity.ROOT / "pipeline" / folder).glob("[!_]*.py"))
     return {file.stem: (ast.get_docstring(ast.parse(file.read_text())) or " ").splitlines()[0] for file in files}
@@ -74,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """One line, then the exit code."""
-    print(f"easel: {message}", file=sys.stderr)
+    print(f"easel: {printable(message)}", file=sys.stderr)
     sys.exit(code)
 
 

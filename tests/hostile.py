@@ -1,4 +1,4 @@
-"""Strategies of the fuzz: what a careless or a hostile hand might write in params.yaml, on a command line, in a stamp."""
+"""Strategies of the fuzz: what a careless or a hostile hand might write in params.yaml, in words, in a stamp."""
 
 from __future__ import annotations
 
@@ -15,12 +15,59 @@ TEXT = (ROOT / "params.yaml").read_text()
 CONFIG: dict[str, Any] = yaml.safe_load(TEXT)
 
 ODD_TEXTS = [
-    "", " ", "true", "null", "none", "nan", "inf", "-1", "0x10", "1e400", "1_0", "..", "../../etc/passwd", "/etc/passwd",
-    "a/b", "~", "$(id)", "`id`", "; id", "{dataset}", "{", "%s", "mnist\n", "a\x00b", "\x1b[31m", "\u2028", "é", "名", "🜁",
-    "\ud800", "-rf", "--help", "*", "&a", "vae", "draw", "mnist", "tiny", "laptop", "MNIST", "x" * 300, "y" * 20_000,
-    "file:///etc/passwd", "http://[", "http://x:99999999/", "idx", "real", "error", "cuda", "grey", "\udcff",
-]  # fmt: skip
-ODD_NUMBERS = [0, -1, 1, 2, 99, 101, 2**31, 2**63 - 1, 2**63, 10**20, 10**400, 10**5000, -(10**30)]
+    "",
+    " ",
+    "true",
+    "null",
+    "none",
+    "nan",
+    "inf",
+    "-1",
+    "0x10",
+    "1e400",
+    "1_0",
+    "..",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "a/b",
+    "~",
+    "$(id)",
+    "`id`",
+    "; id",
+    "{dataset}",
+    "{",
+    "%s",
+    "mnist\n",
+    "a\x00b",
+    "\x1b[31m",
+    "\u2028",
+    "é",
+    "名",
+    "🜁",
+    "\ud800",
+    "-rf",
+    "--help",
+    "*",
+    "&a",
+    "vae",
+    "draw",
+    "mnist",
+    "tiny",
+    "laptop",
+    "MNIST",
+    "x" * 300,
+    "y" * 20_000,
+    "file:///etc/passwd",
+    "http://[",
+    "http://x:99999999/",
+    "idx",
+    "real",
+    "error",
+    "cuda",
+    "grey",
+    "\udcff",
+]
+ODD_NUMBERS = [0, -1, 1, 2, 99, 101, 2**31, 2**63 - 1, 2**63, 10**20, 10**400, -(10**30)]
 ODD_FLOATS = [0.0, -0.0, 0.5, 1e-320, 1e308, float("nan"), float("inf"), float("-inf"), 1e30, -3.5]
 
 scalars = (
@@ -28,6 +75,7 @@ scalars = (
     | st.text(max_size=8)
     | st.integers(-3, 300)
     | st.floats()
+    | st.builds(pow, st.just(10), st.just(5000))  # Python refuses to write it out, Hypothesis too
 )
 keys = st.sampled_from([*ODD_TEXTS, *ODD_NUMBERS[:6], None, True, 1.5]) | st.text(max_size=6)
 
@@ -46,9 +94,9 @@ def deep(levels: int, kind: str) -> Any:
 
 
 def laughs() -> Any:
-    """Ten to the ninth values in ninety references."""
+    """A hundred thousand values in fifty references."""
     value: Any = "ha"
-    for _ in range(9):
+    for _ in range(5):
         value = [value] * 10
     return value
 
@@ -97,7 +145,8 @@ def act(draw: st.DrawFn, config: Any, found: list[tuple[Any, ...]], filling: st.
     elif action == "wrap":
         block[key] = [block[key]] if draw(st.booleans()) else {"tiny": block[key], "smoke": 1}
     else:
-        block[key] = draw(filling)
+        mild = isinstance(block[key], int | float) and draw(st.booleans())
+        block[key] = draw(st.integers(1, 50) if mild else filling)
 
 
 @st.composite
@@ -114,14 +163,54 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
 
 
 SNIPPETS = [
-    "a: &a [ha, ha]\nb: &b [*a, *a]\nc: [*b, *b]\n", "seeds: 2\n", "models: {}\n", "? [1, 2]\n: 3\n", "---\n", "...\n", "%YAML 9.9\n",
-    "!!python/object/apply:os.system ['true']\n", "x: !!python/name:os.system\n", "x: !!int seven\n", "x: !!int ''\n",
-    "x: !!float ''\n", "x: !!bool maybe\n", "x: !!timestamp 2001-99-99\n", "x: 2001-99-99\n", "x: !!binary '*'\n",
-    "x: !!set {a, b}\n", "x: !!omap [a: 1]\n", "x: !!pairs [a]\n", "x: 0x_\n", "x: 1:99:99\n", "x: *nobody\n", "x: &x [*x]\n",
-    "<<: {seeds: 3}\n", "<<: 3\n", "{[: ]\n", "\t\n", "[" * 2000 + "\n", "{a: " * 300 + "\n", "- 1\n", "\ufeff", "\x00", "x: \"\\ud800\"\n",
-    "__use_yte__: true\n", "?for x in [1]:\n  a: 1\n", "x: " + "9" * 5000 + "\n", "y: |\n  text\n", "'", '"', "&", "!", "#", ": ", "\n\n", "=: 1\n",
-    "z: " + "k" * 20_000 + "\n", "__definitions__: [import os]\n",
-]  # fmt: skip
+    "a: &a [ha, ha]\nb: &b [*a, *a]\nc: [*b, *b]\n",
+    "seeds: 2\n",
+    "models: {}\n",
+    "? [1, 2]\n: 3\n",
+    "---\n",
+    "...\n",
+    "%YAML 9.9\n",
+    "!!python/object/apply:os.system ['true']\n",
+    "x: !!python/name:os.system\n",
+    "x: !!int seven\n",
+    "x: !!int ''\n",
+    "x: !!float ''\n",
+    "x: !!bool maybe\n",
+    "x: !!timestamp 2001-99-99\n",
+    "x: 2001-99-99\n",
+    "x: !!binary '*'\n",
+    "x: !!set {a, b}\n",
+    "x: !!omap [a: 1]\n",
+    "x: !!pairs [a]\n",
+    "x: 0x_\n",
+    "x: 1:99:99\n",
+    "x: *nobody\n",
+    "x: &x [*x]\n",
+    "<<: {seeds: 3}\n",
+    "<<: 3\n",
+    "{[: ]\n",
+    "\t\n",
+    "[" * 2000 + "\n",
+    "{a: " * 300 + "\n",
+    "- 1\n",
+    "\ufeff",
+    "\x00",
+    'x: "\\ud800"\n',
+    "__use_yte__: true\n",
+    "?for x in [1]:\n  a: 1\n",
+    "x: " + "9" * 5000 + "\n",
+    "y: |\n  text\n",
+    "'",
+    '"',
+    "&",
+    "!",
+    "#",
+    ": ",
+    "\n\n",
+    "=: 1\n",
+    "z: " + "k" * 20_000 + "\n",
+    "__definitions__: [import os]\n",
+]
 
 
 @st.composite
@@ -173,10 +262,35 @@ def places_too_many(config: Any) -> bool:
 
 
 VALUES = [
-    *ODD_TEXTS, "1", "3", "tiny", "[1, 2]", "[1", "{a: 1}", "{a: {b: [1, {c: 2}]}}", "&a [*a]", "*a", "!!python/name:os.system x", "1e30",
-    ".nan", ".inf", "9" * 5000, "[" * 1500, "{seeds: 1, seeds: 2}", "2001-99-99", "!!int ''", "- 1\n- 2", "a: b: c", "|", ">", "[vae]",
-    '{"draw": {"glimpses": 20}}', '{"draw": {"glimpses": "many"}}', "{vae: {paper: 3}}", "{mnist: {files: {../x: y}}}",
-]  # fmt: skip
+    *ODD_TEXTS,
+    "1",
+    "3",
+    "tiny",
+    "[1, 2]",
+    "[1",
+    "{a: 1}",
+    "{a: {b: [1, {c: 2}]}}",
+    "&a [*a]",
+    "*a",
+    "!!python/name:os.system x",
+    "1e30",
+    ".nan",
+    ".inf",
+    "9" * 5000,
+    "[" * 1500,
+    "{seeds: 1, seeds: 2}",
+    "2001-99-99",
+    "!!int ''",
+    "- 1\n- 2",
+    "a: b: c",
+    "|",
+    ">",
+    "[vae]",
+    '{"draw": {"glimpses": 20}}',
+    '{"draw": {"glimpses": "many"}}',
+    "{vae: {paper: 3}}",
+    "{mnist: {files: {../x: y}}}",
+]
 
 
 @st.composite

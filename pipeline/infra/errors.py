@@ -15,7 +15,7 @@ class UserError(Exception):
     exit_code = 1
 
     def __init__(self, message: str) -> None:
-        super().__init__(_printable(_shortened(" ".join(message.split()))))
+        super().__init__(printable(_shortened(" ".join(message.split()))))
 
 
 class Interrupted(UserError):
@@ -34,7 +34,7 @@ def _shortened(line: str) -> str:
     return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """Whatever a key, a path or a library's words hold: nothing that a terminal would obey."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 

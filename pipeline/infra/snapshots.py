@@ -6,14 +6,13 @@ that `make publish` commits under docs/results/.
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.infra import artifacts, layout
+from pipeline.infra import artifacts, layout, stamps, untrusted
 from pipeline.infra.errors import UserError
 from pipeline.infra.provenance import Provenance, from_sources, from_stamps
 
@@ -100,7 +99,14 @@ def _stamps_in(results: Path, dataset: str) -> Iterator[dict[str, Any]]:
     for folder in (results, results.parent / "data" / "prepared" / dataset):
         for path in sorted(folder.rglob(f"*{STAMP}")):
             if not any(part.startswith(".") for part in path.relative_to(folder).parts):
-                yield from _stamps_of(dataset, str(path), path.read_text())
+                yield from _stamps_of(dataset, str(path), _text(path))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: could not be read ({error}); delete it and what it belongs to, run again") from None
 
 
 def _stamps_of(dataset: str, name: str, text: str) -> list[dict[str, Any]]:
@@ -111,7 +117,7 @@ def _stamps_of(dataset: str, name: str, text: str) -> list[dict[str, Any]]:
 
 def _parsed(name: str, text: str) -> Any:
     try:
-        return json.loads(text)
+        return untrusted.parsed_json(text)
     except ValueError as error:
         raise UserError(
             f"{name}: not readable as JSON ({error}); delete it with what it belongs to, and run again"
@@ -126,10 +132,16 @@ def _published_stamps(reading: Read) -> list[dict[str, Any]]:
 
 def _stamps_within(content: Any) -> list[dict[str, Any]]:
     """Every stamp in a nested document."""
-    if isinstance(content, dict) and set(content) >= IN_A_STAMP:
+    if isinstance(content, dict) and set(content) >= IN_A_STAMP and _is_whole(content):
         return [content]
     inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else []
     return [stamp for item in inner for stamp in _stamps_within(item)]
+
+
+def _is_whole(stamp: dict[str, Any]) -> bool:
+    """Whether what stands in a stamp can be compared with another's."""
+    texts = [stamp["stage"], stamp["device"]]
+    return stamps.has_shape(stamp) and all(isinstance(text, str) for text in (*texts, stamp["block"].get("model", "")))
 
 
 def _reader(root: Path) -> Read:

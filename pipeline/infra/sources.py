@@ -49,6 +49,16 @@ CLIENT_TIMEOUT = 300.0
 """Seconds that a package client may take for a download, once it has reached its registry."""
 
 
+MOST_MEMBERS = 100_000
+"""Members that an archive may have: each costs memory, and an empty one next to no bytes."""
+ANYTHING = re.compile(".+")
+PACKAGES = {
+    "npm": re.compile(r"(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~][a-z0-9._~-]*@[0-9][0-9A-Za-z.+-]*", re.ASCII),
+    "debian": re.compile(r"[a-z0-9][a-z0-9+.-]+(=[0-9A-Za-z][0-9A-Za-z.+:~-]*)?", re.ASCII),
+}
+"""What a client is given as a package: no option of its own, no folder, no address."""
+
+
 class SourceError(UserError):
     """No source had all the files; the message says what each answered and what to do."""
 
@@ -319,10 +329,18 @@ def kinds() -> tuple[str, ...]:
 def check_source(source: Mapping[str, Any]) -> None:
     """Raise UserError, with the nearest kind, unless the block's keys fit the function of its kind."""
     options = {key: value for key, value in source.items() if key != "kind"}
+    kind = source.get("kind", "")
     try:
-        inspect.signature(_kind(source.get("kind", ""))).bind(None, **options)
+        inspect.signature(_kind(kind)).bind(None, **options)
     except TypeError as error:
         raise UserError(f"source of kind '{source['kind']}' in params.yaml: {error}") from error
+    for key, value in options.items():
+        expected = "a number of bytes, at least 1" if key == "size_limit" else "text"
+        fits = type(value) is int and value > 0 if key == "size_limit" else isinstance(value, str)
+        if key == "package" and fits and not PACKAGES.get(kind, ANYTHING).fullmatch(value):
+            fits, expected = False, f"a package of {kind}'s by its name" + (" and version" if kind == "npm" else "")
+        if not fits or "\0" in str(value):
+            raise UserError(f"source of kind '{kind}' in params.yaml: {key}: found {value!r}, expected {expected}")
 
 
 def _kind(kind: str) -> Callable[..., Opener]:
@@ -352,13 +370,15 @@ def _members(room: Room, archive: Capped, folder: str, suffix: str) -> Opener:
     refused: dict[Path, str] = {}
     try:
         with tarfile.open(fileobj=cast(BinaryIO, archive), mode="r|") as tar:
-            for member in tar:
+            for number, member in enumerate(tar, start=1):
+                if number > MOST_MEMBERS:
+                    raise NoAnswer(f"more than {MOST_MEMBERS:,} files in the archive")
                 place = places.get(member.name.removeprefix("./"))
                 if place is not None and (content := tar.extractfile(member) if member.isreg() else None):
                     _copy(content, place, archive.limit)
                 elif place is not None:
                     refused[place] = "not a plain file in the archive"
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, RecursionError) as error:
         raise NoAnswer(f"damaged archive ({_plain(error)})") from error
 
     @contextlib.contextmanager
@@ -407,7 +427,7 @@ class Download(io.RawIOBase):
     def __init__(self, response: Any, stall_timeout: float) -> None:
         self.response, self.stall_timeout = response, stall_timeout
         length = response.headers.get("Content-Length")
-        self.expected = int(length) if length and length.isdigit() else None
+        self.expected = int(length) if length and re.fullmatch("[0-9]{1,18}", length) else None
         self.count, self.mark, self.since = 0, 0, time.monotonic()
 
     def readable(self) -> bool:
@@ -434,10 +454,27 @@ class Download(io.RawIOBase):
 @contextlib.contextmanager
 def _download(address: str, room: Room) -> Iterator[BinaryIO]:
     """The body at an http(s) address, as a stream; NoAnswer where no server answers in time."""
-    if urllib.parse.urlsplit(address).scheme not in ("http", "https"):
+    if not _is_http(address):
         raise NoAnswer("not an http or https address")
     with _answer(address, room) as response:
         yield cast(BinaryIO, io.BufferedReader(Download(response, room.stall_timeout), CHUNK))
+
+
+def _is_http(address: str) -> bool:
+    try:
+        return urllib.parse.urlsplit(address).scheme in ("http", "https")
+    except ValueError:
+        return False
+
+
+class Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows a server to http and https addresses alone, not to a file of this machine."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        """Refuse any other kind of address."""
+        if not _is_http(newurl):
+            raise urllib.error.HTTPError(newurl, code, "redirected to what is not http or https", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _answer(address: str, room: Room) -> Any:
@@ -451,7 +488,7 @@ def _answer(address: str, room: Room) -> Any:
 
     def ask() -> None:
         try:
-            box.put(urllib.request.urlopen(request, timeout=room.stall_timeout))
+            box.put(urllib.request.build_opener(Redirects).open(request, timeout=room.stall_timeout))
         except Exception as error:  # handed to the asking thread, which sorts them
             box.put(error)
 

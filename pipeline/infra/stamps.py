@@ -27,8 +27,12 @@ def read(path: Path) -> dict[str, Any] | None:
 
 def is_one(stamp: dict[str, Any]) -> bool:
     """Whether a mapping has a stamp's keys, each of its kind."""
-    kinds = {**REQUIRED, **{key: kind for key, kind in OPTIONAL.items() if key in stamp}}
-    if not all(isinstance(stamp.get(key), kind) for key, kind in kinds.items()):
+    return all(isinstance(stamp.get(key), kind) for key, kind in REQUIRED.items()) and has_shape(stamp)
+
+
+def has_shape(stamp: dict[str, Any]) -> bool:
+    """Whether those of a stamp's keys that tell what made a file are each of their kind."""
+    if not all(isinstance(stamp[key], kind) for key, kind in OPTIONAL.items() if key in stamp):
         return False
     named = [stamp.get(key, {}) for key in ("modules", "versions", "inputs")]
     return all(isinstance(value, str) for found in named for value in found.values()) and all(

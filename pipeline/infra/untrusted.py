@@ -68,12 +68,14 @@ def _flaw_of(item: Any, depth: int) -> str | None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file within the bounds, its numbers finite.
+    """The content of a JSON file; OSError where it cannot be read, else ValueError as in `parsed_json`."""
+    return parsed_json(path.read_text())
 
-    Raises OSError where it cannot be read, ValueError for anything else.
-    """
+
+def parsed_json(text: str) -> Any:
+    """What JSON says, within the bounds and its numbers finite; ValueError for anything else."""
     try:
-        content = json.loads(path.read_text(), parse_constant=_no_number, parse_float=_finite)
+        content = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError:
         raise ValueError(f"more than {DEEPEST} levels of nesting") from None
     found = flaw(content, MOST_IN_A_STAMP)

@@ -133,7 +133,8 @@ class Params(_Block):
     @model_validator(mode="before")
     @classmethod
     def _models_are_blocks(cls, values: Any) -> Any:
-        for name, block in (values.get("models") or {}).items() if isinstance(values, dict) else ():
+        models = values.get("models") if isinstance(values, dict) else None
+        for name, block in models.items() if isinstance(models, dict) else ():
             if not isinstance(block, dict):
                 raise ValueError(f"models.{name}: found {block!r}, expected a block of keys")
         return values
@@ -219,10 +220,12 @@ def _check_counts(params: Params) -> None:
     """There must be something to do, and no more than can be planned."""
     if not params.datasets:
         raise UserError("params.yaml: datasets: found an empty block, expected at least one data set")
-    by_budget = {f".{name}": getattr(params.seeds, name, params.seeds) for name in BUDGETS}
-    for budget, seeds in by_budget.items() if isinstance(params.seeds, CountPerBudget) else [("", params.seeds)]:
+    seeds_of = params.seeds.model_dump() if isinstance(params.seeds, CountPerBudget) else {"": params.seeds}
+    for budget, seeds in seeds_of.items():
         if seeds > MOST_SEEDS:
-            raise UserError(f"params.yaml: seeds{budget}: found {seeds}, expected at most {MOST_SEEDS}")
+            raise UserError(
+                f"params.yaml: seeds{budget and '.' + budget}: found {seeds}, expected at most {MOST_SEEDS}"
+            )
 
 
 def _check_places(params: Params) -> None:

@@ -1,4 +1,4 @@
-"""The text of params.yaml and of `--set` values: safe YAML in which no key stands twice, of a size that can be walked."""
+"""The text of params.yaml and of `--set` values: safe YAML of bounded size in which no key stands twice."""
 
 from __future__ import annotations
 

@@ -59,7 +59,9 @@ def _release(folder: Path) -> str | None:
     if not any((folder / SNAKEMAKES).glob("*.lock")) or last.get("host") != platform.node():
         return None
     shutil.rmtree(folder / SNAKEMAKES)
-    return f"released the lock of a run that ended without doing so (process {last.get('process', 'unknown')}, {last.get('since', '?')})"
+    who = f"process {last.get('process', 'unknown')}, {last.get('since', '?')}"
+    who = f"process {last.get('process', 'unknown')}, {last.get('since', '?')}"
+    return f"released the lock of a run that ended without doing so ({who})"
 
 
 def _last(folder: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from pipeline.infra import layout, live, tracking
 from pipeline.infra.errors import UserError, near
 from pipeline.infra.progress import duration
-from pipeline.planning import estimate, params, reconcile, sole_run
+from pipeline.planning import estimate, params, reading, reconcile, sole_run
 from pipeline.planning.plan import Job, Plan
 
 RESULT_NEUTRAL = True
@@ -81,6 +81,16 @@ class Workflow:
 
 def _files(pattern: str, dataset: str, runs: Iterable[tuple[str, int]]) -> list[str]:
     return [pattern.format(dataset=dataset, model=model, seed=seed) for model, seed in runs]
+
+
+def check_text(file: str) -> None:
+    """Refuse a params.yaml that is not plain before Snakemake reads it: that would run Python that stands in it."""
+    try:
+        config = reading.block_of(Path(file))
+        if "__use_yte__" in config:
+            raise UserError("params.yaml: __use_yte__: unknown key; the file holds plain values, not a template")
+    except UserError as error:
+        stop(str(error))
 
 
 def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:

@@ -15,7 +15,7 @@ from chaos import damage, errors, jobs, kills, ledger, shim
 from chaos.forks import Forks
 from chaos.ledger import Row
 from chaos.project import Project, Undisturbed
-from pipeline.infra import layout
+from pipeline.infra import artifacts, layout
 from pipeline.infra.errors import UserError
 from pipeline.planning import workflow
 
@@ -84,6 +84,13 @@ def test_the_table_counts_what_was_wrong(tmp_path: Path, capsys: pytest.CaptureF
     assert written == [{"fault": "a fault", "injected": "2", "runs": "2", "equal": "1", "lost_or_wrong": "2"}]
     assert "WRONG: a fault: two" in capsys.readouterr().err
     assert ledger.table([row]).splitlines()[1].split() == ["a", "fault", "2", "2", "1", "2"]
+
+
+def test_no_result_holds_what_is_written_in_an_order_of_chance(tiny: Path) -> None:
+    """Several entries of safetensors' metadata are; one is not."""
+    files = [path for path in tiny.glob("results/[!.]*/**/*.safetensors") if "checkpoints" not in path.parts]
+    assert len(files) >= 3 + 2 + 2  # weights, judges' scores, the classifier and its features
+    assert [path for path in files if len(artifacts.read_metadata(path)) > 1] == []
 
 
 # --- errors of the file system ------------------------------------------------------------------------------------

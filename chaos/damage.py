@@ -107,15 +107,15 @@ class Campaign:
 
     def one_input(self, row: Row, job: Job, path: str, damage: Damage) -> None:
         """One damage of one input."""
-        before = jobs.State.of(self.project, job)
         with damaged(self.project.folder / path, damage):
+            before = jobs.State.of(self.project, job)
             ended = self.forks.run(self.project.folder, jobs.words(job))
+            touched = before.changes(jobs.State.of(self.project, job))
         row.injected += 1
         lines = ended.said.splitlines()
         refused = ended.code == 1 and len(lines) == 1 and path in lines[0] and "delete" in lines[0]
         wrong = [] if refused else [f"{job.stage} {path}: exit {ended.code}: {' | '.join(lines[-4:])}"]
-        wrong += before.changes(jobs.State.of(self.project, job))
-        row.compared([*wrong, *jobs.differences(self.project, self.undisturbed, job)])
+        row.compared([*wrong, *touched, *jobs.differences(self.project, self.undisturbed, job)])
 
     def kept_of(self, job: Job) -> None:
         """Each of its kept files: it does not come back, the work is done again."""
@@ -140,8 +140,8 @@ class Campaign:
             calls = self.forks.run(self.project.folder, jobs.words(job)).calls
             jobs.undo(self.project, job)
             self.forks.run(self.project.folder, jobs.words(job), Fault(calls // 2, errno.ENOSPC, lasting=True))
-            for saved in self.project.folder.glob("results/checkpoints/**/*.safetensors"):
-                damage(saved)
+            for stamp in self.project.folder.glob(f"results/checkpoints/**/*{artifacts.STAMP}"):
+                damage(stamp.with_name(stamp.name.removesuffix(artifacts.STAMP)))
                 self.row("a training's saved state damaged").injected += 1
             ended = self.forks.run(self.project.folder, jobs.words(job))
             said = "not used" in ended.said and ended.code == 0

@@ -207,7 +207,7 @@ def _is_sound(path: Path, stamp: Mapping[str, Any]) -> bool:
         found = path.stat()
     except FileNotFoundError:
         return False
-    return _digest(path, found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size) == stamp.get("sha256")
+    return _digest(path, found.st_dev, found.st_ino, found.st_ctime_ns, found.st_size) == stamp.get("sha256")
 
 
 @functools.lru_cache(4096)

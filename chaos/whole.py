@@ -33,26 +33,34 @@ def compared(row: Row, project: Project, undisturbed: Undisturbed, done: subproc
 
 
 def jumping_clock(project: Project, undisturbed: Undisturbed, library: Path | None, seed: int) -> Row:
-    """Every process sees a clock that jumps by hours and decades, and files' times do while it runs."""
+    """Every process sees a clock that jumps by hours and decades, and files' times do, before and while it runs.
+
+    A file that comes to lie in the future while a run is at work makes Snakemake refuse what is made from it; the same
+    command completes afterwards.
+    """
     row, chance = Row("a clock that jumps, and files' times"), random.Random(seed)
     if library is None:
         say("NOT CHECKED: a clock that jumps: there is no C compiler")
     else:
         project.environment |= {"LD_PRELOAD": str(library), "CHAOS_CLOCK": str(seed + 1)}
     row.injected += library is not None
-    with scrambling(project, chance, row):
+    with scrambling(project, chance, row, latest=0.0):
         compared(row, project, undisturbed, project.run())
-    scramble(project, chance)
+    scramble(project, chance, DECADE)
     project.clear("results/tables/*", "results/samples/*/vae", "results/.kept")
     row.injected += 1
+    compared(row, project, undisturbed, project.run())
+    project.clear("results/tables/*", "results/samples/*/vae", "results/.kept")
+    with scrambling(project, chance, row, latest=DECADE):
+        row.found([] if "Traceback" not in project.run().stderr else ["a traceback on the terminal"])
     compared(row, project, undisturbed, project.run())
     return row
 
 
-def scramble(project: Project, chance: random.Random) -> None:
-    """Give every file some time of two decades."""
+def scramble(project: Project, chance: random.Random, latest: float) -> None:
+    """Give every file some time from a decade ago to `latest` seconds from now."""
     for path in [*project.folder.glob("data/**/*"), *project.folder.glob("results/**/*")]:
-        at = time.time() + chance.uniform(-DECADE, DECADE)
+        at = time.time() + chance.uniform(-DECADE, latest)
         try:
             os.utime(path, (at, at), follow_symlinks=False)
         except FileNotFoundError:
@@ -60,13 +68,13 @@ def scramble(project: Project, chance: random.Random) -> None:
 
 
 @contextmanager
-def scrambling(project: Project, chance: random.Random, row: Row) -> Iterator[None]:
+def scrambling(project: Project, chance: random.Random, row: Row, latest: float) -> Iterator[None]:
     """Scramble files' times every few seconds."""
     over = threading.Event()
 
     def go_on() -> None:
         while not over.wait(5.0):
-            scramble(project, chance)
+            scramble(project, chance, latest)
             row.injected += 1
 
     thread = threading.Thread(target=go_on)
@@ -90,7 +98,7 @@ def full_disk(project: Project, undisturbed: Undisturbed, needed: int) -> Row:
         say("NOT CHECKED: a disk that is full: mounting is not allowed here")
         return row
     try:
-        for share, flags in ((2, "rw"), (1.2, "ro"), (0.5, "rw")):
+        for share, flags, word in ((2, "rw", "No space left on device"), (1.2, "ro", "read-only"), (0.5, "rw", "")):
             subprocess.run(["mount", "-o", f"remount,{flags},size={int(needed / share)}", str(results)], check=True)
             done = project.run()
             say(f"{int(needed / share) / 2**20:.0f} MiB, {flags}: exit {done.returncode}, said word for word:")
@@ -98,7 +106,8 @@ def full_disk(project: Project, undisturbed: Undisturbed, needed: int) -> Row:
             row.injected += share > 1
             row.found([f"{path}: damaged" for path in project.damaged()])
             row.found([] if "Traceback" not in done.stderr else ["a traceback on the terminal"])
-            row.found([] if done.returncode or share < 1 else ["it did not notice"])
+            told = any(line.startswith("easel: ") and word in line for line in done.stderr.splitlines())
+            row.found([] if share < 1 or (done.returncode and told) else [f"it did not say {word!r}"])
         compared(row, project, undisturbed, done)
     finally:
         project.deserted()
@@ -171,12 +180,12 @@ def campaign(done: Project, undisturbed: Undisturbed, library: Path | None, seed
     def begun(name: str) -> Project:
         shutil.rmtree(done.folder.with_name(name), ignore_errors=True)
         project = done.copied(done.folder.with_name(name))
-        project.clear("results/.kept", "results/samples", "results/battles", "results/metrics")
+        project.clear("results/.kept", "results/samples", "results/tables", "results/summary")
         return project
 
     needed = sum(path.stat().st_size for path in (done.folder / "results").rglob("*") if path.is_file())
     plays: dict[str, Callable[[], Row]] = {
-        "two at once": lambda: two_at_once(begun("two"), undisturbed, begun("two").words(), "a second snakemake"),
+        "two at once": lambda: two_at_once(begun("two"), undisturbed, done.words(), "a second snakemake"),
         "dvc repro": lambda: two_at_once(with_git(begun("dvc")), undisturbed, [str(BIN / "dvc"), "repro"], "dvc repro"),
         "full disk": lambda: full_disk(fresh("full"), undisturbed, needed // 2),
         "dead tracker": lambda: dead_tracker(fresh("dead"), undisturbed),

@@ -127,7 +127,7 @@ def test_an_evaluation_that_is_asked_to_end_leaves_nothing(nursery: Nursery, tmp
         if path.suffix == ".arrow":
             artifacts.write_images(path, images(60).numpy(), (images(60)[:, 0, 0, 0].numpy() * 0 + 1))
         elif path.name == "weights.safetensors":
-            artifacts.write_tensors(path, classifier.state_dict(), {"classes": "10", "shape": "1 28 28"})
+            artifacts.write_tensors(path, classifier.state_dict(), {"classes_and_shape": "10 1 28 28"})
         else:
             artifacts.write_tensors(path, {"train": features, "test": features})
         artifacts.write_stamp(path, source.identity)

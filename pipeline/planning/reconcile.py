@@ -9,7 +9,9 @@ travels with them. So the stamps are the truth: a record that says something els
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,9 +42,25 @@ class Made:
 def reconcile(folder: Path = Path()) -> int:
     """Rewrite the records in `.snakemake` that differ from the stamps of existing files; how many there were."""
     made = {item.path: item for item in existing(folder)}
+    for item in made.values():
+        if item.identity != UNSOUND:
+            _date_back(folder / item.path)
     records = _Records(folder)
     every = [*made.values(), *absent(made)]
     return sum(records.correct(item, checksums(item, made)) for item in every)
+
+
+def _date_back(path: Path) -> None:
+    """Give a sound file of the future, and its stamp, the present time.
+
+    A clock that was wrong leaves such files. Snakemake would let every job that reads one fail, because what it wrote
+    seems older than what it read.
+    """
+    with contextlib.suppress(OSError):
+        files = (path, artifacts.stamp_path(path))
+        if any(file.stat().st_mtime > time.time() for file in files):
+            for file in files:  # the stamp last: what is written since it is looked at again
+                os.utime(file)
 
 
 def absent(made: Mapping[str, Made]) -> Iterator[Made]:

@@ -160,12 +160,23 @@ def settle(asked: argparse.Namespace) -> None:
     """Hold the folder's lock if anything is to run, then make Snakemake's records say what the stamps say."""
     if not any(getattr(asked, flag, None) for flag in (*LOOKS, *REPORTS)):
         released = sole_run.hold()
+        check_writable()
         if released:
             say(released)
         tracking.forget_unrecorded()
     elif sole_run.is_live():
         return  # the live run keeps the records
     reconcile.reconcile()
+
+
+def check_writable() -> None:
+    """Raise `UserError` for a folder of results that cannot be written, of which Snakemake would say less."""
+    for folder in ("data", "results"):
+        if Path(folder).exists() and not os.access(folder, os.W_OK):  # a read-only file system counts, for root too
+            raise UserError(
+                f"{folder}/: cannot be written: found a read-only file system or somebody else's folder, expected one "
+                "of your own; mend that, then run the same command again (finished files are kept)"
+            )
 
 
 TARGET = re.compile(r"^(?:data|results)/(?P<kind>\w+)/(?P<rest>.+)$")

@@ -32,7 +32,8 @@ def run(work: Work) -> None:
     model.cpu()
     report = {name: accuracy(model, *splits[name]) for name in ("valid", "test")}
     work.progress.say(f"accuracy on held-out images: valid {report['valid']:.4f}, test {report['test']:.4f}")
-    metadata = {"classes": str(classes), "shape": " ".join(map(str, images.shape[1:]))}
+    # One entry: safetensors writes several in an order of chance, and the file's digest stands beside the metrics.
+    metadata = {"classes_and_shape": " ".join(map(str, (classes, *images.shape[1:])))}
     work.write_tensors(work.at(layout.CLASSIFIER), model.state_dict(), metadata)
     features = {name: extract(model, load_split(path)[0])[0] for name, path in zip(splits, work.reads, strict=True)}
     work.write_tensors(work.at(layout.FEATURES), features)
@@ -53,8 +54,7 @@ def load_split(path: Path) -> tuple[Tensor, Tensor | None]:
 
 def load_classifier(path: Path) -> DomainClassifier:
     """The trained domain classifier, in evaluation mode on the CPU."""
-    metadata = artifacts.read_metadata(path)
-    channels, height, width = map(int, metadata["shape"].split())
-    model = DomainClassifier((channels, height, width), int(metadata["classes"]))
+    classes, channels, height, width = map(int, artifacts.read_metadata(path)["classes_and_shape"].split())
+    model = DomainClassifier((channels, height, width), classes)
     model.load_state_dict(artifacts.read_tensors(path))
     return model.eval()

@@ -371,6 +371,15 @@ def test_an_entry_that_nothing_needs_is_named(tmp_path: Path) -> None:
     assert done.returncode == 0 and "PYSEC-1999-1" in done.stdout
 
 
+def test_packages_that_were_skipped_are_not_taken_for_sound(tmp_path: Path) -> None:
+    """pip-audit itself ends with 0 and 'no known vulnerabilities found' where the database has none of the names."""
+    skipped = {"name": "gamma", "skip_reason": "Dependency not found on PyPI and could not be audited: gamma (1.0)"}
+    done = audited(tmp_path, {"dependencies": [skipped, *FOUND["dependencies"][1:]]}, code=0)
+    assert done.returncode == 3
+    assert "NOT AUDITED: 1 of 2 packages" in done.stderr and "gamma" in done.stderr
+    assert audited(tmp_path, {"dependencies": [skipped, *FOUND["dependencies"]]}).returncode == 1
+
+
 @pytest.mark.parametrize("report", ["", "no json", "[]", '{"dependencies": 3}'])
 def test_a_database_that_does_not_answer_is_loud(tmp_path: Path, report: str) -> None:
     done = audited(tmp_path, report)

@@ -223,9 +223,8 @@ def _check_counts(params: Params) -> None:
     seeds_of = params.seeds.model_dump() if isinstance(params.seeds, CountPerBudget) else {"": params.seeds}
     for budget, seeds in seeds_of.items():
         if seeds > MOST_SEEDS:
-            raise UserError(
-                f"params.yaml: seeds{budget and '.' + budget}: found {seeds}, expected at most {MOST_SEEDS}"
-            )
+            where = f"seeds.{budget}" if budget else "seeds"
+            raise UserError(f"params.yaml: {where}: found {seeds}, expected at most {MOST_SEEDS}")
 
 
 def _check_places(params: Params) -> None:

@@ -1,0 +1,388 @@
+"""What comes from outside stays outside: no text is run, no path or archive climbs out, no client is led astray."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.infra import sources
+from pipeline.infra.errors import UserError
+from pipeline.infra.sources import SourceError, check_source, fetch
+from pipeline.planning import params
+from tests.conftest import BIN, ROOT, run
+from tests.hostile import CONFIG
+from tests.test_layers import BANNED_CALLS, BANNED_METHODS, BANNED_MODULES
+
+CODE = [
+    file
+    for folder in ("pipeline", "chaos", "bench", "envs")
+    for file in sorted((ROOT / folder).rglob("*.py"))
+    if (ROOT / folder).is_dir()
+]
+RULES = [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
+
+
+# --- nothing from a file is run ---------------------------------------------------------------------------------
+
+
+def misdeeds(tree: ast.Module) -> Iterator[str]:
+    """What a module does that no module here may do."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name.split(".")[0] for alias in node.names} | {
+                str(getattr(node, "module", "")).split(".")[0]
+            }
+            yield from sorted(names & BANNED_MODULES)
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            if name in BANNED_CALLS or tuple(name.split(".")) in {*BANNED_METHODS, ("yaml", "unsafe_load")}:
+                yield name
+            yield from (str(word.arg) for word in node.keywords if word.arg in ("shell", "allow_pickle"))
+
+
+@pytest.mark.parametrize("file", CODE, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_module_runs_what_it_reads(file: Path) -> None:
+    assert not list(misdeeds(ast.parse(file.read_text())))
+
+
+def test_a_misdeed_would_be_seen() -> None:
+    text = (
+        "import pickle\nfrom dill import x\neval('1')\nyaml.load(f)\ntorch.load(f)\nrun(w, shell=True)\nos.system('x')"
+    )
+    assert set(misdeeds(ast.parse(text))) == {"pickle", "dill", "eval", "yaml.load", "torch.load", "shell", "os.system"}
+
+
+@pytest.mark.parametrize("file", RULES, ids=lambda file: file.name)
+def test_rules_run_commands_of_their_own_alone(file: Path) -> None:
+    """A rule is words of ours with wildcards between, and those have patterns; no Python, script or wrapper runs."""
+    text = file.read_text()
+    assert not re.search(r"^\s+(run|script|wrapper|notebook|cwl|template_engine):", text, re.MULTILINE)
+    assert not re.search(r"\b(eval|exec|os\.system|subprocess|pickle)\b", text)
+    for command in re.findall(r"shell:\s*((?:\s*\"[^\"]*\"\n?)+)", text):
+        assert set(re.findall(r"\{([^}]+)\}", command)) <= {
+            "wildcards.dataset",
+            "wildcards.model",
+            "wildcards.seed",
+            "params.identity",
+            "log",
+        }
+
+
+def test_wildcards_have_patterns_that_no_shell_can_misread() -> None:
+    text = (ROOT / "Snakefile").read_text()
+    constraints = re.search(r"wildcard_constraints:\n((?:    .+\n)+)", text)
+    assert constraints and re.findall(r"(\w+)=", constraints[1]) == ["dataset", "model", "seed"]
+    for name in ("a;id", "$(id)", "a b", "../a", "a/b", "A", "1a", "a\n", "-a", "", "a" * 65, "é"):
+        for kind in ("datasets", "models"):
+            config = copy.deepcopy(CONFIG)
+            config[kind][name] = copy.deepcopy(next(iter(CONFIG[kind].values())))
+            with pytest.raises(UserError) as caught:
+                params.check(config)
+            assert str(caught.value).startswith(f"params.yaml: {kind}.")
+
+
+@pytest.mark.parametrize(
+    "target", ["results/tables/$(touch escaped).csv", "results/models/mnist/a;touch escaped/0/history.csv"]
+)
+def test_a_hostile_target_reaches_no_shell(clone: Callable[[str], Path], target: str) -> None:
+    folder = clone("targets")
+    done = run([str(BIN / "snakemake"), "--cores", "1", "--", target], folder)
+    assert done.returncode != 0 and "easel: " in done.stderr
+    assert not list(folder.rglob("escaped"))
+
+
+# --- nothing is written outside a data set's folder ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["../up", "/abs", "a/b", "..", ".hidden", "a\\b", "a\0b", "fetched.json", "x.stamp.json", ""]
+)
+def test_a_files_name_is_a_plain_name(name: str) -> None:
+    config = copy.deepcopy(CONFIG)
+    config["datasets"]["mnist"]["files"][name] = "0" * 64
+    with pytest.raises(UserError, match=r"params\.yaml: datasets\.mnist\.files"):
+        params.check(config)
+
+
+CONTENT = b"what was asked for"
+FILES = {"wanted": hashlib.sha256(CONTENT).hexdigest()}
+
+
+def plain(name: str, content: bytes = CONTENT) -> tuple[tarfile.TarInfo, bytes]:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    return member, content
+
+
+def special(name: str, kind: bytes, target: str = "") -> tuple[tarfile.TarInfo, bytes]:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member, b""
+
+
+def archive(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for member, content in members:
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+HOSTILE = {
+    "climbs": archive(plain("../escaped"), plain("set/../../escaped"), plain("set/wanted")),
+    "absolute": archive(plain("/tmp/easel-escaped"), plain("set/wanted")),
+    "symlink": archive(special("set/wanted", tarfile.SYMTYPE, "/etc/passwd")),
+    "through a symlink": archive(special("set", tarfile.SYMTYPE, "/tmp"), plain("set/wanted", b"other")),
+    "hard link": archive(special("set/wanted", tarfile.LNKTYPE, "/etc/passwd")),
+    "device": archive(special("set/wanted", tarfile.CHRTYPE)),
+    "pipe": archive(special("set/wanted", tarfile.FIFOTYPE)),
+    "folder": archive(special("set/wanted", tarfile.DIRTYPE)),
+    "bomb": archive(plain("set/other", bytes(3_000_000)), plain("set/wanted")),
+    "wanted bomb": archive(plain("set/wanted", bytes(3_000_000))),
+    "many": archive(*(plain(f"set/{number}", b"") for number in range(300)), plain("set/wanted")),
+    "no tar": gzip.compress(b"not a tar file at all" * 100),
+    "no gzip": b"\x1f\x8b" + b"\x00" * 100,
+    "cut": archive(plain("set/wanted", os.urandom(100_000)))[:5000],
+    "empty": b"",
+}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """/archive/NAME is an archive, /redirect/NAME goes where `redirects` says, /length lies about its length."""
+
+    redirects: dict[str, str] = {}
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        _, kind, name = self.path.split("/", 2)
+        if kind == "redirect":
+            self.send_response(302)
+            self.send_header("Location", self.redirects[name])
+            self.end_headers()
+            return
+        content = HOSTILE[name.replace("%20", " ")] if kind == "archive" else CONTENT
+        self.send_response(200)
+        self.send_header("Content-Length", "²" if kind == "length" else str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.daemon_threads = True
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+
+
+def attempt(tmp_path: Path, source: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a fetch from one source says; whatever happens, at most the right file lies in the data set's folder."""
+    monkeypatch.setenv("no_proxy", "*")
+    raw = tmp_path / "raw" / "set"
+    said = ""
+    try:
+        fetch("set", FILES, [source], destination=raw, mirror=None, say=lambda line: None)
+    except SourceError as error:
+        said = str(error)
+        assert "\n" not in said
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not path.is_dir()}
+    assert written <= {"raw/set/wanted"}
+    if written:
+        assert (raw / "wanted").read_bytes() == CONTENT and not (raw / "wanted").is_symlink()
+    assert not Path("/tmp/easel-escaped").exists()
+    return said
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_a_hostile_archive_writes_nothing_but_what_was_asked_for(
+    name: str, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "MOST_MEMBERS", 200)
+    digest = hashlib.sha256(HOSTILE[name]).hexdigest()
+    address = f"{server}/archive/{name.replace(' ', '%20')}"
+    source = {"kind": "http_archive", "address": address, "folder": "set", "sha256": digest, "size_limit": 1_000_000}
+    said = attempt(tmp_path, source, monkeypatch)
+    expected = {
+        "climbs": "",
+        "absolute": "",
+        "bomb": "size_limit",
+        "wanted bomb": "size_limit",
+        "many": "more than 200 files",
+        "through a symlink": "wrong contents",
+    }
+    refusal = expected.get(name, "archive")
+    assert refusal in said if refusal else not said
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:,x", "http://[", "gopher://x"])
+def test_a_redirect_goes_to_http_alone(
+    target: str, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Handler.redirects["wanted"] = target
+    said = attempt(tmp_path, {"kind": "http", "address": f"{server}/redirect/"}, monkeypatch)
+    assert "could not fetch" in said
+
+
+def test_a_redirect_to_http_is_followed(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Handler.redirects["wanted"] = f"{server}/plain/wanted"
+    assert attempt(tmp_path, {"kind": "http", "address": f"{server}/redirect/"}, monkeypatch) == ""
+
+
+def test_a_length_that_is_no_number(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert attempt(tmp_path, {"kind": "http", "address": f"{server}/length/"}, monkeypatch) == ""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"kind": "npm", "package": "--registry=http://x", "folder": "x", "sha256": "0" * 64},
+        {"kind": "npm", "package": "file:../x", "folder": "x", "sha256": "0" * 64},
+        {"kind": "npm", "package": "git+ssh://x/y", "folder": "x", "sha256": "0" * 64},
+        {"kind": "npm", "package": "x@1.0.0\n", "folder": "x", "sha256": "0" * 64},
+        {"kind": "debian", "package": "-oAPT::x=y", "folder": "x"},
+        {"kind": "debian", "package": "a b", "folder": "x"},
+        {"kind": "folder", "path": 3},
+        {"kind": "http", "address": ["x"]},
+        {"kind": "http", "address": "http://x/", "size_limit": "much"},
+        {"kind": "http", "address": "http://x/", "size_limit": True},
+        {"kind": "http", "address": "http://x/\0"},
+    ],
+)
+def test_a_source_says_what_its_kind_takes(source: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"found .* expected"):
+        check_source(source)
+
+
+# --- who may talk to MLflow ---------------------------------------------------------------------------------------
+
+
+def listening(process: int) -> set[tuple[str, int]]:
+    """(address in hexadecimal, port) of every TCP socket on which a process or one below it listens."""
+    family, found = {process}, set()
+    for _ in range(4):
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                if int(status.read_text().rpartition(")")[2].split()[1]) in family:
+                    family.add(int(status.parent.name))
+            except (OSError, ValueError):
+                continue
+    inodes = set()
+    for member in family:
+        for handle in Path(f"/proc/{member}/fd").glob("*"):
+            try:
+                inodes.update(re.findall(r"socket:\[(\d+)\]", str(handle.readlink())))
+            except OSError:
+                continue
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and words[9] in inodes:
+                address, port = words[1].split(":")
+                found.add((address, int(port, 16)))
+    return found
+
+
+def test_make_ui_listens_on_this_machine_alone(tmp_path: Path) -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+    (line,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if "mlflow ui" in line]
+    assert "--host 127.0.0.1" in line
+    command = line.strip().replace("$(BIN)", str(BIN)).replace("--port 5000", f"--port {port}")
+    (tmp_path / "results").mkdir()
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            ["bash", "-c", f"exec env {command}"], cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        end = time.monotonic() + 120
+        while (found := listening(server.pid)) == set():
+            assert server.poll() is None and time.monotonic() < end, (tmp_path / "log").read_text()
+            time.sleep(0.2)
+        assert found == {("0100007F", port)}, "127.0.0.1 and no other address"
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(30)
+
+
+# --- dependencies -------------------------------------------------------------------------------------------------
+
+
+def audited(tmp_path: Path, report: object, code: int = 1, allowed: str = "") -> subprocess.CompletedProcess[str]:
+    """`envs/audit.py` with a pip-audit that answers with this."""
+    (tmp_path / "report.json").write_text(report if isinstance(report, str) else json.dumps(report))
+    (tmp_path / "allowed.txt").write_text(allowed)
+    client = tmp_path / "pip-audit"
+    client.write_text(f"#!/bin/sh\ncat {tmp_path}/report.json\necho 'ConnectionError: no route' >&2\nexit {code}\n")
+    client.chmod(0o755)
+    words = [sys.executable, str(ROOT / "envs" / "audit.py"), "--pip-audit", str(client)]
+    return run([*words, "--allowed", str(tmp_path / "allowed.txt")], ROOT)
+
+
+ADVISORY = {"id": "PYSEC-2030-1", "aliases": ["CVE-2030-1"], "fix_versions": ["2.0"], "description": "x"}
+FOUND = {
+    "dependencies": [
+        {"name": "alpha", "version": "1.0", "vulns": [ADVISORY]},
+        {"name": "beta", "version": "2.0", "vulns": []},
+    ]
+}
+
+
+def test_an_unlisted_advisory_fails(tmp_path: Path) -> None:
+    done = audited(tmp_path, FOUND)
+    assert done.returncode == 1
+    assert "alpha 1.0: PYSEC-2030-1" in done.stderr and "2.0" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["PYSEC-2030-1", "CVE-2030-1"])
+def test_a_listed_advisory_passes(tmp_path: Path, name: str) -> None:
+    done = audited(tmp_path, FOUND, allowed=f"# why\n{name}  the part concerned is never imported\n")
+    assert done.returncode == 0, done.stderr
+    assert "never imported" in done.stdout
+
+
+def test_an_entry_without_a_reason_is_refused(tmp_path: Path) -> None:
+    assert "reason" in audited(tmp_path, FOUND, allowed="PYSEC-2030-1\n").stderr
+
+
+def test_an_entry_that_nothing_needs_is_named(tmp_path: Path) -> None:
+    done = audited(tmp_path, {"dependencies": []}, code=0, allowed="PYSEC-1999-1  long gone\n")
+    assert done.returncode == 0 and "PYSEC-1999-1" in done.stdout
+
+
+def test_packages_that_were_skipped_are_not_taken_for_sound(tmp_path: Path) -> None:
+    """pip-audit itself ends with 0 and 'no known vulnerabilities found' where the database has none of the names."""
+    skipped = {"name": "gamma", "skip_reason": "Dependency not found on PyPI and could not be audited: gamma (1.0)"}
+    done = audited(tmp_path, {"dependencies": [skipped, *FOUND["dependencies"][1:]]}, code=0)
+    assert done.returncode == 3
+    assert "NOT AUDITED: 1 of 2 packages" in done.stderr and "gamma" in done.stderr
+    assert audited(tmp_path, {"dependencies": [skipped, *FOUND["dependencies"]]}).returncode == 1
+
+
+@pytest.mark.parametrize("report", ["", "no json", "[]", '{"dependencies": 3}'])
+def test_a_database_that_does_not_answer_is_loud(tmp_path: Path, report: str) -> None:
+    done = audited(tmp_path, report)
+    assert done.returncode == 3
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("easel: audit: NOT AUDITED") and "no route" in line

@@ -8,7 +8,7 @@ EASEL := $(BIN)/python -m pipeline
 LOCKED := envs/requirements.txt
 BUILT := .venv/.built
 
-.PHONY: env build mnist smoke test chaos check lock status prune publish verify ui unlock clean
+.PHONY: env build mnist smoke test chaos fuzz audit check lock status prune publish verify ui unlock clean
 
 mnist: env  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
 	@$(SNAKEMAKE) results/tables/mnist.csv results/summary/mnist.txt
@@ -21,6 +21,12 @@ test: env  ## all tests; what needs Slurm or Chromium is skipped with a loud lin
 
 chaos: env  ## put faults of every kind into copies of the tiny workflow, 200 kills among them (an hour or two)
 	@$(BIN)/python -m chaos --to runs/chaos.csv
+
+fuzz: env  ## ten thousand broken params.yaml, command lines, jobs and stamps: each plans or ends in one line
+	@EASEL_FUZZ_CASES=10000 $(BIN)/python -m pytest tests/test_fuzz.py
+
+audit: env  ## known vulnerabilities of what is locked; fails on those that envs/audit-allowed.txt does not list
+	@$(BIN)/python envs/audit.py
 
 check: env  ## format, lint, types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/snakefmt --check Snakefile rules

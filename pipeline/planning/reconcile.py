@@ -59,7 +59,7 @@ def _date_back(path: Path) -> None:
     with contextlib.suppress(OSError):
         files = (path, artifacts.stamp_path(path))
         if any(file.stat().st_mtime > time.time() for file in files):
-            for file in files:  # the stamp last: what is written since it is looked at again
+            for file in files:
                 os.utime(file)
 
 
@@ -107,7 +107,7 @@ class _Sums:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.before: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             found = artifacts.read_json(path)
             self.before = found if isinstance(found, dict) else {}
         self.now: dict[str, Any] = {}

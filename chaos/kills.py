@@ -46,6 +46,8 @@ class Campaign:
     """Runs that found a job's dying process of the run before, said so in one line and ended."""
     kept: dict[str, frozenset[str]] = field(default_factory=dict)
     """Identity -> digests of the results that were finished when last looked at."""
+    removed: frozenset[str] = frozenset()
+    """Files that went between this round and the one before."""
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -119,17 +121,20 @@ class Campaign:
 
     def completed(self) -> None:
         """Compare a round's end with the undisturbed run, and make work for the next one."""
-        differences = [*self.undisturbed.differences(self.project), *self.project.remnants()]
+        unasked = {f"{path}: missing" for path in self.removed}  # by this campaign, and no job reads them
+        found = [text for text in self.undisturbed.differences(self.project) if text not in unasked]
+        differences = [*found, *self.project.remnants()]
         self.row.compared(differences)
         say(f"round {self.row.runs} complete: {'differs' if differences else 'equal to the undisturbed run'}")
         self.make_stale(drawn(self.chance, ROUNDS))
 
     def make_stale(self, how: str) -> None:
         """Remove results; what is kept with them, but for one way."""
-        project = self.project
+        project, self.removed = self.project, frozenset()
         if how == "some files":
             paths = sorted(project.stamped())
-            project.clear("results/.kept", *self.chance.sample(paths, len(paths) // 2))
+            self.removed = frozenset(self.chance.sample(paths, len(paths) // 2))
+            project.clear("results/.kept", *self.removed)
         elif how == "in place alone":
             project.clear("results/[!.]*", "data/prepared")
         else:

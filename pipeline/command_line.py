@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.infra import identity, layout
-from pipeline.infra.errors import UserError, near, printable
+from pipeline.infra.errors import UserError, near, one_line
 
 RESULT_NEUTRAL = True
 
@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line instead of the usage."""
-        fail(f"{' '.join(message.split())}; see {self.prog} --help", 2)
+        fail(f"{message}; see {self.prog} --help", 2)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """One line, then the exit code."""
-    print(f"easel: {printable(message)}", file=sys.stderr)
+    print(f"easel: {one_line(message)}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.infra import artifacts, provenance, snapshots
-from pipeline.infra.errors import UserError
+from pipeline.infra.errors import UserError, one_line
 from pipeline.infra.provenance import Change
 from pipeline.infra.snapshots import Snapshot
 from pipeline.tables import comparison
@@ -83,7 +83,7 @@ def _writer(target: Path | None) -> Callable[[Comparison], str] | None:
 
 def _read(name: str, dataset: str) -> Snapshot:
     if not Path(name).is_dir():
-        print(f"easel: reading {name}", file=sys.stderr)
+        print(f"easel: reading {one_line(name)}", file=sys.stderr)
     return snapshots.read(name, dataset)
 
 

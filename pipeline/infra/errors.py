@@ -15,7 +15,7 @@ class UserError(Exception):
     exit_code = 1
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(_shortened(" ".join(message.split()))))
+        super().__init__(one_line(message))
 
 
 class Interrupted(UserError):
@@ -30,12 +30,11 @@ LONGEST = 2000
 """Characters of a message; of a longer one, which quotes something huge, the two ends say what it is about."""
 
 
-def _shortened(line: str) -> str:
-    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
-
-
-def printable(line: str) -> str:
-    """Whatever a key, a path or a library's words hold: nothing that a terminal would obey."""
+def one_line(message: str) -> str:
+    """Whatever a key, a path or a library's words hold: one line, of readable length, that no terminal obeys."""
+    line = " ".join(message.split())
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 

@@ -26,7 +26,8 @@ fuzz: env  ## ten thousand broken params.yaml, command lines, jobs and stamps: e
 	@EASEL_FUZZ_CASES=10000 $(BIN)/python -m pytest tests/test_fuzz.py
 
 audit: env  ## known vulnerabilities of what is locked; fails on those that envs/audit-allowed.txt does not list
-	@$(BIN)/python envs/audit.py
+	@test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; }
+	@$(BIN)/python envs/audit.py --pip-audit .venv-audit/bin/pip-audit
 
 check: env  ## format, lint, types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/snakefmt --check Snakefile rules

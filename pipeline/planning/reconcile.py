@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,15 +42,22 @@ class Made:
 def reconcile(folder: Path = Path()) -> int:
     """Rewrite the records in `.snakemake` that differ from the stamps of existing files; how many there were."""
     made = {item.path: item for item in existing(folder)}
+    now = _present()
     for item in made.values():
         if item.identity != UNSOUND:
-            _date_back(folder / item.path)
+            _date_back(folder / item.path, now)
     records = _Records(folder)
     every = [*made.values(), *absent(made)]
     return sum(records.correct(item, checksums(item, made)) for item in every)
 
 
-def _date_back(path: Path) -> None:
+def _present() -> float:
+    """The time that a file gets which is written now."""
+    with tempfile.TemporaryFile() as file:
+        return os.fstat(file.fileno()).st_mtime
+
+
+def _date_back(path: Path, now: float) -> None:
     """Give a sound file of the future, and its stamp, the present time.
 
     A clock that was wrong leaves such files. Snakemake would let every job that reads one fail, because what it wrote
@@ -58,7 +65,7 @@ def _date_back(path: Path) -> None:
     """
     with contextlib.suppress(OSError):
         files = (path, artifacts.stamp_path(path))
-        if any(file.stat().st_mtime > time.time() for file in files):
+        if any(file.stat().st_mtime > now for file in files):
             for file in files:
                 os.utime(file)
 

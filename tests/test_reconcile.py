@@ -65,8 +65,8 @@ def test_an_input_that_is_another_now_is_not_called_the_same(tmp_path: Path) -> 
 
 def test_sound_files_of_the_future_are_dated_back(tmp_path: Path) -> None:
     future = time.time() + 1e8
-    for path in (SAMPLES, METRICS):
-        made(tmp_path, path, "a" * 16, "content")
+    for path, stage in ((SAMPLES, "sample"), (METRICS, "evaluate")):
+        made(tmp_path, path, "a" * 16, "content", stage=stage)
         for file in (tmp_path / path, artifacts.stamp_path(tmp_path / path)):
             os.utime(file, (future, future))
     (tmp_path / METRICS).write_text("changed")

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import artifacts, folders, machine
+from pipeline.infra import folders, machine, stamps
 from pipeline.infra.errors import UserError, near
 from pipeline.planning import overrides, sole_run
 from pipeline.planning.plan import Job, Plan
@@ -80,7 +80,7 @@ def current(jobs: list[Job], dataset: str) -> Made:
     for job in jobs:
         for path in job.outputs if job.stage != "fetch" else ():
             try:
-                made[path] = artifacts.checked_stamp(Path(path))
+                made[path] = stamps.checked(Path(path))
                 if made[path]["identity"] != job.identity:
                     wrong.append((job, f"{path}: made as {made[path]['identity']}, asked for is {job.identity}"))
             except UserError as error:

@@ -55,8 +55,9 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         listed = subprocess.run(["make", "-n", "ui"], cwd=ROOT, capture_output=True, text=True, check=True)
+        told = next(line for line in listed.stdout.splitlines() if "mlflow ui" in line)
         self.folder, self.port = folder, free_port()
-        command = listed.stdout.strip().splitlines()[-1].replace("--port 5000", f"--port {self.port}")
+        command = told.replace("--port 5000", f"--port {self.port}")
         self.words = ["env", *shlex.split(command.replace(".venv/bin/", f"{BIN}/"))]
         assert str(self.port) in self.words
         self.store = folder / "results" / "mlflow.db"

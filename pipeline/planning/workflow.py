@@ -102,7 +102,7 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
     submitted = not snakemake.is_main_process
     asked = argparse.Namespace() if submitted else command_line()
     if submitted:  # params.yaml may have been edited while the job was queued
-        config = json.loads(os.environ.get("EASEL_CONFIG", "null")) or config
+        config = json.loads(os.environ.get("EASEL_CONFIG") or "null") or config
     equip(config, snakemake)
     if any(getattr(asked, flag, None) for flag in ("force", "forceall", "forcerun")):
         os.environ["EASEL_AFRESH"] = "yes"  # who forces a job wants it done, not an earlier result

@@ -10,7 +10,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.infra import endings, layout, stamps, untrusted
+from pipeline.infra import endings, identity, layout, untrusted
 from pipeline.infra.errors import UserError
 from pipeline.planning import overrides
 
@@ -120,7 +120,7 @@ def _check_spec(spec: Any, asked: dict[str, Any]) -> None:
         if path.is_absolute() or ".." in path.parts or not str(path).isprintable():
             raise ValueError(f"reads: found {str(path)!r}, expected a path within this folder")
     for module in spec["modules"]:
-        if not stamps.MODULE.fullmatch(module):
+        if not identity.MODULE.fullmatch(module):
             raise ValueError(f"modules: found {module!r}, expected a module of this project")
     block = {key: spec["block"].get(key) for key in (WILDCARDS if "model" in spec["block"] else WILDCARDS[:1])}
     if block != asked:

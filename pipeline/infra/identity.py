@@ -13,6 +13,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ RESULT_NEUTRAL = True
 ROOT = Path(__file__).resolve().parents[2]
 NUMERICAL = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "pyarrow": "pyarrow"}
 """Import name -> distribution of the libraries whose version is part of an identity."""
+MODULE = re.compile(r"pipeline(\.\w{1,100}){0,5}", re.ASCII)
+"""A dotted name of this project, as stamps and jobs' files may have it."""
 
 
 def digest(*parts: Any) -> str:

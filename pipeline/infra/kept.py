@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.infra import artifacts, layout
+from pipeline.infra import artifacts, layout, stamps
 from pipeline.infra.errors import UserError
 
 RESULT_NEUTRAL = True  # what comes back has the identity that was asked for, and its bytes are checked
@@ -42,7 +42,7 @@ def restore(identity: str, paths: Sequence[Path]) -> bool:
     """Put a job's earlier files and stamps in place; False where one is not kept or no longer sound."""
     folder = folder_of(identity)
     try:
-        if not all(artifacts.checked_stamp(folder / path)["identity"] == identity for path in paths):
+        if not all(stamps.checked(folder / path)["identity"] == identity for path in paths):
             return False
     except UserError:
         return False

@@ -90,7 +90,7 @@ def _names(dataset: str) -> dict[str, str]:
 def _checked(table: Path) -> str:
     """The text of a table; where it has a stamp, only if its bytes are what that says."""
     if artifacts.stamp_path(table).exists():
-        artifacts.checked_stamp(table)
+        stamps.checked(table)
     return table.read_text()
 
 

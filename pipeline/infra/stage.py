@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.infra import artifacts, identity, kept, layout, locks, machine
+from pipeline.infra import artifacts, identity, kept, layout, locks, machine, stamps
 from pipeline.infra.errors import UserError
 from pipeline.infra.progress import Progress
 
@@ -94,7 +94,7 @@ class Work:
 
     def check_inputs(self) -> None:
         """Every input's bytes must be what its stamp says, and its stamp what this job was planned with."""
-        self.stamps = [artifacts.checked_stamp(path) for path in self.reads]
+        self.stamps = [stamps.checked(path) for path in self.reads]
         found = identity.job_identity(
             self.stage, self.block, self.modules, [stamp["identity"] for stamp in self.stamps]
         )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import artifacts, untrusted
+from pipeline.infra import artifacts, identity, untrusted
+from pipeline.infra.errors import UserError
 
 RESULT_NEUTRAL = True
 
 REQUIRED = {"identity": str, "sha256": str, "bytes": int}
 OPTIONAL = {"stage": str, "block": dict, "modules": dict, "versions": dict, "inputs": dict}
-MODULE = re.compile(r"pipeline(\.\w{1,100}){0,5}", re.ASCII)
-"""A dotted name of this project."""
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -23,6 +21,21 @@ def read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return stamp if isinstance(stamp, dict) and is_one(stamp) else None
+
+
+def checked(path: Path) -> dict[str, Any]:
+    """The stamp of a file whose bytes are what it says.
+
+    Raises `UserError` naming the file if it or its stamp is missing, damaged or unreadable.
+    """
+    try:
+        if path.exists() and read(path) is None:
+            raise UserError(f"{path}: its stamp is missing or damaged; delete {path} and run the same command")
+        return artifacts.checked_stamp(path)
+    except OSError as error:
+        raise UserError(
+            f"{path}: could not be read: {error.strerror}; mend its rights or the disk, then run the same command again"
+        ) from error
 
 
 def is_one(stamp: dict[str, Any]) -> bool:
@@ -36,5 +49,5 @@ def has_shape(stamp: dict[str, Any]) -> bool:
         return False
     named = [stamp.get(key, {}) for key in ("modules", "versions", "inputs")]
     return all(isinstance(value, str) for found in named for value in found.values()) and all(
-        MODULE.fullmatch(name) for name in stamp.get("modules", {})
+        identity.MODULE.fullmatch(name) for name in stamp.get("modules", {})
     )

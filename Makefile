@@ -23,10 +23,10 @@ chaos: env  ## put faults of every kind into copies of the tiny workflow, 200 ki
 	@$(BIN)/python -m chaos --to runs/chaos.csv
 
 fuzz: env  ## ten thousand broken params.yaml, command lines, jobs and stamps: each plans or ends in one line
-	@EASEL_FUZZ_CASES=10000 $(BIN)/python -m pytest tests/test_fuzz.py
+	@EASEL_FUZZ_CASES=10000 $(BIN)/python -m pytest -s tests/test_fuzz.py
 
 audit: env  ## known vulnerabilities of what is locked; fails on those that envs/audit-allowed.txt does not list
-	@test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; }
+	@test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
 	@$(BIN)/python envs/audit.py --pip-audit .venv-audit/bin/pip-audit
 
 check: env  ## format, lint, types

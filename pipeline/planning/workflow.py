@@ -103,11 +103,11 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
     asked = argparse.Namespace() if submitted else command_line()
     if submitted:  # params.yaml may have been edited while the job was queued
         config = json.loads(os.environ.get("EASEL_CONFIG") or "null") or config
-    equip(config, snakemake)
     if any(getattr(asked, flag, None) for flag in ("force", "forceall", "forcerun")):
         os.environ["EASEL_AFRESH"] = "yes"  # who forces a job wants it done, not an earlier result
     try:
         workflow = Workflow(Plan(params.check(config)))
+        equip(config, snakemake)  # once checked: what YAML holds, a date for one, need not be JSON
         for target in getattr(asked, "targets", ()):
             check_target(workflow.plan, str(target))
         if not submitted:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.infra import artifacts, identity, layout, machine, provenance, snapshots
+from pipeline.infra import artifacts, identity, layout, machine, provenance, snapshots, stamps
 from pipeline.infra.errors import UserError
 from pipeline.infra.progress import duration
 from pipeline.infra.provenance import Provenance
@@ -203,8 +203,8 @@ def remake(dataset: str, budget: str, folder: Path, cores: int) -> Made:
     shot = snapshots.from_folder(folder, dataset)
     if shot.stamped is None:
         raise UserError(f"{folder}: its tables have no stamps")
-    stamps = {name: folder / pattern.format(dataset=dataset) for name, pattern in snapshots.TABLES.items()}
-    identities = {name: artifacts.checked_stamp(path)["identity"] for name, path in stamps.items()}
+    tables = {name: folder / pattern.format(dataset=dataset) for name, pattern in snapshots.TABLES.items()}
+    identities = {name: stamps.checked(path)["identity"] for name, path in tables.items()}
     return Made(dataset, budget, machine.cpu_model(), shot.stamped, identities, shot.tables)
 
 

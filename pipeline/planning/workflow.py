@@ -129,19 +129,9 @@ def equip(config: Mapping[str, Any], snakemake: Any) -> None:
     os.environ["EASEL_CONFIG"] = json.dumps(config)  # a stage plans with the same configuration, overrides included
 
 
-LOOKS = (
-    "dryrun",
-    "unlock",
-    "lint",
-    "list_rules",
-    "list_target_rules",
-    "print_compilation",
-    "dag",
-    "rulegraph",
-    "filegraph",
-    "d3dag",
-)
-REPORTS = ("report", "summary", "detailed_summary", "list_changes", "list_params_changes", "list_untracked")
+LOOKS = {"dryrun", "unlock", "lint", "list_rules", "list_target_rules", "print_compilation"}
+LOOKS |= {"dag", "rulegraph", "filegraph", "d3dag", "report", "summary", "detailed_summary"}
+LOOKS |= {"list_changes", "list_params_changes", "list_untracked"}
 """Flags of a Snakemake that only looks, or unlocks: it takes no lock."""
 
 
@@ -158,7 +148,7 @@ def command_line() -> argparse.Namespace:
 
 def settle(asked: argparse.Namespace) -> None:
     """Hold the folder's lock if anything is to run, then make Snakemake's records say what the stamps say."""
-    if not any(getattr(asked, flag, None) for flag in (*LOOKS, *REPORTS)):
+    if not any(getattr(asked, flag, None) for flag in LOOKS):
         released = sole_run.hold()
         check_writable()
         if released:

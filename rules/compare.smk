@@ -51,7 +51,7 @@ rule evaluate:
 rule battle:
     """One judge scores real images and every contestant's samples."""
     input:
-        weights=at.WEIGHTS,
+        weights=plan.weights,
         train=at.TRAIN,
         valid=at.VALID,
         test=at.TEST,
@@ -95,8 +95,8 @@ rule tables:
     """The main table, the same figures by seed, and what every run cost."""
     input:
         metrics=plan.runs(at.METRICS),
-        training=plan.runs(at.TRAINING),
-        costs=plan.runs(at.TRAINING_COST),
+        training=plan.trainings(at.TRAINING),
+        costs=plan.trainings(at.TRAINING_COST),
         sampling=plan.runs(at.SAMPLING_COST),
         references=at.REFERENCE_METRICS,
     output:

@@ -10,6 +10,7 @@ rule train:
         history=at.HISTORY,
         training=at.TRAINING,
         cost=at.TRAINING_COST,
+        snapshots=at.SNAPSHOTS,
     log:
         "logs/train/{dataset}-{model}-{seed}.log",
     benchmark:
@@ -26,7 +27,7 @@ rule train:
 rule sample:
     """Generated images, and the canvases of some of them through time."""
     input:
-        weights=at.WEIGHTS,
+        weights=plan.weights,
     output:
         images=at.SAMPLES,
         canvases=at.CANVASES,

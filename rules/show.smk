@@ -6,7 +6,7 @@ rule figures:
     input:
         splits=[at.TEST, at.SUMMARY],
         samples=plan.runs(at.SAMPLES),
-        histories=plan.runs(at.HISTORY),
+        histories=plan.trainings(at.HISTORY),
         metrics=plan.runs(at.METRICS),
         table=at.TABLE,
         cost=at.COST,

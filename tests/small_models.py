@@ -16,8 +16,27 @@ from pipeline.training.device import build
 WIDEST = 8
 """Largest value that a small model's counts have."""
 
+CLASSES = 10
+"""Of the data that conditional models are tried on."""
+
 RESOLVED = params.load(["budget=tiny"], file=ROOT / "params.yaml").resolved_models
-NAMES = sorted(RESOLVED)
+NAMES = sorted(name for name, block in RESOLVED.items() if "samples_of" not in block)
+"""The models with a training of their own."""
+
+_OF_CLASS = {block["class"]: name for name, block in RESOLVED.items() if "conditional" in block["arguments"]}
+CONDITIONAL = {f"{name}, conditional": name for name in sorted(_OF_CLASS.values())}
+"""One model of every class that can be asked for a class of images."""
+
+EVERY = [*NAMES, *CONDITIONAL]
+
+
+def block_of(name: str) -> dict[str, Any]:
+    """The resolved block of a model of params.yaml, or of its conditional form."""
+    if name not in CONDITIONAL:
+        return RESOLVED[name]
+    block = RESOLVED[CONDITIONAL[name]]
+    return block | {"arguments": block["arguments"] | {"conditional": True}}
+
 
 torch.set_num_threads(1)
 
@@ -27,8 +46,8 @@ def small_arguments(name: str, shape: kinds.Shape) -> dict[str, Any]:
 
     A list of counts is a list of widths that ends with the image's channels.
     """
-    arguments = dict(RESOLVED[name]["arguments"])
-    for argument, kind, _ in params.constructor(f"pipeline.models.{RESOLVED[name]['class']}"):
+    arguments = dict(block_of(name)["arguments"])
+    for argument, kind, _ in params.constructor(f"pipeline.models.{block_of(name)['class']}"):
         value = arguments[argument]
         if argument == "warmup":
             arguments[argument] = min(value, 5)
@@ -41,7 +60,8 @@ def small_arguments(name: str, shape: kinds.Shape) -> dict[str, Any]:
 
 def small(name: str, shape: kinds.Shape = (1, 28, 28), seed: int = 0) -> ImageGenerator:
     """A small model of params.yaml, initialised from a seed."""
-    return build(RESOLVED[name]["class"], small_arguments(name, shape), shape, seed=seed, device="cpu")
+    arguments = small_arguments(name, shape)
+    return build(block_of(name)["class"], arguments, shape, seed=seed, device="cpu", classes=CLASSES)
 
 
 def images(n: int, shape: kinds.Shape = (1, 28, 28), seed: int = 0) -> Tensor:
@@ -57,4 +77,10 @@ def images(n: int, shape: kinds.Shape = (1, 28, 28), seed: int = 0) -> Tensor:
 def real_batch(name: str, n: int, shape: kinds.Shape = (1, 28, 28)) -> Tensor:
     """A batch as the loop would feed it to the model: binary or grey, float (n, C, H, W)."""
     real = images(n, shape).float() / 255
-    return (real > 0.5).float() if RESOLVED[name]["training"]["data"] == "binarised" else real
+    return (real > 0.5).float() if block_of(name)["training"]["data"] == "binarised" else real
+
+
+def fed(name: str, n: int, shape: kinds.Shape = (1, 28, 28)) -> tuple[Tensor, ...]:
+    """What the loop would feed it: the batch, and labels of every class in turn where the model takes them."""
+    real = real_batch(name, n, shape)
+    return (real, torch.arange(n) % CLASSES) if name in CONDITIONAL else (real,)

@@ -25,7 +25,7 @@ EVERY = 5
 BATCH, IMAGES = 12, 40
 """Three batches to an epoch, four images left over."""
 
-WRITTEN = (layout.WEIGHTS, layout.HISTORY, layout.TRAINING)
+WRITTEN = (layout.WEIGHTS, layout.HISTORY, layout.TRAINING, layout.SNAPSHOTS)
 """What a training leaves that does not speak of clocks."""
 
 

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from pipeline.models.base import ImageGenerator, optimisers
 from pipeline.models.kinds import Shape
+from pipeline.training.device import build
 from pipeline.training.sampling import sample, sample_canvases
-from tests.small_models import NAMES, real_batch, small
+from tests.small_models import CONDITIONAL, EVERY, block_of, fed, real_batch, small, small_arguments
 
 SHAPES: list[Shape] = [(1, 28, 28), (1, 32, 32), (3, 32, 32)]
 BATCH = 12
 
-every_model = pytest.mark.parametrize("name", NAMES)
+every_model = pytest.mark.parametrize("name", EVERY)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
@@ -25,11 +26,13 @@ def trained(name: str, shape: Shape, steps: int = 2) -> ImageGenerator:
     model = small(name, shape)
     torch.manual_seed(1)
     for _ in range(steps):
-        model.fit_batch(real_batch(name, BATCH, shape))
+        model.fit_batch(*fed(name, BATCH, shape))
     return model.eval()
 
 
-def gradients_of_steps(model: ImageGenerator, real: Tensor, steps: int) -> Iterator[dict[str, Tensor | None]]:
+def gradients_of_steps(
+    model: ImageGenerator, batch: tuple[Tensor, ...], steps: int
+) -> Iterator[dict[str, Tensor | None]]:
     """The gradient of every parameter as its optimiser sees it, step by step; None where no optimiser holds it."""
     names = {parameter: name for name, parameter in model.named_parameters()}
     seen: dict[str, Tensor | None] = {}
@@ -41,7 +44,7 @@ def gradients_of_steps(model: ImageGenerator, real: Tensor, steps: int) -> Itera
     hooks = [optimiser.register_step_pre_hook(look) for optimiser in optimisers(model).values()]
     for _ in range(steps):
         seen = dict.fromkeys(names.values())
-        model.fit_batch(real)
+        model.fit_batch(*batch)
         yield seen
     for hook in hooks:
         hook.remove()
@@ -54,7 +57,7 @@ def gradients_of_steps(model: ImageGenerator, real: Tensor, steps: int) -> Itera
 @every_shape
 def test_fit_batch_returns_finite_detached_scalars_of_the_same_names(name: str, shape: Shape) -> None:
     model = small(name, shape).train()
-    first, second = (model.fit_batch(real_batch(name, BATCH, shape)) for _ in range(2))
+    first, second = (model.fit_batch(*fed(name, BATCH, shape)) for _ in range(2))
     assert list(first) == list(second)
     for term, value in (first | second).items():
         assert value.shape == (), term
@@ -70,7 +73,7 @@ def test_fit_batch_returns_finite_detached_scalars_of_the_same_names(name: str, 
 def test_a_finite_gradient_that_is_not_zero_reaches_every_parameter(name: str, shape: Shape) -> None:
     model = small(name, shape).train()
     torch.manual_seed(1)
-    for step, gradients in enumerate(gradients_of_steps(model, real_batch(name, BATCH, shape), 10), start=1):
+    for step, gradients in enumerate(gradients_of_steps(model, fed(name, BATCH, shape), 10), start=1):
         if step in (1, 10):
             missing = [parameter for parameter, gradient in gradients.items() if gradient is None]
             assert not missing, f"no gradient at step {step}: {missing}"
@@ -85,7 +88,7 @@ def test_a_step_depends_on_state_batch_and_the_global_generator_alone(name: str)
     def after_a_step(noise: int) -> dict[str, Tensor]:
         model = small(name).train()
         torch.manual_seed(noise)
-        model.fit_batch(real_batch(name, BATCH))
+        model.fit_batch(*fed(name, BATCH))
         return model.state_dict()
 
     weights, again, other = after_a_step(3), after_a_step(3), after_a_step(4)
@@ -95,10 +98,10 @@ def test_a_step_depends_on_state_batch_and_the_global_generator_alone(name: str)
 
 @every_model
 def test_one_batch_is_overfitted(name: str) -> None:
-    model, real = small(name).train(), real_batch(name, BATCH)
+    model, batch = small(name).train(), fed(name, BATCH)
     before = {key: value.clone() for key, value in model.named_parameters()}
     torch.manual_seed(1)
-    rows = [model.fit_batch(real) for _ in range(160 if hasattr(model, "elbo") else 30)]
+    rows = [model.fit_batch(*batch) for _ in range(160 if hasattr(model, "elbo") else 30)]
     assert all(value.isfinite() for row in rows for value in row.values())
     for network, modules in model.networks().items():
         held = {parameter for module in modules for parameter in module.parameters()}
@@ -155,7 +158,7 @@ def test_images_and_canvases(name: str, shape: Shape) -> None:
 def test_latents_belong_to_one_sample_each(name: str, shape: Shape) -> None:
     model = small(name, shape)
     z = model.draw_latents(9, seed=3)
-    assert z.shape == (9, *model.latent_shape)
+    assert z.shape == (9, *model.latent_shape[:-1], model.latent_shape[-1] + model.classes)
     assert z.dtype == torch.float32
     assert torch.equal(z, model.draw_latents(9, seed=3))
     assert torch.equal(z[:4], model.draw_latents(4, seed=3))
@@ -170,7 +173,7 @@ def test_latents_belong_to_one_sample_each(name: str, shape: Shape) -> None:
 @every_model
 def test_latents_follow_the_law_that_the_model_declares(name: str) -> None:
     model = small(name)
-    z = model.draw_latents(2000, seed=0).double()
+    z = model.draw_latents(2000, seed=0).double()[..., : model.latent_shape[-1]]
     variance, fourth_moment = {"normal": (1.0, 3.0), "uniform": (1 / 3, 1 / 5)}[model.latent_law]
     tolerance = 5 * (fourth_moment - variance**2) ** 0.5 / z.numel() ** 0.5  # five standard errors
     assert z.mean().abs() < 5 * (variance / z.numel()) ** 0.5
@@ -197,7 +200,7 @@ def test_a_sample_depends_neither_on_n_nor_on_its_batch(name: str, shape: Shape)
 # -- judging, bounds, reconstructions --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if hasattr(small(name), "discriminate")])
+@pytest.mark.parametrize("name", [name for name in EVERY if hasattr(small(name), "discriminate")])
 @every_shape
 def test_the_discriminator_gives_one_logit_per_image(name: str, shape: Shape) -> None:
     model = trained(name, shape)
@@ -213,24 +216,61 @@ def test_the_discriminator_gives_one_logit_per_image(name: str, shape: Shape) ->
     assert isinstance(model.discriminator, torch.nn.Module)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if hasattr(small(name), "elbo")])
+@pytest.mark.parametrize("name", [name for name in EVERY if hasattr(small(name), "elbo")])
 @every_shape
 def test_the_bound_is_one_negative_number_of_nats_per_image(name: str, shape: Shape) -> None:
     model = trained(name, shape)
     with torch.no_grad():
-        bound = model.elbo(real_batch(name, BATCH, shape).round())
+        real, *labels = fed(name, BATCH, shape)
+        bound = model.elbo(real.round(), *labels)
     assert bound.shape == (BATCH,)
     assert bound.isfinite().all()
     assert bound.max() < 0  # log-likelihoods of discrete pixels
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if hasattr(small(name), "reconstruct")])
+@pytest.mark.parametrize("name", [name for name in EVERY if hasattr(small(name), "reconstruct")])
 @every_shape
 def test_reconstructions_are_images_that_depend_on_the_image(name: str, shape: Shape) -> None:
     model = trained(name, shape, steps=20)
     with torch.no_grad():
-        found = model.reconstruct(real_batch(name, BATCH, shape))
+        found = model.reconstruct(*fed(name, BATCH, shape))
     assert found.shape == (BATCH, *shape)
     assert found.min() >= 0
     assert found.max() <= 1
     assert (found[0] != found[1]).any()
+
+
+# -- classes that can be asked for -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+@every_shape
+def test_the_class_that_is_asked_for_changes_the_image_and_not_the_noise(name: str, shape: Shape) -> None:
+    model = trained(name, shape, steps=20)
+    z, of_3, of_4 = (model.draw_latents(6, seed=2, label=label) for label in (None, 3, 4))
+    noise = model.latent_shape[-1]
+    assert torch.equal(z[..., :noise], of_3[..., :noise])
+    assert torch.equal(of_3[..., :noise], of_4[..., :noise])
+    assert (of_3[..., noise:].argmax(-1) == 3).all()
+    assert (of_3[..., noise:].sum(-1) == 1).all()
+    with torch.inference_mode():
+        images = model.decode(of_3), model.decode(of_4)
+    assert all((one != other).any() for one, other in zip(*images, strict=True))
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_classes_are_drawn_as_often_as_the_training_split_has_them(name: str) -> None:
+    model = small(name)
+    model.class_counts.copy_(torch.tensor([7.0, 0.0, 1.0, 2.0, *[0.0] * 6]))
+    z = model.draw_latents(4000, seed=0)
+    one_hot = z[..., model.latent_shape[-1] :].reshape(4000, -1, model.classes)
+    assert (one_hot == one_hot[:, :1]).all(), "one class for all steps of a sample"
+    shares = one_hot[:, 0].mean(0)
+    assert (shares - model.class_counts / 10).abs().max() < 5 * (0.25 / 4000) ** 0.5
+    assert (shares[model.class_counts == 0] == 0).all()
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_a_conditional_model_of_no_classes_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"conditional: .*classes"):
+        build(block_of(name)["class"], small_arguments(name, SHAPES[0]), SHAPES[0], seed=0, device="cpu")

@@ -17,6 +17,7 @@ from pipeline.infra import identity
 from pipeline.infra.errors import UserError
 from pipeline.planning import params
 from pipeline.planning.params import BUDGETS, check, constructor, load
+from pipeline.planning.plan import Plan
 
 FILE = Path(__file__).parents[1] / "params.yaml"
 CONFIG: dict[str, Any] = yaml.safe_load(FILE.read_text())
@@ -49,7 +50,8 @@ def test_the_file_itself_is_valid_at_every_budget(budget: str) -> None:
     assert resolved.budget == budget
     assert resolved.at_budget(resolved.protocol.samples) == CONFIG["protocol"]["samples"][budget]
     for name, block in resolved.resolved_models.items():
-        assert block["training"]["steps"] == CONFIG["models"][name]["steps"][budget]
+        owner = CONFIG["models"][block.get("samples_of", name)]
+        assert block["training"]["steps"] == owner["steps"][budget]
 
 
 # --- what is refused, and in which words ------------------------------------------------------------------------
@@ -237,6 +239,61 @@ def test_a_mistake_in_another_budgets_override_is_found_too() -> None:
     assert "models.draw.glimpses: found 0" in refusal(changed("models.draw.paper", {"glimpses": 0}))
 
 
+# --- one training, sampled in two ways ---------------------------------------------------------------------------
+
+
+def test_other_samples_of_a_training_have_its_block_but_for_what_they_change() -> None:
+    plan = Plan(check(changed("models.longer", {"samples_of": "gran3", "sample_steps": 5})))
+    other, own = plan.model("longer"), plan.model("gran3")
+    assert other["arguments"] == own["arguments"] | {"sample_steps": 5}
+    assert (other["class"], other["training"]) == (own["class"], own["training"])
+    sample = plan.job("sample", "mnist", "longer", 0)
+    assert sample.inputs == (plan.job("train", "mnist", "gran3", 0),)
+    assert "models/mnist/gran3/0" in sample.reads[0]
+    assert "samples/mnist/longer/0" in sample.outputs[0]
+    with pytest.raises(UserError, match="longer is gran3's training sampled otherwise; train gran3"):
+        plan.job("train", "mnist", "longer", 0)
+
+
+def test_other_samples_have_a_row_but_no_judge_of_their_own() -> None:
+    config = copy.deepcopy(CONFIG)
+    config["models"]["longer"] = {"samples_of": "gran3", "sample_steps": 5}
+    config["datasets"]["mnist"]["models"] = ["gran3", "longer"]
+    plan = Plan(check(config))
+    assert plan.runs("mnist") == [("gran3", 0), ("longer", 0)]
+    assert plan.judges("mnist") == [("gran3", 0)]
+    reads = plan.job("tables", "mnist").reads
+    assert len([path for path in reads if "models/mnist/gran3" in path]) == 4, "the report and the cost, for both rows"
+    assert not [path for path in reads if "models/mnist/longer" in path]
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ({"samples_of": "gran33"}, "models.odd.samples_of: found 'gran33', expected a model with a training; did you"),
+        ({"samples_of": "odd"}, "models.odd.samples_of: found 'odd', expected a model with a training"),
+        ({"samples_of": ["gran3"]}, "models.odd.samples_of: found ['gran3']"),
+        ({"samples_of": "gran3", "steps": 5}, "models.odd.steps: its training is gran3's"),
+        ({"samples_of": "gran3", "tiny": {}}, "models.odd.tiny: its training is gran3's"),
+        ({"samples_of": "gran3", "class": "vae"}, "models.odd.class: its training is gran3's"),
+        ({"samples_of": "gran3", "sample_step": 5}, "sample_step: unknown key; did you mean 'sample_steps'?"),
+    ],
+)
+def test_what_other_samples_may_not_say(block: dict[str, Any], expected: str) -> None:
+    assert expected in refusal(changed("models.odd", block))
+
+
+def test_a_conditional_model_needs_a_data_set_with_classes() -> None:
+    config = copy.deepcopy(CONFIG)
+    config["models"]["draw"]["conditional"] = True
+    plan = Plan(check(config))
+    assert plan.job("train", "mnist", "draw", 0).block["classes"] == 10
+    assert plan.job("sample", "mnist", "draw", 0).block["classes"] == 10
+    assert "classes" not in plan.job("train", "mnist", "vae", 0).block
+    del config["datasets"]["mnist"]["classes"]
+    assert "models.draw.conditional: found true, but datasets.mnist has no `classes`" in refusal(config)
+
+
 # --- a model's block and its class ------------------------------------------------------------------------------
 
 
@@ -294,7 +351,7 @@ def test_a_new_models_file_that_does_not_fit_is_named(
         function.cache_clear()
     block = {"batch": 1, "data": "grey", "steps": 1}
     with pytest.raises(UserError, match=expected) as caught:
-        params.resolve_model("odd", block, "tiny")
+        params.resolve_model("odd", block, "tiny", {})
     assert "odd" in str(caught.value)
     assert "\n" not in str(caught.value)
     monkeypatch.undo()

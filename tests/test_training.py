@@ -269,7 +269,9 @@ def test_looking_at_a_training_does_not_change_it(name: str, coarse: None) -> No
     alone, watched = go(trainer_of(name, 0), 9, watched=False), trainer_of(name, 0)
     for step in range(1, 10):
         go(watched, step).state()
-    assert_same_state((watched.state()[0], None), (alone.state()[0], None))
+    state = watched.state()[0]
+    assert len(state.pop("snapshots")) == len(watched.rows)
+    assert_same_state((state, None), (alone.state()[0], None))
     assert all("diversity" in row for row in watched.rows)
 
 

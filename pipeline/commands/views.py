@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.infra import folders, layout
 from pipeline.infra.errors import UserError
+from pipeline.planning import overrides
 from pipeline.tables import Row, from_csv, headline_columns
 
 DISTANCE = "fid_classifier"
@@ -64,8 +65,11 @@ def losses(dataset: str) -> dict[str, Any]:
     from pipeline.figures.losses import OVERVIEW
 
     points: dict[str, list[Row]] = {}
-    for trained in rows(layout.SEEDS, dataset=dataset):
-        run = {"model": trained["model"], "seed": trained["seed"]}
+    plan = overrides.plan([])
+    for measured in rows(layout.SEEDS, dataset=dataset):
+        run = {"model": measured["model"], "seed": measured["seed"]}
+        if plan.trained(str(run["model"])) != run["model"]:
+            continue  # the curves are the other model's
         found = points.setdefault(f"losses/{run['model']}.json", [])
         for row in rows(layout.HISTORY, dataset=dataset, **run):
             drawn = {name: row[name] for name in OVERVIEW if is_finite(row.get(name))}

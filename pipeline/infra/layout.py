@@ -21,6 +21,7 @@ WEIGHTS = "results/models/{dataset}/{model}/{seed}/weights.safetensors"
 HISTORY = "results/models/{dataset}/{model}/{seed}/history.csv"
 TRAINING = "results/models/{dataset}/{model}/{seed}/training.json"
 TRAINING_COST = "results/models/{dataset}/{model}/{seed}/cost.json"
+SNAPSHOTS = "results/models/{dataset}/{model}/{seed}/snapshots.arrow"
 CHECKPOINT = "results/checkpoints/{dataset}/{model}/{seed}/{identity}.safetensors"
 LIVE = "results/live/{dataset}/{model}/{seed}/{identity}.json"
 
@@ -64,7 +65,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "fetch": (FETCHED,),
     "prepare": (TRAIN, VALID, TEST, SUMMARY),
     "classifier": (CLASSIFIER, FEATURES, CLASSIFIER_REPORT),
-    "train": (WEIGHTS, HISTORY, TRAINING, TRAINING_COST),
+    "train": (WEIGHTS, HISTORY, TRAINING, TRAINING_COST, SNAPSHOTS),
     "sample": (SAMPLES, CANVASES, SAMPLING_COST),
     "references": (REFERENCE_METRICS,),
     "evaluate": (METRICS,),

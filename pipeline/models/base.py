@@ -2,7 +2,9 @@
 
 A model is an `nn.Module` that knows no file, no tracker and no clock. It declares `latent_shape` and
 `latent_law`, and implements `fit_batch` and `decode`; the sequential ones override `canvases`, the adversarial
-ones add `discriminate`, the likelihood ones `elbo`, those with an encoder `reconstruct`.
+ones add `discriminate`, the likelihood ones `elbo` and `log_weights`, those with an encoder `encode` and
+`reconstruct`. One that can be asked for a class (`conditional: true`) takes the number of `classes` after the shape
+and the labels (N,) after the images; the class stands in its latents as a one-hot after the noise.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from pipeline.models.kinds import Shape
 
@@ -19,27 +22,37 @@ from pipeline.models.kinds import Shape
 class ImageGenerator(nn.Module):
     """Base of all models.
 
-    Images are float tensors (N, C, H, W) in [0, 1]; latents are (N, *latent_shape).
+    Images are float tensors (N, C, H, W) in [0, 1]; latents are (N, *latent_shape), their last axis longer by
+    `classes`, which is 0 for a model that cannot be asked for a class.
     """
 
     latent_law: ClassVar[Literal["normal", "uniform"]] = "normal"
     """N(0, 1) per element, or U(-1, 1)."""
 
     latent_shape: tuple[int, ...]
-    """Shape of one sample's latent: (z,), or (T, z) where every step draws its own."""
+    """Shape of one sample's noise: (z,), or (T, z) where every step draws its own."""
 
-    def __init__(self, shape: Shape) -> None:
+    class_counts: Tensor
+    """Images of each class in the training split, (classes,): how often samples are of each class."""
+
+    def __init__(self, shape: Shape, classes: int = 0) -> None:
         super().__init__()
         self.shape: Shape = tuple(shape)  # type: ignore[assignment]
+        self.classes = classes
+        if classes:
+            self.register_buffer("class_counts", torch.ones(classes))
 
     # -- what a model implements ------------------------------------------------------------------------------
 
     def fit_batch(self, real: Tensor) -> dict[str, Tensor]:
-        """Take one training step on `real` (N, C, H, W); return named scalars, detached, still on the device."""
+        """Take one training step on `real` (N, C, H, W); return named scalars, detached, still on the device.
+
+        A model with classes takes `labels` (N,) after it.
+        """
         raise NotImplementedError
 
     def decode(self, z: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [0, 1] of latents (N, *latent_shape); deterministic in evaluation mode."""
+        """Images (N, C, H, W) in [0, 1] of latents, class included; deterministic in evaluation mode."""
         raise NotImplementedError
 
     def canvases(self, z: Tensor) -> Tensor:
@@ -52,20 +65,43 @@ class ImageGenerator(nn.Module):
 
     # -- what a model gets for it -----------------------------------------------------------------------------
 
-    def draw_latents(self, n: int, seed: int, *, first: int = 0) -> Tensor:
-        """Latents of samples `first` to `first + n - 1`, (n, *latent_shape), float32 on the CPU.
+    def draw_latents(self, n: int, seed: int, *, first: int = 0, label: int | None = None) -> Tensor:
+        """Latents of samples `first` to `first + n - 1` as `decode` takes them, float32 on the CPU.
 
         Sample k's numbers come from a counter-based generator keyed by (seed, k), so they depend neither on
-        n nor on the batch that k is drawn in.
+        n nor on the batch that k is drawn in. Classes are drawn as often as the training split has them, unless one
+        `label` is asked for; the noise is the same either way.
         """
         rows = np.empty((n, *self.latent_shape), dtype=np.float32)
+        labels = np.empty(n, dtype=np.int64)
+        shares = self._class_shares().cumsum(0).cpu().numpy() if self.classes else None
         for row, k in zip(rows, range(first, first + n), strict=True):
             generator = np.random.Generator(np.random.Philox(key=[seed, k]))
             if self.latent_law == "normal":
                 row[...] = generator.standard_normal(self.latent_shape, dtype=np.float32)
             else:
                 row[...] = 2.0 * generator.random(self.latent_shape, dtype=np.float32) - 1.0
-        return torch.from_numpy(rows)
+            if shares is not None:
+                labels[k - first] = min(int(np.searchsorted(shares, generator.random(), "right")), self.classes - 1)
+        if label is not None:
+            labels[:] = label
+        return self.with_class(torch.from_numpy(rows), torch.from_numpy(labels))
+
+    def with_class(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Noise (N, *latent_shape) with the one-hot of `labels` (N,) after it on the last axis.
+
+        Without labels it is the classes' shares of the training split; a model without classes takes z as it is.
+        """
+        if not self.classes:
+            return z
+        if labels is None:
+            chosen = self._class_shares().to(z).expand(len(z), -1)
+        else:
+            chosen = one_hot(labels.to(z.device), self.classes).to(z.dtype)
+        return torch.cat([z, chosen.view(len(z), *[1] * (z.dim() - 2), -1).expand(*z.shape[:-1], -1)], -1)
+
+    def _class_shares(self) -> Tensor:
+        return self.class_counts.double() / self.class_counts.sum()
 
     def parameter_counts(self) -> dict[str, int]:
         """Number of trainable parameters by network, each parameter counted once in each, and `total` over all."""

@@ -62,14 +62,16 @@ def all_jobs(plan: Plan) -> Iterator[Job]:
     for dataset in plan.params.datasets:
         yield from jobs_of(plan, dataset).values()
         for model in plan.params.models:
-            for stage_name in ("train", "sample", "evaluate", *_declared(plan, model)):
+            own = ["train"] if plan.trained(model) == model else []
+            for stage_name in (*own, "sample", "evaluate", *_declared(plan, model)):
                 for seed in plan.params.seeds_used():
                     yield plan.job(stage_name, dataset, model, seed)
 
 
 def _declared(plan: Plan, model: str) -> list[str]:
     methods = {"battle": "discriminate", "canvases": "canvases"}
-    return [stage_name for stage_name, method in methods.items() if plan.declares(model, method)]
+    found = [stage_name for stage_name, method in methods.items() if plan.declares(model, method)]
+    return [stage_name for stage_name in found if stage_name != "battle" or plan.trained(model) == model]
 
 
 def _earlier_results(needed: set[str]) -> Iterator[Leftover]:

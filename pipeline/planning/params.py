@@ -102,6 +102,7 @@ class Dataset(_Block):
     valid: Positive
     split_seed: NotNegative
     models: ModelsPerBudget | list[Name]
+    classes: Positive | None = None
     files: dict[FileName, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
     sources: list[dict[str, Any]]
     published: Name | None = None
@@ -155,7 +156,17 @@ class Params(_Block):
     @functools.cached_property
     def resolved_models(self) -> dict[str, dict[str, Any]]:
         """Every model's block at this budget: {class, training: {...}, arguments: {...}}, defaults filled in."""
-        return {name: resolve_model(name, block, self.budget) for name, block in self.models.items()}
+        return {name: resolve_model(name, block, self.budget, self.models) for name, block in self.models.items()}
+
+    def classes_of(self, dataset: str, model: str) -> int:
+        """How many classes a conditional model can be asked for; `UserError` where the data set names none."""
+        classes = self.datasets[dataset].classes
+        if classes is None:
+            raise UserError(
+                f"params.yaml: models.{model}.conditional: found true, but datasets.{dataset} has no `classes`; "
+                "give their number there if its images are labelled, or say false"
+            )
+        return classes
 
 
 # --- loading ----------------------------------------------------------------------------------------------------
@@ -263,6 +274,9 @@ def _check_names(params: Params) -> None:
                 f"params.yaml: datasets.{dataset}.reader: no file pipeline/datasets/{block.reader}.py"
                 f"{near(block.reader, known)}"
             )
+        for name in params.models_of(dataset):
+            if params.resolved_models[name]["arguments"].get("conditional"):
+                params.classes_of(dataset, name)
         _check_published(dataset, block.published)
         _check_sources(dataset, block.sources)
 
@@ -301,9 +315,16 @@ def files_in(folder: str) -> list[str]:
 # --- a model's block against its class's constructor ---------------------------------------------------------------
 
 
-def resolve_model(name: str, block: Mapping[str, Any], budget: str) -> dict[str, Any]:
-    """A model's block at a budget: the class's file, the loop's settings, and the constructor's arguments in full."""
+def resolve_model(
+    name: str, block: Mapping[str, Any], budget: str, others: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A model's block at a budget: the class's file, the loop's settings, and the constructor's arguments in full.
+
+    A block with `samples_of: other` is the other's, with the arguments that it changes: one training, sampled twice.
+    """
     where = f"params.yaml: models.{name}"
+    if "samples_of" in block:
+        return _other_samples(name, block, budget, others)
     flat = {key: value for key, value in block.items() if key not in ("class", *BUDGETS)}
     for level in BUDGETS:
         if not isinstance(block.get(level, {}), dict):
@@ -323,6 +344,25 @@ def resolve_model(name: str, block: Mapping[str, Any], budget: str) -> dict[str,
     steps = training["steps"]
     training["steps"] = steps[budget] if isinstance(steps, dict) else steps
     return {"class": source, "training": training, "arguments": resolved}
+
+
+def _other_samples(
+    name: str, block: Mapping[str, Any], budget: str, others: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Another model's resolved block with the arguments that its samples are to be made with."""
+    where, source = f"params.yaml: models.{name}", block["samples_of"]
+    trained = {key: other for key, other in others.items() if "samples_of" not in other}
+    if not isinstance(source, str) or source not in trained:
+        raise UserError(
+            f"{where}.samples_of: found {source!r}, expected a model with a training{near(source, trained)}"
+        )
+    changed = {key: value for key, value in block.items() if key != "samples_of"}
+    owned = sorted({"class", *Training.model_fields, *BUDGETS} & set(changed))
+    if owned:
+        raise UserError(
+            f"{where}.{owned[0]}: its training is {source}'s; set it there, or give {name} its own training"
+        )
+    return {**resolve_model(name, {"class": source, **others[source], **changed}, budget, {}), "samples_of": source}
 
 
 def _validated(where: str, module: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,11 @@ class Plan:
 
     def judges(self, dataset: str) -> list[tuple[str, int]]:
         """(model, seed) of every training that has a discriminator."""
-        return [(model, seed) for model, seed in self.runs(dataset) if self.declares(model, "discriminate")]
+        return [
+            (model, seed)
+            for model, seed in self.runs(dataset)
+            if self.declares(model, "discriminate") and self.trained(model) == model
+        ]
 
     def sequential(self, dataset: str) -> list[str]:
         """Models that draw step by step."""
@@ -96,6 +100,21 @@ class Plan:
         """Resolved block of a model."""
         self.require(None, model)
         return self.params.resolved_models[model]
+
+    def trained(self, model: str) -> str:
+        """The model whose training gives the weights: itself, or the one of which it is other samples."""
+        return str(self.model(model).get("samples_of", model))
+
+    def require_trained(self, model: str) -> None:
+        """Raise `UserError` for a model that has no training of its own."""
+        if self.trained(model) != model:
+            raise UserError(
+                f"{model} is {self.trained(model)}'s training sampled otherwise; train {self.trained(model)}"
+            )
+
+    def _trainings(self, dataset: str, pattern: str) -> list[Any]:
+        """A file of the training behind every row of the table, as jobs' inputs."""
+        return [(("train", dataset, self.trained(model), seed), pattern) for model, seed in self.runs(dataset)]
 
     def module(self, model: str) -> str:
         """The module that holds the model's class."""
@@ -144,7 +163,9 @@ class Plan:
         return settings, self._splits(dataset, layout.TRAIN, layout.VALID, layout.TEST), []
 
     def _train(self, dataset: str, model: str, seed: int) -> Any:
-        return self.model(model), self._splits(dataset, layout.TRAIN), [self.module(model)]
+        self.require_trained(model)
+        block = self.model(model) | self._classes(model, dataset)
+        return block, self._splits(dataset, layout.TRAIN), [self.module(model)]
 
     def _sample(self, dataset: str, model: str, seed: int) -> Any:
         protocol = self.params.protocol
@@ -154,12 +175,21 @@ class Plan:
             "canvases": protocol.canvases,
             "protocol_seed": protocol.seed,
         }
-        return block, [(("train", dataset, model, seed), layout.WEIGHTS)], [self.module(model)]
+        return block, [self._weights(dataset, model, seed)], [self.module(model)]
+
+    def _weights(self, dataset: str, model: str, seed: int) -> Any:
+        return ("train", dataset, self.trained(model), seed), layout.WEIGHTS
 
     def _network(self, model: str, dataset: str) -> dict[str, Any]:
         """What rebuilds a trained model: its class, its arguments and the images' shape."""
         block = self.model(model)
-        return {"shape": self.params.datasets[dataset].shape} | {key: block[key] for key in ("class", "arguments")}
+        network = {"shape": self.params.datasets[dataset].shape} | {key: block[key] for key in ("class", "arguments")}
+        return network | self._classes(model, dataset)
+
+    def _classes(self, model: str, dataset: str) -> dict[str, Any]:
+        """How many classes a conditional model can be asked for."""
+        conditional = self.model(model)["arguments"].get("conditional")
+        return {"classes": self.params.classes_of(dataset, model)} if conditional else {}
 
     def _n(self) -> int:
         return self.params.at_budget(self.params.protocol.samples)
@@ -185,7 +215,7 @@ class Plan:
         modules = metric_modules()
         if self.has_elbo(model):
             block |= self._network(model, dataset)
-            inputs.append((("train", dataset, model, seed), layout.WEIGHTS))
+            inputs.append(self._weights(dataset, model, seed))
             modules = [*modules, self.module(model)]
         return block, inputs, modules
 
@@ -197,7 +227,7 @@ class Plan:
             "contestants": self.runs(dataset),
         }
         inputs = [
-            (("train", dataset, model, seed), layout.WEIGHTS),
+            self._weights(dataset, model, seed),
             *self._splits(dataset, layout.TRAIN, layout.VALID, layout.TEST),
             *((("sample", dataset, *run), layout.SAMPLES) for run in self.runs(dataset)),
         ]
@@ -209,8 +239,8 @@ class Plan:
         block = {"runs": self.runs(dataset), "published": name, "published_digest": paper}
         inputs = [
             *((("evaluate", dataset, *run), layout.METRICS) for run in self.runs(dataset)),
-            *((("train", dataset, *run), layout.TRAINING) for run in self.runs(dataset)),
-            *((("train", dataset, *run), layout.TRAINING_COST) for run in self.runs(dataset)),
+            *self._trainings(dataset, layout.TRAINING),
+            *self._trainings(dataset, layout.TRAINING_COST),
             *((("sample", dataset, *run), layout.SAMPLING_COST) for run in self.runs(dataset)),
             (("references", dataset), layout.REFERENCE_METRICS),
         ]
@@ -235,7 +265,7 @@ class Plan:
         inputs = [
             *self._splits(dataset, layout.TEST, layout.SUMMARY),
             *((("sample", dataset, *run), layout.SAMPLES) for run in runs),
-            *((("train", dataset, *run), layout.HISTORY) for run in runs),
+            *self._trainings(dataset, layout.HISTORY),
             *((("evaluate", dataset, *run), layout.METRICS) for run in runs),
             (("tables", dataset), layout.TABLE),
             (("tables", dataset), layout.COST),
@@ -251,13 +281,13 @@ class Plan:
             "sequential": sequential,
             "budget": self.params.budget,
             "shape": self.params.datasets[dataset].shape,
-            "models": {model: self.model(model) for model in self.models(dataset)},
+            "models": {model: self.model(model) | self._classes(model, dataset) for model in self.models(dataset)},
         }
         inputs = [
-            *((("train", dataset, *run), layout.HISTORY) for run in runs),
-            *((("train", dataset, *run), layout.TRAINING) for run in runs),
-            *((("train", dataset, *run), layout.TRAINING_COST) for run in runs),
-            *((("train", dataset, *run), layout.WEIGHTS) for run in runs),
+            *self._trainings(dataset, layout.HISTORY),
+            *self._trainings(dataset, layout.TRAINING),
+            *self._trainings(dataset, layout.TRAINING_COST),
+            *self._trainings(dataset, layout.WEIGHTS),
             *((("evaluate", dataset, *run), layout.METRICS) for run in runs),
             *((("canvases", dataset, model, 0), f"{layout.CANVAS_SHEET}.png") for model in sequential),
             *self._splits(dataset, layout.SUMMARY),

@@ -59,11 +59,22 @@ class Workflow:
 
         return of
 
+    def trainings(self, pattern: str) -> InputFunction:
+        """A file of the training behind every row of the data set's table; rows may share one."""
+
+        def of(wildcards: Wildcards) -> list[str]:
+            runs = self.plan.runs(wildcards.dataset)
+            return _files(pattern, wildcards.dataset, [(self.plan.trained(model), seed) for model, seed in runs])
+
+        return of
+
+    def weights(self, wildcards: Wildcards) -> list[str]:
+        """The weights that a model's samples are made with."""
+        return _files(layout.WEIGHTS, wildcards.dataset, [(self.plan.trained(wildcards.model), wildcards.seed)])
+
     def weights_for_elbo(self, wildcards: Wildcards) -> list[str]:
         """The weights of a likelihood model, whose bound is evaluated; nothing for the others."""
-        if not self.plan.has_elbo(wildcards.model):
-            return []
-        return [layout.WEIGHTS.format(dataset=wildcards.dataset, model=wildcards.model, seed=wildcards.seed)]
+        return self.weights(wildcards) if self.plan.has_elbo(wildcards.model) else []
 
     def reads(self, stage: str) -> InputFunction:
         """All that a stage's job reads."""
@@ -79,7 +90,7 @@ class Workflow:
         return self.plan.job(stage, named["dataset"], named.get("model"), None if seed is None else int(seed))
 
 
-def _files(pattern: str, dataset: str, runs: Iterable[tuple[str, int]]) -> list[str]:
+def _files(pattern: str, dataset: str, runs: Iterable[tuple[str, int | str]]) -> list[str]:
     return [pattern.format(dataset=dataset, model=model, seed=seed) for model, seed in runs]
 
 
@@ -188,6 +199,8 @@ def check_target(plan: Plan, target: str) -> None:
     references = ("references.json", *layout.REFERENCES)
     if found["kind"] in WITH_MODEL and len(parts) > 1 and parts[1] not in (*references, *plan.params.models):
         raise UserError(f"{target}: unknown model {parts[1]!r}{near(parts[1], plan.params.models)}")
+    if found["kind"] == "models" and len(parts) > 1:
+        plan.require_trained(parts[1])
 
 
 def stop(message: str) -> NoReturn:

@@ -35,7 +35,8 @@ class Generator(PythonModel):
             from pipeline.training.sampling import sample
 
             self.sample = sample
-            self.model = build(network["class"], network["arguments"], network["shape"], seed=0, device=device)
+            of_data = {"shape": network["shape"], "classes": network.get("classes", 0)}
+            self.model = build(network["class"], network["arguments"], **of_data, seed=0, device=device)
         self.model.load_state_dict(load_file(context.artifacts["weights"]))
         self.model.eval()
 

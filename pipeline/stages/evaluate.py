@@ -19,7 +19,7 @@ from pipeline.infra.stage import Work
 from pipeline.metrics.comparison import Comparison
 from pipeline.stages._device import use_device
 from pipeline.stages.classifier import load_classifier, load_split
-from pipeline.training.device import build
+from pipeline.stages.sample import network
 
 ELBO_BATCH = 500
 
@@ -125,7 +125,7 @@ def finite(value: float) -> float | None:
 def bound(work: Work, test_images: Tensor) -> Tensor:
     """ELBO in nats of the test images (N,), binarised once by the protocol's seed."""
     block = work.block
-    model = build(block["class"], block["arguments"], block["shape"], seed=0, device=work.device)
+    model = network(block, work.device)
     model.load_state_dict(artifacts.read_tensors(work.reads[5]))
     model.eval()
     images = test_images[subset(len(test_images), block["n"], block["protocol_seed"])].float() / 255

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import torch
 
@@ -31,10 +32,16 @@ def run(work: Work) -> None:
     work.progress.say(f"{len(images):,} images, {rate:,.0f} images/s")
 
 
+def network(block: dict[str, Any], device: str) -> ImageGenerator:
+    """The untrained model of a job's block."""
+    arguments, classes = block["arguments"], block.get("classes", 0)
+    return build(block["class"], arguments, block["shape"], seed=0, device=device, classes=classes)
+
+
 def load_model(work: Work, device: str) -> ImageGenerator:
     """The model whose weights are this job's first input, in evaluation mode."""
     tensors = artifacts.read_tensors(work.reads[0])
-    model = build(work.block["class"], work.block["arguments"], work.block["shape"], seed=0, device=device)
+    model = network(work.block, device)
     model.load_state_dict(tensors)
     torch.manual_seed(work.block.get("protocol_seed", 0))
     return model.eval()

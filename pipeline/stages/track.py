@@ -103,7 +103,7 @@ def write_model(folder: Path, *, item: Training, block: dict[str, Any], shape: l
         script=GENERATOR,
         modules=("pipeline.training.device", "pipeline.training.sampling", f"pipeline.models.{block['class']}"),
         weights=item.weights,
-        settings={"class": block["class"], "arguments": block["arguments"], "shape": shape},
+        settings={"shape": shape, **{key: block[key] for key in ("class", "arguments", "classes") if key in block}},
     )
 
 

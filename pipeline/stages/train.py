@@ -25,9 +25,12 @@ CHECKPOINT_EVERY = 30.0
 """Seconds between two checkpoints; bits do not depend on when they are taken."""
 
 WATCHED_WINDOWS = 20
-"""How often the diversity of samples is looked at during a training."""
+"""How often samples are looked at during a training."""
 
 WATCHED_SAMPLES = 128
+KEPT_SAMPLES = 16
+"""How many of them are kept, to show how samples came to be what they are (003 figures 11 and 12)."""
+
 COLLAPSED_BELOW = 0.1
 """A model whose samples differ by less than this share of what real images do has collapsed (000, 003 section 5.2)."""
 
@@ -53,11 +56,14 @@ class Clock:
 def run(work: Work) -> None:
     """Train to the last step, or to the first loss that is not finite; write weights, history, status and cost."""
     device = use_device(work)
-    images, _ = artifacts.read_images(work.reads[0])
-    settings = Settings(**work.block["training"], seed=work.block["seed"])
+    images, labels = artifacts.read_images(work.reads[0])
+    block = work.block
+    settings = Settings(**block["training"], seed=block["seed"])
+    of_data = {"shape": images.shape[1:], "classes": block.get("classes", 0)}
     try:
-        model = build(work.block["class"], work.block["arguments"], images.shape[1:], seed=settings.seed, device=device)
-        trainer = Trainer(model, torch.from_numpy(images.copy()).to(device), settings)
+        model = build(block["class"], block["arguments"], **of_data, seed=settings.seed, device=device)
+        named = torch.from_numpy(labels.copy()) if model.classes and labels is not None else None
+        trainer = Trainer(model, torch.from_numpy(images.copy()).to(device), settings, named)
     except ValueError as error:
         raise UserError(f"params.yaml: models.{work.block['model']}: {error}") from error
     checkpoint = work.at(layout.CHECKPOINT, identity=work.identity)
@@ -102,11 +108,12 @@ def train(trainer: Trainer, work: Work, checkpoint: Path, clock: Clock) -> Diver
 
 
 def watch(trainer: Trainer, real: float) -> None:
-    """Add the samples' diversity, as a share of the real images', to a few rows of the history."""
+    """Keep samples, and add their diversity, as a share of the real images', to a few rows of the history."""
     settings, row = trainer.settings, len(trainer.rows)
     windows = -(-settings.steps // settings.window)
     if row % max(1, windows // WATCHED_WINDOWS) == 0 or trainer.finished:
         samples = sample(trainer.model, WATCHED_SAMPLES, settings.seed, WATCHED_SAMPLES)
+        trainer.snapshots.append(samples[:KEPT_SAMPLES])
         if real > 0:
             trainer.rows[-1]["diversity"] = diversity(samples) / real
         trainer.model.train()
@@ -162,6 +169,9 @@ def write(trainer: Trainer, work: Work, clock: Clock, diverged: Diverged | None)
     seconds, taken = clock.wall, trainer.step * settings.batch
     work.write_tensors(work.at(layout.WEIGHTS), trainer.model.state_dict())
     work.write_text(work.at(layout.HISTORY), history_csv(rows))
+    shape = trainer.images.shape[1:]
+    snapshots = torch.stack(trainer.snapshots, 1) if trainer.snapshots else torch.empty(0, 1, *shape, dtype=torch.uint8)
+    work.write_images(work.at(layout.SNAPSHOTS), snapshots.numpy())
     report = {"status": status, "steps": trainer.step, "parameters": trainer.model.parameter_counts()}
     if diverged:
         report |= {"diverged_at": diverged.step, "diverged_term": diverged.term}

@@ -42,14 +42,20 @@ def leave_the_compiler_out() -> None:
     sys.modules["torch._dynamo"] = torch._dynamo = compiler
 
 
-def build(source: str, arguments: dict[str, Any], shape: tuple[int, ...], *, seed: int, device: str) -> ImageGenerator:
+def build(
+    source: str, arguments: dict[str, Any], shape: tuple[int, ...], *, seed: int, device: str, classes: int = 0
+) -> ImageGenerator:
     """The model of file `source` with some arguments for images of a shape, initialised from a seed.
 
-    Raises ValueError where the model cannot work on such images.
+    `classes` counts those that a conditional model can be asked for. Raises ValueError where the model cannot work on
+    such images.
     """
     module = importlib.import_module(f"pipeline.models.{source}")
     (name,) = module.__all__
     torch.manual_seed(seed)
     keywords = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
-    model: ImageGenerator = getattr(module, name)(tuple(shape), **keywords)
+    if keywords.get("conditional") and classes < 1:
+        raise ValueError("conditional: found true for images without classes; expected labelled ones, or false")
+    of_data = (tuple(shape), classes) if keywords.get("conditional") else (tuple(shape),)
+    model: ImageGenerator = getattr(module, name)(*of_data, **keywords)
     return model.to(device)

@@ -56,14 +56,19 @@ class Diverged(ArithmeticError):
 
 
 class Trainer:
-    """A model, its training images (N, C, H, W) uint8 on the device, and where it stands."""
+    """A model, its training images (N, C, H, W) uint8 on the device with the labels (N,) of a conditional one, and
+    where it stands.
+    """
 
-    def __init__(self, model: ImageGenerator, images: Tensor, settings: Settings) -> None:
+    def __init__(self, model: ImageGenerator, images: Tensor, settings: Settings, labels: Tensor | None = None) -> None:
         if len(images) < settings.batch:
             raise ValueError(f"batch: found {settings.batch}, but the training split has only {len(images)} images")
         self.model, self.images, self.settings = model, images, settings
+        self.labels = _labels(model, labels)
         self.rates = {name: _rates(optimiser) for name, optimiser in optimisers(model).items()}
         self.step = 0
+        self.snapshots: list[Tensor] = []
+        """Samples of the same latents as the training goes on, each uint8 (n, C, H, W) on the CPU."""
         self.rows: list[dict[str, float]] = []
         self.names: list[str] = []
         self.pending: list[Tensor] = []
@@ -83,7 +88,7 @@ class Trainer:
         """
         self._set_rates()
         with self._precision():
-            scalars = self.model.fit_batch(self._batch())
+            scalars = self.model.fit_batch(*self._batch())
         self.names = list(scalars)
         self.pending.append(torch.stack([value.detach().float() for value in scalars.values()]))
         self.step += 1
@@ -106,8 +111,8 @@ class Trainer:
             return nullcontext()
         return torch.autocast(self.images.device.type, torch.bfloat16)
 
-    def _batch(self) -> Tensor:
-        """Images (batch, C, H, W) of this step, in [0, 1]; binary ones are drawn anew every time."""
+    def _batch(self) -> tuple[Tensor, ...]:
+        """Images (batch, C, H, W) of this step, in [0, 1]; binary ones are drawn anew every time. Labels, if used."""
         per_epoch = len(self.images) // self.settings.batch
         epoch, place = divmod(self.step, per_epoch)
         if epoch != self.epoch:
@@ -116,7 +121,9 @@ class Trainer:
             self.epoch = epoch
         chosen = self.order[place * self.settings.batch : (place + 1) * self.settings.batch]
         real = self.images[chosen].float() / 255
-        return (torch.rand_like(real) < real).float() if self.settings.data == "binarised" else real
+        if self.settings.data == "binarised":
+            real = (torch.rand_like(real) < real).float()
+        return (real,) if self.labels is None else (real, self.labels[chosen])
 
     def _close_window(self) -> None:
         """Look at the window's scalars: a row of means, or `Diverged`."""
@@ -157,6 +164,8 @@ class Trainer:
         tensors |= {f"generator/{name}": value for name, value in self._generators().items()}
         if self.pending:
             tensors["pending"] = torch.stack(self.pending)
+        if self.snapshots:
+            tensors["snapshots"] = torch.stack(self.snapshots)
         header = {"step": self.step, "names": self.names, "rows": self.rows, "groups": groups}
         return tensors, {"state": json.dumps(header)}
 
@@ -176,12 +185,29 @@ class Trainer:
             torch.cuda.set_rng_state(tensors["generator/cuda"])
         self.step, self.names, self.rows = kept["step"], kept["names"], kept["rows"]
         self.pending = list(tensors["pending"].to(self.images.device)) if "pending" in tensors else []
+        self.snapshots = list(tensors["snapshots"]) if "snapshots" in tensors else []
 
     def _generators(self) -> dict[str, Tensor]:
         states = {"cpu": torch.get_rng_state()}
         if self.images.is_cuda:
             states["cuda"] = torch.cuda.get_rng_state()
         return states
+
+
+def _labels(model: ImageGenerator, labels: Tensor | None) -> Tensor | None:
+    """The labels (N,) that a conditional model is trained with, on its device; it is told how often each occurs.
+
+    Raises ValueError where it needs labels and there are none, or they name other classes.
+    """
+    if not model.classes:
+        return None
+    if labels is None:
+        raise ValueError("conditional: the training split has no labels; expected a labelled data set, or false")
+    found = int(labels.max()) + 1
+    if found > model.classes:
+        raise ValueError(f"conditional: found labels of {found} classes, expected {model.classes} (datasets: classes)")
+    model.class_counts.copy_(torch.bincount(labels, minlength=model.classes))
+    return labels.to(model.device)
 
 
 def _rates(optimiser: torch.optim.Optimizer) -> list[float]:

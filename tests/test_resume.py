@@ -162,6 +162,18 @@ def test_a_damaged_state_is_named_and_not_used(
     assert named == [step for step in ("15", "10") if step in damaged and int(step) > training.resumed_at]
 
 
+@pytest.mark.parametrize("content", ["[" * 100_000, "[]", '{"identity": 1}'], ids=["deep", "a list", "half of one"])
+def test_a_state_whose_stamp_is_none_is_named_and_not_used(
+    content: str, nursery: Nursery, undisturbed: Any, tmp_path: Path
+) -> None:
+    training = begun(tmp_path, "vae")
+    killed_at(nursery, training, [12])
+    (state,) = training.states()
+    artifacts.stamp_path(state).write_text(content)
+    assert finish(nursery, training) == undisturbed("vae").written()
+    assert training.resumed_at == 0 and f"{state.name}: damaged, half-written or of another job" in training.said
+
+
 def test_a_state_of_another_job_is_never_used(nursery: Nursery, undisturbed: Any, tmp_path: Path) -> None:
     """Not when it lies beside this job's own, and not when somebody gave it this job's name."""
     other = begun(tmp_path, "vae", steps=STEPS + 1)

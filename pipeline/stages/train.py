@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from pipeline.infra import artifacts, endings, layout
+from pipeline.infra import artifacts, endings, layout, stamps
 from pipeline.infra.errors import Interrupted, UserError
 from pipeline.infra.live import LiveHistory
 from pipeline.infra.stage import Work
@@ -141,7 +141,7 @@ def saved_states(checkpoint: Path) -> list[Path]:
 def is_sound(path: Path, identity: str) -> bool:
     """Whether a saved state is whole and this job's own, whatever its name says."""
     try:
-        return bool(artifacts.checked_stamp(path)["identity"] == identity)
+        return bool(stamps.checked(path)["identity"] == identity)
     except UserError:
         return False
 

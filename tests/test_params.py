@@ -153,8 +153,8 @@ def test_a_file_that_is_not_there_or_not_yaml_is_named(tmp_path: Path) -> None:
 
 def test_a_data_set_lists_only_models_that_there_are() -> None:
     names = CONFIG["datasets"]["mnist"]["models"]
-    message = refusal(changed("datasets.mnist.models.paper", [*names["paper"], "drw"]))
-    assert message == "params.yaml: datasets.mnist.models.paper: unknown model 'drw'; did you mean 'draw'?"
+    message = refusal(changed("datasets.mnist.models.laptop", [*names["laptop"], "drw"]))
+    assert message == "params.yaml: datasets.mnist.models.laptop: unknown model 'drw'; did you mean 'draw'?"
     assert "a model is listed twice" in refusal(changed("datasets.mnist.models", ["vae", "vae"]))
     assert "expected at least one model" in refusal(changed("datasets.mnist.models.tiny", []))
 
@@ -237,6 +237,20 @@ def test_a_models_block_may_differ_by_budget(budget: str) -> None:
 def test_a_mistake_in_another_budgets_override_is_found_too() -> None:
     assert CONFIG["budget"] != "paper"
     assert "models.draw.glimpses: found 0" in refusal(changed("models.draw.paper", {"glimpses": 0}))
+
+
+# --- which models a table has ------------------------------------------------------------------------------------
+
+
+def test_all_is_every_model_of_the_file() -> None:
+    for config in (changed("datasets.mnist.models", "all"), changed("datasets.mnist.models.laptop", "all")):
+        assert check(config).models_of("mnist") == list(CONFIG["models"])
+
+
+@pytest.mark.parametrize("found", ["al", 5, {"laptop": "all", "tiny": "all"}])
+def test_a_table_is_of_a_list_of_models_or_of_all(found: Any) -> None:
+    message = refusal(changed("datasets.mnist.models.laptop", found))
+    assert message == f"params.yaml: datasets.mnist.models.laptop: found {found!r}, expected a list of models, or all"
 
 
 # --- one training, sampled in two ways ---------------------------------------------------------------------------

@@ -41,6 +41,17 @@ def _no_bool(value: Any) -> Any:
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 """Part of paths and of the rules' shell commands."""
 
+
+def _list_or_all(value: Any) -> Any:
+    """One word may stand in the list's place."""
+    if not isinstance(value, list) and value != "all":
+        raise ValueError(f"found {value!r}, expected a list of models, or all")
+    return value
+
+
+Names = Annotated[Literal["all"] | list[Name], BeforeValidator(_list_or_all)]
+"""Models of a table; `all` that params.yaml has."""
+
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=128)]
 """A plain name: nothing is fetched to anywhere but the data set's own folder."""
 
@@ -88,10 +99,10 @@ class Classifier(_Block):
 class ModelsPerBudget(_Block):
     """Which models a data set's table has, by budget."""
 
-    tiny: list[Name]
-    smoke: list[Name]
-    laptop: list[Name]
-    paper: list[Name]
+    tiny: Names
+    smoke: Names
+    laptop: Names
+    paper: Names
 
 
 class Dataset(_Block):
@@ -101,7 +112,7 @@ class Dataset(_Block):
     shape: tuple[Positive, Positive, Positive]
     valid: Positive
     split_seed: NotNegative
-    models: ModelsPerBudget | list[Name]
+    models: ModelsPerBudget | Names
     classes: Positive | None = None
     files: dict[FileName, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
     sources: list[dict[str, Any]]
@@ -147,7 +158,8 @@ class Params(_Block):
     def models_of(self, dataset: str) -> list[str]:
         """The models in a data set's table at this budget."""
         chosen = self.datasets[dataset].models
-        return list(getattr(chosen, self.budget) if isinstance(chosen, ModelsPerBudget) else chosen)
+        chosen = getattr(chosen, self.budget) if isinstance(chosen, ModelsPerBudget) else chosen
+        return list(self.models if chosen == "all" else chosen)
 
     def seeds_used(self) -> list[int]:
         """0, 1, ... up to the number of independent trainings."""
@@ -261,6 +273,8 @@ def _check_names(params: Params) -> None:
         by_budget = block.models.model_dump() if isinstance(block.models, ModelsPerBudget) else {"": block.models}
         for budget, names in by_budget.items():
             where = f"params.yaml: datasets.{dataset}.models{'.' + budget if budget else ''}"
+            if names == "all":
+                continue
             for name in names:
                 if name not in params.models:
                     raise UserError(f"{where}: unknown model {name!r}{near(name, params.models)}")

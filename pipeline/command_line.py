@@ -29,6 +29,7 @@ OF_THE_DISK: dict[int | None, str] = {
     errno.EACCES: "mend its rights",
     errno.EPERM: "mend its rights",
     errno.EIO: "the disk is failing: delete the file, or take another disk",
+    errno.ENAMETOOLONG: "give a shorter path",
 }
 """What a person can do about an error of the file system that no stage foresaw."""
 

@@ -139,7 +139,7 @@ def act(draw: st.DrawFn, config: Any, found: list[tuple[Any, ...]], filling: st.
     elif action == "add" and isinstance(block, dict):
         block[draw(keys)] = draw(filling)
     elif action == "copy" and isinstance(block, dict):
-        block[draw(st.sampled_from([f"{key}_seeds", "zz", "real", f"{key}x"]))] = copy.deepcopy(block[key])
+        block[draw(st.sampled_from([f"{key}_seeds", "zz", "real", f"{key}x"]))] = block[key]  # may be too deep to copy
     elif action == "swap":
         block[key] = copy.deepcopy(parent_of(CONFIG, other := draw(st.sampled_from(PLACES)))[other[-1]])
     elif action == "wrap":

@@ -83,6 +83,7 @@ def refused(done: Run, code: int = 1) -> str:
         (["prepare", "--spec", "nothing.json"], 1, "nothing.json: not a readable job"),
         (["prepare", "--spec", "params.yaml"], 1, "params.yaml: not a readable job"),
         (["prepare", "--identity", "0" * 16], 1, "planned as 0000000000000000, but params.yaml and the code now give"),
+        (["compare", "y" * 300, "."], 1, "File name too long; give a shorter path, then run the same command again"),
     ],
 )
 def test_a_mistake_is_one_line(

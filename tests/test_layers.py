@@ -198,6 +198,7 @@ def test_what_neutral_modules_give_to_a_computation_is_named_here() -> None:
         "tracking": None,
         "flavour": None,
         "live": {"LiveHistory"},
+        "stamps": None,
     }
     used_by = {
         "lease": {"_device"},
@@ -205,6 +206,7 @@ def test_what_neutral_modules_give_to_a_computation_is_named_here() -> None:
         "tracking": {"track"},
         "flavour": {"track"},
         "live": {"train"},
+        "stamps": {"train"},
     }
     for name in in_folders("stages"):
         for found in identity.imports(name):

@@ -41,18 +41,15 @@ def block_of(name: str) -> dict[str, Any]:
 torch.set_num_threads(1)
 
 
-def small_arguments(name: str, shape: kinds.Shape) -> dict[str, Any]:
-    """A model's arguments, its counts cut to `WIDEST` and every schedule to five steps.
-
-    A list of counts is a list of widths that ends with the image's channels.
-    """
+def small_arguments(name: str) -> dict[str, Any]:
+    """A model's arguments, its counts and lists of counts cut to `WIDEST` and every schedule to five steps."""
     arguments = dict(block_of(name)["arguments"])
     for argument, kind, _ in params.constructor(f"pipeline.models.{block_of(name)['class']}"):
         value = arguments[argument]
         if argument == "warmup":
             arguments[argument] = min(value, 5)
         elif isinstance(value, tuple | list):
-            arguments[argument] = (*(min(item, WIDEST) for item in value[:-1]), shape[0])
+            arguments[argument] = tuple(min(item, WIDEST) for item in value)
         elif get_args(kind)[:1] == (int,) and not isinstance(value, bool):
             arguments[argument] = min(value, WIDEST)
     return arguments
@@ -60,7 +57,7 @@ def small_arguments(name: str, shape: kinds.Shape) -> dict[str, Any]:
 
 def small(name: str, shape: kinds.Shape = (1, 28, 28), seed: int = 0) -> ImageGenerator:
     """A small model of params.yaml, initialised from a seed."""
-    arguments = small_arguments(name, shape)
+    arguments = small_arguments(name)
     return build(block_of(name)["class"], arguments, shape, seed=seed, device="cpu", classes=CLASSES)
 
 

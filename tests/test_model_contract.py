@@ -273,4 +273,4 @@ def test_classes_are_drawn_as_often_as_the_training_split_has_them(name: str) ->
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_a_conditional_model_of_no_classes_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"conditional: .*classes"):
-        build(block_of(name)["class"], small_arguments(name, SHAPES[0]), SHAPES[0], seed=0, device="cpu")
+        build(block_of(name)["class"], small_arguments(name), SHAPES[0], seed=0, device="cpu")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, pad, pixel_shuffle, pixel_unshuffle
 
-from pipeline.models.adversarial import AdversarialPair
+from pipeline.models.adversarial import AdversarialPair, pick_logit
 from pipeline.models.kinds import Count, Fraction, Rate, Shape
 
 __all__ = ["DCGAN"]
@@ -29,6 +29,7 @@ class DCGAN(AdversarialPair):
 
     `width` counts the channels of the smallest map; `layers_per_size` above 1 adds 5x5 convolutions at every size
     but the image's (the wider and deeper networks of 003 section 5.3).
+    A class to draw (`conditional`) is a one-hot beside z.
     """
 
     latent_law = "uniform"
@@ -36,33 +37,40 @@ class DCGAN(AdversarialPair):
     def __init__(
         self,
         shape: Shape,
+        classes: int = 0,
         *,
+        conditional: bool = False,
         latent: Count = 100,
         width: Count = 128,
         layers_per_size: Count = 1,
         batch_norm: bool = True,
+        discriminator_steps: Count = 1,
+        update_when_wrong: bool = False,
         learning_rate: Rate = 2e-4,
         beta1: Fraction = 0.5,
     ) -> None:
-        super().__init__(shape)
+        super().__init__(shape, classes if conditional else 0)
         side, halvings = _smallest_map(shape, width)
         channels = [shape[0], *(width >> (halvings - 1 - level) for level in range(halvings))]
         self.latent_shape = (latent,)
-        self.generator = _generator(latent, side, channels, layers_per_size, batch_norm)
-        self.discriminator = _discriminator(side, channels, layers_per_size, batch_norm)
+        self.discriminator_steps, self.update_when_wrong = discriminator_steps, update_when_wrong
+        self.generator = _generator(latent + self.classes, side, channels, layers_per_size, batch_norm)
+        self.discriminator = _discriminator(side, channels, layers_per_size, batch_norm, 1 + self.classes)
         for weight in (parameter for parameter in self.parameters() if parameter.dim() > 1):
             nn.init.normal_(weight, std=0.02)
         adam = partial(torch.optim.Adam, lr=learning_rate, betas=(beta1, 0.999), fused=True)
         self.generator_optimiser = adam(self.generator.parameters())
         self.discriminator_optimiser = adam(self.discriminator.parameters())
 
-    def training_samples(self, n: int, device: torch.device) -> Tensor:
-        return self.decode(2 * torch.rand(n, *self.latent_shape, device=device) - 1)
+    def training_samples(self, n: int, device: torch.device, labels: Tensor | None = None) -> Tensor:
+        return self.decode(self.with_class(2 * torch.rand(n, *self.latent_shape, device=device) - 1, labels))
 
-    def discriminate(self, x: Tensor) -> Tensor:
-        """Logits (N,) of images (N, C, H, W) in [0, 1]; above 0 says real."""
-        logits: Tensor = self.discriminator(2 * x - 1)
-        return logits.squeeze(1)
+    def discriminate(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits (N,) of images (N, C, H, W) in [0, 1] as ones of their `labels` (N,), or as ones of any class.
+
+        Above 0 says real.
+        """
+        return pick_logit(self, self.discriminator(2 * x - 1), labels)
 
     def decode(self, z: Tensor) -> Tensor:
         y: Tensor = self.generator(z)
@@ -116,8 +124,8 @@ def _generator(latent: int, side: int, channels: list[int], layers: int, batch_n
     return nn.Sequential(*modules, nn.Tanh())
 
 
-def _discriminator(side: int, channels: list[int], layers: int, batch_norm: bool) -> nn.Sequential:
-    """The way back down: one logit, (N, 1)."""
+def _discriminator(side: int, channels: list[int], layers: int, batch_norm: bool, outputs: int) -> nn.Sequential:
+    """The way back down, to (N, outputs)."""
     modules: list[nn.Module] = []
     for level, (outer, inner) in enumerate(pairwise(channels)):
         if level == 0:
@@ -127,7 +135,7 @@ def _discriminator(side: int, channels: list[int], layers: int, batch_norm: bool
             modules += [down, *_activated(inner, batch_norm)]
         for _ in range(layers - 1):
             modules += [nn.Conv2d(inner, inner, 5, padding=2, bias=not batch_norm), *_activated(inner, batch_norm)]
-    return nn.Sequential(*modules, nn.Flatten(), nn.Linear(side * side * channels[-1], 1))
+    return nn.Sequential(*modules, nn.Flatten(), nn.Linear(side * side * channels[-1], outputs))
 
 
 class _ToMap(nn.Module):

@@ -9,7 +9,7 @@ learning rates are those that gave the best samples of MNIST in 50,000 images: a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -26,7 +26,8 @@ __all__ = ["GRAN"]
 class GRAN(AdversarialPair):
     """C = sigma(sum_t dC_t), dC_t = f([h_z, h_c,t]), h_c,t = g(dC_{t-1}), h_c,1 = 0.
 
-    `kernels` counts f's feature maps from the smallest size up and ends with the image's channels (Table 5).
+    `kernels` counts f's feature maps from the smallest size up: Table 5 without its last entry, which is the image's
+    channels. A class to draw (`conditional`) is a one-hot beside z in eq. 7, the same at every step.
     `sample_steps` is the number of steps to sample with, 0 for as many as trained (Table 4 runs GRAN5 for 7 and 9).
     `fresh_noise` draws a z per step, else one z serves all steps. `tie_weights` lets g's convolutions share f's
     weights (supplement). `initial_logit` is the logit of the mean pixel that the untrained canvas starts from.
@@ -35,33 +36,38 @@ class GRAN(AdversarialPair):
     def __init__(
         self,
         shape: Shape,
+        classes: int = 0,
         *,
+        conditional: bool = False,
         time_steps: Count = 3,
         sample_steps: int = 0,
         latent: Count = 60,
-        kernels: tuple[int, ...] = (80, 40, 1),
+        kernels: tuple[int, ...] = (80, 40),
         fresh_noise: bool = False,
         tie_weights: bool = False,
+        discriminator_steps: Count = 1,
+        update_when_wrong: bool = False,
         learning_rate_generator: Rate = 5e-4,
         learning_rate_discriminator: Rate = 2e-3,
         beta1: Fraction = 0.5,
         initial_logit: Number = -1.9,
     ) -> None:
-        super().__init__(shape)
-        side = _smallest_side(shape, kernels)
+        super().__init__(shape, classes if conditional else 0)
+        side, kernels = _smallest_side(shape, kernels), (*kernels, shape[0])
         self.time_steps, self.sample_steps = time_steps, sample_steps or time_steps
         self.latent, self.fresh_noise = latent, fresh_noise
         self.latent_shape = (self.sample_steps, latent) if fresh_noise else (latent,)
-        self.generator = _Generator(tuple(kernels), side, latent, time_steps, tie_weights)
-        self.discriminator = _Encoder(tuple(kernels), side, 1, nn.LeakyReLU(0.2))
+        self.discriminator_steps, self.update_when_wrong = discriminator_steps, update_when_wrong
+        self.generator = _Generator(kernels, side, latent, time_steps, tie_weights, self.classes)
+        self.discriminator = _Encoder(kernels, side, 1 + self.classes, nn.LeakyReLU(0.2))
         nn.init.constant_(self.generator.bias, initial_logit / time_steps)
         adam = partial(torch.optim.Adam, betas=(beta1, 0.999), fused=True)
         self.generator_optimiser = adam(self.generator.parameters(), lr=learning_rate_generator)
         self.discriminator_optimiser = adam(self.discriminator.parameters(), lr=learning_rate_discriminator)
 
-    def training_samples(self, n: int, device: torch.device) -> Tensor:
+    def training_samples(self, n: int, device: torch.device, labels: Tensor | None = None) -> Tensor:
         z = torch.randn(n, *([self.time_steps] if self.fresh_noise else []), self.latent, device=device)
-        return sum(self.generator(z, self.time_steps)).sigmoid()
+        return sum(self.generator(self.with_class(z, labels), self.time_steps)).sigmoid()
 
     def canvases(self, z: Tensor) -> Tensor:
         increments = torch.stack(self.generator(z, self.sample_steps), dim=1)
@@ -74,10 +80,12 @@ class GRAN(AdversarialPair):
 class _Generator(nn.Module):
     """The recurrence of f, and for more than one step g; returns the increments dC_1 .. dC_T, each (N, C, H, W)."""
 
-    def __init__(self, kernels: tuple[int, ...], side: int, latent: int, steps: int, tie_weights: bool) -> None:
+    def __init__(
+        self, kernels: tuple[int, ...], side: int, latent: int, steps: int, tie_weights: bool, classes: int
+    ) -> None:
         super().__init__()
         self.first_map = (side, side, kernels[0])
-        self.noise = nn.Linear(latent, latent)
+        self.noise = nn.Linear(latent + classes, latent)
         self.fully_connected = _normal_(nn.Linear(2 * latent, side * side * kernels[0], bias=False))
         self.weights = _conv_weights(kernels)
         self.norms = nn.ModuleList(_StepNorm(nn.BatchNorm2d, channels, steps) for channels in kernels[:-1])
@@ -177,14 +185,13 @@ def _normal_(layer: nn.Linear) -> nn.Linear:
     return layer
 
 
-def _smallest_side(shape: Shape, kernels: Iterable[int]) -> int:
+def _smallest_side(shape: Shape, kernels: tuple[int, ...]) -> int:
     """Side of f's first feature map; ValueError where `kernels` do not fit the image."""
-    kernels = tuple(kernels)
-    channels, height, width = shape
-    factor = 1 << (len(kernels) - 1)
-    if len(kernels) < 2 or kernels[-1] != channels or height != width or height % factor:
+    _, height, width = shape
+    factor = 1 << len(kernels)
+    if not kernels or min(kernels) < 1 or height != width or height % factor:
         raise ValueError(
-            f"GRAN cannot draw {channels}x{height}x{width} images with kernels {list(kernels)}: expected at least two "
-            f"kernels, the last equal to the {channels} channel(s), and a square side divisible by {factor}"
+            f"GRAN cannot draw {height}x{width} images with kernels {list(kernels)}: expected at least one kernel, all "
+            f"at least 1, and a square side divisible by {factor}, twice for each kernel"
         )
     return height // factor

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import conv2d, interpolate
 
 from pipeline.models.adversarial import non_saturating_loss
-from pipeline.models.dcgan import DCGAN, ImageConv, UpsampledConv
+from pipeline.models.blocks import UpsampledConv
+from pipeline.models.dcgan import DCGAN, ImageConv
 
 MNIST = (1, 28, 28)
 SHAPES_AND_SIDES = [(MNIST, 7), ((1, 32, 32), 8), ((3, 32, 32), 8), ((3, 64, 64), 8), ((3, 128, 128), 8)]

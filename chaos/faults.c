@@ -1,7 +1,9 @@
 /* Errors at the n-th write below this folder's data/, results/ and logs/, and a wall clock that jumps.
  *
  * Loaded before the C library (LD_PRELOAD), so that Python's, Arrow's and safetensors' own calls meet it alike.
- * chaos_arm() is called by the process that is to suffer; CHAOS_CLOCK in the environment makes the clock jump.
+ * chaos_arm() is called by the process that is to suffer. CHAOS_CLOCK in the environment makes each process's clock
+ * jump by itself; CHAOS_MACHINE_CLOCK names a file whose eight bytes are how many seconds the clock of all processes
+ * that see it is wrong now, the times of the files that they write included.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -11,7 +13,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -22,7 +26,7 @@
 
 static _Atomic long calls, nth = -1;
 static int injected, lasting, reading;
-static _Atomic unsigned char watched[MOST_FILES];
+static _Atomic unsigned char watched[MOST_FILES], written[MOST_FILES];
 
 /* From call `at` (1, 2, ...) on, or at it alone, calls fail with `error`; 0 only counts. `reads`: openings to read. */
 void chaos_arm(long at, int error, int lasts, int reads) {
@@ -54,8 +58,12 @@ static int strikes(void) {
     return 1;
 }
 
-static int opened(int file, int is_watched) {
-    if (file >= 0 && file < MOST_FILES) watched[file] = is_watched;
+static void date(int file);
+static int opened(int file, int is_watched, int flags) {
+    if (file < 0 || file >= MOST_FILES) return file;
+    watched[file] = is_watched;
+    written[file] = (flags & O_ACCMODE) != O_RDONLY;
+    if (flags & (O_CREAT | O_TRUNC) || (flags & O_TMPFILE) == O_TMPFILE) date(file);
     return file;
 }
 static int is_watched(int file) { return nth >= 0 && file >= 0 && file < MOST_FILES && watched[file]; }
@@ -71,18 +79,18 @@ static int concerns(const char *path, int flags) {
     int name(const char *path, int flags, ...) { \
         MODE NEXT(name); int ours = concerns(path, flags); \
         if (ours && strikes()) return -1; \
-        return opened(next(path, flags, mode), ours && !reading); }
+        return opened(next(path, flags, mode), ours && !reading, flags); }
 #define OPENING_AT(name) \
     int name(int folder, const char *path, int flags, ...) { \
         MODE NEXT(name); int ours = concerns(path, flags); \
         if (ours && strikes()) return -1; \
-        return opened(next(folder, path, flags, mode), ours && !reading); }
+        return opened(next(folder, path, flags, mode), ours && !reading, flags); }
 OPENING(open)
 OPENING(open64)
 OPENING_AT(openat)
 OPENING_AT(openat64)
 
-int close(int file) { NEXT(close); opened(file, 0); return next(file); }
+int close(int file) { NEXT(close); date(file); opened(file, 0, O_RDONLY); return next(file); }
 
 #define WRITING(name, arguments, values) \
     ssize_t name arguments { NEXT(name); if (is_watched(file) && strikes()) return -1; return next values; }
@@ -118,9 +126,24 @@ int mkdirat(int folder, const char *path, mode_t mode) {
 
 /* --- the clock ------------------------------------------------------------------------------------------------- */
 
+/* How wrong the machine's clock is: a page shared with whoever turns it; none where no file is named. */
+static const _Atomic long *machine(void) {
+    static const _Atomic long *_Atomic shared;
+    const char *path = getenv("CHAOS_MACHINE_CLOCK");
+    if (shared != NULL || path == NULL) return shared;
+    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return NULL;
+    void *page = mmap(NULL, sizeof(long), PROT_READ, MAP_SHARED, file, 0);
+    syscall(SYS_close, file);
+    if (page != MAP_FAILED) shared = page;
+    return shared;
+}
+
 static long offset(void) {
     static _Thread_local unsigned state;
     static _Atomic long now;
+    const _Atomic long *turned = machine();
+    if (turned != NULL) return *turned;
     const char *seed = getenv("CHAOS_CLOCK");
     if (seed == NULL) return 0;
     if (state == 0) state = (unsigned)atoi(seed) * 2654435761u + (unsigned)getpid() * 40503u + 1;
@@ -148,4 +171,37 @@ time_t time(time_t *at) {
     clock_gettime(CLOCK_REALTIME, &now);
     if (at) *at = now.tv_sec;
     return now.tv_sec;
+}
+
+/* A file gets the time of that clock where a program writes it or gives it the present time. */
+static struct timespec present(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now;
+}
+static void date(int file) {
+    struct stat found;
+    if (file < 0 || file >= MOST_FILES || !written[file] || machine() == NULL) return;
+    int before = errno;
+    if (fstat(file, &found) == 0 && S_ISREG(found.st_mode)) {
+        const struct timespec times[2] = {{0, UTIME_OMIT}, present()};
+        syscall(SYS_utimensat, file, NULL, times, 0);
+    }
+    errno = before;
+}
+int utimensat(int folder, const char *path, const struct timespec asked[2], int flags) {
+    NEXT(utimensat);
+    if (machine() == NULL) return next(folder, path, asked, flags);
+    struct timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
+    for (int i = 0; i < 2; i++) {
+        if (asked) times[i] = asked[i];
+        if (times[i].tv_nsec == UTIME_NOW) times[i] = present();
+    }
+    return next(folder, path, times, flags);
+}
+int futimens(int file, const struct timespec asked[2]) {
+    NEXT(futimens);
+    if (machine() == NULL || asked) return next(file, asked);
+    const struct timespec times[2] = {present(), present()};
+    return next(file, times);
 }

@@ -1,10 +1,12 @@
-"""The C library's calls with faults in them, built where there is a compiler."""
+"""The C library's calls with faults in them and a clock to turn, built where there is a compiler."""
 
 from __future__ import annotations
 
 import ctypes
 import shutil
+import struct
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("faults.c")
@@ -31,3 +33,21 @@ def calls() -> int:
     count = ctypes.CDLL(None).chaos_calls
     count.restype = ctypes.c_long
     return int(count())
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The clock of all processes that are started with its environment, and of the files that they write."""
+
+    library: Path
+    file: Path
+
+    def turn(self, seconds: int) -> None:
+        """Let it be wrong by so many seconds from now on."""
+        with self.file.open("r+b" if self.file.exists() else "wb") as handle:
+            handle.write(struct.pack("q", seconds))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process that is to see it inherits."""
+        return {"LD_PRELOAD": str(self.library), "CHAOS_MACHINE_CLOCK": str(self.file)}

@@ -5,23 +5,28 @@ from __future__ import annotations
 import csv
 import random
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from chaos import damage, errors, jobs, kills, ledger, shim
+from chaos import damage, errors, jobs, kills, ledger, shim, whole
 from chaos.forks import Forks
 from chaos.ledger import Row
 from chaos.project import Project, Undisturbed
 from pipeline.infra import artifacts, layout
 from pipeline.infra.errors import UserError
 from pipeline.planning import workflow
+from tests.conftest import run
 
 pytestmark = pytest.mark.workflow
 
 SAMPLES = layout.SAMPLES.format(dataset="mnist", model="vae", seed=0)
+LAST = ("results/.kept", "results/tables", "results/summary", "results/metrics/mnist/references*")
+"""What goes where a few jobs, one after the other, are to be done again."""
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +44,16 @@ def project(tiny: Path, mnist_mirror: Path, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def forks(project: Project) -> Iterator[Forks]:
-    library = shim.build(project.folder.parent)
-    if library is None:
-        pytest.skip("faults of the file system need a C compiler (cc)")
-    with closing(Forks(library, project.environ())) as started:
+    with closing(Forks(library_in(project.folder.parent), project.environ())) as started:
         yield started
+
+
+def library_in(folder: Path) -> Path:
+    """The C library's calls with faults in them."""
+    library = shim.build(folder)
+    if library is None:
+        pytest.skip("faults of the file system and of the clock need a C compiler (cc)")
+    return library
 
 
 def all_well(*rows: Row) -> None:
@@ -163,11 +173,32 @@ def test_a_damaged_training_state_is_not_used(project: Project, undisturbed: Und
     all_well(*campaign.rows.values())
 
 
+# --- clocks -------------------------------------------------------------------------------------------------------
+
+
+def test_a_turned_clock_is_what_processes_see_and_files_get(tmp_path: Path) -> None:
+    clock = shim.Clock(library_in(tmp_path), tmp_path / "clock")
+    look = "import os, time; open('made', 'w').close(); print(time.time(), os.stat('made').st_mtime)"
+    for wrong in (0, -whole.DECADE, 3600):
+        clock.turn(wrong)
+        seen = run([sys.executable, "-c", look], tmp_path, **clock.environment)
+        assert [float(word) for word in seen.stdout.split()] == pytest.approx([time.time() + wrong] * 2, abs=60)
+
+
+def test_a_clock_that_jumps_while_it_runs_changes_nothing(
+    project: Project, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    clock = shim.Clock(library_in(tmp_path), tmp_path / "clock")
+    turned = Project(project.folder, project.mirror)
+    all_well(row := whole.turned_clock(turned, undisturbed, clock, seed=0, rounds=1, cleared=LAST))
+    assert row.injected > 2
+
+
 # --- kills --------------------------------------------------------------------------------------------------------
 
 
 def test_a_run_that_is_killed_again_and_again_completes(project: Project, undisturbed: Undisturbed) -> None:
-    project.clear("results/.kept", "results/tables", "results/summary", "results/metrics/mnist/references*")
+    project.clear(*LAST)
     row = kills.Campaign(project, undisturbed, kills=4, chance=random.Random(2)).play()
     all_well(row)
     assert row.injected == 4

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -61,21 +60,6 @@ def test_an_input_that_is_another_now_is_not_called_the_same(tmp_path: Path) -> 
     made(tmp_path, METRICS, "b" * 16, "{}", {SAMPLES.as_posix(): "a" * 16})
     reconcile.reconcile(tmp_path)
     assert record(tmp_path, METRICS)["input_checksums"] == {}
-
-
-def test_sound_files_of_the_future_are_dated_back(tmp_path: Path) -> None:
-    future = time.time() + 1e8
-    for path, stage in ((SAMPLES, "sample"), (METRICS, "evaluate")):
-        made(tmp_path, path, "a" * 16, "content", stage=stage)
-        for file in (tmp_path / path, artifacts.stamp_path(tmp_path / path)):
-            os.utime(file, (future, future))
-    (tmp_path / METRICS).write_text("changed")
-    os.utime(tmp_path / METRICS, (future + 1, future + 1))
-    reconcile.reconcile(tmp_path)
-    assert (tmp_path / SAMPLES).stat().st_mtime <= artifacts.stamp_path(tmp_path / SAMPLES).stat().st_mtime < future
-    assert record(tmp_path, METRICS)["params"] == [repr(reconcile.UNSOUND)]
-    reconcile.reconcile(tmp_path)
-    assert record(tmp_path, METRICS)["params"] == [repr(reconcile.UNSOUND)], "it is not made to look older"
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,7 @@ travels with them. So the stamps are the truth: a record that says something els
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,32 +40,9 @@ class Made:
 def reconcile(folder: Path = Path()) -> int:
     """Rewrite the records in `.snakemake` that differ from the stamps of existing files; how many there were."""
     made = {item.path: item for item in existing(folder)}
-    now = _present()
-    for item in made.values():
-        if item.identity != UNSOUND:
-            _date_back(folder / item.path, now)
     records = _Records(folder)
     every = [*made.values(), *absent(made)]
     return sum(records.correct(item, checksums(item, made)) for item in every)
-
-
-def _present() -> float:
-    """The time that a file gets which is written now."""
-    with tempfile.TemporaryFile() as file:
-        return os.fstat(file.fileno()).st_mtime
-
-
-def _date_back(path: Path, now: float) -> None:
-    """Give a sound file of the future, and its stamp, the present time.
-
-    A clock that was wrong leaves such files. Snakemake would let every job that reads one fail, because what it wrote
-    seems older than what it read.
-    """
-    with contextlib.suppress(OSError):
-        files = (path, artifacts.stamp_path(path))
-        if any(file.stat().st_mtime > now for file in files):
-            for file in files:
-                os.utime(file)
 
 
 def absent(made: Mapping[str, Made]) -> Iterator[Made]:

@@ -181,10 +181,11 @@ class Campaign:
                 self.remade(path)
 
     def remade(self, path: str) -> None:
-        """The same command makes it again, and what follows from it."""
+        """The same command names it, and makes it again and what follows from it."""
         row = self.row("damaged under the workflow")
         row.injected += 1
         done = self.project.run()
+        row.found([] if f"easel: {path}: not what its stamp says" in done.stderr else [f"{path}: not named"])
         failed = [f"{path}: exit {done.returncode}: {done.stderr[-500:]}"] if done.returncode else []
         row.compared(failed or [*self.undisturbed.differences(self.project), *self.project.remnants()])
 

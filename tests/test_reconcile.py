@@ -73,6 +73,19 @@ def test_a_file_without_a_sound_stamp_is_stale(tmp_path: Path, stamp: str | None
     assert record(tmp_path, METRICS)["params"] == [repr(reconcile.UNSOUND)]
 
 
+def test_files_that_are_not_what_their_stamps_say_are_named(tmp_path: Path) -> None:
+    made(tmp_path, SAMPLES, "a" * 16, "content", stage="sample")
+    made(tmp_path, METRICS, "b" * 16, "{}")
+    artifacts.stamp_path(tmp_path / METRICS).unlink()
+    said: list[str] = []
+    reconcile.reconcile(tmp_path, said.append)
+    assert said == [], "what has no stamp was not finished: nobody need know"
+    (tmp_path / SAMPLES).write_text("contend")
+    reconcile.reconcile(tmp_path, said.append)
+    (line,) = said
+    assert line.startswith(f"{SAMPLES}: not what its stamp says") and line.endswith("not used")
+
+
 def test_what_snakemake_recorded_itself_is_left_alone(tmp_path: Path) -> None:
     made(tmp_path, METRICS, "b" * 16, "{}")
     reconcile.reconcile(tmp_path)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ RESULT_NEUTRAL = True
 
 UNSOUND = "no sound stamp"
 """What stands in the place of an identity for a file that lacks a stamp, or is not as long as its stamp says."""
+
+MOST_NAMED = 8
+"""Unsound files, of which a person is told by name."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,19 @@ class Made:
     """All files of the job that made it."""
 
 
-def reconcile(folder: Path = Path()) -> int:
-    """Rewrite the records in `.snakemake` that differ from the stamps of existing files; how many there were."""
+def reconcile(folder: Path = Path(), say: Callable[[str], object] = lambda line: None) -> int:
+    """Rewrite the records in `.snakemake` that differ from the stamps of existing files; how many there were.
+
+    `say` gets a line for each file whose stamp is not about its bytes: it will not be used.
+    """
     made = {item.path: item for item in existing(folder)}
     records = _Records(folder)
     every = [*made.values(), *absent(made)]
+    wrong = [path for path in made if made[path].identity == UNSOUND and artifacts.stamp_path(folder / path).exists()]
+    for path in wrong[:MOST_NAMED]:
+        say(f"{path}: not what its stamp says (damaged, changed by hand, or its job was killed there); not used")
+    if len(wrong) > MOST_NAMED:
+        say(f"and {len(wrong) - MOST_NAMED} more files that are not what their stamps say")
     return sum(records.correct(item, checksums(item, made)) for item in every)
 
 

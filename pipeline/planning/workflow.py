@@ -181,7 +181,7 @@ def settle(asked: argparse.Namespace) -> None:
         tracking.forget_unrecorded()
     elif sole_run.is_live():
         return  # the live run keeps the records
-    reconcile.reconcile()
+    reconcile.reconcile(say=say)
 
 
 def check_writable() -> None:

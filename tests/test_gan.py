@@ -1,0 +1,95 @@
+"""The perceptrons of 004: their layers, what dropout and label smoothing do, and images as a function of the latent."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from pipeline.models.gan import GAN
+from pipeline.models.kinds import Shape
+
+MNIST: Shape = (1, 28, 28)
+SHAPES: list[Shape] = [MNIST, (1, 32, 32), (3, 32, 32), (3, 64, 64), (3, 128, 128)]
+
+
+def trained(model: GAN, steps: int) -> GAN:
+    """`model` after `steps` updates on noise images, in evaluation mode."""
+    torch.manual_seed(5)
+    for _ in range(steps):
+        model.fit_batch(torch.rand(8, *model.shape))
+    return model.eval()
+
+
+def widths_of(network: nn.Module) -> list[int]:
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    return [layers[0].in_features, *(layer.out_features for layer in layers)]
+
+
+def test_layers_and_parameters_are_those_of_004() -> None:
+    model = GAN(MNIST)
+    assert widths_of(model.generator) == [100, 32, 64, 128, 784]
+    assert widths_of(model.discriminator) == [784, 128, 64, 32, 1]
+    for network, activation in ((model.generator, nn.ReLU), (model.discriminator, nn.LeakyReLU)):
+        kinds = [type(module) for module in network if not isinstance(module, nn.Flatten | nn.Tanh)]
+        assert kinds == [*[nn.Linear, activation, nn.Dropout] * 3, nn.Linear]
+        assert {module.p for module in network if isinstance(module, nn.Dropout)} == {0.3}
+    assert {module.negative_slope for module in model.discriminator if isinstance(module, nn.LeakyReLU)} == {0.2}
+    assert isinstance(model.generator[-1], nn.Tanh)
+    assert model.parameter_counts()["discriminator"] == 785 * 128 + 129 * 64 + 65 * 32 + 33
+
+
+def test_the_smaller_discriminator_of_section_4_2() -> None:
+    assert widths_of(GAN(MNIST, discriminator_widths=(256,)).discriminator) == [784, 256, 1]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("conditional", [False, True])
+def test_sizes_follow_the_images(shape: Shape, conditional: bool) -> None:
+    model = GAN(shape, 4, conditional=conditional)
+    labels = torch.tensor([0, 1, 2, 3, 3]) if conditional else None
+    model.fit_batch(torch.rand(5, *shape), labels)
+    images = model.eval().decode(model.draw_latents(5, seed=0))
+    assert images.shape == (5, *shape)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert model.discriminate(images, labels).shape == (5,)
+
+
+def test_dropout_belongs_to_training_alone() -> None:
+    model = trained(GAN(MNIST), 1)
+    z, x = model.draw_latents(4, seed=1), torch.rand(4, *MNIST)
+    assert torch.equal(model.decode(z), model.decode(z))
+    assert torch.equal(model.discriminate(x), model.discriminate(x))
+    model.train()
+    assert not torch.equal(model.decode(z), model.decode(z))
+    assert not torch.equal(model.discriminate(x), model.discriminate(x))
+
+
+@pytest.mark.parametrize("target", [1.0, 0.9])
+def test_the_discriminator_descends_the_cross_entropy_with_the_label_of_real_images(target: float) -> None:
+    model = GAN(MNIST, real_label=target)
+    real, fake = torch.randn(2, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3
+    expected = binary_cross_entropy_with_logits(real, torch.full_like(real, target))
+    expected = expected + binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+    torch.testing.assert_close(model.discriminator_loss(real, fake), expected)
+
+
+def test_a_softer_label_is_best_met_by_its_own_log_odds() -> None:
+    model, nothing = GAN(MNIST, real_label=0.9), torch.full((1,), -50.0)
+    logit = torch.zeros(1, requires_grad=True)
+    for _ in range(500):
+        (gradient,) = torch.autograd.grad(model.discriminator_loss(logit, nothing), logit)
+        logit = (logit - 2 * gradient).detach().requires_grad_()
+    torch.testing.assert_close(logit.detach().sigmoid(), torch.tensor([0.9]), atol=1e-4, rtol=0)
+
+
+def test_both_networks_see_values_from_minus_one_to_one() -> None:
+    model = trained(GAN(MNIST), 1)
+    seen: list[Tensor] = []
+    model.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model.discriminate(torch.stack([torch.zeros(MNIST), torch.ones(MNIST)]))
+    assert torch.equal(seen[0], torch.stack([-torch.ones(MNIST), torch.ones(MNIST)]))
+    z = model.draw_latents(3, seed=0)
+    torch.testing.assert_close(2 * model.decode(z).flatten(1) - 1, model.generator(z))

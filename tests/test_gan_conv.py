@@ -1,0 +1,114 @@
+"""The convolutional GAN of 002: its layers as the report lists them, its sizes, and its optimiser."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, interpolate, max_pool2d
+
+from pipeline.models.gan_conv import ConvolutionalGAN
+from pipeline.models.kinds import Shape
+
+MNIST: Shape = (1, 28, 28)
+FACES: Shape = (3, 64, 64)
+
+
+def trained(model: ConvolutionalGAN, steps: int) -> ConvolutionalGAN:
+    """`model` after `steps` updates on noise images, in evaluation mode."""
+    torch.manual_seed(5)
+    for _ in range(steps):
+        model.fit_batch(torch.rand(8, *model.shape))
+    return model.eval()
+
+
+def of_kind(network: nn.Module, kind: type[nn.Module]) -> list[nn.Module]:
+    return [module for module in network.modules() if isinstance(module, kind)]
+
+
+def test_layers_on_faces_are_those_of_002() -> None:
+    model = ConvolutionalGAN(FACES)
+    dense = [(m.in_features, m.out_features) for m in of_kind(model.generator, nn.Linear)]
+    assert dense == [(100, 1024), (1024, 128 * 16 * 16)]
+    convolutions = [(m.in_channels, m.out_channels, m.kernel_size) for m in of_kind(model.generator, nn.Conv2d)]
+    assert convolutions == [(128, 64, (5, 5)), (64, 3, (5, 5))]
+    assert len(of_kind(model.generator, nn.Tanh)) == 4
+    assert [m.num_features for m in of_kind(model.generator, nn.BatchNorm1d)] == [128 * 16 * 16]
+    convolutions = [(m.in_channels, m.out_channels, m.padding) for m in of_kind(model.discriminator, nn.Conv2d)]
+    assert convolutions == [(3, 64, (2, 2)), (64, 128, (0, 0))]
+    dense = [(m.in_features, m.out_features) for m in of_kind(model.discriminator, nn.Linear)]
+    assert dense == [(128 * 14 * 14, 1024), (1024, 1)]
+
+
+def test_the_generator_equals_its_layers_one_by_one() -> None:
+    model = trained(ConvolutionalGAN(MNIST, width=3, hidden=6), 2)
+    first, second = of_kind(model.generator, nn.Linear)
+    norm = of_kind(model.generator, nn.BatchNorm1d)[0]
+    z = model.draw_latents(4, seed=0)
+    h = norm(second(first(z).tanh())).tanh().reshape(4, 6, 7, 7)
+    for layer in of_kind(model.generator, nn.Conv2d):
+        h = conv2d(interpolate(h, scale_factor=2, mode="nearest"), layer.weight, layer.bias, padding=2).tanh()
+    torch.testing.assert_close(model.decode(z), (h + 1) / 2, rtol=1e-4, atol=1e-6)
+
+
+def test_the_discriminator_takes_the_maximum_of_tanh() -> None:
+    model = trained(ConvolutionalGAN(MNIST, width=3, hidden=6), 2)
+    x = torch.rand(4, *MNIST)
+    h = 2 * x - 1
+    for layer in of_kind(model.discriminator, nn.Conv2d):
+        h = max_pool2d(layer(h).tanh(), 2)
+    hidden, last = of_kind(model.discriminator, nn.Linear)
+    torch.testing.assert_close(model.discriminate(x), last(hidden(h.flatten(1)).tanh()).squeeze(1))
+
+
+@pytest.mark.parametrize("shape", [MNIST, (1, 32, 32), (3, 32, 32), FACES, (3, 128, 128), (1, 12, 20)], ids=str)
+@pytest.mark.parametrize("conditional", [False, True])
+def test_sizes_follow_the_images(shape: Shape, conditional: bool) -> None:
+    model = ConvolutionalGAN(shape, 4, conditional=conditional, width=4, hidden=8)
+    labels = torch.tensor([0, 1, 2, 3, 3]) if conditional else None
+    model.fit_batch(torch.rand(5, *shape), labels)
+    images = model.eval().decode(model.draw_latents(5, seed=0))
+    assert images.shape == (5, *shape)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert model.discriminate(images, labels).shape == (5,)
+
+
+@pytest.mark.parametrize("shape", [(1, 30, 28), (1, 28, 30), (3, 8, 8)], ids=str)
+def test_a_size_that_cannot_work_says_what_was_found(shape: Shape) -> None:
+    with pytest.raises(ValueError, match=f"{shape[1]}x{shape[2]}.*at least 12.*divisible by 4") as caught:
+        ConvolutionalGAN(shape)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_start_within_glorots_bounds_and_biases_at_zero() -> None:
+    torch.manual_seed(0)
+    model = ConvolutionalGAN(MNIST, width=16, hidden=64)
+    for layer in of_kind(model, nn.Linear) + of_kind(model, nn.Conv2d):
+        taps = layer.weight[0, 0].numel()
+        bound = (6 / (taps * (layer.weight.shape[0] + layer.weight.shape[1]))) ** 0.5
+        assert layer.weight.abs().max() <= bound
+        assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.1)
+        assert layer.bias is None or not layer.bias.any()
+
+
+def test_an_update_is_nesterovs() -> None:
+    rate, momentum = 0.1, 0.5
+    model = ConvolutionalGAN(MNIST, width=2, hidden=4, learning_rate=rate, momentum=momentum)
+    for optimiser in (model.generator_optimiser, model.discriminator_optimiser):
+        parameter = optimiser.param_groups[0]["params"][0]
+        expected, velocity = parameter.detach().clone(), torch.zeros_like(parameter)
+        for seed in range(3):
+            gradient = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed))
+            parameter.grad = gradient.clone()
+            optimiser.step()
+            velocity = momentum * velocity + gradient
+            expected = expected - rate * (gradient + momentum * velocity)
+        torch.testing.assert_close(parameter.detach(), expected)
+
+
+def test_an_image_does_not_depend_on_its_batch() -> None:
+    model = trained(ConvolutionalGAN(MNIST, width=4, hidden=8), 3)
+    z: Tensor = model.draw_latents(7, seed=2)
+    alone = torch.cat([model.decode(row) for row in z.split(1)])
+    torch.testing.assert_close(model.decode(z), alone, rtol=1e-5, atol=1e-6)

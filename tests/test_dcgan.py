@@ -73,6 +73,14 @@ def test_wider_and_deeper_networks() -> None:
     assert trained(deeper, 1).decode(deeper.draw_latents(2, seed=0)).shape == (2, *MNIST)
 
 
+@pytest.mark.parametrize(("width", "layers"), [(16, 1), (32, 3)])
+def test_wider_and_deeper_networks_train_and_draw_colour(width: int, layers: int) -> None:
+    model = trained(DCGAN((3, 32, 32), width=width, layers_per_size=layers), 2)
+    assert model.decode(model.draw_latents(2, seed=0)).shape == (2, 3, 32, 32)
+    assert sum(isinstance(module, torch.nn.Conv2d) for module in model.generator) == 2 * layers
+    assert sum(isinstance(module, torch.nn.Conv2d) for module in model.discriminator) == 2 * layers
+
+
 @pytest.mark.parametrize("bias", [False, True])
 def test_folded_upsampling_equals_upsampling_then_convolution(bias: bool) -> None:
     torch.manual_seed(0)
@@ -148,6 +156,16 @@ def test_the_generator_loss_falls_as_the_fakes_pass_for_real() -> None:
     losses = torch.stack([non_saturating_loss(logit) for logit in logits])
     torch.testing.assert_close(losses, -logits.sigmoid().log())
     assert losses.diff().max() < 0
+
+
+def test_a_class_is_a_one_hot_beside_the_noise() -> None:
+    model = DCGAN(MNIST, 3, width=8, conditional=True)
+    model.fit_batch(torch.rand(6, *MNIST), torch.arange(6) % 3)
+    z = model.eval().draw_latents(2, seed=1, label=1)
+    assert torch.equal(z[:, 100:], torch.tensor([[0.0, 1.0, 0.0]]).expand(2, -1))
+    assert torch.equal(z[:, :100], DCGAN(MNIST).draw_latents(2, seed=1))
+    assert model.generator[0].in_features == 103
+    assert model.discriminator[-1].out_features == 4
 
 
 def test_fit_batch_reports_losses_and_accuracies() -> None:

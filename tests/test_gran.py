@@ -78,6 +78,25 @@ def test_table_5_counts_of_parameters() -> None:
     }
 
 
+@pytest.mark.parametrize("shape", [MNIST, (1, 32, 32), (3, 32, 32), (3, 64, 64), (3, 128, 128)], ids=str)
+def test_the_same_kernels_serve_every_size_and_grey_and_colour_alike(shape: tuple[int, int, int]) -> None:
+    model = GRAN(shape, latent=6, kernels=(8, 4), time_steps=2)
+    model.fit_batch(torch.rand(4, *shape))
+    assert model.eval().canvases(model.draw_latents(2, seed=0)).shape == (2, 2, *shape)
+    assert [tuple(weight.shape[:2]) for weight in model.discriminator.weights] == [(8, 4), (4, shape[0])]
+
+
+def test_a_class_reaches_every_step_beside_its_own_noise() -> None:
+    model = small(MNIST, 3, conditional=True, fresh_noise=True, time_steps=2)
+    model.fit_batch(torch.rand(6, *MNIST), torch.arange(6) % 3)
+    z = model.eval().draw_latents(4, seed=1, label=2)
+    assert z.shape == (4, 2, 6 + 3)
+    other = z.clone()
+    other[:, 1, 6:] = torch.tensor([1.0, 0.0, 0.0])  # another class at the second step alone
+    assert torch.equal(model.canvases(z)[:, 0], model.canvases(other)[:, 0])
+    assert (model.canvases(z)[:, 1] != model.canvases(other)[:, 1]).any()
+
+
 def test_image_layers_equal_the_plain_strided_convolutions() -> None:
     torch.manual_seed(0)
     weight, bias = torch.randn(6, 3, 5, 5), torch.randn(3)

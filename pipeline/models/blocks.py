@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, pixel_shuffle
 
@@ -29,3 +31,11 @@ class UpsampledConv(nn.Conv2d):
         kernel = parities.permute(0, 3, 5, 1, 2, 4).flatten(0, 2)
         bias = None if self.bias is None else self.bias.repeat_interleave(4)
         return pixel_shuffle(conv2d(x, kernel, bias, padding=1), 2)
+
+
+def dense(*sizes: int) -> nn.Sequential:
+    """Linear layers from size to size with a ReLU between them."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.ReLU(), nn.Linear(inputs, outputs)]
+    return nn.Sequential(*layers[1:])

@@ -37,7 +37,7 @@ class InfoVAE(VAE):
         self,
         shape: Shape,
         *,
-        hidden: Count = 400,
+        hidden: tuple[Count, ...] = (400,),
         latent: Count = 20,
         mmd_weight: Weight = 500.0,
         learning_rate: Rate = 1e-3,

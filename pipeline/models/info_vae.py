@@ -45,8 +45,8 @@ class InfoVAE(VAE):
         super().__init__(shape, hidden=hidden, latent=latent, learning_rate=learning_rate)
         self.mmd_weight = mmd_weight
 
-    def fit_batch(self, real: Tensor) -> dict[str, Tensor]:
-        nll, kl, z = self.terms(real)
+    def fit_batch(self, real: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        nll, kl, z = self.terms(real, labels)
         reconstruction, mmd = nll.mean(), squared_mmd(z, torch.randn_like(z))
         loss = reconstruction + self.mmd_weight * mmd
         self.optimiser.zero_grad(set_to_none=True)

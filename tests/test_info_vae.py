@@ -30,7 +30,7 @@ def test_mmd_is_zero_for_the_same_sample_symmetric_and_grows_with_the_shift() ->
 
 def test_loss_is_reconstruction_plus_weighted_mmd_without_the_kl() -> None:
     torch.manual_seed(0)
-    model = InfoVAE((1, 8, 8), hidden=16, latent=3, mmd_weight=70.0)
+    model = InfoVAE((1, 8, 8), hidden=(16,), latent=3, mmd_weight=70.0)
     scalars = model.fit_batch(torch.rand(12, 1, 8, 8).round())
     torch.testing.assert_close(scalars["loss"], scalars["reconstruction"] + 70.0 * scalars["mmd"])
     assert not any(value.requires_grad for value in scalars.values())
@@ -42,7 +42,7 @@ def test_the_weight_draws_the_codes_to_the_prior() -> None:
 
     def aggregate(mmd_weight: float) -> float:
         torch.manual_seed(1)
-        model = InfoVAE((1, 8, 8), hidden=32, latent=2, mmd_weight=mmd_weight, learning_rate=1e-2)
+        model = InfoVAE((1, 8, 8), hidden=(32,), latent=2, mmd_weight=mmd_weight, learning_rate=1e-2)
         for _ in range(150):
             model.fit_batch(x)
         with torch.no_grad():

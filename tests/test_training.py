@@ -287,7 +287,7 @@ def prepared(folder: Path, *, steps: int = 800, learning_rate: float = 1e-3) -> 
     artifacts.write_images(split, images(200).numpy(), np.zeros(200, dtype=np.int64))
     artifacts.write_stamp(split, "prepared")
     training = {"batch": 20, "data": "binarised", "precision": "float32", "steps": steps}
-    arguments = {"hidden": 16, "latent": 4, "learning_rate": learning_rate}
+    arguments = {"hidden": [16], "latent": 4, "learning_rate": learning_rate}
     block = {**WILDCARDS, "class": "vae", "training": training, "arguments": arguments}
     spec = {
         "identity": identity.job_identity("train", block, MODULES, ["prepared"]),

@@ -414,6 +414,11 @@ def _arguments(function: ast.FunctionDef, module: str) -> Iterable[tuple[str, An
         yield argument.arg, _kind(argument.annotation, where), value
 
 
+def _one_alone(value: Any) -> Any:
+    """`hidden: 400` is `hidden: [400]`."""
+    return value if isinstance(value, list | tuple | dict) else [value]
+
+
 def _plain_value(default: ast.expr, where: str) -> Any:
     """The value of a default that is written out."""
     try:
@@ -434,7 +439,7 @@ def _kind(annotation: ast.expr | None, where: str) -> Any:
         if annotation.value.id == "Literal":
             return Literal[ast.literal_eval(annotation.slice)]
         if annotation.value.id == "tuple" and isinstance(annotation.slice, ast.Tuple):
-            return tuple[_kind(annotation.slice.elts[0], where), ...]  # type: ignore[misc]
+            return Annotated[tuple[_kind(annotation.slice.elts[0], where), ...], BeforeValidator(_one_alone)]  # type: ignore[misc]
     raise UserError(
         f"{where}: found the annotation {ast.unparse(annotation) if annotation else None}, "
         "expected one of pipeline.models.kinds, bool, str, Literal[...] or tuple[kind, ...]"

@@ -223,7 +223,7 @@ def test_elbo_is_minus_both_terms_and_its_kl_is_closed_form() -> None:
     torch.manual_seed(5)
     torch.testing.assert_close(model.elbo(x), -(nll + kl))
     noise = torch.randn(3, 3, 3, dtype=torch.float64)
-    done = model.encode(x, noise)
+    done = model.unroll(x, noise)
     law = torch.distributions.Normal(done.mean, done.log_std.exp())
     unit = torch.distributions.Normal(torch.zeros_like(done.mean), torch.ones_like(done.mean))
     model.noise = lambda batch: noise  # type: ignore[method-assign]
@@ -233,7 +233,7 @@ def test_elbo_is_minus_both_terms_and_its_kl_is_closed_form() -> None:
 def test_prior_images_in_the_same_pass_are_those_of_decode_and_leave_the_others_alone() -> None:
     model, x = small(), binary(4, (1, 12, 12))
     noise, prior = torch.randn(3, 4, 3).double(), torch.randn(3, 6, 3).double()
-    both, alone = model.encode(x, noise, prior), model.encode(x, noise)
+    both, alone = model.unroll(x, noise, prior=prior), model.unroll(x, noise)
     torch.testing.assert_close(both.logits[:4], alone.logits)
     torch.testing.assert_close(both.mean, alone.mean)
     torch.testing.assert_close(both.logits[4:].sigmoid()[:, None], model.decode(prior.transpose(0, 1)))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.models.draw_gan import DRAWGAN
+from pipeline.models.draw_gan import DRAWGAN, structural_similarity
 
 SHAPE = (1, 12, 12)
 
@@ -63,7 +63,7 @@ def test_discriminator_loss_is_the_cross_entropy_of_equation_20() -> None:
     torch.manual_seed(3)
     terms = model.losses(real)
     torch.manual_seed(3)
-    done = model.draw.encode(real, model.draw.noise(4), model.draw.noise(4))
+    done = model.draw.unroll(real, model.draw.noise(4), prior=model.draw.noise(4))
     d_rec, d_prior = model.discriminate(model.draw.images(done.logits)).sigmoid().chunk(2)
     l_gan = model.discriminate(real).sigmoid().log().mean() + (1 - d_rec).log().mean() + (1 - d_prior).log().mean()
     torch.testing.assert_close(terms["d_loss"], -l_gan)
@@ -76,7 +76,7 @@ def test_l_like_is_half_the_squared_feature_distance_and_treats_real_features_as
     torch.manual_seed(3)
     terms = model.losses(real)
     torch.manual_seed(3)
-    done = model.draw.encode(real, model.draw.noise(4), model.draw.noise(4))
+    done = model.draw.unroll(real, model.draw.noise(4), prior=model.draw.noise(4))
     of_real = model.discriminator(real)[1]
     of_rec = model.discriminator(model.draw.images(done.logits[:4]))[1]
     torch.testing.assert_close(terms["like"], 0.5 * ((of_rec - of_real) ** 2).sum(1).mean())
@@ -174,3 +174,42 @@ def test_every_parameter_learns() -> None:
     model.fit_batch(torch.rand(6, *SHAPE))
     for name, parameter in model.named_parameters():
         assert torch.isfinite(parameter.grad).all() and parameter.grad.abs().max() > 0, name
+
+
+# -- SSIM ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+def test_ssim_is_the_one_that_others_compute(shape: tuple[int, int, int]) -> None:
+    from torchmetrics.functional.image import structural_similarity_index_measure as reference
+
+    torch.manual_seed(0)
+    x = torch.rand(5, *shape, dtype=torch.float64)
+    y = (x + 0.2 * torch.randn_like(x)).clamp(0, 1)
+    _, everywhere = reference(y, x, data_range=1.0, sigma=1.5, reduction="none", return_full_image=True)
+    # The reference reflects the image at its border; ours are the windows that lie within it.
+    expected = everywhere[..., 5:-5, 5:-5].flatten(1).mean(1)
+    torch.testing.assert_close(structural_similarity(x, y), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_ssim_is_one_of_equal_images_symmetric_and_differentiable() -> None:
+    torch.manual_seed(0)
+    x, y = torch.rand(2, 4, 1, 9, 9, dtype=torch.float64)
+    torch.testing.assert_close(structural_similarity(x, x), torch.ones(4, dtype=torch.float64))
+    torch.testing.assert_close(structural_similarity(x, y), structural_similarity(y, x))
+    flat = torch.zeros(4, 1, 9, 9, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(structural_similarity(flat, y).sum(), flat)
+    assert gradient.isfinite().all() and gradient.any()
+
+
+def test_ssim_takes_the_place_of_the_features() -> None:
+    model = small(warmup=0, reconstruction="ssim", dropout=0.0)
+    real = torch.rand(6, *SHAPE)
+    torch.manual_seed(3)
+    terms = model.losses(real)
+    torch.manual_seed(3)
+    done = model.draw.unroll(real, model.draw.noise(6), prior=model.draw.noise(6))
+    lost = 1 - structural_similarity(model.draw.images(done.logits)[:6], real)
+    torch.testing.assert_close(terms["like"], real[0].numel() * lost.mean())
+    judging = torch.autograd.grad(terms["like"], list(model.discriminator.parameters()), allow_unused=True)
+    assert all(gradient is None for gradient in judging)

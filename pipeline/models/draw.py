@@ -4,6 +4,7 @@ Gregor et al., 'DRAW: A Recurrent Neural Network For Image Generation', arXiv:15
 9-14 and 17-19. Stated choices: hidden and cell states start at zero, the canvas at a learnt image c_0; the forget
 gate's bias starts at 1; filters are normalised by a softmax, which is exp(-(a - mu)^2 / (2 s2)) over its row sum even
 where every term underflows. With `attention=False` the whole image is read, and written by a layer linear in h_dec.
+A class that is asked for stands beside z_t in the decoder's input at every step; the encoder learns of it from h_dec.
 The defaults are for a small budget: 5x5 and 10x10 windows that start nearly as wide as the image (`log_stride`) learn
 several times faster than the paper's 2x2 and 5x5, which want log_stride near -1.5 lest they read blank corners.
 """
@@ -222,6 +223,7 @@ class DRAW(ImageGenerator):
     def __init__(
         self,
         shape: Shape,
+        classes: int = 0,
         *,
         glimpses: Count = 10,
         hidden: Count = 256,
@@ -229,12 +231,13 @@ class DRAW(ImageGenerator):
         read_size: Count = 5,
         write_size: Count = 10,
         attention: bool = True,
+        conditional: bool = False,
         log_stride: Number = -0.2,
         log_variance: Number = 0.5,
         learning_rate: Rate = 2e-3,
         clip_norm: Weight = 5.0,
     ) -> None:
-        super().__init__(shape)
+        super().__init__(shape, classes if conditional else 0)
         channels, height, width = shape
         self.latent_shape = (glimpses, latent)
         self.clip_norm = clip_norm
@@ -242,7 +245,7 @@ class DRAW(ImageGenerator):
         read = channels * read_size**2 if attention else math.prod(shape)
         self.encoder = LSTM(2 * read, 2 * hidden, hidden)
         self.posterior = nn.Linear(hidden, 2 * latent)
-        self.decoder = LSTM(latent, hidden, hidden)
+        self.decoder = LSTM(latent + self.classes, hidden, hidden)
         self.read_head = nn.Linear(hidden, 5) if attention else None
         self.write_head = nn.Linear(hidden, 5 + channels * write_size**2 if attention else math.prod(shape))
         self.first_canvas = nn.Parameter(torch.zeros(height, channels * width))
@@ -295,12 +298,14 @@ class DRAW(ImageGenerator):
 
     # -- the recurrence ---------------------------------------------------------------------------------------
 
-    def encode(self, x: Tensor, noise: Tensor, prior: Tensor | None = None) -> Pass:
-        """Equations 9-14 for x (N, C, H, W), the posterior's samples made of `noise` (T, N, z).
+    def unroll(self, x: Tensor, noise: Tensor, labels: Tensor | None = None, *, prior: Tensor | None = None) -> Pass:
+        """Equations 9-14 for x (N, C, H, W) of classes `labels` (N,), the posterior's samples made of noise (T, N, z).
 
-        Latents `prior` (T, K, z) are decoded in the same pass, as images N to N + K - 1: one recurrence for both.
+        Latents `prior` (T, K, z), their class included, are decoded in the same pass, as images N to N + K - 1: one
+        recurrence for both.
         """
         steps, batch, _ = noise.shape
+        asked = self.with_class(x.new_zeros(batch, 0), labels)
         x = self.by_rows(x)
         encoder = Recurrence(self.encoder, steps, batch)
         posterior = UnrolledLinear(self.posterior.weight, self.posterior.bias, steps, batch)
@@ -312,6 +317,8 @@ class DRAW(ImageGenerator):
             laws.append(posterior(encoder.step(torch.cat([glimpse, h_dec, encoder.hidden], 1))))
             mean, log_std = laws[-1].chunk(2, 1)
             z = torch.addcmul(mean, log_std.exp(), noise[t])
+            if self.classes:
+                z = torch.cat([z, asked], 1)
             decoding.step(z if prior is None else torch.cat([z, prior[t]]))
         mean, log_std = torch.stack(laws).chunk(2, 2)
         return Pass(decoding.canvas, mean, log_std)
@@ -321,16 +328,16 @@ class DRAW(ImageGenerator):
         steps, latent = self.latent_shape
         return torch.randn(steps, batch, latent, device=self.device)
 
-    def terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def terms(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Negative log-likelihood of x under sigma(c_T) and sum_t KL(q(z_t) || N(0, I)), both (N,) in nats."""
-        done = self.encode(x, self.noise(len(x)))
+        done = self.unroll(x, self.noise(len(x)), labels)
         nll = BernoulliNLL.apply(done.logits, self.by_rows(x)).sum((1, 2))
         return nll, gaussian_kl(done.mean, done.log_std).sum(0)
 
     # -- the model contract -----------------------------------------------------------------------------------
 
-    def fit_batch(self, real: Tensor) -> dict[str, Tensor]:
-        nll, kl = self.terms(real)
+    def fit_batch(self, real: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        nll, kl = self.terms(real, labels)
         loss = (nll + kl).mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -339,14 +346,31 @@ class DRAW(ImageGenerator):
         self.optimiser.step()
         return {"loss": loss.detach(), "reconstruction": nll.detach().mean(), "kl": kl.detach().mean()}
 
-    def elbo(self, x: Tensor) -> Tensor:
+    def elbo(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Evidence lower bound of binary images, in nats, (N,); one sample of the latents each."""
-        nll, kl = self.terms(x)
+        nll, kl = self.terms(x, labels)
         return -(nll + kl)
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def log_weights(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """log p(x, z) - log q(z | x) in nats for one draw of z_1 to z_T each, (N,): weights of importance sampling.
+
+        Burda, Grosse & Salakhutdinov, arXiv:1509.00519, equation 8.
+        """
+        noise = self.noise(len(x))
+        done = self.unroll(x, noise, labels)
+        z = torch.addcmul(done.mean, done.log_std.exp(), noise)
+        # The constants of q and p, log 2 pi / 2 per element, cancel.
+        log_ratio = (0.5 * noise.square() + done.log_std - 0.5 * z.square()).sum((0, 2))
+        return log_ratio - BernoulliNLL.apply(done.logits, self.by_rows(x)).sum((1, 2))
+
+    def encode(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The posterior's means of every step as latents (N, T, z), class included."""
+        done = self.unroll(x, torch.zeros_like(self.noise(len(x))), labels)
+        return self.with_class(done.mean.transpose(0, 1), labels)
+
+    def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (N, C, H, W) decoded from the posterior's means."""
-        return self.images(self.encode(x, torch.zeros_like(self.noise(len(x)))).logits)
+        return self.images(self.unroll(x, torch.zeros_like(self.noise(len(x))), labels).logits)
 
     def decode(self, z: Tensor) -> Tensor:
         return self.images(self.written(z)[-1])

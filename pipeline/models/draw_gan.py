@@ -10,6 +10,8 @@ The first `warmup` steps descend DRAW's own loss, L_prior + Bernoulli negative l
 discriminator already learns. Images are grey, which that likelihood takes as probabilities: no bound on a density.
 Our discriminator is a small strided convolutional one in place of the authors' 1024-500-100-1 perceptron, with their
 dropout of 0.2. There is no `elbo`: after the warm-up nothing fits sigma(c_T) to a pixel likelihood.
+`reconstruction: ssim` is 000's own proposal (section VI): 1 - SSIM of x and x_rec in place of L_like, times the number
+of pixels, so that gamma weighs a sum over the image either way.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import conv2d, softplus
 
+from pipeline.models.adversarial import pick_logit
 from pipeline.models.base import ImageGenerator
 from pipeline.models.blocks import gaussian_kl
 from pipeline.models.draw import DRAW, BernoulliNLL
@@ -29,9 +32,9 @@ __all__ = ["DRAWGAN"]
 
 
 class Discriminator(nn.Module):
-    """Two strided convolutions, whose activations are the features f, then two dense layers to one logit."""
+    """Two strided convolutions, whose activations are the features f, then two dense layers to 1 + classes outputs."""
 
-    def __init__(self, shape: Shape, kernels: int, dropout: float) -> None:
+    def __init__(self, shape: Shape, kernels: int, dropout: float, classes: int) -> None:
         super().__init__()
         channels, height, width = shape
         self.features = nn.Sequential(
@@ -47,13 +50,13 @@ class Discriminator(nn.Module):
             nn.Linear(size, 8 * kernels),
             nn.LeakyReLU(0.2),
             nn.Dropout(dropout),
-            nn.Linear(8 * kernels, 1),
+            nn.Linear(8 * kernels, 1 + classes),
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N,), larger is more real, and features (N, F) of images in [0, 1]."""
+        """Outputs (N, 1 + classes), larger is more real, and features (N, F) of images in [0, 1]."""
         features = self.features(2 * x - 1)
-        return self.verdict(features).squeeze(1), features
+        return self.verdict(features), features
 
 
 class DRAWGAN(ImageGenerator):
@@ -62,6 +65,7 @@ class DRAWGAN(ImageGenerator):
     def __init__(
         self,
         shape: Shape,
+        classes: int = 0,
         *,
         glimpses: Count = 10,
         hidden: Count = 256,
@@ -69,9 +73,11 @@ class DRAWGAN(ImageGenerator):
         read_size: Count = 5,
         write_size: Count = 10,
         attention: bool = True,
+        conditional: bool = False,
         log_stride: Number = -0.2,
         log_variance: Number = 0.5,
         objective: Literal["non_saturating", "minimax"] = "non_saturating",
+        reconstruction: Literal["features", "ssim"] = "features",
         gamma: Weight = 10.0,
         warmup: Weight = 2000,
         lead: Fraction = 0.6,
@@ -81,9 +87,11 @@ class DRAWGAN(ImageGenerator):
         discriminator_rate: Rate = 5e-4,
         clip_norm: Weight = 5.0,
     ) -> None:
-        super().__init__(shape)
+        super().__init__(shape, classes if conditional else 0)
         self.draw = DRAW(
             shape,
+            classes,
+            conditional=conditional,
             glimpses=glimpses,
             hidden=hidden,
             latent=latent,
@@ -97,7 +105,8 @@ class DRAWGAN(ImageGenerator):
         )
         self.latent_shape = self.draw.latent_shape
         self.objective, self.gamma, self.warmup, self.lead = objective, gamma, warmup, lead
-        self.discriminator = Discriminator(shape, kernels, dropout)
+        self.reconstruction = reconstruction
+        self.discriminator = Discriminator(shape, kernels, dropout, self.classes)
         self.optimiser = self.draw.optimiser
         self.discriminator_optimiser = torch.optim.Adam(
             self.discriminator.parameters(), lr=discriminator_rate, betas=(0.5, 0.999), fused=True
@@ -114,30 +123,40 @@ class DRAWGAN(ImageGenerator):
     def canvases(self, z: Tensor) -> Tensor:
         return self.draw.canvases(z)
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) decoded from the posterior's means."""
-        return self.draw.reconstruct(x)
+    def encode(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The posterior's means of every step as latents (N, T, z), class included."""
+        return self.draw.encode(x, labels)
 
-    def discriminate(self, x: Tensor) -> Tensor:
-        """Logits (N,) of images in [0, 1]; larger is more real, the threshold is 0."""
-        return self.discriminator(x)[0]
+    def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) decoded from the posterior's means."""
+        return self.draw.reconstruct(x, labels)
+
+    def discriminate(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits (N,) of images in [0, 1], of `labels` or of any class; larger is more real, the threshold is 0."""
+        return pick_logit(self, self.discriminator(x)[0], labels)
 
     def adversary(self, fake: Tensor) -> Tensor:
         """What DRAW descends for the logits (N,) of its images: log(1 - D), or -log D."""
         return -softplus(fake) if self.objective == "minimax" else softplus(-fake)
 
-    def losses(self, real: Tensor) -> dict[str, Tensor]:
+    def losses(self, real: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         """Every term of both losses, means over the batch, and the discriminator's accuracies."""
-        n = len(real)
-        done = self.draw.encode(real, self.draw.noise(n), self.draw.noise(n))
+        n, posterior = len(real), self.draw.noise(len(real))
+        prior = self.with_class(self.draw.noise(n).transpose(0, 1), labels).transpose(0, 1)
+        done = self.draw.unroll(real, posterior, labels, prior=prior)
         drawn = self.draw.images(done.logits)
-        logits, features = self.discriminator(torch.cat([real, drawn]))
+        outputs, features = self.discriminator(torch.cat([real, drawn]))
+        logits = pick_logit(self, outputs, None if labels is None else labels.repeat(3))
         on_real, on_drawn = logits.split([n, 2 * n])
         of_real, of_rec, _ = features.chunk(3)
+        if self.reconstruction == "ssim":
+            like = real[0].numel() * (1 - structural_similarity(drawn[:n], real)).mean()
+        else:
+            like = 0.5 * (of_rec - of_real.detach()).square().sum(1).mean()
         return {
             "kl": gaussian_kl(done.mean, done.log_std).sum(0).mean(),
             "reconstruction": BernoulliNLL.apply(done.logits[:n], self.draw.by_rows(real)).sum((1, 2)).mean(),
-            "like": 0.5 * (of_rec - of_real.detach()).square().sum(1).mean(),
+            "like": like,
             # x_rec and x_p come in halves of equal size: twice the mean is the sum of their two means.
             "g_loss": 2 * self.adversary(on_drawn).mean(),
             "d_loss": softplus(-on_real).mean() + 2 * softplus(on_drawn).mean(),
@@ -146,8 +165,8 @@ class DRAWGAN(ImageGenerator):
             "d_accuracy_fake": (on_drawn < 0).float().mean(),
         }
 
-    def fit_batch(self, real: Tensor) -> dict[str, Tensor]:
-        terms = self.losses(real)
+    def fit_batch(self, real: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        terms = self.losses(real, labels)
         warm = (self.steps_taken < self.warmup).float()
         adversarial = self.gamma * terms["like"] + terms["g_loss"]
         loss = terms["kl"] + warm * terms["reconstruction"] + (1 - warm) * adversarial
@@ -166,6 +185,29 @@ class DRAWGAN(ImageGenerator):
         self.discriminator_optimiser.found_inf = ahead.float()  # type: ignore[attr-defined]
         self.discriminator_optimiser.step()
         self.optimiser.step()
+
+
+def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
+    """Mean SSIM of pairs of images (N, C, H, W) in [0, 1], (N,).
+
+    Wang, Bovik, Sheikh & Simoncelli, 'Image quality assessment: from error visibility to structural similarity', 2004:
+    Gaussian windows of 11x11 pixels with a deviation of 1.5 that lie within the image (smaller ones in an image that
+    is smaller), K1 = 0.01, K2 = 0.03.
+    """
+    size = min(11, x.shape[2], x.shape[3])
+    offsets = torch.arange(size, device=x.device, dtype=x.dtype) - (size - 1) / 2
+    weights = (-offsets.square() / (2 * 1.5**2)).softmax(0)
+
+    def windowed(images: Tensor) -> Tensor:
+        planes = images.flatten(0, 1).unsqueeze(1)
+        return conv2d(conv2d(planes, weights.view(1, 1, size, 1)), weights.view(1, 1, 1, size))
+
+    mean_x, mean_y, of_xx, of_yy, of_xy = windowed(torch.cat([x, y, x * x, y * y, x * y])).chunk(5)
+    means, squares = mean_x * mean_y, mean_x.square() + mean_y.square()
+    c1, c2 = 0.01**2, 0.03**2
+    luminance = (2 * means + c1) / (squares + c1)
+    contrast_and_structure = (2 * (of_xy - means) + c2) / (of_xx + of_yy - squares + c2)
+    return (luminance * contrast_and_structure).view(len(x), -1).mean(1)
 
 
 def assign(parameters: list[nn.Parameter], gradients: tuple[Tensor, ...]) -> None:

@@ -55,6 +55,7 @@ ASKED_FOR = [
     "class_tv",
     "copying",
     "elbo",
+    "elbo_iw",
     "diversity",
     "confident_fraction",
 ]
@@ -78,6 +79,7 @@ def comparison() -> Comparison:
         probabilities=gaussian(120, 4, 6, scale=3).softmax(1),
         real_class_histogram=torch.tensor([30, 30, 30, 30]),
         elbo=gaussian(120, 1, 7).squeeze(1) - 80,
+        elbo_iw=gaussian(120, 1, 8).squeeze(1) - 78,
         groups=6,
     )
 

@@ -263,6 +263,7 @@ def full_rows() -> list[dict[str, Any]]:
     known = metrics.columns()
     values = {name: -0.000123456 for name in known} | {
         "elbo": -104.567,
+        "elbo_iw": -101.234,
         "parameters": 12_345_678,
         "status": "collapsed",
     }
@@ -276,7 +277,7 @@ def test_the_terminal_table_fits_its_width_and_names_what_it_leaves_out() -> Non
     assert lines[0].startswith("model")
     assert "collapsed" in lines[2]  # never left out
     assert beneath.startswith("not shown for want of room: ")
-    assert beneath.endswith("coverage, copying, elbo, parameters")
+    assert beneath.endswith("coverage, copying, elbo, elbo_iw, parameters")
     assert max(map(len, to_terminal(full_rows(), metrics.columns()).splitlines())) <= 120
 
 

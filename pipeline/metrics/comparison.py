@@ -37,6 +37,9 @@ class Comparison:
     elbo: Tensor | None = None
     """(n,) nats per held-out real image."""
 
+    elbo_iw: Tensor | None = None
+    """(n,) the same with several importance-weighted draws of the latents."""
+
     seed: int = 0
     """Of the draws that metrics make: halves, groups, subsets."""
 

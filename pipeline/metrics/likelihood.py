@@ -1,6 +1,17 @@
-"""The evidence lower bound on held-out images, for models that have one."""
+"""The evidence lower bound on held-out images, for models that have one, and its importance-weighted form.
+
+Burda, Grosse & Salakhutdinov, 'Importance weighted autoencoders', arXiv:1509.00519, equation 8: with K draws z_k of
+q(z | x), log 1/K sum_k p(x, z_k) / q(z_k | x) bounds log p(x) from below in expectation, the tighter the more draws;
+K = 1 is the ELBO.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
 
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.metrics.intervals import per_image_mean
@@ -16,9 +27,26 @@ COLUMNS: dict[str, dict[str, str]] = {
         "unit": "nats per image",
         "scale": "linear",
     },
+    "elbo_iw": {
+        "label": "ELBO, importance-weighted",
+        "meaning": "The same bound with several importance-weighted draws of the latents for each image "
+        "(protocol.importance_samples of params.yaml): nearer to the log-likelihood, the more so the more draws.",
+        "better": "higher",
+        "unit": "nats per image",
+        "scale": "linear",
+    },
 }
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
-    """The mean over images, where the model gave bounds."""
-    return {} if comparison.elbo is None else {"elbo": per_image_mean(comparison.elbo)}
+    """The means over images, where the model gave bounds."""
+    bounds = {"elbo": comparison.elbo, "elbo_iw": comparison.elbo_iw}
+    return {name: per_image_mean(bound) for name, bound in bounds.items() if bound is not None}
+
+
+def importance_weighted(log_weights: Callable[[], Tensor], draws: int) -> Tensor:
+    """log 1/K sum_k exp(log_weights()) over K = `draws` calls, each (N,) in nats: (N,) float64."""
+    total = log_weights().double()
+    for _ in range(draws - 1):
+        total = torch.logaddexp(total, log_weights().double())
+    return total - math.log(draws)

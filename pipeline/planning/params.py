@@ -79,6 +79,7 @@ class Protocol(_Block):
     """How models are compared."""
 
     samples: CountPerBudget | Positive
+    importance_samples: CountPerBudget | Positive
     canvases: Positive
     seed: NotNegative
     jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]

@@ -214,7 +214,8 @@ class Plan:
         ]
         modules = metric_modules()
         if self.has_elbo(model):
-            block |= self._network(model, dataset)
+            draws = self.params.at_budget(self.params.protocol.importance_samples)
+            block |= self._network(model, dataset) | {"importance_samples": draws}
             inputs.append(self._weights(dataset, model, seed))
             modules = [*modules, self.module(model)]
         return block, inputs, modules

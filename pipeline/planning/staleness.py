@@ -34,6 +34,7 @@ PROTOCOL = {
     "ratio": "battle_ratio",
     "canvases": "canvases",
     "judged_training_images": "judged_training_images",
+    "importance_samples": "importance_samples",
 }
 """What params.yaml's protocol calls a key of a job's block."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from pipeline.features.pixels import LARGEST_DIMENSION, PrincipalComponents, fla
 from pipeline.infra import artifacts, layout
 from pipeline.infra.stage import Work
 from pipeline.metrics.comparison import Comparison
+from pipeline.metrics.likelihood import importance_weighted
 from pipeline.stages._device import use_device
 from pipeline.stages.classifier import load_classifier, load_split
 from pipeline.stages.sample import network
@@ -28,9 +31,9 @@ def run(work: Work) -> None:
     """One file of estimates with the protocol beside them."""
     use_device(work)
     samples, train, test, classifier, features = work.reads[:5]
-    elbo = bound(work, load_split(test)[0]) if len(work.reads) > 5 else None
+    bounds = likelihood(work, test) if len(work.reads) > 5 else {}
     subject = Subject(work, train, test, classifier, features)
-    work.write_json(work.at(layout.METRICS), subject.measure(artifacts.read_images(samples)[0], elbo))
+    work.write_json(work.at(layout.METRICS), subject.measure(artifacts.read_images(samples)[0], bounds))
 
 
 class Subject:
@@ -59,8 +62,11 @@ class Subject:
         """The space `pixels`: flattened, projected where there are too many of them."""
         return flatten(images) if self.components is None else self.components.project(images)
 
-    def measure(self, images: np.ndarray, elbo: Tensor | None = None) -> dict[str, Any]:
-        """All estimates of a set of generated images (n, C, H, W) uint8, and the protocol that they were made by."""
+    def measure(self, images: np.ndarray, bounds: Mapping[str, Tensor] = MappingProxyType({})) -> dict[str, Any]:
+        """All estimates of a set of generated images (n, C, H, W) uint8, and the protocol that they were made by.
+
+        `bounds` are a likelihood model's, by column, of each held-out image (n,).
+        """
         fake = torch.from_numpy(images.copy())
         features, probabilities = extract(self.classifier, fake)
         comparison = Comparison(
@@ -69,7 +75,7 @@ class Subject:
             train=self.train,
             probabilities=probabilities if self.classes is not None else None,
             real_class_histogram=self.classes,
-            elbo=elbo,
+            **bounds,
             seed=self.work.block["protocol_seed"],
             groups=self.work.block["groups"],
         )
@@ -122,15 +128,27 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def bound(work: Work, test_images: Tensor) -> Tensor:
-    """ELBO in nats of the test images (N,), binarised once by the protocol's seed."""
-    block = work.block
-    model = network(block, work.device)
+def likelihood(work: Work, test: Path) -> dict[str, Tensor]:
+    """Bounds in nats of the test images (N,), binarised once by the protocol's seed: one draw of latents, and several.
+
+    A conditional model bounds the likelihood of an image given its class.
+    """
+    block, seed = work.block, work.block["protocol_seed"]
+    model: Any = network(block, work.device)
     model.load_state_dict(artifacts.read_tensors(work.reads[5]))
     model.eval()
-    images = test_images[subset(len(test_images), block["n"], block["protocol_seed"])].float() / 255
-    generator = torch.Generator().manual_seed(block["protocol_seed"])
-    binary = (torch.rand(images.shape, generator=generator) < images).float()
-    torch.manual_seed(block["protocol_seed"])
+    images, labels = load_split(test)
+    chosen = subset(len(images), block["n"], seed)
+    grey = images[chosen].float() / 255
+    binary = (torch.rand(grey.shape, generator=torch.Generator().manual_seed(seed)) < grey).float()
+    given = [binary, labels[chosen]] if model.classes and labels is not None else [binary]
+    parts = list(zip(*(x.to(work.device).split(ELBO_BATCH) for x in given), strict=True))
     with torch.no_grad():
-        return torch.cat([model.elbo(part.to(work.device)).cpu() for part in binary.split(ELBO_BATCH)])  # type: ignore[operator]
+        torch.manual_seed(seed)
+        elbo = [model.elbo(*part).cpu() for part in parts]
+        torch.manual_seed(seed + 1)
+        weighted = []
+        for done, part in enumerate(parts, start=1):
+            weighted.append(importance_weighted(partial(model.log_weights, *part), block["importance_samples"]).cpu())
+            work.progress.step(done, len(parts), unit="parts", per_unit=ELBO_BATCH, of="bounds")
+    return {"elbo": torch.cat(elbo), "elbo_iw": torch.cat(weighted)}

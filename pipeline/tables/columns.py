@@ -21,7 +21,7 @@ COST_COLUMNS = (
 )  # fmt: skip
 HEADLINE_METRICS = (
     "mmd_rbf", "fid_classifier", "kid_classifier", "knn_error", "bayes_error", "precision", "recall", "coverage",
-    "copying", "elbo",
+    "copying", "elbo", "elbo_iw",
 )  # fmt: skip
 SHORT_LABELS = {
     "mmd_rbf": "MMD",
@@ -35,6 +35,7 @@ SHORT_LABELS = {
     "coverage": "cover",
     "copying": "copying",
     "elbo": "ELBO",
+    "elbo_iw": "ELBO-IW",
     "parameters": "params",
 }
 """Heads for where there is no room for a label."""

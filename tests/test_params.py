@@ -313,12 +313,11 @@ def test_a_conditional_model_needs_a_data_set_with_classes() -> None:
 
 @pytest.mark.parametrize("name", list(CONFIG["models"]))
 def test_every_block_binds_to_its_class(name: str) -> None:
-    source = CONFIG["models"][name].get("class", name)
-    module = importlib.import_module(f"pipeline.models.{source}")
-    signature = inspect.signature(getattr(module, module.__all__[0]))
     for budget in BUDGETS:
-        arguments = load([f"budget={budget}"], FILE).resolved_models[name]["arguments"]
-        bound = signature.bind((1, 28, 28), **arguments)
+        block = load([f"budget={budget}"], FILE).resolved_models[name]
+        module = importlib.import_module(f"pipeline.models.{block['class']}")
+        signature = inspect.signature(getattr(module, module.__all__[0]))
+        bound = signature.bind((1, 28, 28), **block["arguments"])
         assert set(bound.arguments) == set(signature.parameters) - {"classes"}, "resolved blocks say every argument"
 
 

@@ -323,7 +323,8 @@ def test_every_rule_declares_what_its_stage_reads_and_leaves_behind(dry_run: str
         assert inputs == reads, f"{rule} {wildcards}"
         assert outputs == set(plan.job(rule, wildcards["dataset"], *run).outputs), f"{rule} {wildcards}"
     runs, judges = len(plan.runs("mnist")), len(plan.judges("mnist"))
-    per_run = {"train": runs, "sample": runs, "evaluate": runs, "battle": judges}
+    trainings = len({(plan.trained(model), seed) for model, seed in plan.runs("mnist")})
+    per_run = {"train": trainings, "sample": runs, "evaluate": runs, "battle": judges}
     assert {rule: counts[rule] for rule in per_run} == per_run
     assert {rule for rule, count in counts.items() if count == 1} >= {"fetch", "prepare", "tables", "summary"}
     assert set(counts) - {"mnist"} == stage_names(), "every stage has a job"

@@ -251,6 +251,7 @@ class Plan:
         protocol = self.params.protocol
         block = {
             "judges": self.judges(dataset),
+            "judged_by": {model: self.trained(model) for model in self.models(dataset) if self.trained(model) != model},
             "runs": self.runs(dataset),
             "tolerance": protocol.battle_tolerance,
             "ratio": protocol.battle_ratio,

@@ -19,11 +19,14 @@ def run(work: Work) -> None:
     contestants = list(dict.fromkeys(model for model, _ in block["runs"]))
     seats = zip(block["judges"], work.reads, strict=True)
     judges = [judge_scores(model, seed, load_file(path)) for (model, seed), path in seats]
-    models = list(dict.fromkeys(judge.model for judge in judges))
-    battles = battle_rows(models, judges, tolerance=block["tolerance"], ratio=block["ratio"])
+    # Other samples of a training fight with the training's judge, in the order of the table.
+    judged_by, seated = block["judged_by"], {judge.model for judge in judges}
+    models = [model for model in contestants if judged_by.get(model, model) in seated]
+    rule = {"tolerance": block["tolerance"], "ratio": block["ratio"]}
+    battles = battle_rows(models, judges, judged_by=judged_by, **rule)
     work.write_text(work.at(layout.BATTLES), to_csv(battles, BATTLE_COLUMNS))
     work.write_text(work.at(layout.JUDGES), to_csv(judge_matrix(judges, contestants), MATRIX_COLUMNS))
-    rated = standings(judges, contestants, seed=block["seed"])
+    rated = standings(judges, contestants, judged_by=judged_by, seed=block["seed"])
     work.write_text(work.at(layout.STANDINGS), to_csv(rated, STANDINGS_COLUMNS))
     for row in battles:
         work.progress.say(

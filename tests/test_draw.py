@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
 from pipeline.models.draw import DRAW, BernoulliNLL, GradientOverSteps, LSTMState, Windows
 
@@ -19,8 +19,9 @@ def seeded() -> None:
     torch.manual_seed(0)
 
 
-def small(shape: tuple[int, int, int] = (1, 12, 12), *, attention: bool = True, glimpses: int = 3) -> DRAW:
-    model = DRAW(shape, glimpses=glimpses, hidden=8, latent=3, read_size=2, write_size=3, attention=attention)
+def small(shape: tuple[int, int, int] = (1, 12, 12), classes: int = 0, *, attention: bool = True) -> DRAW:
+    arguments = {"glimpses": 3, "hidden": 8, "latent": 3, "read_size": 2, "write_size": 3}
+    model = DRAW(shape, classes, conditional=classes > 0, attention=attention, **arguments)
     torch.nn.init.normal_(model.first_canvas)
     return model.double()
 
@@ -87,12 +88,19 @@ def textbook_increment(model: DRAW, h_dec: Tensor) -> Tensor:
     return torch.stack([textbook_write(row[:5], row[5:], 3, model.shape) for row in asked])
 
 
-def textbook_terms(model: DRAW, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Negative log-likelihood and KL, both (N,), by equations 9-14; windows of 2 (read) and 3 (write) filters."""
+def textbook_terms(
+    model: DRAW, x: Tensor, noise: Tensor, labels: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Negative log-likelihood, KL and log p(z) - log q(z | x), each (N,), by equations 9-14.
+
+    Windows of 2 (read) and 3 (write) filters; the class of `labels` stands beside every z_t.
+    """
+    unit = torch.distributions.Normal(0.0, 1.0)
+    asked = x.new_zeros(len(x), 0) if labels is None else one_hot(labels, model.classes).to(x.dtype)
     zeros = x.new_zeros(len(x), model.posterior.in_features)
     h_enc, c_enc, h_dec, c_dec = zeros, zeros, zeros, zeros
     canvas = images(model.first_canvas.expand(len(x), -1, -1), model.shape)
-    kl = x.new_zeros(len(x))
+    kl = log_ratio = x.new_zeros(len(x))
     for epsilon in noise:
         if model.read_head is None:
             r = torch.cat([rows(x).flatten(1), rows(x - canvas.sigmoid()).flatten(1)], 1)
@@ -102,11 +110,13 @@ def textbook_terms(model: DRAW, x: Tensor, noise: Tensor) -> tuple[Tensor, Tenso
         h_enc, c_enc = textbook_lstm(model.encoder.weight, model.encoder.bias, torch.cat([r, h_dec], 1), h_enc, c_enc)
         mean, log_std = model.posterior(h_enc).chunk(2, 1)
         law = torch.distributions.Normal(mean, log_std.exp())
-        kl = kl + torch.distributions.kl_divergence(law, torch.distributions.Normal(0.0, 1.0)).sum(1)
+        kl = kl + torch.distributions.kl_divergence(law, unit).sum(1)
         z = mean + log_std.exp() * epsilon
-        h_dec, c_dec = textbook_lstm(model.decoder.weight, model.decoder.bias, z, h_dec, c_dec)
+        log_ratio = log_ratio + (unit.log_prob(z) - law.log_prob(z)).sum(1)
+        beside = torch.cat([z, asked], 1)
+        h_dec, c_dec = textbook_lstm(model.decoder.weight, model.decoder.bias, beside, h_dec, c_dec)
         canvas = canvas + textbook_increment(model, h_dec)
-    return binary_cross_entropy_with_logits(canvas, x, reduction="none").sum((1, 2, 3)), kl
+    return binary_cross_entropy_with_logits(canvas, x, reduction="none").sum((1, 2, 3)), kl, log_ratio
 
 
 # -- attention -----------------------------------------------------------------------------------------------------
@@ -171,14 +181,17 @@ def test_the_first_window_is_wide_enough_to_see_the_digit() -> None:
 # -- the recurrence ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("attention", [True, False])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_loss_and_gradients_are_the_textbook_loop_s(shape: tuple[int, int, int], attention: bool) -> None:
-    model, x = small(shape, attention=attention), binary(4, shape)
+def test_loss_and_gradients_are_the_textbook_loop_s(shape: tuple[int, int, int], attention: bool, classes: int) -> None:
+    model, x = small(shape, classes, attention=attention), binary(4, shape)
+    labels = torch.tensor([0, 2, 1, 2]) if classes else None
     noise = torch.randn(3, 4, 3, dtype=torch.float64)
     model.noise = lambda batch: noise  # type: ignore[method-assign]
-    fast, plain = model.terms(x), textbook_terms(model, x, noise)
-    torch.testing.assert_close(fast, plain)
+    fast, (*plain, log_ratio) = model.terms(x, labels), textbook_terms(model, x, noise, labels)
+    torch.testing.assert_close(fast, tuple(plain))
+    torch.testing.assert_close(model.log_weights(x, labels), log_ratio - plain[0])
     parameters = list(model.parameters())
     torch.testing.assert_close(
         torch.autograd.grad(sum(fast).mean(), parameters), torch.autograd.grad(sum(plain).mean(), parameters)
@@ -189,7 +202,7 @@ def test_float32_loss_is_the_textbook_loop_s_to_1e_5() -> None:
     model = DRAW((1, 28, 28), read_size=2, write_size=3, log_stride=-1.5)
     x, noise = torch.rand(2, 1, 28, 28).round(), torch.randn(10, 2, 10)
     model.noise = lambda batch: noise  # type: ignore[method-assign]
-    torch.testing.assert_close(model.terms(x), textbook_terms(model, x, noise), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(model.terms(x), textbook_terms(model, x, noise)[:2], rtol=1e-5, atol=1e-5)
 
 
 def test_gradients_by_finite_differences() -> None:
@@ -230,6 +243,41 @@ def test_elbo_is_minus_both_terms_and_its_kl_is_closed_form() -> None:
     torch.testing.assert_close(model.terms(x)[1], torch.distributions.kl_divergence(law, unit).sum((0, 2)))
 
 
+def test_importance_weights_average_to_the_bound_and_their_mean_is_nearer_to_the_likelihood() -> None:
+    """E log w = ELBO, and log of the mean of K weights lies above it by Jensen (Burda et al., equation 8)."""
+    model, x = small(), binary(2, (1, 12, 12))
+    with torch.no_grad():
+        model.posterior.weight.mul_(4)
+        many = x.repeat_interleave(3000, 0)
+        weights, bounds = model.log_weights(many).view(2, -1), model.elbo(many).view(2, -1)
+    error = ((weights.var(1) + bounds.var(1)) / 3000).sqrt()
+    assert ((weights.mean(1) - bounds.mean(1)).abs() < 5 * error).all()
+    of_50 = (weights.view(2, -1, 50).logsumexp(2) - math.log(50)).mean(1)
+    assert (of_50 > weights.mean(1) + 5 * error).all()
+
+
+def test_where_the_posterior_is_the_prior_the_weight_is_the_likelihood() -> None:
+    model, x = small(), binary(3, (1, 12, 12))
+    noise = torch.randn(3, 3, 3, dtype=torch.float64)
+    model.noise = lambda batch: noise  # type: ignore[method-assign]
+    torch.nn.init.zeros_(model.posterior.weight)
+    torch.nn.init.zeros_(model.posterior.bias)
+    images = model.decode(noise.transpose(0, 1))
+    likelihood = torch.distributions.Bernoulli(images).log_prob(x).sum((1, 2, 3))
+    torch.testing.assert_close(model.log_weights(x), likelihood)
+
+
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("labels", [None, torch.tensor([2, 0, 1, 1])], ids=["unasked", "asked"])
+@pytest.mark.parametrize("classes", [0, 3])
+def test_decoding_what_was_encoded_is_the_reconstruction(classes: int, labels: Tensor | None, attention: bool) -> None:
+    model, x = small((3, 9, 14), classes, attention=attention), binary(4, (3, 9, 14))
+    labels = labels if classes else None
+    codes = model.encode(x, labels)
+    assert codes.shape == (4, 3, 3 + classes)
+    torch.testing.assert_close(model.decode(codes), model.reconstruct(x, labels))
+
+
 def test_prior_images_in_the_same_pass_are_those_of_decode_and_leave_the_others_alone() -> None:
     model, x = small(), binary(4, (1, 12, 12))
     noise, prior = torch.randn(3, 4, 3).double(), torch.randn(3, 6, 3).double()
@@ -237,6 +285,51 @@ def test_prior_images_in_the_same_pass_are_those_of_decode_and_leave_the_others_
     torch.testing.assert_close(both.logits[:4], alone.logits)
     torch.testing.assert_close(both.mean, alone.mean)
     torch.testing.assert_close(both.logits[4:].sigmoid()[:, None], model.decode(prior.transpose(0, 1)))
+
+
+# -- classes -------------------------------------------------------------------------------------------------------
+
+
+def halves(n: int) -> tuple[Tensor, Tensor]:
+    """Images of two classes: noise in the left half, or in the right."""
+    x, labels = torch.zeros(n, 1, 12, 12), torch.arange(n) % 2
+    x[labels == 0, :, :, :6] = (torch.rand(n // 2, 1, 12, 6) < 0.8).float()
+    x[labels == 1, :, :, 6:] = (torch.rand(n // 2, 1, 12, 6) < 0.8).float()
+    return x, labels
+
+
+def test_it_draws_the_class_that_it_is_asked_for_and_bounds_the_true_one_higher() -> None:
+    model = DRAW((1, 12, 12), 2, conditional=True, glimpses=3, hidden=24, latent=2, learning_rate=1e-2)
+    for _ in range(80):
+        model.fit_batch(*halves(32))
+    with torch.no_grad():
+        for label, bright in enumerate((slice(0, 6), slice(6, 12))):
+            drawn = model.decode(model.draw_latents(30, seed=0, label=label))
+            assert (drawn[..., bright].mean((1, 2, 3)) > 3 * drawn.mean((1, 2, 3)) / 2).all()
+        x, labels = halves(40)
+        assert (model.elbo(x, labels) > model.elbo(x, 1 - labels)).all()
+
+
+def test_the_class_reaches_the_decoder_at_every_step_and_the_encoder_by_h_dec() -> None:
+    """At the first step h_dec is zero: what the encoder sees differs from the second step on."""
+    model, x = small((1, 12, 12), 3), binary(1, (1, 12, 12))
+    noise = torch.zeros(3, 1, 3, dtype=torch.float64)
+    one, other = (model.unroll(x, noise, torch.tensor([label])).mean[:, 0] for label in (0, 1))
+    assert torch.equal(one[0], other[0])
+    assert (one[1:] != other[1:]).any(1).all()
+    z = model.with_class(noise.transpose(0, 1), torch.tensor([0]))
+    for step in range(3):
+        changed = z.clone()
+        changed[:, step, 3:] = torch.tensor([0.0, 1.0, 0.0])
+        differs = [(a != b).any().item() for a, b in zip(model.written(z), model.written(changed), strict=True)]
+        assert differs == [t >= step for t in range(3)]
+
+
+def test_unlabelled_images_get_the_classes_shares() -> None:
+    model, x = small((1, 12, 12), 2), binary(3, (1, 12, 12))
+    model.class_counts.copy_(torch.tensor([1.0, 3.0]))
+    shares = torch.tensor([0.25, 0.75], dtype=torch.float64).expand(3, 3, 2)
+    assert torch.equal(model.encode(x)[..., 3:], shares)
 
 
 # -- the model contract --------------------------------------------------------------------------------------------

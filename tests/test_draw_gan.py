@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -156,9 +158,12 @@ def test_networks_are_apart_and_there_is_no_elbo() -> None:
     assert not hasattr(model, "elbo")
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 13, 18)])
-def test_shapes(shape: tuple[int, int, int]) -> None:
-    model = DRAWGAN(shape, glimpses=2, hidden=8, latent=3, kernels=4)
+@pytest.mark.parametrize("reconstruction", ["features", "ssim"])
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 13, 18), (2, 8, 12)])
+def test_shapes(shape: tuple[int, int, int], attention: bool, reconstruction: Any) -> None:
+    arguments = {"attention": attention, "reconstruction": reconstruction, "warmup": 0}
+    model = DRAWGAN(shape, glimpses=2, hidden=8, latent=3, kernels=4, **arguments)
     scalars = model.fit_batch(torch.rand(3, *shape))
     assert all(torch.isfinite(value) for value in scalars.values())
     model.eval()
@@ -174,6 +179,41 @@ def test_every_parameter_learns() -> None:
     model.fit_batch(torch.rand(6, *SHAPE))
     for name, parameter in model.named_parameters():
         assert torch.isfinite(parameter.grad).all() and parameter.grad.abs().max() > 0, name
+
+
+# -- classes ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_image_is_drawn_and_judged_as_of_its_class() -> None:
+    model = DRAWGAN(SHAPE, 3, conditional=True, glimpses=3, hidden=16, latent=3, write_size=3, kernels=4, dropout=0.0)
+    real, labels = torch.rand(6, *SHAPE), torch.tensor([0, 2, 1, 1, 0, 2])
+    torch.manual_seed(3)
+    terms = model.losses(real, labels)
+    torch.manual_seed(3)
+    noise, prior = model.draw.noise(6), model.draw.noise(6)
+    drawn = model.decode(model.with_class(prior.transpose(0, 1), labels))
+    rebuilt = model.draw.images(model.draw.unroll(real, noise, labels).logits)
+    d_real, d_rec, d_prior = (model.discriminate(x, labels).sigmoid() for x in (real, rebuilt, drawn))
+    l_gan = d_real.log().mean() + (1 - d_rec).log().mean() + (1 - d_prior).log().mean()
+    torch.testing.assert_close(terms["d_loss"], -l_gan)
+    outputs = model.discriminator(real)[0]
+    projected = torch.stack([row[0] + row[1 + label] for row, label in zip(outputs, labels.tolist(), strict=True)])
+    torch.testing.assert_close(model.discriminate(real, labels), projected)
+
+
+def test_a_discriminator_without_a_class_sums_it_out() -> None:
+    model = DRAWGAN(SHAPE, 2, conditional=True, glimpses=2, hidden=8, latent=3, write_size=3, kernels=4).eval()
+    model.class_counts.copy_(torch.tensor([1.0, 3.0]))
+    x = torch.rand(5, *SHAPE)
+    of_0, of_1 = (model.discriminate(x, torch.full((5,), label)).exp() for label in (0, 1))
+    torch.testing.assert_close(model.discriminate(x).exp(), 0.25 * of_0 + 0.75 * of_1)
+
+
+def test_decoding_what_was_encoded_is_the_reconstruction() -> None:
+    model = DRAWGAN(SHAPE, 3, conditional=True, glimpses=2, hidden=8, latent=3, write_size=3, kernels=4).eval()
+    x, labels = torch.rand(4, *SHAPE), torch.tensor([0, 2, 1, 1])
+    with torch.no_grad():
+        torch.testing.assert_close(model.decode(model.encode(x, labels)), model.reconstruct(x, labels))
 
 
 # -- SSIM ------------------------------------------------------------------------------------------------------------
@@ -200,6 +240,18 @@ def test_ssim_is_one_of_equal_images_symmetric_and_differentiable() -> None:
     flat = torch.zeros(4, 1, 9, 9, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(structural_similarity(flat, y).sum(), flat)
     assert gradient.isfinite().all() and gradient.any()
+
+
+def test_ssim_of_flat_images_is_their_luminance_term() -> None:
+    a, b = 0.2, 0.7
+    x, y = torch.full((2, 1, 14, 14), a), torch.full((2, 1, 14, 14), b)
+    expected = (2 * a * b + 1e-4) / (a * a + b * b + 1e-4)
+    torch.testing.assert_close(structural_similarity(x, y), torch.full((2,), expected), rtol=1e-4, atol=1e-4)
+
+
+def test_ssim_of_an_image_and_its_negative_is_below_zero() -> None:
+    x = torch.rand(3, 1, 20, 20)
+    assert (structural_similarity(x, 1 - x) < 0).all()
 
 
 def test_ssim_takes_the_place_of_the_features() -> None:

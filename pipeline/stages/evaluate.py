@@ -22,7 +22,7 @@ from pipeline.metrics.comparison import Comparison
 from pipeline.metrics.likelihood import importance_weighted
 from pipeline.stages._device import use_device
 from pipeline.stages.classifier import load_classifier, load_split
-from pipeline.stages.sample import network
+from pipeline.training.trained import rebuilt
 
 ELBO_BATCH = 500
 
@@ -134,9 +134,7 @@ def likelihood(work: Work, test: Path) -> dict[str, Tensor]:
     A conditional model bounds the likelihood of an image given its class.
     """
     block, seed = work.block, work.block["protocol_seed"]
-    model: Any = network(block, work.device)
-    model.load_state_dict(artifacts.read_tensors(work.reads[5]))
-    model.eval()
+    model: Any = rebuilt(block, artifacts.read_tensors(work.reads[5]), work.device)
     images, labels = load_split(test)
     chosen = subset(len(images), block["n"], seed)
     grey = images[chosen].float() / 255

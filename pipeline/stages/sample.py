@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import torch
 
@@ -11,8 +10,8 @@ from pipeline.infra import artifacts, layout
 from pipeline.infra.stage import Work
 from pipeline.models.base import ImageGenerator
 from pipeline.stages._device import use_device
-from pipeline.training.device import build
 from pipeline.training.sampling import sample, sample_canvases
+from pipeline.training.trained import rebuilt
 
 
 def run(work: Work) -> None:
@@ -32,16 +31,8 @@ def run(work: Work) -> None:
     work.progress.say(f"{len(images):,} images, {rate:,.0f} images/s")
 
 
-def network(block: dict[str, Any], device: str) -> ImageGenerator:
-    """The untrained model of a job's block."""
-    arguments, classes = block["arguments"], block.get("classes", 0)
-    return build(block["class"], arguments, block["shape"], seed=0, device=device, classes=classes)
-
-
 def load_model(work: Work, device: str) -> ImageGenerator:
     """The model whose weights are this job's first input, in evaluation mode."""
-    tensors = artifacts.read_tensors(work.reads[0])
-    model = network(work.block, device)
-    model.load_state_dict(tensors)
+    model = rebuilt(work.block, artifacts.read_tensors(work.reads[0]), device)
     torch.manual_seed(work.block.get("protocol_seed", 0))
-    return model.eval()
+    return model

@@ -1,0 +1,164 @@
+"""Draw images with a trained model into one picture, or into a film of how it draws them.
+
+A picture (.png, .jpg) is a grid of samples. A film (.gif, .webp, .apng) shows a model that draws step by step at work;
+of the others, which draw in one step, it shows a walk through the latents that comes back to where it began.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.infra import pictures
+from pipeline.infra.errors import UserError
+from pipeline.planning import overrides
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from pipeline.models.base import ImageGenerator
+
+    Picture = NDArray[np.uint8]
+
+MOST_PIXELS = 100_000_000
+"""Of all frames of a picture or a film together."""
+
+SHOWN_SIDE = 84
+"""Screen pixels that an image's side is brought near to."""
+
+WALK_FRAMES, WALK_MILLISECONDS = 48, 80
+DRAWING_MILLISECONDS, REST_MILLISECONDS = 2400, 1500
+"""All steps of a drawing together, and how long its last canvas then stays."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags."""
+    parser.add_argument("--model", required=True, help="a trained model of params.yaml")
+    parser.add_argument("--dataset", default="mnist", help="the data set that it was trained on (default: mnist)")
+    parser.add_argument(
+        "--to", type=Path, required=True, metavar="FILE", help=".png or .jpg; .gif, .webp, .apng: a film"
+    )
+    parser.add_argument("--n", type=int, default=64, help="how many samples (default: 64)")
+    parser.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
+    parser.add_argument("--label", type=int, help="the class to draw, of a model trained with `conditional: true`")
+    parser.add_argument("--training", type=int, default=0, help="which independent training (default: 0)")
+    parser.add_argument("--scale", type=int, help="screen pixels for each pixel (default: about 84 for an image)")
+    overrides.add(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Load the weights, sample, write."""
+    ending = pictures.check_ending(arguments.to, pictures.STILL, pictures.MOVING)
+    for name, least in (("n", 1), ("seed", 0), ("scale", 1)):
+        found = getattr(arguments, name)
+        if found is not None and found < least:
+            raise UserError(f"--{name}: found {found}, expected {least} or more")
+    model = trained(arguments)
+    if ending in pictures.MOVING:
+        film(model, arguments)
+        return
+    check_room(model, arguments, frames=1)
+    images = samples(model, arguments, model.decode)
+    pictures.write(arguments.to, grid(model, images, arguments))
+    print(f"{arguments.to}: {arguments.n} samples of {arguments.model}")
+
+
+def trained(arguments: argparse.Namespace) -> ImageGenerator:
+    """The model with its kept weights, on the CPU."""
+    from pipeline.infra import artifacts, stage
+    from pipeline.planning import kept_weights
+
+    plan = overrides.plan(arguments.set)
+    path, block = kept_weights.find(plan, arguments.dataset, arguments.model, arguments.training)
+    check_label(block, arguments)
+    stage.one_thread()  # for the bits that the workflow's own samples of a seed have
+    from pipeline.training.device import pick_device
+    from pipeline.training.trained import rebuilt
+
+    return rebuilt(block, artifacts.read_tensors(path), pick_device("cpu"))
+
+
+def check_label(block: Mapping[str, Any], arguments: argparse.Namespace) -> None:
+    """A class can be asked of a conditional model alone, and only one that it knows."""
+    classes, option = block.get("classes", 0), f"models.{arguments.model}.conditional"
+    if arguments.label is None or 0 <= arguments.label < classes:
+        return
+    if classes:
+        raise UserError(f"--label: found {arguments.label}, expected 0 to {classes - 1}")
+    can = f"set {option} to true and train it again" if "conditional" in block["arguments"] else "leave --label away"
+    raise UserError(f"--label: {arguments.model} cannot be asked for a class as it was trained; {can}")
+
+
+def check_room(model: ImageGenerator, arguments: argparse.Namespace, frames: int) -> None:
+    """Refuse what would take all memory."""
+    _, height, width = model.shape
+    pixels = arguments.n * height * width * scale(model, arguments) ** 2 * frames
+    if pixels > MOST_PIXELS:
+        raise UserError(
+            f"--n: {arguments.n:,} samples make {pixels:,} pixels, expected at most {MOST_PIXELS:,}; take fewer, or a "
+            "smaller --scale"
+        )
+
+
+def scale(model: ImageGenerator, arguments: argparse.Namespace) -> int:
+    """Screen pixels for each pixel of an image, a whole number: no image is blurred."""
+    from pipeline.figures.mosaic import magnification
+
+    return arguments.scale or magnification(max(model.shape[1:]), SHOWN_SIDE)
+
+
+def samples(
+    model: ImageGenerator, arguments: argparse.Namespace, decode: Callable[[Tensor], Tensor], batch: int | None = None
+) -> Picture:
+    """What `decode` makes of the latents of `--seed`, uint8 (n, ...), their class replaced by `--label`."""
+    import torch
+
+    from pipeline.training.sampling import BATCH, in_batches
+
+    def labelled(z: Tensor) -> Tensor:
+        if arguments.label is None:
+            return decode(z)
+        noise = z[..., : model.latent_shape[-1]]
+        return decode(model.with_class(noise, torch.full((len(z),), arguments.label)))
+
+    return in_batches(model, arguments.n, arguments.seed, labelled, batch or BATCH).numpy()
+
+
+def grid(model: ImageGenerator, images: Picture, arguments: argparse.Namespace) -> Picture:
+    """Images (n, C, H, W) as one picture (H, W, 3), nearly square."""
+    from pipeline.figures.mosaic import mosaic
+
+    dots = scale(model, arguments)
+    picture = mosaic(images, math.ceil(math.sqrt(len(images))))
+    return picture.repeat(dots, axis=0).repeat(dots, axis=1)
+
+
+# --- films --------------------------------------------------------------------------------------------------------
+
+
+def film(model: ImageGenerator, arguments: argparse.Namespace) -> None:
+    """Every canvas of a model that draws step by step; a walk through the latents of any other."""
+    import torch
+
+    from pipeline.training import latents
+
+    with torch.inference_mode():
+        steps = model.canvases(model.draw_latents(1, arguments.seed)).shape[1]
+    frames = steps if steps > 1 else WALK_FRAMES
+    check_room(model, arguments, frames)
+    if steps > 1:
+        moving = samples(model, arguments, model.canvases, arguments.n)
+        times = [max(20, DRAWING_MILLISECONDS // steps)] * (steps - 1) + [REST_MILLISECONDS]
+        shows = f"drawn in {steps} steps"
+    else:
+        others = model.draw_latents(arguments.n, arguments.seed + 1)
+        moving = samples(model, arguments, lambda z: latents.circle(model, z, others, frames), arguments.n)
+        times = [WALK_MILLISECONDS] * frames
+        shows = "on a walk through the latents and back, for it draws in one step"
+    pictures.write_moving(arguments.to, [grid(model, moving[:, k], arguments) for k in range(frames)], times)
+    print(f"{arguments.to}: {arguments.n} samples of {arguments.model}, {shows}")

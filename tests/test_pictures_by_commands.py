@@ -1,0 +1,260 @@
+"""`generate` and `blend`: what they draw is what the model draws, and what they cannot do is one line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline import command_line as cli
+from pipeline.figures.mosaic import mosaic
+from pipeline.infra import artifacts, kept
+from pipeline.models.base import ImageGenerator
+from pipeline.planning import overrides
+from pipeline.planning.plan import Job
+from pipeline.training.device import build
+from pipeline.training.sampling import quantise, sample, sample_canvases
+from tests.conftest import ROOT
+
+SET = ("--set", "budget=tiny", "--set", "models.draw.glimpses=3", "--set", "models.draw.hidden=16")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place to work in with params.yaml and nothing trained yet."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EASEL_CONFIG", raising=False)
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+        monkeypatch.setenv(variable, "1")
+    return tmp_path
+
+
+def words_set(*words: str) -> list[str]:
+    return [word for word in words if word != "--set"]
+
+
+def job_of(model: str, *settings: str) -> Job:
+    return overrides.plan(words_set(*SET, *settings)).job("train", "mnist", model, 0)
+
+
+def trained(model: str, *settings: str) -> ImageGenerator:
+    """A model as it would be after a training, its weights lying where they would."""
+    job = job_of(model, *settings)
+    block = job.block
+    network = build(block["class"], block["arguments"], (1, 28, 28), seed=7, device="cpu", classes=10).eval()
+    if network.classes:
+        network.class_counts += torch.arange(10)
+    weights = Path(job.outputs[0])
+    artifacts.write_tensors(weights, network.state_dict())
+    artifacts.write_stamp(weights, job.identity)
+    return network
+
+
+def pixels(path: str) -> Any:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def drawn(images: np.ndarray, columns: int, dots: int = 3) -> Any:
+    return mosaic(images, columns).repeat(dots, 0).repeat(dots, 1)
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The one line that a command line ends with."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(list(words))
+    said = capsys.readouterr().err
+    assert caught.value.code == 1 and len(said.splitlines()) == 1 and said.startswith(f"easel: {words[0]}: "), said
+    return said
+
+
+# --- generate -----------------------------------------------------------------------------------------------------
+
+
+def test_a_grid_holds_the_samples_that_the_workflow_would_draw(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = trained("vae")
+    cli.main(["generate", "--model", "vae", *SET, "--n", "7", "--seed", "5", "--to", "grid.png"])
+    assert capsys.readouterr().out == "grid.png: 7 samples of vae\n"
+    np.testing.assert_array_equal(pixels("grid.png"), drawn(sample(model, 7, 5).numpy(), 3))
+    cli.main(["generate", "--model", "vae", *SET, "--n", "4", "--scale", "1", "--to", "small.png"])
+    np.testing.assert_array_equal(pixels("small.png"), drawn(sample(model, 4, 0).numpy(), 2, dots=1))
+
+
+def test_a_class_is_what_a_conditional_model_is_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    conditional = ("--set", "models.vae.conditional=true")
+    plain = ["generate", "--model", "vae", *SET, "--n", "4", "--to", "three.png"]
+    words = [*plain, *conditional]
+    model = trained("vae", *conditional)
+    cli.main([*words, "--label", "3"])
+    with torch.inference_mode():
+        expected = quantise(model.decode(model.draw_latents(4, 0, label=3))).int().numpy()
+    shown = pixels("three.png")
+    assert np.abs(shown.astype(int) - drawn(expected.astype(np.uint8), 2).astype(int)).max() <= 1
+    cli.main(words)
+    assert not np.array_equal(pixels("three.png"), shown), "without a label it draws all classes"
+    assert "--label: found 10, expected 0 to 9" in told(capsys, *words, "--label", "10")
+    trained("vae")
+    said = told(capsys, *plain, "--label", "3")
+    assert "vae cannot be asked for a class as it was trained; set models.vae.conditional to true" in said
+    trained("autoencoder")
+    said = told(capsys, "generate", "--model", "autoencoder", *SET, "--label", "3", "--to", "a.png")
+    assert "leave --label away" in said
+
+
+def test_a_film_shows_every_canvas(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = trained("draw")
+    cli.main(["generate", "--model", "draw", *SET, "--n", "2", "--seed", "1", "--to", "film.apng"])
+    assert capsys.readouterr().out == "film.apng: 2 samples of draw, drawn in 3 steps\n"
+    canvases = sample_canvases(model, 2, 1).numpy()
+    with Image.open("film.apng") as film:
+        assert film.n_frames == 3
+        for k in range(3):
+            film.seek(k)
+            np.testing.assert_array_equal(np.asarray(film.convert("RGB")), drawn(canvases[:, k], 2))
+
+
+def test_a_film_of_what_draws_in_one_step_walks_through_its_latents(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = trained("autoencoder")
+    cli.main(["generate", "--model", "autoencoder", *SET, "--n", "1", "--scale", "1", "--to", "film.webp"])
+    assert "a walk through the latents and back" in capsys.readouterr().out
+    with Image.open("film.webp") as film:
+        frames = []
+        for k in range(film.n_frames):
+            film.seek(k)
+            frames.append(np.asarray(film.convert("RGB")).astype(int)[..., 0])
+    first = sample(model, 1, 0).numpy()[0, 0].astype(int)
+    assert len(frames) == 48 and np.abs(frames[0] - first).max() <= 1
+    leaps = [np.abs(a - b).mean() for a, b in zip(frames, [*frames[1:], frames[0]], strict=True)]
+    assert max(leaps) < 0.5 * max(np.abs(frame - frames[0]).mean() for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--to", "a.tiff"), "--to: found 'a.tiff', expected a name that ends in .png, .jpg, .jpeg, .gif"),
+        (("--to", "a.png", "--n", "0"), "--n: found 0, expected 1 or more"),
+        (("--to", "a.png", "--seed", "-1"), "--seed: found -1, expected 0 or more"),
+        (("--to", "a.png", "--scale", "0"), "--scale: found 0, expected 1 or more"),
+        (("--to", "a.png", "--n", "1000000"), "--n: 1,000,000 samples make 7,056,000,000 pixels, expected at most"),
+        (("--to", "a.gif", "--n", "10000"), "expected at most 100,000,000; take fewer"),
+        (("--to", "a.png", "--training", "-1"), "--training: found -1, expected 0 or more"),
+        (("--to", "nowhere/file/a.png", "--n", "1"), None),
+    ],
+)
+def test_what_generate_cannot_do_is_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str | None
+) -> None:
+    trained("vae")
+    if said is None:
+        (folder / "nowhere").touch()
+        said = "nowhere/file/a.png: could not be written"
+    assert said in told(capsys, "generate", "--model", "vae", *SET, *words)
+
+
+def test_weights_are_used_only_if_they_are_those_that_are_asked_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["generate", "--model", "vae", *SET, "--n", "1", "--to", "a.png"]
+    path = "results/models/mnist/vae/0/weights.safetensors"
+    assert f"{path}: vae is not trained yet; train it with `snakemake --cores 8 {path}`" in told(capsys, *words)
+    assert "unknown model 'veaa'" in told(capsys, *["veaa" if word == "vae" else word for word in words])
+    trained("vae")
+    cli.main(words)
+    assert "trained with other settings" in told(capsys, *words, "--set", "models.vae.hidden=10")
+    content = Path(path).read_bytes()
+    Path(path).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert f"{path}: damaged" in told(capsys, *words)
+
+
+def test_an_earlier_training_that_is_kept_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["generate", "--model", "vae", *SET, "--n", "1", "--to", "a.png"]
+    model, job = trained("vae"), job_of("vae")
+    kept.keep(job.identity, [Path(job.outputs[0])])
+    trained("vae", "--set", "models.vae.hidden=10")
+    cli.main(words)
+    np.testing.assert_array_equal(pixels("a.png"), drawn(sample(model, 1, 0).numpy(), 1))
+
+
+def test_samples_of_another_models_training_come_from_its_weights(folder: Path) -> None:
+    more = ["--set", "models.gran3_at4.samples_of=gran3", "--set", "models.gran3_at4.sample_steps=4"]
+    trained("gran3", *more)
+    cli.main(["generate", "--model", "gran3_at4", *SET, *more, "--n", "1", "--scale", "1", "--to", "a.apng"])
+    with Image.open("a.apng") as film:
+        assert film.n_frames == 4
+
+
+# --- blend --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair(folder: Path) -> Any:
+    """Two picture files of the data set's size, and their pixels."""
+    images = np.random.default_rng(0).integers(0, 256, (2, 1, 28, 28), dtype=np.uint8)
+    for name, image in zip(("A.png", "B.png"), images, strict=True):
+        Image.fromarray(image[0]).save(name)
+    return images
+
+
+def test_a_blend_is_the_decoded_mixture_of_the_codes(pair: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    model: Any = trained("autoencoder")
+    cli.main(["blend", "A.png", "B.png", *SET, "--percent", "30", "--to", "one.png"])
+    assert capsys.readouterr().out == "one.png: A.png with 30 % of B.png, by autoencoder\n"
+    with torch.inference_mode():
+        a, b = model.encode(torch.from_numpy(pair).float() / 255)
+        expected = quantise(model.decode((0.7 * a + 0.3 * b)[None])).numpy()
+    assert np.abs(pixels("one.png").astype(int) - drawn(expected, 1).astype(int)).max() <= 1
+
+
+def test_a_strip_leads_from_the_one_to_the_other(pair: Any) -> None:
+    model: Any = trained("vae")
+    cli.main(["blend", "A.png", "B.png", *SET, "--model", "vae", "--percent", "0", "50", "100", "--to", "strip.png"])
+    with torch.inference_mode():
+        rebuilt = quantise(model.reconstruct(torch.from_numpy(pair).float() / 255)).numpy()
+    strip = pixels("strip.png")
+    tiles = [strip[:, k * 90 : k * 90 + 84] for k in range(5)]
+    np.testing.assert_array_equal(tiles[0], drawn(pair[:1], 1))
+    np.testing.assert_array_equal(tiles[4], drawn(pair[1:], 1))
+    for tile, image in ((tiles[1], rebuilt[:1]), (tiles[3], rebuilt[1:])):
+        assert np.abs(tile.astype(int) - drawn(image, 1).astype(int)).max() <= 1
+
+
+def test_dark_strokes_on_white_may_be_turned(pair: Any) -> None:
+    trained("autoencoder")
+    for name, image in zip(("darkA.png", "darkB.png"), pair, strict=True):
+        Image.fromarray(255 - image[0]).save(name)
+    cli.main(["blend", "A.png", "B.png", *SET, "--to", "light.png"])
+    cli.main(["blend", "darkA.png", "darkB.png", "--invert", *SET, "--to", "dark.png"])
+    np.testing.assert_array_equal(pixels("light.png"), pixels("dark.png"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("A.png", "B.png", "--to", "a.gif"), "--to: found 'a.gif', expected a name that ends in .png, .jpg, .jpeg"),
+        (("A.png", "B.png", "--to", "a.png", "--percent", "101"), "--percent: found 101, expected 0 to 100"),
+        (("A.png", "B.png", "--to", "a.png", "--percent", "nan"), "--percent: found nan, expected 0 to 100"),
+        (("A.png", "none.png", "--to", "a.png"), "none.png: not found; name a picture file"),
+        (("A.png", "params.yaml", "--to", "a.png"), "params.yaml: not a picture that can be read"),
+        (
+            ("A.png", "B.png", "--to", "a.png", "--model", "gran3"),
+            "--model: gran3 has no encoder; expected one of",
+        ),
+        (("A.png", "B.png", "--to", "a.png", "--model", "vae"), "vae is not trained yet"),
+        (("A.png", "B.png", "--to", "a.png", "--dataset", "mist"), "unknown data set 'mist'; did you mean 'mnist'?"),
+    ],
+)
+def test_what_blend_cannot_do_is_one_line(
+    pair: Any, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    trained("autoencoder")
+    assert said in told(capsys, "blend", *words, *SET)

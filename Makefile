@@ -1,6 +1,8 @@
 # The two commands: `make mnist` and `make test`. Both build .venv first, from envs/requirements.txt.
 
 CORES ?= 8
+DATASET ?= mnist
+TRIALS ?= 12
 PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
@@ -8,7 +10,7 @@ EASEL := $(BIN)/python -m pipeline
 LOCKED := envs/requirements.txt
 BUILT := .venv/.built
 
-.PHONY: env build mnist all smoke test chaos fuzz audit check lock status prune publish verify ui unlock clean
+.PHONY: env build mnist all smoke test chaos fuzz audit check lock status tune prune publish verify ui unlock clean
 
 mnist: env  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
 	@$(SNAKEMAKE) results/tables/mnist.csv results/summary/mnist.txt
@@ -37,6 +39,11 @@ check: env  ## format, lint, types
 
 status: env  ## what is done, what is stale and why, how long the rest should take
 	@$(EASEL) status
+
+tune: env  ## search a model's settings on the validation split: make tune MODEL=draw [DATASET=mnist TRIALS=12]
+	@test -n "$(MODEL)" || { echo "easel: which model? make tune MODEL=draw [DATASET=mnist TRIALS=12]"; exit 1; }
+	@$(SNAKEMAKE) results/classifier/$(DATASET)/features.safetensors
+	@$(EASEL) tune --model $(MODEL) --dataset $(DATASET) --trials $(TRIALS)
 
 prune: env  ## delete what no current identity needs; lists it with sizes and asks first
 	@$(EASEL) prune

@@ -48,6 +48,8 @@ CANVAS_SHEET = "results/figures/{dataset}/canvases_{model}_{seed}"
 TRACKED = "results/tracking/{dataset}.json"
 SUMMARY_TEXT = "results/summary/{dataset}.txt"
 VIEWS = "results/views/{dataset}"
+TUNING = "results/tuning/{dataset}/{model}"
+TRIAL = "results/tuning/{dataset}/{model}/{identity}"
 LOG = "logs/{stage}/{name}.log"
 
 REFERENCES = ("real", "noise", "mean_image")

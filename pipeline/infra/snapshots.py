@@ -94,11 +94,16 @@ def _checked(table: Path) -> str:
     return table.read_text()
 
 
+TUNING = Path(layout.TUNING).parts[1]
+"""Below results: trials of settings, which are no results."""
+
+
 def _stamps_in(results: Path, dataset: str) -> Iterator[dict[str, Any]]:
     """Stamps of a data set's files: those of the results, those of its splits where these lie beside them."""
     for folder in (results, results.parent / "data" / "prepared" / dataset):
         for path in sorted(folder.rglob(f"*{STAMP}")):
-            if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            within = path.relative_to(folder).parts
+            if within[0] != TUNING and not any(part.startswith(".") for part in within):
                 yield from _stamps_of(dataset, str(path), _text(path))
 
 

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.infra import artifacts, kept, layout, stage, stamps
+from pipeline.infra import artifacts, identity, kept, layout, locks, stage, stamps, untrusted
 from pipeline.planning.plan import Job, Plan
+from pipeline.planning.search import SEED, STAGES
 from pipeline.planning.staleness import jobs_of
 
 RESULT_NEUTRAL = True
@@ -44,6 +45,7 @@ def find(plan: Plan) -> list[Leftover]:
         *_earlier_results(needed),
         *_training_states(needed),
         *_live_histories(needed),
+        *_trials(plan),
         *_results_of_nothing(plan, {path for job in jobs for path in job.outputs}),
         *_unfinished_files(),
     ]
@@ -75,8 +77,8 @@ def _declared(plan: Plan, model: str) -> list[str]:
 
 
 def _earlier_results(needed: set[str]) -> Iterator[Leftover]:
-    for identity in sorted(set(kept.identities()) - needed):
-        folder = kept.folder_of(identity)
+    for earlier in sorted(set(kept.identities()) - needed):
+        folder = kept.folder_of(earlier)
         yield Leftover("earlier results", folder, _maker(folder))
 
 
@@ -108,6 +110,27 @@ def _live_histories(needed: set[str]) -> Iterator[Leftover]:
         job = f"train {found['dataset']} {found['model']} {found['seed']}"
         if found["identity"] not in needed and not stage.is_being_written(job):
             yield Leftover("histories of earlier trainings", path, f"{found['model']} {found['seed']}")
+
+
+def _trials(plan: Plan) -> Iterator[Leftover]:
+    """Trials that no search would take up again; those of settings that are not drawn any more may be wanted again."""
+    for folder, found in _matching(layout.TRIAL):
+        dataset, model = found["dataset"], found["model"]
+        live = any(locks.is_held(folder / stage.lock_of(f"{name} {dataset} {model} {SEED}")) for name in STAGES)
+        known = dataset in plan.params.datasets and model in plan.params.models
+        if folder.is_dir() and not live and not (known and _is_as_planned(folder, plan, dataset)):
+            yield Leftover("trials of other code, data or models", folder, f"{dataset} {model}")
+
+
+def _is_as_planned(folder: Path, plan: Plan, dataset: str) -> bool:
+    """Whether the code and the data would make this very training again."""
+    try:
+        spec = untrusted.read_json(folder / "train.json")
+        modules = tuple(name for name in spec["modules"] if identity.MODULE.fullmatch(name))
+        splits = plan.job("prepare", dataset).identity
+        return identity.job_identity("train", spec["block"], modules, [splits]) == folder.name
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def _results_of_nothing(plan: Plan, outputs: set[str]) -> Iterator[Leftover]:

@@ -401,11 +401,24 @@ def _model_schema(module: str) -> type[BaseModel]:
 @functools.cache
 def constructor(module: str) -> tuple[tuple[str, Any, Any], ...]:
     """(name, type, default) of the keyword-only arguments of a model's constructor, read from its syntax tree."""
-    for owner in identity.class_chain(module):
-        for item in owner.body:
-            if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-                return tuple(_arguments(item, module))
-    return ()
+    function = _constructor(module)
+    return () if function is None else tuple(_arguments(function, module))
+
+
+def kinds_of(module: str) -> dict[str, str]:
+    """What annotates each of those arguments, as it is written: Rate, Count, bool, Literal['a', 'b'], ..."""
+    function = _constructor(module)
+    return {} if function is None else {item.arg: _text(item.annotation) for item in function.args.kwonlyargs}
+
+
+def _text(annotation: ast.expr | None) -> str:
+    return "" if annotation is None else ast.unparse(annotation)
+
+
+def _constructor(module: str) -> ast.FunctionDef | None:
+    """The nearest `__init__` of a model's class and what it derives from."""
+    own = (item for owner in identity.class_chain(module) for item in owner.body if isinstance(item, ast.FunctionDef))
+    return next((item for item in own if item.name == "__init__"), None)
 
 
 def _arguments(function: ast.FunctionDef, module: str) -> Iterable[tuple[str, Any, Any]]:

@@ -51,7 +51,10 @@ class Subject:
         self.components = None
         if test_images[0].numel() > LARGEST_DIMENSION:
             self.components = PrincipalComponents.fit(train_images)
-        self.real = {"pixels": self.pixels(test_images[chosen]), "classifier": kept["test"][chosen]}
+        held_out = kept[
+            test.stem
+        ]  # the split's own name: a search for settings is given `valid` in the test split's place
+        self.real = {"pixels": self.pixels(test_images[chosen]), "classifier": held_out[chosen]}
         self.train = {"pixels": self.pixels(train_images[seen]), "classifier": kept["train"][seen]}
         self.classes = None
         if test_labels is not None:

@@ -1,0 +1,267 @@
+"""Search a model's settings at random: equal trials of equal steps, scored on the validation split alone.
+
+Each trial is trained, sampled and measured by the workflow's own stages in a folder of its own under results/tuning, so
+a search that was stopped goes on where it was. It ends with the best settings as a block for params.yaml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import textwrap
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline import metrics, one_stage, tables
+from pipeline.infra import artifacts, layout, stamps
+from pipeline.infra.errors import Interrupted, UserError
+from pipeline.infra.progress import duration
+from pipeline.planning import estimate, overrides, search
+from pipeline.planning.plan import Job
+from pipeline.planning.search import Search, Trial
+from pipeline.tables import comparison
+
+SCORES = {"frechet": "fid_classifier", "elbo": "elbo"}
+"""What trials may be ranked by: columns of the tables, here of the validation split."""
+
+BESIDE = ("mmd_rbf", "fid_classifier", "precision", "recall", "elbo")
+"""Columns that are shown of every trial."""
+
+READ = ("data/prepared", "results/classifier")
+"""What a trial's folder shares with the others."""
+
+BEST, TABLE = "best.yaml", "trials.csv"
+"""What the latest search of a model leaves beside its trials."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a trial, and the estimates of its evaluation by column, as the stage wrote them."""
+
+    trial: Trial
+    status: str
+    estimates: dict[str, dict[str, Any]]
+    note: str = ""
+
+    def value(self, column: str) -> float | None:
+        """An estimate, where there is one."""
+        return self.estimates[column]["value"] if column in self.estimates else None
+
+    def in_words(self, column: str) -> str:
+        """An estimate with its interval, for a person."""
+        found = self.estimates.get(column)
+        if found is None:
+            return f"no {column}"
+        bounds = [found[end] for end in ("low", "high")]
+        return f"{found['value']:.4g}" + ("" if None in bounds else f" [{bounds[0]:.3g}, {bounds[1]:.3g}]")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags."""
+    parser.add_argument("--model", required=True, help="a model of params.yaml")
+    parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
+    parser.add_argument(
+        "--trials", type=int, default=12, help="trials, the block as it stands among them (default: 12)"
+    )
+    parser.add_argument("--steps", type=int, help="steps of each trial's training (default: a tenth of the budget's)")
+    parser.add_argument(
+        "--score", choices=list(SCORES), default="frechet", help="distance of classifier features, or bound in nats"
+    )
+    parser.add_argument(
+        "--over", action="append", default=[], metavar="KEY=RANGE",
+        help="search this key and other such keys alone: KEY=LOW..HIGH or KEY=A,B,C (default: every rate, weight and "
+        f"fraction of the model, a {search.FACTOR:g}th to {search.FACTOR:g} times its present value)",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="default: params.yaml's `device`")
+    overrides.add(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do the trials that are not done, then say which was best."""
+    for flag, least in (("trials", 1), ("seed", 0)):
+        if getattr(arguments, flag) < least:
+            raise UserError(f"--{flag}: found {getattr(arguments, flag)}, expected {least} or more")
+    plan = overrides.plan(arguments.set)
+    asked = Search.of(plan, arguments.dataset, arguments.model, arguments.steps, arguments.over)
+    column = SCORES[arguments.score]
+    if column == "elbo" and not plan.has_elbo(asked.model):
+        raise UserError(f"--score elbo: {asked.model} has no bound on binary images; leave it out")
+    trials = asked.trials(arguments.trials, arguments.seed)
+    check_inputs(trials)
+    print("\n".join(announced(asked, trials, arguments.trials)), flush=True)
+    outcomes = list(attempts(trials, column, arguments.device or plan.params.device))
+    report(asked, outcomes, column)
+
+
+def check_inputs(trials: Sequence[Trial]) -> None:
+    """Raise `UserError` unless all that trials read, the splits and the classifier, is there and current."""
+    for path, wanted in search.inputs_of(trials).items():
+        stamp = stamps.read(Path(path))
+        if stamp is None or stamp["identity"] != wanted:
+            features = layout.FEATURES.format(dataset=trials[0].jobs[0].block["dataset"])
+            found = "made by other code or params" if stamp else "not found"
+            raise UserError(f"{path}: {found}; `snakemake --cores 8 {features}` makes what a search reads")
+
+
+def announced(asked: Search, trials: Sequence[Trial], wanted: int) -> Iterator[str]:
+    """What is searched, and about how long it takes."""
+    full = asked.plan.model(asked.model)["training"]["steps"]
+    yield f"{asked.model} on {asked.dataset}: {len(trials)} trials of {asked.steps:,} steps ({full:,} at this budget)"
+    yield from (f"  {key:<24} {asked.present[key]!s:<10} {of}" for key, of in asked.space.items())
+    if len(trials) < wanted:
+        yield f"  there are no more than {len(trials)} settings"
+    left = [job for trial in trials for job in trial.jobs if not is_done(trial, job)]
+    if left:
+        seconds = sum(estimate.job_seconds(asked.short_plan, job.stage, job.wildcards, {}) for job in left)
+        yield f"  to do: about {duration(seconds * estimate.product_seconds() / estimate.REFERENCE_PRODUCT)}"
+
+
+# --- doing them -----------------------------------------------------------------------------------------------------
+
+
+def attempts(trials: Sequence[Trial], column: str, device: str) -> Iterator[Outcome]:
+    """Each trial's outcome, with a line for the person who waits."""
+    worked, seconds = 0, 0.0
+    for trial in trials:
+        began, known = time.monotonic(), is_done(trial, trial.jobs[-1])
+        outcome = attempt(trial, device)
+        if not known:
+            worked, seconds = worked + 1, seconds + time.monotonic() - began
+        left = sum(not is_done(other, other.jobs[-1]) for other in trials[trial.number :])
+        when = f", about {duration(left * seconds / worked)} left" if left and worked else ""
+        said = f"{in_words(trial)}: {outcome.note or f'{column} {outcome.in_words(column)}'}"
+        status = "" if outcome.status == "ok" else f" ({outcome.status})"
+        print(
+            f"trial {trial.number} of {len(trials)}: {said}{status}{', from earlier' if known else ''}{when}",
+            flush=True,
+        )
+        yield outcome
+
+
+def in_words(trial: Trial) -> str:
+    """What a trial changes."""
+    return ", ".join(f"{key} {value}" for key, value in trial.changed.items()) or "the block as it stands"
+
+
+def attempt(trial: Trial, device: str) -> Outcome:
+    """Train, sample and measure, as far as that is not done; a setting that the model refuses is a trial too."""
+    share_inputs(trial.folder)
+    with contextlib.chdir(trial.folder):
+        for job in trial.jobs:
+            if is_done(trial, job, Path()):
+                continue
+            try:
+                perform(job, device)
+            except Interrupted:
+                raise
+            except UserError as error:
+                refusal = f"params.yaml: models.{job.block['model']}: "
+                if not str(error).startswith(refusal):
+                    raise
+                return Outcome(trial, "refused", {}, str(error).removeprefix(refusal))
+        train, _, evaluate = trial.jobs
+        status = artifacts.read_json(layout.path(layout.TRAINING, **train.wildcards))["status"]
+        measured = artifacts.read_json(layout.path(layout.METRICS, **evaluate.wildcards))
+    return Outcome(trial, status, measured["estimates"])
+
+
+def is_done(trial: Trial, job: Job, folder: Path | None = None) -> bool:
+    """Whether all files of a trial's job are there, each stamped by that very job."""
+    found = [stamps.read((folder or trial.folder) / path) for path in job.outputs]
+    return all(stamp is not None and stamp["identity"] == job.identity for stamp in found)
+
+
+def share_inputs(folder: Path) -> None:
+    """Make a trial's folder, with links to what all trials read."""
+    for name in READ:
+        link = folder / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(os.path.relpath(name, link.parent))
+
+
+def perform(job: Job, device: str) -> None:
+    """Do a job in this folder as `python -m pipeline STAGE --spec` does."""
+    spec = Path(f"{job.stage}.json")
+    artifacts.write_json(spec, job.spec)
+    parser = argparse.ArgumentParser()
+    one_stage.arguments(parser)
+    parser.set_defaults(name=job.stage)
+    words = [f"--{key}={value}" for key, value in job.wildcards.items()]
+    one_stage.run(parser.parse_args([*words, f"--spec={spec}", f"--device={device}"]))
+
+
+# --- what came out --------------------------------------------------------------------------------------------------
+
+
+def report(asked: Search, outcomes: Sequence[Outcome], column: str) -> None:
+    """The trials as a table, and the best one's settings as a block of params.yaml."""
+    shown = tuple(dict.fromkeys((column, *BESIDE)))
+    described = {**metrics.columns(), **{key: DESCRIBED | {"label": key} for key in ("trial", "note", *asked.space)}}
+    columns = ("trial", "status", *asked.space, *shown, "note")
+    rows = [row(outcome, shown) for outcome in outcomes]
+    folder = layout.path(layout.TUNING, dataset=asked.dataset, model=asked.model)
+    artifacts.write_text(folder / TABLE, tables.to_csv(rows, columns))
+    print(f"\n{tables.to_terminal(rows, described, columns)}")
+    best = best_of(outcomes, column, described[column]["better"])
+    changed = best.trial.changed if best else {}
+    block = as_yaml(asked.block_with(changed) if changed else {})
+    artifacts.write_text(folder / BEST, block)
+    print("\n".join(told(asked, outcomes, best, column)))
+    full = asked.present["steps"]
+    if changed and asked.steps < full:
+        print(f"found in {asked.steps:,} of {full:,} steps, in which fast learners lead: try it at more --steps too")
+    if changed:
+        print(f"to paste under `models:` in params.yaml ({folder / BEST}):\n\n{block.partition(chr(10))[2]}")
+
+
+DESCRIBED: dict[str, Any] = {"meaning": "", "better": None, "unit": "", "scale": "linear"}
+"""Of a column that is no metric."""
+
+
+def row(outcome: Outcome, columns: Sequence[str]) -> tables.Row:
+    """A trial as a row of a table."""
+    values = {
+        key: " ".join(map(str, of)) if isinstance(of, tuple | list) else of for key, of in outcome.trial.values.items()
+    }
+    measured = {column: outcome.value(column) for column in columns}
+    return {"trial": outcome.trial.number, "status": outcome.status, **values, **measured, "note": outcome.note or None}
+
+
+def best_of(outcomes: Sequence[Outcome], column: str, better: str) -> Outcome | None:
+    """The best trial of those that ended well, the earlier one of two alike; None if none did."""
+    sign = -1.0 if better == "higher" else 1.0
+    ended = [(sign * value, of) for of in outcomes if of.status == "ok" and (value := of.value(column)) is not None]
+    return min(ended, key=lambda item: item[0])[1] if ended else None
+
+
+def told(asked: Search, outcomes: Sequence[Outcome], best: Outcome | None, column: str) -> Iterator[str]:
+    """Which trial was best, and how it differs from the block as it stands."""
+    if best is None:
+        yield f"none of {len(outcomes)} trials ended well"
+        return
+    score = f"{column} {best.in_words(column)} on the validation split"
+    yield f"best of {len(outcomes)}: trial {best.trial.number}, {score}"
+    if not best.trial.changed:
+        yield "it is the block as it stands: nothing to change"
+        return
+    yield f"as it stands: {column} {outcomes[0].in_words(column)}; {verdict(outcomes[0], best, column)}"
+    yield from (f"  {key}: {asked.present[key]} -> {value}" for key, value in best.trial.changed.items())
+
+
+def verdict(a: Outcome, b: Outcome, column: str) -> str:
+    """How the difference of two trials lies to their intervals, which tell what other images would have changed."""
+    sides = ({"value": None, "low": None, "high": None} | of.estimates.get(column, {}) for of in (a, b))
+    return comparison.verdict_of(*((side["value"], side["low"], side["high"]) for side in sides))
+
+
+def as_yaml(block: Mapping[str, Any]) -> str:
+    """A block of `models:` as text."""
+    return "models:\n" + textwrap.indent(yaml.safe_dump(dict(block), sort_keys=False), "  ")

@@ -1,0 +1,357 @@
+"""`python -m pipeline tune`: what is searched, that trials are fair and exact, and that the test split stays shut."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from pipeline import command_line as cli
+from pipeline.features.classifier import DomainClassifier, extract
+from pipeline.infra import artifacts, layout, snapshots
+from pipeline.infra.errors import UserError
+from pipeline.metrics.frechet import frechet_distance
+from pipeline.planning import leftovers, overrides, params, search
+from pipeline.planning.plan import Plan
+from pipeline.planning.search import Choice, Search, Span
+from tests.conftest import ROOT
+from tests.nursery import At, Nursery
+
+CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+TRAINED = [name for name, block in CONFIG["models"].items() if "samples_of" not in block]
+MODEL, TRIALS, STEPS = "vae", 3, 12
+WORDS = ["tune", "--model", MODEL, "--steps", str(STEPS), "--device", "cpu", "--set", "budget=tiny"]
+
+
+def planned(budget: str = "laptop", *words: str) -> Plan:
+    return Plan(params.load([f"budget={budget}", *words], ROOT / "params.yaml"))
+
+
+def asked(model: str, *over: str, budget: str = "laptop", steps: int | None = None) -> Search:
+    return Search.of(planned(budget), "mnist", model, steps, over)
+
+
+# --- what may vary --------------------------------------------------------------------------------------------------
+
+
+def test_the_space_follows_from_the_kinds_of_the_arguments() -> None:
+    space = asked("draw_gan").space
+    assert set(space) == {"gamma", "warmup", "lead", "dropout", "learning_rate", "discriminator_rate", "clip_norm"}
+    rate, dropout, warmup = (space[key] for key in ("learning_rate", "dropout", "warmup"))
+    assert isinstance(rate, Span) and isinstance(dropout, Span) and isinstance(warmup, Span)
+    assert (rate.low, rate.high, rate.scale) == (0.002 / 4, 0.002 * 4, "log")
+    assert [end / (1 - end) for end in (dropout.low, dropout.high)] == pytest.approx([0.25 / 4, 0.25 * 4])
+    assert (warmup.low, warmup.high) == (2500 / 4, 4000), "no longer than the training"
+
+
+def test_what_is_switched_off_and_what_a_model_is_stays() -> None:
+    kinds = {"clip": "Weight", "beta": "Fraction", "hidden": "Count", "bias": "Number", "deep": "bool"}
+    assert search.space_of(kinds, {"clip": 0.0, "beta": 1.0, "hidden": 40, "bias": -2.0, "deep": True}, 100) == {}
+
+
+@pytest.mark.parametrize("model", TRAINED)
+def test_every_model_can_be_searched(model: str) -> None:
+    """Each has a rate at least; every drawn value lies in its span, and its kind takes it."""
+    found = asked(model)
+    assert any("rate" in key for key in found.space)
+    for trial in found.trials(4, seed=1):
+        for key, value in trial.values.items():
+            span = found.space[key]
+            assert isinstance(span, Span) and span.low * 0.995 <= value <= span.high * 1.005
+        assert trial.jobs[0].block["training"]["steps"] == found.steps
+
+
+@pytest.mark.parametrize(("scale", "low", "high"), [("log", 1e-4, 1e-2), ("odds", 0.05, 0.999), ("linear", -3.0, 1.0)])
+def test_a_span_is_even_on_its_scale(scale: search.Scale, low: float, high: float) -> None:
+    forward = {"log": np.log, "odds": lambda x: np.log(x / (1 - x)), "linear": lambda x: x}[scale]
+    span = Span(low, high, scale)
+    values = np.array([span.at(share) for share in np.linspace(0, 1, 41)])
+    steps = np.diff(forward(values))
+    assert values[0] == pytest.approx(low) and values[-1] == pytest.approx(high)
+    assert steps == pytest.approx(np.full(40, steps.mean()), rel=0.25), "three digits"
+    whole = Span(16, 256, "log", whole=True)
+    assert [whole.at(share) for share in (0.0, 0.5, 1.0)] == [16, 64, 256]
+    assert type(whole.at(0.3)) is int
+
+
+def test_the_same_seed_gives_the_same_trials_and_more_trials_begin_with_the_same() -> None:
+    found = asked("dcgan")
+    few, many, others = found.trials(3, seed=5), found.trials(6, seed=5), found.trials(3, seed=6)
+    assert few == many[:3]
+    assert [trial.values for trial in few[1:]] != [trial.values for trial in others[1:]]
+    assert len({trial.folder for trial in many}) == 6
+
+
+def test_draws_fill_the_space_evenly() -> None:
+    drawn = search.draws({"a": Span(1.0, 100.0, "log"), "b": Choice((1, 2))}, {"a": 1.0, "b": 1}, 401, seed=0)[1:]
+    logs = np.log([values["a"] for values in drawn]) / math.log(100)
+    distance = np.abs(np.sort(logs) - (np.arange(400) + 0.5) / 400).max()
+    assert distance < 1.63 / 400**0.5, "Kolmogorov-Smirnov at 1 %"
+    assert abs(np.mean([values["b"] == 1 for values in drawn]) - 0.5) < 2.6 * 0.5 / 400**0.5
+
+
+def test_no_setting_is_tried_twice_and_a_small_space_ends() -> None:
+    found = asked("vae", "learning_rate=0.001,0.002", "likelihood=bernoulli,gaussian")
+    values = [tuple(trial.values.values()) for trial in found.trials(12, seed=0)]
+    assert sorted(values) == [(r, kind) for r in (0.001, 0.002) for kind in ("bernoulli", "gaussian")]
+    assert values[0] == (0.001, "bernoulli")
+
+
+def test_a_key_that_is_asked_for_is_searched_alone_and_means_what_params_yaml_means() -> None:
+    space = asked("vae", "hidden=100,[400],[512,256]", "latent=5..40", "batch=50,100", "decay=0..0.5").space
+    assert space["hidden"] == Choice(((100,), (400,), (512, 256)))
+    assert space["latent"] == Span(5, 40, "log", whole=True)
+    assert space["batch"] == Choice((50, 100))
+    assert space["decay"] == Span(0.0, 0.5, "linear")
+    assert list(space) == ["hidden", "latent", "batch", "decay"]
+
+
+# --- trials ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_trial_is_the_block_as_it_stands_but_short() -> None:
+    found, whole = asked("draw_gan"), planned().job("train", "mnist", "draw_gan", 0).block
+    first = found.trials(1, seed=0)[0]
+    block = first.jobs[0].block
+    assert not first.changed
+    assert found.steps == 400 and block["training"] == whole["training"] | {"steps": 400}
+    assert block["arguments"] == whole["arguments"] | {"warmup": 250}, "a schedule is shortened with the training"
+    assert {key: block[key] for key in ("dataset", "model", "seed", "class")} == {
+        key: whole[key] for key in ("dataset", "model", "seed", "class")
+    }
+
+
+@pytest.mark.parametrize("model", TRAINED)
+def test_no_job_of_a_trial_reads_the_test_split(model: str) -> None:
+    for trial in asked(model).trials(2, seed=0):
+        reads = [path for job in trial.jobs for path in job.reads]
+        assert layout.TEST.format(dataset="mnist") not in reads
+        assert layout.VALID.format(dataset="mnist") in reads
+        assert trial.jobs[2].identity != planned().job("evaluate", "mnist", model, 0).identity
+
+
+@pytest.mark.parametrize("budget", ["laptop", "paper"])
+@pytest.mark.parametrize("model", TRAINED)
+def test_the_block_it_ends_with_says_what_the_trial_had(model: str, budget: str) -> None:
+    """Pasted into params.yaml as it is printed, it resolves to the trial's values at the trial's budget."""
+    from pipeline.commands.tune import as_yaml
+
+    found = asked(model, budget=budget)
+    trial = found.trials(2, seed=3)[1]
+    assert trial.changed
+    pasted = yaml.safe_load(as_yaml(found.block_with(trial.changed)))["models"]
+    assert list(pasted) == [model]
+    config = copy.deepcopy(CONFIG) | {"budget": budget}
+    block = config["models"][model]
+    for key, value in pasted[model].items():
+        block[key] = {**block.get(key, {}), **value} if isinstance(value, dict) else value
+    resolved = params.check(config).resolved_models[model]
+    assert {**resolved["arguments"], **resolved["training"]} == found.present | dict(trial.changed)
+
+
+# --- a search, for real ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shut(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tree without its test split; what the classifier kept of it is not a number."""
+    folder = tmp_path_factory.mktemp("shut") / "tree"
+    subprocess.run(["cp", "-a", str(tiny), str(folder)], check=True)
+    path = folder / layout.TEST.format(dataset="mnist")
+    path.unlink(), artifacts.stamp_path(path).unlink()
+    features = folder / layout.FEATURES.format(dataset="mnist")
+    stamp, tensors = artifacts.read_json(artifacts.stamp_path(features)), artifacts.read_tensors(features)
+    artifacts.write_tensors(features, tensors | {"test": torch.full_like(tensors["test"], torch.nan)})
+    artifacts.write_stamp(features, stamp["identity"])
+    return folder
+
+
+def copy_of(folder: Path, to: Path) -> Path:
+    subprocess.run(["cp", "-a", str(folder), str(to)], check=True)
+    return to
+
+
+def said(folder: Path) -> str:
+    text = (folder / "stderr").read_text()
+    assert "Traceback" not in text
+    return text
+
+
+@pytest.fixture(scope="module")
+def searched(shut: Path, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree in which one search was done, and nobody disturbed it."""
+    folder = copy_of(shut, tmp_path_factory.mktemp("searched") / "tree")
+    assert nursery.run(folder, *WORDS, "--trials", str(TRIALS)) == 0, said(folder)
+    return folder
+
+
+def trials() -> list[search.Trial]:
+    return asked(MODEL, budget="tiny", steps=STEPS).trials(TRIALS, seed=0)
+
+
+def made(folder: Path) -> dict[str, bytes]:
+    """Weights, samples and estimates of every trial."""
+    patterns = (layout.WEIGHTS, layout.HISTORY, layout.SAMPLES, layout.METRICS)
+    paths = [trial.folder / p.format(dataset="mnist", model=MODEL, seed=0) for trial in trials() for p in patterns]
+    return {path.as_posix(): (folder / path).read_bytes() for path in paths}
+
+
+def test_a_search_says_what_it_tries_and_ends_with_the_best_block(searched: Path) -> None:
+    text = said(searched)
+    assert f"vae on mnist: {TRIALS} trials of {STEPS} steps (40 at this budget)" in text
+    assert "trial 1 of 3: the block as it stands: fid_classifier " in text and " left" in text
+    rows = (searched / layout.TUNING.format(dataset="mnist", model=MODEL) / "trials.csv").read_text().splitlines()
+    cells = [dict(zip(rows[0].split(","), row.split(","), strict=True)) for row in rows[1:]]
+    assert [row["trial"] for row in cells] == ["1", "2", "3"] and {row["status"] for row in cells} <= {
+        "ok",
+        "collapsed",
+    }
+    best = min(cells, key=lambda row: float(row["fid_classifier"]))
+    block = yaml.safe_load((searched / layout.TUNING.format(dataset="mnist", model=MODEL) / "best.yaml").read_text())
+    changed = {} if best["trial"] == "1" else {MODEL: {"learning_rate": float(best["learning_rate"])}}
+    assert block["models"] == changed
+    assert f"best of 3: trial {best['trial']}, fid_classifier" in text
+
+
+def test_the_score_is_the_distance_to_the_validation_split(searched: Path) -> None:
+    """Worked out again from the trial's samples and the split's images; the test split was not there."""
+    valid, _ = artifacts.read_images(searched / layout.VALID.format(dataset="mnist"))
+    weights = searched / layout.CLASSIFIER.format(dataset="mnist")
+    classes, *shape = map(int, artifacts.read_metadata(weights)["classes_and_shape"].split())
+    classifier = DomainClassifier((shape[0], shape[1], shape[2]), classes)
+    classifier.load_state_dict(artifacts.read_tensors(weights))
+    chosen = torch.randperm(len(valid), generator=torch.Generator().manual_seed(2026))[:200].sort().values
+    real, _ = extract(classifier, torch.from_numpy(valid.copy())[chosen])
+    for trial in trials():
+        at = {"dataset": "mnist", "model": MODEL, "seed": 0}
+        images, _ = artifacts.read_images(searched / trial.folder / layout.SAMPLES.format(**at))
+        fake, _ = extract(classifier, torch.from_numpy(images.copy()))
+        estimates = artifacts.read_json(searched / trial.folder / layout.METRICS.format(**at))["estimates"]
+        assert estimates["fid_classifier"]["value"] == pytest.approx(frechet_distance(real=real, fake=fake), rel=1e-4)
+        assert estimates["elbo"]["value"] < 0
+
+
+def test_a_search_leaves_the_workflows_own_results_alone(searched: Path, shut: Path) -> None:
+    def results(folder: Path) -> dict[str, bytes]:
+        paths = (path for top in ("data", "results") for path in (folder / top).rglob("*") if path.is_file())
+        named = {path.relative_to(folder).as_posix(): path for path in paths}
+        return {name: path.read_bytes() for name, path in named.items() if not name.startswith("results/tuning")}
+
+    assert results(searched) == results(shut)
+    stamped = snapshots.from_folder(searched, "mnist").stamped
+    assert stamped is not None and stamped == snapshots.from_folder(shut, "mnist").stamped, "`compare` sees no trial"
+
+
+@pytest.mark.parametrize(
+    ("at", "code", "word"),
+    [
+        (At(step=7, signal=signal.SIGTERM), 128 + signal.SIGTERM, "resumed at step 7 of 12"),
+        (At(call="pipeline.stages.sample:run"), -signal.SIGKILL, ""),
+    ],
+    ids=["asked to end in a training", "killed outright after a sampling"],
+)
+def test_a_search_that_is_stopped_goes_on_where_it_was(
+    at: At, code: int, word: str, searched: Path, shut: Path, nursery: Nursery, tmp_path: Path
+) -> None:
+    folder = copy_of(shut, tmp_path / "tree")
+    assert nursery.run(folder, *WORDS, "--trials", "1") == 0, said(folder)
+    first = folder / trials()[0].folder / layout.WEIGHTS.format(dataset="mnist", model=MODEL, seed=0)
+    before = first.stat()
+    more = [*WORDS, "--trials", str(TRIALS)]
+    assert nursery.run(folder, *more, at=at) == code
+    assert "the block as it stands" in said(folder) and "from earlier" in said(folder)
+    assert code < 0 or "easel: tune: stopped at step 7 of 12; run the same command to go on" in said(folder)
+    assert nursery.run(folder, *more) == 0, said(folder)
+    assert word in said(folder)
+    assert made(folder) == made(searched), "bit for bit"
+    assert (first.stat().st_mtime_ns, first.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_what_diverges_and_what_a_model_refuses_are_trials_too(shut: Path, nursery: Nursery, tmp_path: Path) -> None:
+    folder = copy_of(shut, tmp_path / "tree")
+    words = ["--trials", "2", "--over", "learning_rate=0.001,1.0e+30"]
+    assert nursery.run(folder, *WORDS, *words) == 0, said(folder)
+    assert "trial 2 of 2: learning_rate 1e+30: fid_classifier" in said(folder) and "(diverged)" in said(folder)
+    assert "best of 2: trial 1" in said(folder) and "nothing to change" in said(folder)
+    draw = ["tune", "--model", "draw", "--set", "budget=tiny", "--set", "models.draw.hidden=8", "--device", "cpu"]
+    assert nursery.run(folder, *draw, "--trials", "2", "--over", "read_size=1,5") == 0, said(folder)
+    assert "trial 2 of 2: read_size 1: a window needs at least 2 x 2 filters" in said(folder)
+    assert "(refused)" in said(folder)
+
+
+def test_prune_takes_the_trials_that_no_search_would_go_on_from(
+    searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_of(searched, tmp_path / "tree")
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("EASEL_CONFIG", raising=False)
+
+    def found(*words: str) -> list[Path]:
+        items = leftovers.find(overrides.plan(["budget=tiny", *words]))
+        return [item.path for item in items if item.kind == "trials of other code, data or models"]
+
+    assert found() == []
+    first, second, third = (trial.folder for trial in trials())
+    spec = json.loads((second / "train.json").read_text())
+    spec["block"]["arguments"]["latent"] = 3
+    (second / "train.json").write_text(json.dumps(spec))
+    (third / "train.json").write_text("damaged")
+    assert found() == sorted([second, third])
+    assert found("datasets.mnist.split_seed=1") == sorted([first, second, third])
+    shutil.copytree(first, Path(layout.TRIAL.format(dataset="mnist", model="gone", identity="0" * 16)), symlinks=True)
+    assert len(found()) == 3
+
+
+# --- what is typed wrongly ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--model", "drw"], "unknown model 'drw'; did you mean 'draw'?"),
+        (["--model", "vae", "--dataset", "mnits"], "unknown data set 'mnits'; did you mean 'mnist'?"),
+        (["--model", "gran5_at7"], "gran5_at7 is gran5's training sampled otherwise; train gran5"),
+        (["--model", "vae", "--trials", "0"], "--trials: found 0, expected 1 or more"),
+        (["--model", "vae", "--steps", "50"], "--steps: found 50, expected 1 to 40"),
+        (["--model", "dcgan", "--score", "elbo"], "--score elbo: dcgan has no bound on binary images"),
+        (["--model", "vae", "--over", "hiden=3"], "--over hiden=3: unknown key 'hiden'; did you mean 'hidden'?"),
+        (["--model", "vae", "--over", "latent"], "--over latent: expected KEY=LOW..HIGH or KEY=A,B,C"),
+        (["--model", "vae", "--over", "latent=9..3"], "found '9..3', expected two numbers, the lower one first"),
+        (["--model", "vae", "--over", "latent=a..b"], "found 'a..b', expected two numbers, LOW..HIGH"),
+        (["--model", "vae", "--over", "latent=0..9"], "--over latent: found 0, expected greater than or equal to 1"),
+        (["--model", "vae", "--over", "latent=[1"], "not a list of values"),
+        (["--model", "vae", "--over", "likelihood=1..2"], "likelihood is no number; expected likelihood=A,B,C"),
+        (
+            ["--model", "vae", "--over", "likelihood=laplace"],
+            "--over likelihood: found 'laplace', expected 'bernoulli'",
+        ),
+        (["--model", "vae", "--over", "steps=10,20"], "unknown key 'steps'"),
+        (["--model", "vae"], "train.arrow: not found; `snakemake --cores 8 results/classifier/mnist/features"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    words: list[str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EASEL_CONFIG", raising=False)
+    with pytest.raises(SystemExit):
+        cli.main(["tune", *words, "--set", "budget=tiny"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("easel: tune: ") and expected in line
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_value_that_cannot_be_is_refused_before_any_trial() -> None:
+    with pytest.raises(UserError, match="--over learning_rate: found 0, expected greater than 0"):
+        asked("vae", "learning_rate=0,0.1")

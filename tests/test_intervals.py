@@ -102,6 +102,7 @@ def _gaussian_draw(seed: int, n: int = 200, d: int = 3) -> Comparison:
         probabilities=logits.softmax(1),
         real_class_histogram=torch.ones(4),
         elbo=torch.randn(n, generator=generator) * 3 - 80,
+        elbo_iw=torch.randn(n, generator=generator) * 3 - 78,
         seed=seed,
         groups=10,
     )

@@ -60,7 +60,9 @@ def assert_whole(state: Path, model: str) -> None:
     """The saved state holds each optimiser's state, and it is not empty."""
     tensors = artifacts.read_tensors(state)
     for name in optimisers(small(model)):
-        moments = [value for key, value in tensors.items() if re.match(rf"optimiser/{name}/\d+/exp_avg", key)]
+        moments = [
+            value for key, value in tensors.items() if re.match(rf"optimiser/{name}/\d+/(exp_avg|momentum_buffer)", key)
+        ]
         assert moments and any(value.count_nonzero() for value in moments)
 
 

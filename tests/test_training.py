@@ -139,7 +139,7 @@ def test_bfloat16_is_the_loops_business() -> None:
     weights = []
     for precision in ("float32", "bfloat16"):
         torch.manual_seed(0)
-        model = VAE((1, 28, 28), hidden=8, latent=2)
+        model = VAE((1, 28, 28), hidden=(8,), latent=2)
         run_to_end(Trainer(model, images(12), settings(steps=3, precision=precision)))
         weights.append(model.state_dict())
     assert all(value.dtype == torch.float32 and value.isfinite().all() for value in weights[1].values())
@@ -188,7 +188,7 @@ def test_a_window_that_was_resumed_in_its_middle_still_names_the_step(monkeypatc
 def test_the_weights_that_are_kept_are_finite(rate: float) -> None:
     # 1e39 is infinite in float32: the first loss is finite, the weights after it are not.
     torch.manual_seed(0)
-    model = VAE((1, 28, 28), hidden=8, latent=2, learning_rate=rate)
+    model = VAE((1, 28, 28), hidden=(8,), latent=2, learning_rate=rate)
     with pytest.raises(Diverged):
         run_to_end(Trainer(model, images(12), settings(steps=20)))
     assert all(value.isfinite().all() for value in model.state_dict().values())

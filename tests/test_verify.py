@@ -137,14 +137,14 @@ def test_other_code_and_params_are_told_first_and_the_tables_compared_all_the_sa
 ) -> None:
     settings: Mapping[tuple[str, str], Mapping[str, Any]] = {
         **made.made_by.settings,
-        ("train", "vae"): {**made.made_by.settings[("train", "vae")], "arguments.hidden": 399},
+        ("train", "vae"): {**made.made_by.settings[("train", "vae")], "arguments.hidden": [399]},
     }
     modules = {**made.made_by.modules, "pipeline.models.vae": frozenset({"0" * 16})}
     other = Provenance(settings, modules, made.made_by.versions, made.made_by.users)
     assert run(record, dataclasses.replace(made, made_by=other), tmp_path / "temporary") == 0
     first, second, third = capsys.readouterr().out.splitlines()
     assert first.startswith("recorded for other code: pipeline/models/vae.py changed")
-    assert second.startswith("recorded for other params: vae: arguments.hidden: 400 -> 399")
+    assert second.startswith("recorded for other params: vae: arguments.hidden: [400] -> [399]")
     assert third.startswith("bit-equal on ")
 
 

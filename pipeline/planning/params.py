@@ -369,7 +369,7 @@ def _other_samples(
     trained = {key: other for key, other in others.items() if "samples_of" not in other}
     if not isinstance(source, str) or source not in trained:
         raise UserError(
-            f"{where}.samples_of: found {source!r}, expected a model with a training{near(source, trained)}"
+            f"{where}.samples_of: found {source!r}, expected a model with a training{near(str(source), trained)}"
         )
     changed = {key: value for key, value in block.items() if key != "samples_of"}
     owned = sorted({"class", *Training.model_fields, *BUDGETS} & set(changed))

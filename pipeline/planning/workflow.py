@@ -134,6 +134,7 @@ def ignore_clocks() -> None:
 
     It seems so after a clock was set back, or where two machines' clocks differ; Snakemake would delete the output.
     """
+    import snakemake.api  # first: the module below, imported by itself, runs into a circle of theirs  # noqa: F401
     from snakemake.dag import DAG
 
     async def pass_over(self: DAG, job: Any, outputs: Any) -> None:

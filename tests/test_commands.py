@@ -145,7 +145,7 @@ def test_set_gives_commands_the_plan_that_it_gives_stages(
     cli.main(["ponder", "--set", "budget=tiny", "--set", "models.vae.hidden=10"])
     words = ["budget=tiny", "models.vae.hidden=10"]
     assert seen == [overrides.plan(words).job("train", "mnist", "vae", 0).identity]
-    assert params.load(words).resolved_models["vae"]["arguments"]["hidden"] == (10,)
+    assert params.load(words).resolved_models["vae"]["arguments"]["hidden"] == [10]
 
 
 def test_a_reader_that_stops_reading_is_no_error(tmp_path: Path) -> None:

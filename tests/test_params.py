@@ -205,7 +205,7 @@ def test_nested_overrides_arrive_as_text() -> None:
     draw, gran = (resolved.resolved_models[name]["arguments"] for name in ("draw", "gran3"))
     assert resolved.seeds_used() == [0, 1, 2]
     assert (draw["glimpses"], draw["attention"], draw["learning_rate"]) == (20, False, 5e-4)
-    assert gran["kernels"] == (40, 20)
+    assert gran["kernels"] == [40, 20]
     assert "models.draw.glimpses: found 'many'" in refusal(changed("models.draw.glimpses", "many"))
 
 

@@ -109,7 +109,7 @@ def test_no_setting_is_tried_twice_and_a_small_space_ends() -> None:
 
 def test_a_key_that_is_asked_for_is_searched_alone_and_means_what_params_yaml_means() -> None:
     space = asked("vae", "hidden=100,[400],[512,256]", "latent=5..40", "batch=50,100", "decay=0..0.5").space
-    assert space["hidden"] == Choice(((100,), (400,), (512, 256)))
+    assert space["hidden"] == Choice(([100], [400], [512, 256]))
     assert space["latent"] == Span(5, 40, "log", whole=True)
     assert space["batch"] == Choice((50, 100))
     assert space["decay"] == Span(0.0, 0.5, "linear")

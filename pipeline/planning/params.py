@@ -383,7 +383,7 @@ def _other_samples(
 def _validated(where: str, module: str, values: Mapping[str, Any]) -> dict[str, Any]:
     schema = _model_schema(module)
     try:
-        return schema.model_validate(_yaml_numbers(dict(values))).model_dump()
+        return schema.model_validate(_yaml_numbers(dict(values))).model_dump(mode="json")  # as a job on file has it
     except ValidationError as error:
         raise UserError(f"{where}.{_one_line(error, schema)}") from None
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pipeline.models.base import ImageGenerator, optimisers
+from pipeline.training.graphs import GraphedStep, plain_groups, set_rate
 
 WINDOWS = 200
 """A history has about this many rows, whatever the number of steps."""
@@ -66,6 +67,8 @@ class Trainer:
         self.model, self.images, self.settings = model, images, settings
         self.labels = _labels(model, labels)
         self.rates = {name: _rates(optimiser) for name, optimiser in optimisers(model).items()}
+        self.graphed: GraphedStep | None = None
+        """The step as a GPU takes it; made at the first one, when whatever was restored is in its place."""
         self.step = 0
         self.snapshots: list[Tensor] = []
         """Samples of the same latents as the training goes on, each uint8 (n, C, H, W) on the CPU."""
@@ -86,9 +89,10 @@ class Trainer:
 
         Raises `Diverged`, the model's weights put back to those of the last good window.
         """
+        if self.images.is_cuda and self.graphed is None:
+            self.graphed = GraphedStep(self.model, self._fit_batch)
         self._set_rates()
-        with self._precision():
-            scalars = self.model.fit_batch(*self._batch())
+        scalars = (self.graphed or self._fit_batch)(*self._batch())
         self.names = list(scalars)
         self.pending.append(torch.stack([value.detach().float() for value in scalars.values()]))
         self.step += 1
@@ -104,12 +108,17 @@ class Trainer:
             factor = self.settings.rate_factor(self.step)
             for name, optimiser in optimisers(self.model).items():
                 for group, rate in zip(optimiser.param_groups, self.rates[name], strict=True):
-                    group["lr"] = rate * factor
+                    set_rate(group, rate * factor)
+
+    def _fit_batch(self, *batch: Tensor) -> dict[str, Tensor]:
+        with self._precision():
+            return self.model.fit_batch(*batch)
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.settings.precision == "float32":
             return nullcontext()
-        return torch.autocast(self.images.device.type, torch.bfloat16)
+        # Weights that were cast are not remembered where a graph would remember them for ever.
+        return torch.autocast(self.images.device.type, torch.bfloat16, cache_enabled=not self.images.is_cuda)
 
     def _batch(self) -> tuple[Tensor, ...]:
         """Images (batch, C, H, W) of this step, in [0, 1]; binary ones are drawn anew every time. Labels, if used."""
@@ -158,7 +167,7 @@ class Trainer:
         groups = {}
         for name, optimiser in optimisers(self.model).items():
             state = optimiser.state_dict()
-            groups[name] = state["param_groups"]
+            groups[name] = plain_groups(state["param_groups"])
             for index, entries in state["state"].items():
                 tensors |= {f"optimiser/{name}/{index}/{key}": torch.as_tensor(v) for key, v in entries.items()}
         tensors |= {f"generator/{name}": value for name, value in self._generators().items()}

@@ -127,6 +127,8 @@ class Training(_Block):
     data: Literal["binarised", "grey"]
     precision: Literal["float32", "bfloat16"] = "float32"
     decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    sampler: Literal["natural", "balanced", "tempered"] = "natural"
+    sampler_power: Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_no_bool)] = 0.5
     steps: CountPerBudget | Positive
 
 
@@ -173,11 +175,23 @@ class Params(_Block):
 
     def classes_of(self, dataset: str, model: str) -> int:
         """How many classes a conditional model can be asked for; `UserError` where the data set names none."""
+        return self._classes(dataset, f"models.{model}.conditional: found true", "say false")
+
+    def check_labels(self, dataset: str, model: str) -> None:
+        """Raise `UserError` for a model that needs labels in the table of a data set that names no classes."""
+        block = self.resolved_models[model]
+        sampler = block["training"]["sampler"]
+        if block["arguments"].get("conditional"):
+            self.classes_of(dataset, model)
+        if sampler != "natural":
+            self._classes(dataset, f"models.{model}.sampler: found {sampler}", "say natural")
+
+    def _classes(self, dataset: str, found: str, otherwise: str) -> int:
         classes = self.datasets[dataset].classes
         if classes is None:
             raise UserError(
-                f"params.yaml: models.{model}.conditional: found true, but datasets.{dataset} has no `classes`; "
-                "give their number there if its images are labelled, or say false"
+                f"params.yaml: {found}, but datasets.{dataset} has no `classes`; "
+                f"give their number there if its images are labelled, or {otherwise}"
             )
         return classes
 
@@ -290,8 +304,7 @@ def _check_names(params: Params) -> None:
                 f"{near(block.reader, known)}"
             )
         for name in params.models_of(dataset):
-            if params.resolved_models[name]["arguments"].get("conditional"):
-                params.classes_of(dataset, name)
+            params.check_labels(dataset, name)
         _check_published(dataset, block.published)
         _check_sources(dataset, block.sources)
 

@@ -62,7 +62,7 @@ def run(work: Work) -> None:
     of_data = {"shape": images.shape[1:], "classes": block.get("classes", 0)}
     try:
         model = build(block["class"], block["arguments"], **of_data, seed=settings.seed, device=device)
-        named = torch.from_numpy(labels.copy()) if model.classes and labels is not None else None
+        named = None if labels is None else torch.from_numpy(labels.copy())
         trainer = Trainer(model, torch.from_numpy(images.copy()).to(device), settings, named)
     except ValueError as error:
         raise UserError(f"params.yaml: models.{work.block['model']}: {error}") from error

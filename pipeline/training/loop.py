@@ -14,12 +14,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline.models.base import ImageGenerator, optimisers
 from pipeline.training.graphs import GraphedStep, plain_groups, set_rate
+from pipeline.training.sampler import Sampler, epoch_order, power_of
 
 WINDOWS = 200
 """A history has about this many rows, whatever the number of steps."""
@@ -36,6 +36,10 @@ class Settings:
     seed: int
     decay: float = 0.0
     """The last share of the steps, over which all learning rates fall linearly towards 0."""
+    sampler: Sampler = "natural"
+    """How often each class is shown (pipeline/training/sampler.py)."""
+    sampler_power: float = 0.5
+    """Of the class frequency, in [0, 1], for the sampler `tempered`."""
 
     def rate_factor(self, step: int) -> float:
         """What the learning rates of a step (0, 1, ...) are multiplied by, in (0, 1]."""
@@ -57,8 +61,9 @@ class Diverged(ArithmeticError):
 
 
 class Trainer:
-    """A model, its training images (N, C, H, W) uint8 on the device with the labels (N,) of a conditional one, and
-    where it stands.
+    """A model, its training images (N, C, H, W) uint8 on the device, their labels (N,) if any, and where it stands.
+
+    Labels are for a conditional model, and for a sampler other than `natural`.
     """
 
     def __init__(self, model: ImageGenerator, images: Tensor, settings: Settings, labels: Tensor | None = None) -> None:
@@ -66,6 +71,11 @@ class Trainer:
             raise ValueError(f"batch: found {settings.batch}, but the training split has only {len(images)} images")
         self.model, self.images, self.settings = model, images, settings
         self.labels = _labels(model, labels)
+        self.power = power_of(settings.sampler, settings.sampler_power)
+        if labels is None and self.power != 1.0:
+            raise ValueError(f"sampler: found {settings.sampler}, but the training split has no labels; say natural")
+        self.sorts = None if labels is None or self.power == 1.0 else labels.numpy()
+        """The labels that the sampler goes by; what a conditional model is told of class sizes stays the data's."""
         self.rates = {name: _rates(optimiser) for name, optimiser in optimisers(model).items()}
         self.graphed: GraphedStep | None = None
         """The step as a GPU takes it; made at the first one, when whatever was restored is in its place."""
@@ -125,8 +135,8 @@ class Trainer:
         per_epoch = len(self.images) // self.settings.batch
         epoch, place = divmod(self.step, per_epoch)
         if epoch != self.epoch:
-            shuffle = np.random.Generator(np.random.Philox(key=[self.settings.seed, epoch]))
-            self.order = torch.from_numpy(shuffle.permutation(len(self.images))).to(self.images.device)
+            order = epoch_order(len(self.images), (self.settings.seed, epoch), self.sorts, self.power)
+            self.order = torch.from_numpy(order).to(self.images.device)
             self.epoch = epoch
         chosen = self.order[place * self.settings.batch : (place + 1) * self.settings.batch]
         real = self.images[chosen].float() / 255

@@ -34,12 +34,14 @@ localrules:
     canvases,
     track,
     summary,
+    report,
 
 
 rule mnist:
     """Everything about MNIST, which is what `make mnist` asks for."""
     input:
         at.SUMMARY_TEXT.format(dataset="mnist"),
+        at.REPORT,
 
 
 include: "rules/data.smk"

@@ -113,6 +113,7 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
     try:
         yield
     except UserError as error:
+        _keep_line(log, str(error))
         fail(f"{title}: {error}", error.exit_code)
     except KeyboardInterrupt:
         fail(f"{title}: interrupted", 130)
@@ -129,6 +130,13 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
             traceback.print_exc()
         found = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         fail(f"{title}: {found} (a bug here; traceback in {log})", 70)
+
+
+def _keep_line(log: Path, message: str) -> None:
+    """A stage's mistake at the end of its log, which is shown when a run ends."""
+    if log.exists():
+        with contextlib.suppress(OSError), log.open("a") as handle:
+            print(one_line(message), file=handle)
 
 
 def _keep_traceback(log: Path) -> bool:

@@ -21,7 +21,7 @@ WILDCARDS = ("dataset", "model", "seed")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of every stage."""
-    parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
+    parser.add_argument("--dataset", help="a data set of params.yaml (default: mnist)")
     parser.add_argument("--model", help="a model of params.yaml")
     parser.add_argument("--seed", type=int, help="which independent training (0, 1, ...)")
     overrides.add(parser)
@@ -36,14 +36,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def wildcards(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Those that were given."""
-    return {key: getattr(arguments, key) for key in WILDCARDS if getattr(arguments, key) is not None}
+    """Those that were given, and the usual data set where the stage has one."""
+    given = {key: getattr(arguments, key) for key in WILDCARDS if getattr(arguments, key) is not None}
+    return ({"dataset": "mnist"} if layout.of_each_dataset(arguments.name) else {}) | given
 
 
 def title_and_log(arguments: argparse.Namespace) -> tuple[str, Path]:
     """The job's name for a person, and its log."""
     words = [str(value) for value in wildcards(arguments).values()]
-    log = arguments.log or layout.path(layout.LOG, stage=arguments.name, name="-".join(words))
+    log = arguments.log or layout.path(layout.LOG, stage=arguments.name, name="-".join(words) or "all")
     return " ".join([arguments.name, *words]), log
 
 
@@ -122,10 +123,11 @@ def _check_spec(spec: Any, asked: dict[str, Any]) -> None:
     for module in spec["modules"]:
         if not identity.MODULE.fullmatch(module):
             raise ValueError(f"modules: found {module!r}, expected a module of this project")
-    block = {key: spec["block"].get(key) for key in (WILDCARDS if "model" in spec["block"] else WILDCARDS[:1])}
+    keys = WILDCARDS if "model" in spec["block"] else WILDCARDS[:1]
+    block = {key: spec["block"][key] for key in keys if key in spec["block"]}
     if block != asked:
         raise ValueError(f"a job of {_words(block)}, asked for {_words(asked)}")
-    for name in (asked["dataset"], asked.get("model", asked["dataset"])):
+    for name in (str(asked[key]) for key in ("dataset", "model") if key in asked):
         if not NAME.fullmatch(name):
             raise ValueError(f"found {name!r}, expected a name of small letters, digits and _")
 
@@ -141,8 +143,11 @@ def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
         raise UserError("--model and --seed belong together; give both or neither")
     if arguments.seed is not None and arguments.seed < 0:
         raise UserError(f"--seed: found {arguments.seed}, expected 0 or more")
+    given = wildcards(arguments)
+    if "dataset" in given and not layout.of_each_dataset(arguments.name):
+        raise UserError(f"this stage takes no --dataset; which it has is {arguments.name}: in params.yaml")
     try:
-        spec = plan.job(arguments.name, arguments.dataset, arguments.model, arguments.seed).spec
+        spec = plan.job(arguments.name, **given).spec
     except TypeError:
         needs = "--model and --seed" if arguments.model is None else "neither --model nor --seed"
         raise UserError(f"this stage takes {needs}") from None

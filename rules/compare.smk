@@ -100,7 +100,13 @@ rule tables:
         sampling=plan.runs(at.SAMPLING_COST),
         references=at.REFERENCE_METRICS,
     output:
-        table=at.TABLE,
+        table=report(
+            at.TABLE,
+            caption="../report/table.rst",
+            category="{dataset}",
+            subcategory="comparison",
+            labels={"model": "all", "figure": "table"},
+        ),
         markdown=at.TABLE_MARKDOWN,
         latex=at.TABLE_LATEX,
         seeds=at.SEEDS,

@@ -13,11 +13,21 @@ rule figures:
         judges=at.JUDGES,
         standings=at.STANDINGS,
     output:
-        [f"{path}.{kind}" for path in at.FIGURE_PATHS for kind in ("png", "svg")],
+        [f"{path}.svg" for path in at.FIGURE_PATHS],
+        [
+            report(
+                f"{path}.png",
+                caption=f"../report/{at.figure_name(f'{path}.png')}.rst",
+                category="{dataset}",
+                subcategory="comparison",
+                labels={"model": "all", "figure": at.figure_name(f"{path}.png")},
+            )
+            for path in at.FIGURE_PATHS
+        ],
     log:
         "logs/figures/{dataset}.log",
     conda:
-        "../envs/stage.yaml"
+        "../envs/requirements.yaml"
     params:
         identity=plan.identity("figures"),
     shell:
@@ -30,11 +40,18 @@ rule canvases:
     input:
         at.CANVASES,
     output:
-        multiext(at.CANVAS_SHEET, ".png", ".svg"),
+        f"{at.CANVAS_SHEET}.svg",
+        report(
+            f"{at.CANVAS_SHEET}.png",
+            caption="../report/canvases.rst",
+            category="{dataset}",
+            subcategory="models",
+            labels={"model": "{model}", "figure": "canvases", "seed": "{seed}"},
+        ),
     log:
         "logs/canvases/{dataset}-{model}-{seed}.log",
     conda:
-        "../envs/stage.yaml"
+        "../envs/requirements.yaml"
     params:
         identity=plan.identity("canvases"),
     shell:
@@ -74,3 +91,19 @@ rule summary:
     shell:
         "$PYTHON -m pipeline summary --dataset {wildcards.dataset}"
         " --identity {params.identity} --log {log}"
+
+
+rule report:
+    """The page that people look at: every data set whose results are there, in one file that opens offline."""
+    input:
+        plan.reads("report"),
+    output:
+        at.REPORT,
+    log:
+        "logs/report/all.log",
+    conda:
+        "../envs/requirements.yaml"
+    params:
+        identity=plan.identity("report"),
+    shell:
+        "$PYTHON -m pipeline report --identity {params.identity} --log {log}"

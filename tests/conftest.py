@@ -109,6 +109,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 TABLE = "results/tables/mnist.csv"
 EVERYTHING = "results/summary/mnist.txt"
+REPORT = "results/report.html"
 
 
 def snakemake(
@@ -134,7 +135,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, mnist_mirror: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "terminal.txt").exists():
             copy_project(folder)
-            done = snakemake(folder, mnist_mirror, TABLE, EVERYTHING)
+            done = snakemake(folder, mnist_mirror, TABLE, EVERYTHING, REPORT)
             assert done.returncode == 0, done.stdout + done.stderr
             (folder / "terminal.txt").write_text(done.stderr)
     return folder

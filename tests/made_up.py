@@ -10,13 +10,15 @@ from pipeline.planning.staleness import jobs_of
 
 
 def make(plan: Plan, *names: str, dataset: str = "mnist", keep: bool = False) -> None:
-    """Write the files of a plan's jobs (all of a data set's, or those named) into this folder."""
+    """Write the files of a plan's jobs (all of a data set's and the report, or those named) into this folder."""
     jobs = jobs_of(plan, dataset)
     assert set(names) <= set(jobs)
     for name in names or jobs:
         write(jobs[name])
         if keep:
             kept.keep(jobs[name].identity, [Path(path) for path in jobs[name].outputs])
+    if not names:
+        write(plan.job("report"))
 
 
 def write(job: Job) -> None:

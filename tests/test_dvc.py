@@ -142,7 +142,7 @@ def pulled(recorded: Recorded, tmp_path_factory: pytest.TempPathFactory) -> Proj
 def test_repro_right_after_snakemake_runs_no_job_and_a_second_one_nothing(recorded: Recorded) -> None:
     first, second = recorded.first, recorded.second
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
-    assert (first.stdout + first.stderr).count("Nothing to be done") == 2
+    assert (first.stdout + first.stderr).count("Nothing to be done") == 3
     assert "jobs to run" not in first.stdout + first.stderr
     assert "Data and pipelines are up to date" in second.stdout + second.stderr
     assert "snakemake" not in second.stdout + second.stderr
@@ -175,7 +175,8 @@ def test_repro_beside_a_live_run_is_one_line_and_changes_nothing(made: Project, 
 
 def planned(project: Project) -> Iterator[str]:
     """Every file of the workflow but the raw ones' list, as `Project.results` names it."""
-    for job in jobs_of(project.plan(), "mnist").values():
+    plan = project.plan()
+    for job in [*jobs_of(plan, "mnist").values(), plan.job("report")]:
         yield from (path.split("/", 1)[1] for path in job.outputs if job.stage != "fetch")
 
 
@@ -193,7 +194,10 @@ def test_every_result_and_its_stamp_travels_and_nothing_else(recorded: Recorded,
 def test_every_out_persists_and_holds_what_a_stage_of_the_workflow_leaves() -> None:
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     outs = [
-        out for stage in stages.values() for kind in ("outs", "metrics", "plots") for out in stage["do"].get(kind, [])
+        out
+        for stage in stages.values()
+        for kind in ("outs", "metrics", "plots")
+        for out in stage.get("do", stage).get(kind, [])
     ]
     options = {path.replace("${key}", "{dataset}"): option for out in outs for path, option in out.items()}
     assert all(option["persist"] is True for option in options.values())

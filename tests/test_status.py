@@ -91,6 +91,19 @@ def test_all_done_is_one_line(status: Status) -> None:
     assert status("--check") == ["mnist: all 22 jobs are done and current (tiny budget, 3 models, 1 seed)"]
 
 
+def test_a_report_that_is_missing_or_of_other_results_is_told_once_the_rest_is_done(status: Status) -> None:
+    made_up.make(plan())
+    Path(layout.REPORT).unlink()
+    about, report = status()
+    assert about.startswith("mnist: all 22 jobs are done") and report.startswith("report: results/report.html is to be")
+    made_up.write(plan("report=[mnist]").job("report"))
+    assert len(status("--check")) == 1
+    Path(layout.REPORT).write_text("changed by hand")
+    with pytest.raises(SystemExit) as caught:
+        status("--check")
+    assert caught.value.code == 1
+
+
 def test_check_ends_with_one_where_something_is_to_do(status: Status) -> None:
     with pytest.raises(SystemExit) as caught:
         status("--check")

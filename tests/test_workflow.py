@@ -56,6 +56,7 @@ def test_what_a_person_sees_while_it_runs_and_at_the_end(tiny: Path) -> None:
     assert "jobs to run: " in terminal
     assert "steps (100%) done" in terminal
     assert TABLE in terminal and "results/figures/mnist/" in terminal
+    assert "easel: the report, to be opened in a browser: results/report.html" in terminal
 
 
 def test_every_figure_is_there_as_png_and_svg(tiny: Path) -> None:
@@ -92,6 +93,8 @@ def test_a_damaged_artifact_is_named_and_never_used(copied: Path, tiny: Path, mn
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("easel: evaluate")]
     assert "results/samples/mnist/vae/0/images.arrow: damaged" in line
     assert "Traceback" not in done.stderr
+    told = done.stderr[done.stderr.index("failed: evaluate mnist vae 0; its log logs/evaluate/mnist-vae-0.log ends") :]
+    assert "    results/samples/mnist/vae/0/images.arrow: damaged" in told and "easel: 1 job failed" in told
     samples.unlink()
     done = snakemake(copied, mnist_mirror, metrics)
     assert done.returncode == 0, done.stderr

@@ -42,8 +42,9 @@ def run(arguments: argparse.Namespace) -> None:
     remote = chosen_remote(arguments.remote)
     say(f"checking the results of {dataset}")
     made = current(plan, dataset)
-    record(dataset)
-    push(dataset, remote)
+    given = stages(plan, dataset)
+    record(dataset, given)
+    push(given, remote)
     folder = arguments.to / dataset
     files = dict(small(made))
     files["provenance.json"] = (json.dumps(provenance(plan, dataset, made), indent=1) + "\n").encode()
@@ -99,26 +100,30 @@ def chosen_remote(name: str | None) -> str | None:
     return found
 
 
-def record(dataset: str) -> None:
+def record(dataset: str, stages: list[str]) -> None:
     """Give what Snakemake made to DVC, as its own stages would have recorded it."""
     command("pipeline", "views", "--dataset", dataset)
-    command("dvc", "commit", "--force", *stages(dataset))
+    command("dvc", "commit", "--force", *stages)
     say("recorded in dvc.lock")
 
 
-def stages(dataset: str) -> list[str]:
-    """The stages of dvc.yaml that hold a data set's results."""
-    return [f"{stage}@{dataset}" for stage in ("prepare", "compare")]
+def stages(plan: Plan, dataset: str) -> list[str]:
+    """The stages of dvc.yaml that hold a data set's results, and the report's where it is current."""
+    found = [f"{stage}@{dataset}" for stage in ("prepare", "compare")]
+    if staleness.is_current(plan.job("report")):
+        return [*found, "report"]
+    say(f"{layout.REPORT}: left out, it is not current; make it with `snakemake --cores 8 {layout.REPORT}`")
+    return found
 
 
-def push(dataset: str, remote: str | None) -> None:
+def push(stages: list[str], remote: str | None) -> None:
     """Push to the remote; where there is none, say so loudly."""
     if remote is None:
         say("NOT PUSHED: DVC has no remote, so nobody else can pull these results; add one with")
         say("    .venv/bin/dvc remote add --default NAME PLACE")
         return
     say(f"pushing to {remote}")
-    command("dvc", "push", "--remote", remote, *stages(dataset), shown=True)
+    command("dvc", "push", "--remote", remote, *stages, shown=True)
 
 
 def command(module: str, *words: str, shown: bool = False) -> str:

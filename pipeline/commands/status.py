@@ -37,6 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
         found = staleness.look(plan, dataset)
         print("\n".join(page(plan, dataset, found, command(dataset, arguments.set), everything=arguments.all)))
         needed = needed or any(item.needed for item in found.values())
+    if not needed and not staleness.is_current(plan.job("report")):
+        print(f"report: {layout.REPORT} is to be made: make mnist, or snakemake --cores 8 {layout.REPORT}")
+        needed = True
     return 1 if arguments.check and needed else 0
 
 

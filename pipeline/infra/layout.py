@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 RESULT_NEUTRAL = True
@@ -44,9 +45,11 @@ JUDGES = "results/tables/{dataset}_judges.csv"
 STANDINGS = "results/tables/{dataset}_standings.csv"
 
 FIGURE = "results/figures/{dataset}/{figure}"
+FIGURE_FOLDER = re.compile(r"^results/figures/[^/]+/")
 CANVAS_SHEET = "results/figures/{dataset}/canvases_{model}_{seed}"
 TRACKED = "results/tracking/{dataset}.json"
 SUMMARY_TEXT = "results/summary/{dataset}.txt"
+REPORT = "results/report.html"
 VIEWS = "results/views/{dataset}"
 TUNING = "results/tuning/{dataset}/{model}"
 TRIAL = "results/tuning/{dataset}/{model}/{identity}"
@@ -78,6 +81,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "canvases": (f"{CANVAS_SHEET}.png", f"{CANVAS_SHEET}.svg"),
     "track": (TRACKED,),
     "summary": (SUMMARY_TEXT,),
+    "report": (REPORT,),
 }
 """What each stage leaves behind, all of it stamped."""
 
@@ -86,6 +90,17 @@ KEPT = "results/.kept/{identity}"
 
 NOT_KEPT = ("fetch", "track")
 """Stages that leave more behind than their files (raw files, runs in MLflow): the files alone are no earlier result."""
+
+
+def of_each_dataset(stage: str) -> bool:
+    """Whether a stage has a job for every data set; the report is one page of several."""
+    return all("{dataset}" in pattern for pattern in OUTPUTS[stage])
+
+
+def figure_name(pattern: str) -> str:
+    """What a figure's pattern is called, its kind and its model and seed left out: the name of its caption."""
+    name = FIGURE_FOLDER.sub("", pattern).rsplit(".", 1)[0]
+    return re.sub(r"[_/]?\{\w+\}[_/]?", "", name).strip("_/")
 
 
 def path(pattern: str, **wildcards: object) -> Path:

@@ -61,6 +61,7 @@ def freed(leftovers: Iterable[Leftover]) -> int:
 
 def all_jobs(plan: Plan) -> Iterator[Job]:
     """The jobs of every data set's comparison, and those of models that no table has at this budget."""
+    yield plan.job("report")
     for dataset in plan.params.datasets:
         yield from jobs_of(plan, dataset).values()
         for model in plan.params.models:

@@ -52,6 +52,19 @@ def _list_or_all(value: Any) -> Any:
 Names = Annotated[Literal["all"] | list[Name], BeforeValidator(_list_or_all)]
 """Models of a table; `all` that params.yaml has."""
 
+CURRENT: Literal["current"] = "current"
+
+
+def _list_or_current(value: Any) -> Any:
+    """One word may stand in the list's place."""
+    if (not isinstance(value, list) or not value) and value != CURRENT:
+        raise ValueError(f"found {value!r}, expected a list of data sets, or {CURRENT}")
+    return value
+
+
+Reported = Annotated[Literal["current"] | list[Name], BeforeValidator(_list_or_current)]
+"""Data sets of the report; `current` whose results are there, or asked for."""
+
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=128)]
 """A plain name: nothing is fetched to anywhere but the data set's own folder."""
 
@@ -144,6 +157,7 @@ class Params(_Block):
     classifier: Classifier
     datasets: dict[Name, Dataset]
     models: dict[Name, dict[str, Any]]
+    report: Reported = CURRENT
 
     @model_validator(mode="before")
     @classmethod
@@ -239,6 +253,7 @@ def check(config: Mapping[str, Any]) -> Params:
     _check_counts(params)
     _check_places(params)
     _check_names(params)
+    _check_reported(params)
     params.resolved_models  # noqa: B018  every model's block is checked, not only those of this budget
     return params
 
@@ -268,7 +283,8 @@ def _check_counts(params: Params) -> None:
 def _check_places(params: Params) -> None:
     """No two data sets may write one file, no model may take a reference's row, no raw file the list of them."""
     owners: dict[str, str] = {}
-    patterns = [pattern for of in layout.OUTPUTS.values() for pattern in of if "{model}" not in pattern]
+    patterns = [pattern for of in layout.OUTPUTS.values() for pattern in of]
+    patterns = [pattern for pattern in patterns if "{dataset}" in pattern and "{model}" not in pattern]
     for dataset, block in params.datasets.items():
         for path in (pattern.format(dataset=dataset) for pattern in patterns):
             if owners.setdefault(path, dataset) != dataset:
@@ -307,6 +323,13 @@ def _check_names(params: Params) -> None:
             params.check_labels(dataset, name)
         _check_published(dataset, block.published)
         _check_sources(dataset, block.sources)
+
+
+def _check_reported(params: Params) -> None:
+    """The report's data sets must exist."""
+    for name in params.report if params.report != CURRENT else ():
+        if name not in params.datasets:
+            raise UserError(f"params.yaml: report: unknown data set {name!r}{near(name, params.datasets)}")
 
 
 def _check_published(dataset: str, name: str | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.infra import identity, layout
 from pipeline.infra.errors import UserError, near
+from pipeline.planning import reported
 from pipeline.planning.params import Params, files_in, published_file
 
 RESULT_NEUTRAL = True
@@ -32,9 +33,9 @@ class Job:
 
     @property
     def wildcards(self) -> dict[str, Any]:
-        """The data set, and the model and the seed where the stage has them."""
+        """The data set, the model and the seed, as far as the stage has them."""
         names = ("dataset", "model", "seed") if "model" in self.block else ("dataset",)  # the others' seeds are params
-        return {name: self.block[name] for name in names}
+        return {name: self.block[name] for name in names if name in self.block}
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -131,18 +132,19 @@ class Plan:
 
     # -- jobs ------------------------------------------------------------------------------------------------
 
-    def job(self, stage: str, dataset: str, model: str | None = None, seed: int | None = None) -> Job:
+    def job(self, stage: str, dataset: str | None = None, model: str | None = None, seed: int | None = None) -> Job:
         """The job of a stage for some wildcards."""
         self.require(dataset, model)
         return self.cached(stage, dataset, model, seed)
 
-    def _job(self, stage: str, dataset: str, model: str | None, seed: int | None) -> Job:
-        wildcards = {"dataset": dataset} | ({} if model is None else {"model": model, "seed": seed})
+    def _job(self, stage: str, dataset: str | None, model: str | None, seed: int | None) -> Job:
+        given = {"dataset": dataset, "model": model, "seed": seed}
+        wildcards = {key: value for key, value in given.items() if value is not None}
         block, inputs, more = getattr(self, f"_{stage}")(**wildcards)
         modules = (f"pipeline.stages.{stage}", *more)
         jobs = tuple(self.job(*key) for key, _ in inputs)
         reads = tuple(str(layout.path(pattern, **_wildcards(key))) for key, pattern in inputs)
-        neutral = {"sources": self.params.datasets[dataset].sources} if stage == "fetch" else {}
+        neutral = {"sources": self.params.datasets[str(dataset)].sources} if stage == "fetch" else {}
         return Job(stage, {**wildcards, **block}, modules, jobs, reads, neutral)
 
     def _fetch(self, dataset: str) -> Any:
@@ -308,6 +310,12 @@ class Plan:
             *((("canvases", dataset, model, 0), f"{layout.CANVAS_SHEET}.png") for model in self.sequential(dataset)),
         ]
         return {}, inputs, []
+
+    def _report(self) -> Any:
+        names = reported.datasets(self)
+        inputs = [found for name in names for found in reported.inputs(self, name)]
+        keys = [((job.stage, *job.wildcards.values()), path) for job, path in inputs]
+        return reported.block(self, names), keys, []
 
 
 def _wildcards(key: tuple[Any, ...]) -> dict[str, Any]:

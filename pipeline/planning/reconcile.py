@@ -71,14 +71,14 @@ def existing(folder: Path = Path()) -> Iterator[Made]:
     """Every file of the layout that lies in a folder, with its stamp."""
     patterns = {re.sub(r"\{\w+\}", "*", pattern) for patterns in layout.OUTPUTS.values() for pattern in patterns}
     paths = {path for pattern in patterns for path in folder.glob(pattern)}
-    sums = _Sums(folder / ".snakemake" / "easel-sums.json")
+    sums = Sums(folder)
     for path in sorted(paths):
         if not path.name.endswith(artifacts.STAMP):
             yield _made(path, path.relative_to(folder).as_posix(), sums)
     sums.keep()
 
 
-def _made(path: Path, name: str, sums: _Sums) -> Made:
+def _made(path: Path, name: str, sums: Sums) -> Made:
     stamp = stamps.read(path)
     try:
         if stamp and sums.of(path, name) == (stamp["bytes"], stamp["sha256"]):
@@ -91,14 +91,14 @@ def _made(path: Path, name: str, sums: _Sums) -> Made:
     return Made(name, None, UNSOUND, "", {}, ())
 
 
-class _Sums:
+class Sums:
     """Length and SHA-256 of files, remembered as long as a file's time, length and inode stay.
 
     The clock only spares work: a file that was changed behind its back is refused by the stage that reads it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, folder: Path = Path()) -> None:
+        self.path = path = folder / ".snakemake" / "easel-sums.json"
         self.before: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError, RecursionError):
             found = artifacts.read_json(path)

@@ -114,6 +114,11 @@ def look(plan: Plan, dataset: str, *, bytes_too: bool = True) -> dict[str, Found
     return found
 
 
+def is_current(job: Job) -> bool:
+    """Whether all of a job's files are there, sound, and made by it as it is planned now."""
+    return all(Path(path).exists() for path in job.outputs) and not _own(job, bytes_too=True).needed
+
+
 def _own(job: Job, bytes_too: bool) -> Found:
     """What a job's own files say, whatever became of its inputs."""
     there = [Path(path) for path in job.outputs if Path(path).exists()]

@@ -11,14 +11,14 @@ import platform
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.infra import layout, live, tracking
 from pipeline.infra.errors import UserError, near
 from pipeline.infra.progress import duration
-from pipeline.planning import estimate, params, reading, reconcile, sole_run
+from pipeline.planning import estimate, params, reading, reconcile, reported, sole_run
 from pipeline.planning.plan import Job, Plan
 
 RESULT_NEUTRAL = True
@@ -87,7 +87,7 @@ class Workflow:
     def _job(self, stage: str, wildcards: Wildcards) -> Job:
         named = dict(wildcards.items())
         seed = named.get("seed")
-        return self.plan.job(stage, named["dataset"], named.get("model"), None if seed is None else int(seed))
+        return self.plan.job(stage, named.get("dataset"), named.get("model"), None if seed is None else int(seed))
 
 
 def _files(pattern: str, dataset: str, runs: Iterable[tuple[str, int | str]]) -> list[str]:
@@ -118,10 +118,13 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
     if any(getattr(asked, flag, None) for flag in ("force", "forceall", "forcerun")):
         os.environ["EASEL_AFRESH"] = "yes"  # who forces a job wants it done, not an earlier result
     try:
-        workflow = Workflow(Plan(params.check(config)))
-        equip(config, snakemake)  # once checked: what YAML holds, a date for one, need not be JSON
-        for target in getattr(asked, "targets", ()):
-            check_target(workflow.plan, str(target))
+        plan = Plan(params.check(config))
+        targets = [str(target) for target in getattr(asked, "targets", ())]
+        for target in targets:
+            check_target(plan, target)
+        report = {"report": reported.datasets(plan, asked_for(plan, targets))}  # jobs are to be told what was found now
+        workflow = Workflow(Plan(params.check({**config, **report})))
+        equip({**config, **report}, snakemake)  # once checked: what YAML holds, a date for one, need not be JSON
         if not submitted:
             settle(asked)
     except UserError as error:
@@ -200,15 +203,19 @@ WITH_MODEL = ("models", "samples", "metrics", "battles")
 SUFFIXES = ("_seeds", "_cost", "_battles", "_judges", "_standings")
 
 
+def dataset_of(kind: str, rest: str) -> str:
+    """The data set that a target's path names, what follows `data/<kind>/` or `results/<kind>/` being `rest`."""
+    dataset = rest.split("/")[0].split(".")[0]
+    return re.sub(f"(?:{'|'.join(SUFFIXES)})$", "", dataset) if kind == "tables" else dataset
+
+
 def check_target(plan: Plan, target: str) -> None:
     """Raise `UserError` for a target's path that names an unknown data set or model."""
     found = TARGET.match(target)
     if not found:
         return
     parts = found["rest"].split("/")
-    dataset = parts[0].split(".")[0]
-    if found["kind"] == "tables":
-        dataset = re.sub(f"(?:{'|'.join(SUFFIXES)})$", "", dataset)
+    dataset = dataset_of(found["kind"], found["rest"])
     if dataset not in plan.params.datasets:
         raise UserError(f"{target}: unknown data set {dataset!r}{near(dataset, plan.params.datasets)}")
     references = ("references.json", *layout.REFERENCES)
@@ -216,6 +223,13 @@ def check_target(plan: Plan, target: str) -> None:
         raise UserError(f"{target}: unknown model {parts[1]!r}{near(parts[1], plan.params.models)}")
     if found["kind"] == "models" and len(parts) > 1:
         plan.require_trained(parts[1])
+
+
+def asked_for(plan: Plan, targets: Sequence[str]) -> list[str]:
+    """The data sets of the results that were asked for; without a target that is the first rule's."""
+    found = (TARGET.match(target) for target in targets)
+    named = {dataset_of(match["kind"], match["rest"]) for match in found if match}
+    return [name for name in plan.params.datasets if name in named | set(targets or ["mnist"])]
 
 
 def stop(message: str) -> NoReturn:
@@ -231,7 +245,7 @@ def stop(message: str) -> NoReturn:
 def announce(workflow: Any) -> None:
     """How many jobs of which kind are to run, and about how long they take on this machine."""
     jobs = [(job.rule.name, dict(job.wildcards.items())) for job in workflow.dag.needrun_jobs()]
-    stages = [(name, wildcards) for name, wildcards in jobs if "dataset" in wildcards]
+    stages = [(name, wildcards) for name, wildcards in jobs if name in layout.OUTPUTS]
     if not stages or "EASEL_ANNOUNCED" in os.environ:
         return
     os.environ["EASEL_ANNOUNCED"] = "yes"
@@ -254,11 +268,36 @@ def finish(workflow: Any, failed: bool = False) -> None:
     targets = {job.rule.name for job in workflow.dag.jobs}
     for path in made if "summary" in targets else []:
         print(path.read_text(), file=sys.stderr)
+    if "report" in targets and not failed:
+        say(f"the report, to be opened in a browser: {layout.REPORT}")
     if failed:
+        told = sorted(failed_jobs(workflow))
+        print("\n".join(line for log, name in told for line in last_words(name, Path(log))), file=sys.stderr)
         say(
-            "some jobs failed: the lines that begin with 'easel:' above say why, the logs are under logs/; "
+            f"{len(told) or 'some'} job{'' if len(told) == 1 else 's'} failed, as the lines above say; "
             "what is done is kept, run the same command to go on"
         )
+
+
+LAST_LINES = 5
+"""Of a failed job's log that are shown at the end."""
+
+
+def failed_jobs(workflow: Any) -> Iterator[tuple[str, str]]:
+    """(log, name) of every job that failed."""
+    for job in getattr(getattr(workflow, "_scheduler", None), "failed", ()):
+        for log in job.log:
+            yield str(log), " ".join([job.rule.name, *map(str, dict(job.wildcards.items()).values())])
+
+
+def last_words(name: str, log: Path) -> list[str]:
+    """A failed job in some lines: its name, its log's path and how that ends."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+    except OSError:
+        lines = []
+    head = f"failed: {name}; its log {log}" + (" ends with" if lines else " is not there")
+    return [head, *(f"    {line}" for line in lines)]
 
 
 def say(message: str) -> None:

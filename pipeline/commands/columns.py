@@ -1,0 +1,56 @@
+"""Print what every column of the tables means and which way is better."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from pipeline.metrics import columns
+from pipeline.tables import COST_COLUMNS, describe, main_columns
+from pipeline.tables.cells import described
+from pipeline.tables.columns import BATTLES, Description
+from pipeline.tables.comparison import values
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """As what."""
+    parser.add_argument("--markdown", action="store_true", help="as the tables of docs/reading-the-table.md")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Every table's columns in their order, each once."""
+    print("\n".join(markdown() if arguments.markdown else plain()))
+
+
+def groups() -> dict[str, dict[str, Description]]:
+    """Table -> its columns that are no bound of an interval, each with its description; none is told twice."""
+    metrics = columns()
+    known = describe(metrics)
+    tables = {
+        "The main table": values(main_columns(metrics)),
+        "Costs": COST_COLUMNS,
+        "Battles, judges and standings": list(BATTLES),
+    }
+    found: dict[str, dict[str, Description]] = {}
+    for title, names in tables.items():
+        told = {name for group in found.values() for name in group}
+        found[title] = {name: known[name] for name in names if name not in told}
+    return found
+
+
+def plain() -> Iterator[str]:
+    """Lines for a terminal."""
+    for title, group in groups().items():
+        yield f"{title}"
+        for name, about in group.items():
+            yield f"  {name:<24} {described(about)}"
+        yield ""
+
+
+def markdown() -> Iterator[str]:
+    """The same as tables of Markdown."""
+    for title, group in groups().items():
+        yield from (f"### {title}", "", "| Column | Name | What it says |", "|---|---|---|")
+        for name, about in group.items():
+            yield f"| `{name}` | {about['label']} | {described(about)} |"
+        yield ""

@@ -1,0 +1,213 @@
+"""The docs are taken at their word: every command is run or at least planned, every path and link is there, the pages
+that are made from the code are what the code says now.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline import command_line
+from pipeline.infra import artifacts
+from tests.conftest import BIN, ROOT, Run, run
+
+pytestmark = pytest.mark.workflow
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+ADDING = (ROOT / "docs" / "add-a-metric-data-set-or-feature-space.md").read_text()
+
+
+# --- links and paths --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_of_the_project_that_a_page_names_is_there(page: Path) -> None:
+    examples = {"pipeline/models/gmmn.py"}
+    named = set(re.findall(r"`((?:pipeline|rules|envs|tests|docs|profiles)/[\w./-]+)`", page.read_text()))
+    assert not [name for name in named - examples if not (ROOT / name).exists()]
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """(page, command) of every line that a person is to type: in a block of sh, or indented in the README's manner."""
+    for page in PAGES:
+        blocks = re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+        lines = [line for block in blocks for line in block.splitlines()]
+        lines += re.findall(r"^    ((?:make|\.venv/bin/\w+) .*)$", page.read_text(), re.MULTILINE)
+        for line in lines:
+            yield page.name, line.split("  #")[0].split("   #")[0].strip()
+
+
+COMMANDS = sorted(set(commands()))
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(COMMANDS) > 20 and ("README.md", "make mnist") in COMMANDS
+
+
+def made(folder: Path, command: str) -> list[str]:
+    """What make would run for a command, as make itself says."""
+    done = run(["make", "-n", *shlex.split(command)[1:]], ROOT, HOME=str(folder))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("command", sorted({line for _, line in COMMANDS if line.startswith("make ")}))
+def test_make_knows_what_is_to_be_made(command: str, tmp_path: Path) -> None:
+    assert made(tmp_path, command)
+
+
+def planned(words: list[str], folder: Path) -> Run:
+    """A command of Snakemake in a folder of its own, as a dry run; profiles of clusters are planned here."""
+    kept, skip = [], False
+    for word in words:
+        if skip or word in ("--profile", "--directory", "--report"):
+            skip = not skip and word in ("--profile", "--directory", "--report")
+            continue
+        kept.append(word)
+    own = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder), "--dry-run", "--quiet", "all"]
+    return run([str(BIN / "snakemake"), *own, *kept], ROOT)
+
+
+SNAKEMAKE = sorted({line for page, line in COMMANDS if line.startswith(".venv/bin/snakemake") and "gmmn" not in line})
+
+
+@pytest.mark.parametrize("command", [line for line in SNAKEMAKE if "stripes" not in line and "..." not in line])
+def test_snakemake_plans_what_the_docs_have_it_do(command: str, tmp_path: Path) -> None:
+    done = planned(shlex.split(command)[1:], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", sorted({line for _, line in COMMANDS if " -m pipeline " in line}))
+def test_the_projects_own_commands_take_the_flags_that_the_docs_give_them(command: str) -> None:
+    words = shlex.split(command.split(">")[0])
+    name, *flags = words[words.index("pipeline") + 1 :]
+    assert name in {**command_line.commands(), **command_line.stages()}
+    module = "pipeline.one_stage" if name in command_line.stages() else f"pipeline.commands.{name}"
+    parser = command_line.Parser()
+    importlib.import_module(module).arguments(parser)
+    parser.parse_args(flags)  # exits where a flag is unknown
+
+
+@pytest.mark.parametrize("command", sorted({line for _, line in COMMANDS if line.startswith(".venv/bin/dvc ")}))
+def test_dvc_has_the_commands_that_the_docs_name(command: str) -> None:
+    words = [word for word in shlex.split(command)[1:] if re.fullmatch(r"[a-z]+", word)][:2]
+    done = run([str(BIN / "dvc"), *words, "--help"], ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+# --- pages that the code writes ---------------------------------------------------------------------------------------
+
+
+def test_the_columns_are_described_as_the_code_describes_them(capsys: pytest.CaptureFixture[str]) -> None:
+    command_line.main(["columns", "--markdown"])
+    page = (ROOT / "docs" / "reading-the-table.md").read_text()
+    assert page.split("## Every column\n\n")[1].rstrip() == capsys.readouterr().out.rstrip(), (
+        "write what `python -m pipeline columns --markdown` prints under 'Every column' of docs/reading-the-table.md"
+    )
+
+
+def test_every_column_is_printed_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    command_line.main(["columns"])
+    text = capsys.readouterr().out
+    assert "The main table" in text and "  fid_classifier " in text and "  r_sample_matched " in text
+
+
+def test_the_citation_and_the_catalogues_file_are_what_readers_of_them_expect() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "title", "message", "authors", "version", "license"} <= set(citation)
+    assert f'version = "{citation["version"]}"' in (ROOT / "pyproject.toml").read_text()
+    catalogue = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert catalogue["report"] is True and set(catalogue["software-stack-deployment"]) >= {"conda", "apptainer"}
+    flags = shlex.split(catalogue["mandatory-flags"]["flags"])
+    assert {"results/tables/mnist.csv", "results/report.html"} <= set(flags)
+
+
+# --- what docs/add-a-metric-data-set-or-feature-space.md adds ---------------------------------------------------------
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", ADDING, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of what computes, with the page's metric, reader and data set in it."""
+    for name in ("pipeline", "report"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(ROOT / "pyproject.toml", tmp_path)
+    metric, reader = blocks("python")
+    (tmp_path / "pipeline/metrics/ink.py").write_text(metric)
+    (tmp_path / "pipeline/datasets/npy.py").write_text(reader)
+    return tmp_path
+
+
+def test_the_pages_code_has_the_projects_style(project: Path) -> None:
+    for words in (["check"], ["format", "--check"]):
+        files = ["pipeline/metrics/ink.py", "pipeline/datasets/npy.py"]
+        done = run([str(BIN / "ruff"), *words, "--no-cache", *files], project)
+        assert done.returncode == 0, done.stdout
+
+
+def test_the_metric_on_the_page_is_one_file_and_measures(project: Path) -> None:
+    code = (
+        "import json, torch\nfrom pipeline import metrics\nfrom pipeline.metrics.comparison import Comparison\n"
+        "a, b = torch.full((50, 9), 0.25), torch.rand(50, 9)\n"
+        "found = metrics.load('ink').measure(Comparison(real={'pixels': b}, fake={'pixels': a}))['ink']\n"
+        "nothing = metrics.load('ink').measure(Comparison(real={}, fake={}))\n"
+        "print(json.dumps([list(metrics.columns()), found.value, nothing]))"
+    )
+    done = run([sys.executable, "-c", code], project)
+    assert done.returncode == 0, done.stderr
+    names, value, nothing = json.loads(done.stdout)
+    assert "ink" in names and value == pytest.approx(0.25) and nothing == {}
+
+
+def test_the_data_set_on_the_page_is_one_file_and_one_block_and_is_prepared(project: Path, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror" / "stripes"
+    mirror.mkdir(parents=True)
+    chance = np.random.default_rng(0)
+    for split, count in (("train", 100), ("test", 40)):
+        np.save(mirror / f"{split}_images.npy", chance.integers(0, 256, (count, 12, 12), dtype=np.uint8))
+        np.save(mirror / f"{split}_labels.npy", chance.integers(0, 2, count))
+    (block,) = blocks("yaml")
+    block = re.sub(r"\{(\w+)\}", lambda name: artifacts.sha256(mirror / f"{name[1]}.npy"), block)
+    params = (ROOT / "params.yaml").read_text()
+    assert params.count("\nmodels:") == 1
+    (project / "params.yaml").write_text(params.replace("\nmodels:", f"{block}\nmodels:"))
+    for stage in ("fetch", "prepare"):
+        words = [sys.executable, "-m", "pipeline", stage, "--dataset", "stripes", "--set", "budget=tiny"]
+        done = run(words, project, DATA_MIRROR=str(mirror.parent))
+        assert done.returncode == 0, done.stderr
+    summary = artifacts.read_json(project / "data/prepared/stripes/summary.json")
+    assert [summary[split]["count"] for split in ("train", "valid", "test")] == [80, 20, 40]
+
+
+def test_nothing_that_is_committed_names_a_machine() -> None:
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"], capture_output=True)
+    if listed.returncode:
+        pytest.skip("not a Git checkout")
+    for name in listed.stdout.decode().splitlines():
+        if name.endswith((".md", ".cff", ".yml", ".rst", ".j2")):
+            text = (ROOT / name).read_text()
+            assert not re.search(r"(?<![\w.])/(work|home|root|Users)/", text), name

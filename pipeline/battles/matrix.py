@@ -35,6 +35,30 @@ def judge_matrix(judges: Sequence[JudgeScores], contestants: Sequence[str] | Non
     return [row for row in rows if row["total"]]
 
 
+def judged_by_seed(judges: Sequence[JudgeScores], contestants: Sequence[str]) -> list[Row]:
+    """Rows of `judge`, `judge_seed`, `sits`, `contestant`, `contestant_seed`, `errors`, `total`: one for every pair.
+
+    `sits` is 0 for a judge that does not beat chance. Real images have no `contestant_seed`. On its own model a judge
+    meets its own generator alone.
+    """
+    rows: list[Row] = []
+    for judge in judges:
+        head: Row = {"judge": judge.model, "judge_seed": judge.seed, "sits": int(beats_chance(judge)[0])}
+        for name, logits in ((REAL_TEST, judge.test), (REAL_TRAIN, judge.train)):
+            if len(logits):
+                rows.append({**head, "contestant": name, "errors": errors_on_real(logits), "total": len(logits)})
+        for (name, seed), logits in sorted(judge.samples.items(), key=lambda item: _place(item[0], contestants)):
+            if len(logits) and name in contestants and (name != judge.model or seed == judge.seed):
+                counts: Row = {"errors": errors_on_generated(logits), "total": len(logits)}
+                rows.append({**head, "contestant": name, "contestant_seed": seed, **counts})
+    return rows
+
+
+def _place(contestant: Contestant, order: Sequence[str]) -> tuple[int, int]:
+    name, seed = contestant
+    return (order.index(name) if name in order else len(order), seed)
+
+
 def _note(seats: Sequence[JudgeScores]) -> str | None:
     trials = ((judge, *beats_chance(judge)) for judge in seats)
     failed = [f"seed {judge.seed} does not beat chance ({reason})" for judge, beats, reason in trials if not beats]

@@ -1,0 +1,271 @@
+"""The papers' claims: closed forms of the tests, their size by simulation, and every measure's direction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import pipeline.tables
+from pipeline import metrics
+from pipeline.battles.matrix import judged_by_seed
+from pipeline.battles.scores import JudgeScores
+from pipeline.command_line import main
+from pipeline.planning import params
+from pipeline.tables.claims import (
+    CLAIM_COLUMNS,
+    HELD,
+    JUDGED_COLUMNS,
+    REVERSED,
+    UNRESOLVED,
+    Evidence,
+    claim_rows,
+    claims_columns,
+    holm,
+    paired_t,
+    read_claims,
+    tally,
+)
+from pipeline.tables.text import from_csv, to_csv
+
+CLAIMS = read_claims((Path(pipeline.tables.__file__).parent / "published" / "claims.csv").read_text())
+METRICS = metrics.columns()
+
+
+def claim(better: str, worse: str, measure: str, family: str = "f") -> dict[str, str]:
+    row = dict.fromkeys(("claim", "paper", "section"), "x")
+    return row | {"family": family, "better": better, "worse": worse, "measure": measure}
+
+
+def seeds(measure: str, **values: Sequence[float | None]) -> list[dict[str, Any]]:
+    return [{"model": m, "seed": s, measure: v} for m, column in values.items() for s, v in enumerate(column)]
+
+
+def verdict(better: str, worse: str, measure: str, evidence: Evidence) -> dict[str, Any]:
+    (row,) = claim_rows([claim(better, worse, measure)], evidence)
+    assert tuple(row) == CLAIM_COLUMNS
+    return row
+
+
+def judged(judge: str, contestant: str, rates: Sequence[float], sits: int = 1, n: int = 1000) -> list[dict[str, Any]]:
+    return [
+        {"judge": judge, "judge_seed": seed, "sits": sits, "contestant": contestant,
+         "contestant_seed": None if contestant.startswith("real") else seed, "errors": round(rate * n), "total": n}
+        for seed, rate in enumerate(rates)
+    ]  # fmt: skip
+
+
+# -- the tests -------------------------------------------------------------------------------------------------------
+
+
+def test_a_paired_t_test_is_scipys() -> None:
+    values = [0.3, -0.1, 0.8, 0.4]
+    low, high, p = paired_t(values)
+    wanted = stats.ttest_1samp(values, 0.0)
+    assert p == pytest.approx(wanted.pvalue)
+    assert (low, high) == pytest.approx(tuple(wanted.confidence_interval(0.95)))
+
+
+def test_differences_that_are_all_the_same_have_no_test() -> None:
+    assert paired_t([0.0, 0.0, 0.0]) == (0.0, 0.0, 1.0)
+    assert paired_t([0.2, 0.2]) == (None, None, None)
+
+
+def test_holm_is_the_step_down_of_its_paper() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([0.02]) == [0.02]
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_with_no_true_difference_a_family_is_decided_in_at_most_a_twentieth_of_the_draws(count: int) -> None:
+    """Three claims of a chain of four models, which share their models' seeds; each seed has an effect of its own."""
+    rng = np.random.default_rng(count)
+    chain = [claim(a, b, "fid_classifier") for a, b in (("a", "b"), ("b", "c"), ("c", "d"))]
+    wrong, draws = 0, 400
+    for _ in range(draws):
+        drawn = np.exp(1 + 0.1 * rng.standard_normal((4, count)) + rng.standard_normal(count))
+        rows = claim_rows(chain, Evidence(seeds("fid_classifier", **dict(zip("abcd", drawn, strict=True))), METRICS))
+        wrong += any(row["verdict"] != UNRESOLVED for row in rows)
+    assert wrong / draws < 0.05 + 3 * math.sqrt(0.05 * 0.95 / draws)
+
+
+@pytest.mark.parametrize(("shift", "wanted"), [(0.5, HELD), (-0.5, REVERSED)])
+def test_a_clear_difference_is_found_in_its_direction(shift: float, wanted: str) -> None:
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(200):
+        common = rng.standard_normal(5)
+        a, b = (np.exp(common + 0.05 * rng.standard_normal(5) + move) for move in (0.0, shift))
+        found.append(verdict("a", "b", "fid_classifier", Evidence(seeds("fid_classifier", a=a, b=b), METRICS)))
+    assert np.mean([row["verdict"] == wanted for row in found]) > 0.99
+    # The interval holds the truth in 95 % of the draws.
+    assert 0.9 < np.mean([row["low"] <= shift <= row["high"] for row in found]) < 0.99
+
+
+# -- every measure's direction ------------------------------------------------------------------------------------
+
+
+def test_a_distance_is_compared_by_its_logarithm() -> None:
+    row = verdict("a", "b", "fid_classifier", Evidence(seeds("fid_classifier", a=[1.0, 2.0], b=[2.0, 5.0]), METRICS))
+    assert row["difference"] == pytest.approx((math.log(2) + math.log(2.5)) / 2)
+    assert row["seeds"] == 2
+
+
+def test_a_distance_that_is_not_positive_is_compared_as_it_is_and_says_so() -> None:
+    row = verdict("a", "b", "mmd_rbf", Evidence(seeds("mmd_rbf", a=[-1e-4, 2e-4], b=[0.2, 0.3]), METRICS))
+    assert row["difference"] == pytest.approx(0.25 - 0.5e-4)
+    assert METRICS["mmd_rbf"]["scale"] != "log" or "not positive" in str(row["reason"])
+
+
+def test_two_sample_errors_are_compared_by_their_distance_to_the_real_row() -> None:
+    table = seeds("knn_error", a=[0.45, 0.44, 0.46], b=[0.60, 0.65, 0.62])
+    real = {"model": "real", "knn_error": 0.46}
+    row = verdict("a", "b", "knn_error", Evidence(table, METRICS, real))
+    assert row["verdict"] == HELD, "the larger error is not the better one"
+    without = verdict("a", "b", "knn_error", Evidence(table, METRICS))
+    assert (without["verdict"], without["difference"]) == (UNRESOLVED, None)
+    assert "real" in without["reason"]
+
+
+def test_one_seed_is_unresolved_and_a_missing_value_drops_its_seed() -> None:
+    row = verdict("a", "b", "fid_classifier", Evidence(seeds("fid_classifier", a=[1.0], b=[2.0]), METRICS))
+    assert (row["verdict"], row["reason"], row["p"]) == (UNRESOLVED, "one seed", None)
+    assert row["difference"] == pytest.approx(math.log(2))
+    table = seeds("fid_classifier", a=[1.0, None, 1.1], b=[2.0, 2.0, 2.1])
+    assert verdict("a", "b", "fid_classifier", Evidence(table, METRICS))["seeds"] == 2
+
+
+def battle_of(on_2: Sequence[float], on_1: Sequence[float], **more: Any) -> Evidence:
+    table = judged("a", "b", on_2) + judged("b", "a", on_1)
+    table += judged("a", "real_test", more.pop("test_1", [0.1] * 3)) + judged("b", "real_test", [0.1] * 3)
+    return Evidence(seeds("fid_classifier", a=[1.0], b=[1.0]), METRICS, judged=table, **more)
+
+
+def test_a_battle_is_won_by_the_model_whose_judge_is_fooled_less() -> None:
+    row = verdict("a", "b", "r_sample", battle_of([0.1, 0.11, 0.1], [0.2, 0.21, 0.2]))
+    assert row["verdict"] == HELD
+    assert row["difference"] == pytest.approx(math.log(2), abs=0.05)
+    assert verdict("b", "a", "r_sample", battle_of([0.1, 0.11, 0.1], [0.2, 0.21, 0.2]))["verdict"] == REVERSED
+
+
+def test_judges_that_differ_on_held_out_images_decide_no_battle() -> None:
+    row = verdict("a", "b", "r_sample", battle_of([0.1, 0.11, 0.1], [0.2, 0.21, 0.2], test_1=[0.2] * 3))
+    assert row["verdict"] == UNRESOLVED
+    assert row["p_holm"] < 0.05
+    assert "r_test 2" in row["reason"]
+
+
+def test_samples_of_one_training_fight_before_their_one_judge() -> None:
+    table = judged("g", "g", [0.1, 0.12, 0.1]) + judged("g", "long", [0.2, 0.23, 0.2])
+    table += judged("g", "real_test", [0.1] * 3)
+    evidence = Evidence(seeds("x", g=[1.0], long=[1.0]), METRICS, judged=table, judged_by={"long": "g"})
+    row = verdict("long", "g", "r_sample", evidence)
+    assert (row["verdict"], row["reason"]) == (HELD, None)
+
+
+def test_a_judge_that_does_not_beat_chance_supports_no_claim() -> None:
+    table = judged("g", "vae", [0.01] * 3, sits=0)
+    evidence = Evidence(seeds("x", g=[1.0], vae=[1.0]), METRICS, judged=table)
+    row = verdict("g", "vae", "caught", evidence)
+    assert (row["verdict"], row["seeds"]) == (UNRESOLVED, 0)
+
+
+def test_catching_is_less_than_half_and_fooling_is_more_than_another() -> None:
+    table = judged("g", "vae", [0.05, 0.06, 0.05]) + judged("g", "draw", [0.3, 0.33, 0.31])
+    evidence = Evidence(seeds("x", g=[1.0], vae=[1.0], draw=[1.0]), METRICS, judged=table)
+    caught = verdict("g", "vae", "caught", evidence)
+    assert caught["verdict"] == HELD
+    assert caught["difference"] == pytest.approx(math.log(0.947 / 0.053), abs=0.05)
+    assert verdict("draw", "vae", "fools_g", evidence)["verdict"] == HELD
+    assert verdict("vae", "draw", "fools_g", evidence)["verdict"] == REVERSED
+
+
+def test_correction_is_within_a_family_and_a_measure() -> None:
+    table = seeds("fid_classifier", a=[1.0, 1.1, 1.2], b=[2.0, 2.1, 2.6], c=[3.0, 4.0, 3.5])
+    chain = [claim("a", "b", "fid_classifier"), claim("b", "c", "fid_classifier")]
+    alone = claim("a", "b", "fid_classifier", family="other")
+    first, second, third = claim_rows([*chain, alone], Evidence(table, METRICS))
+    assert first["p"] == third["p"] == third["p_holm"]
+    assert [first["p_holm"], second["p_holm"]] == pytest.approx(holm([first["p"], second["p"]]))
+
+
+# -- the claims themselves, and the tables that they are made from ---------------------------------------------------
+
+
+def test_every_claim_speaks_of_models_and_measures_that_there_are() -> None:
+    known = set(params.load().resolved_models)
+    assert len({(row["claim"], row["measure"], row["better"], row["worse"]) for row in CLAIMS}) == len(CLAIMS)
+    for row in CLAIMS:
+        assert {row["better"], row["worse"]} <= known
+        measure = row["measure"]
+        judge = measure.removeprefix("fools_")
+        assert measure in METRICS or measure in ("r_sample", "caught") or judge in known
+        assert all(row.values())
+    assert set(claims_columns()) == set(CLAIM_COLUMNS)
+
+
+def test_claims_of_models_that_are_not_in_the_table_are_left_out() -> None:
+    rows = claim_rows(CLAIMS, Evidence(seeds("mmd_rbf", draw=[0.1, 0.2], vae=[0.3, 0.4]), METRICS))
+    assert {(row["better"], row["worse"]) for row in rows} == {("draw", "vae")}
+    assert tally(rows).endswith(f"{len(rows) - 1} unresolved") or tally(rows).endswith(f"{len(rows)} unresolved")
+
+
+def test_the_judges_by_seed_are_every_pair_but_a_judges_other_seeds() -> None:
+    rng = np.random.default_rng(0)
+    logits = {("g", 0): -1.0, ("g", 1): -1.0, ("v", 0): 1.0, ("v", 1): -2.0}
+    samples = {key: mean + 0.1 * rng.standard_normal(50) for key, mean in logits.items()}
+    real = 1 + 0.1 * rng.standard_normal(60)
+    rows = judged_by_seed([JudgeScores("g", seed, real, real, real, samples) for seed in (0, 1)], ["v", "g"])
+    assert all(set(row) <= set(JUDGED_COLUMNS) for row in rows)
+    found = {(r["judge_seed"], r["contestant"], r.get("contestant_seed")): (r["errors"], r["total"]) for r in rows}
+    assert found[0, "v", 0] == (50, 50)
+    assert found[0, "v", 1] == (0, 50)
+    assert found[1, "real_test", None] == found[1, "real_train", None] == (0, 60)
+    assert (1, "g", 0) not in found
+    assert len(found) == len(rows) == 2 * (2 + 2 + 1)
+
+
+def test_a_person_can_ask_with_the_tables_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = seeds("fid_classifier", draw=[4.0, 4.1, 3.9], vae=[13.0, 13.2, 12.9], gran1=[5.0] * 3, gran3=[2.0] * 3)
+    path = tmp_path / "mnist_seeds.csv"
+    path.write_text(to_csv(table, ("model", "seed", "fid_classifier")))
+    main(["claims", str(path), "--to", str(tmp_path / "claims.csv")])
+    said = capsys.readouterr().out
+    assert "DRAW before VAE" in said
+    assert "no table of the judges" in said
+    rows = {(row["claim"], row["measure"]): row for row in from_csv((tmp_path / "claims.csv").read_text())}
+    assert rows["DRAW before VAE", "fid_classifier"]["verdict"] == HELD
+    assert rows["GRAN3 before GRAN1", "r_sample"]["verdict"] == UNRESOLVED
+    battle = judged("gran1", "gran3", [0.4, 0.42, 0.41]) + judged("gran3", "gran1", [0.1, 0.12, 0.11])
+    battle += judged("gran1", "real_test", [0.1] * 3) + judged("gran3", "real_test", [0.1] * 3)
+    (tmp_path / "mnist_judges_seeds.csv").write_text(to_csv(battle, JUDGED_COLUMNS))
+    main(["claims", str(path), "--to", str(tmp_path / "claims.csv")])
+    rows = {(row["claim"], row["measure"]): row for row in from_csv((tmp_path / "claims.csv").read_text())}
+    assert rows["GRAN3 before GRAN1", "r_sample"]["verdict"] == HELD
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("mnist.csv", "", "_seeds.csv"),
+        ("mnist_seeds.csv", "", "columns model, seed"),
+        ("mnist_seeds.csv", "a,b\n1,2\n", "columns model, seed"),
+    ],
+)
+def test_another_file_is_refused_in_one_line(
+    name: str, text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(SystemExit) as ended:
+        main(["claims", str(tmp_path / name)])
+    assert ended.value.code == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]

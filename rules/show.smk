@@ -4,7 +4,7 @@
 rule figures:
     """What a person looks at first, as PNG and SVG."""
     input:
-        splits=[at.TEST, at.SUMMARY],
+        splits=[at.TRAIN, at.TEST, at.SUMMARY],
         samples=plan.runs(at.SAMPLES),
         histories=plan.trainings(at.HISTORY),
         metrics=plan.runs(at.METRICS),

@@ -18,7 +18,7 @@ from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from pipeline.figures import battles, canvases, classes, cost, distances, losses, mosaic, samples, style
+from pipeline.figures import battles, canvases, class_sheet, classes, cost, distances, losses, mosaic, samples, style
 
 MODELS = [
     "autoencoder", "vae", "vae_2d", "vae_faces", "info_vae", "dvae", "draw", "draw_gan", "gan", "gan_conv", "dcgan",
@@ -76,6 +76,12 @@ def histogram(count: int, k: int = 10) -> Figure:
     return classes.class_histogram(data, dict(zip(MODELS, counts, strict=False)))
 
 
+def sheet_of(count: int) -> Figure:
+    """Up to 325 classes of falling size."""
+    labels = np.repeat(np.arange(count), np.maximum(1, 12 - np.arange(count)))
+    return class_sheet.class_sheet(images(len(labels)), labels, [f"s-tt-r{k}" for k in range(count)])
+
+
 FIGURES: dict[str, Callable[[int], Figure]] = {
     "samples": lambda n: samples.sample_sheet({name: images(30) for name in [*MODELS[:n], "real"]}),
     "canvases": lambda n: canvases.canvas_sheet(images(8 * 20).reshape(8, 20, 1, 8, 8)[:, :n], title="gran: canvases"),
@@ -85,6 +91,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "training_cost": lambda n: cost.training_cost(score_rows(n)),
     "classes": lambda n: histogram(n),
     "many_classes": lambda n: histogram(n, 325),
+    "class_sheet": lambda n: sheet_of(16 * n),
     "matrix": lambda n: battles.battle_matrix(error_rows(MODELS[:n], MODELS[:n])),
     "standings": lambda n: battles.standings_plot(rating_rows(n)),
     "overview": overview,
@@ -194,6 +201,25 @@ def test_training_cost_is_the_mean_over_seeds() -> None:
     figure = cost.training_cost(rows)
     assert [bar.get_width() for bar in figure.axes[0].patches if isinstance(bar, Rectangle)] == [20.0]
     assert "1.2k" in words(figure) and words(figure).count("not measured") == 2
+
+
+def test_class_sheet_shows_each_class_beside_its_name() -> None:
+    shades = np.array([40, 80, 120], dtype=np.uint8)
+    labels = np.array([0, 1, 2, 1, 1, 2])
+    pictures = np.broadcast_to(shades[labels][:, None, None, None], (6, 1, 8, 8))
+    figure = class_sheet.class_sheet(pictures, labels, ["few", "most", "some"], per_class=2)
+    assert [text.string for text in texts(figure)[1:]] == ["most 3", "some 2", "few 1"]
+    (picture,) = [image.get_array() for axes in figure.axes for image in axes.get_images()]
+    firsts, seconds = picture[4::10, 4, 0], picture[4::10, 14, 0]
+    assert firsts.tolist() == [80, 120, 40] and seconds.tolist() == [80, 120, 255]
+
+
+def test_class_sheet_without_labels_and_with_too_many_classes() -> None:
+    assert "all 5" in words(class_sheet.class_sheet(images(5), None, ()))
+    many = class_sheet.class_sheet(images(900), np.arange(900), [str(k) for k in range(900)])
+    assert "400 of 900 classes" in words(many) and "899 1" in words(many)
+    with pytest.raises(ValueError, match="needs an image"):
+        class_sheet.class_sheet(images(0), None, ())
 
 
 def test_sheet_begins_with_real_and_shows_every_model() -> None:

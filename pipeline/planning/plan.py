@@ -267,7 +267,7 @@ class Plan:
     def _figures(self, dataset: str) -> Any:
         runs = self.runs(dataset)
         inputs = [
-            *self._splits(dataset, layout.TEST, layout.SUMMARY),
+            *self._splits(dataset, layout.TRAIN, layout.TEST, layout.SUMMARY),
             *((("sample", dataset, *run), layout.SAMPLES) for run in runs),
             *self._trainings(dataset, layout.HISTORY),
             *((("evaluate", dataset, *run), layout.METRICS) for run in runs),

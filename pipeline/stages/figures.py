@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.figures.battles import battle_matrix, standings_plot
+from pipeline.figures.class_sheet import class_sheet
 from pipeline.figures.classes import class_histogram
 from pipeline.figures.cost import score_against_cost, training_cost
 from pipeline.figures.distances import Metric, score_overview
@@ -30,12 +31,13 @@ class Material:
 
     def __init__(self, work: Work) -> None:
         runs = [tuple(run) for run in work.block["runs"]]
-        test, summary, *rest = work.reads
+        train, test, summary, *rest = work.reads
         groups = [rest[i * len(runs) : (i + 1) * len(runs)] for i in range(3)]
         samples, histories, metrics = (dict(zip(runs, paths, strict=True)) for paths in groups)
         table, cost, judges, standings = rest[3 * len(runs) :]
         self.models: list[str] = list(dict.fromkeys(model for model, _ in runs))
         first = {model: min(seed for name, seed in runs if name == model) for model in self.models}
+        self.training_images, self.training_labels = artifacts.read_images(train)
         self.real = artifacts.read_images(test)[0]
         self.summary = artifacts.read_json(summary)
         self.samples = {model: artifacts.read_images(samples[model, first[model]])[0] for model in self.models}
@@ -92,6 +94,7 @@ def figures(material: Material) -> Iterator[tuple[str, Figure]]:
     )
     yield "training_cost", training_cost(material.costs())
     yield "classes", class_histogram(np.array(list(names.values())), material.histograms(), class_names=list(names))
+    yield "classes_sheet", class_sheet(material.training_images, material.training_labels, material.summary["classes"])
     yield "judges", battle_matrix(material.judges, models=material.models)
     yield "standings", standings_plot(material.standings, models=material.models)
 

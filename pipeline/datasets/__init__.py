@@ -16,7 +16,7 @@ __all__ = ["Reader", "load_reader"]
 Reader = Callable[[Path, Mapping[str, Any]], Loaded]
 """`load(raw_folder, options)`: reads the raw files of one data set."""
 
-SHARED = frozenset({"loaded", "splits"})
+SHARED = frozenset({"glyphs", "loaded", "scan", "splits", "telugu_classes", "telugu_print"})
 """Modules of this folder that read no format."""
 
 

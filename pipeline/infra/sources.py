@@ -13,6 +13,7 @@ import contextlib
 import difflib
 import gzip
 import hashlib
+import importlib.metadata
 import inspect
 import io
 import os
@@ -321,6 +322,31 @@ def from_debian(room: Room, *, package: str, folder: str, suffix: str = "", size
         return _members(room, Capped(listing, size_limit), folder, suffix)
 
 
+def from_python(room: Room, *, packages: str, size_limit: int = SIZE_LIMIT) -> Opener:
+    """Files of installed Python packages, named in `packages` with a space between them.
+
+    A file is found by its name, less the list of axes that a variable font has in brackets: `A.ttf` for `A[wght].ttf`.
+    """
+    places: dict[str, Path] = {}
+    absent = []
+    for package in packages.split():
+        try:
+            files = importlib.metadata.files(package) or []
+        except importlib.metadata.PackageNotFoundError:
+            absent.append(package)
+            continue
+        places |= {re.sub(r"\[.*?\]", "", file.name): Path(str(file.locate())) for file in files}
+    if absent:
+        raise NoAnswer(f"not installed: {', '.join(absent)}; pip installs them, as envs/requirements.txt has them")
+
+    def opener(file: str) -> contextlib.AbstractContextManager[Readable]:
+        if file not in places or not places[file].is_file():
+            raise Missing("not there")
+        return places[file].open("rb")
+
+    return opener
+
+
 def kinds() -> tuple[str, ...]:
     """The kinds of sources that params.yaml may name."""
     return tuple(sorted(name.removeprefix("from_") for name in globals() if name.startswith("from_")))
@@ -517,7 +543,7 @@ def _check_names(name: str, files: Mapping[str, str]) -> None:
 
 def _label(source: Mapping[str, Any]) -> str:
     """What a source is called in messages: its kind and where it is."""
-    return " ".join(str(source[key]) for key in ("kind", "path", "address", "package") if key in source)
+    return " ".join(str(source[key]) for key in ("kind", "path", "address", "package", "packages") if key in source)
 
 
 def _plain(error: Any) -> str:

@@ -189,12 +189,13 @@ def test_what_neutral_modules_give_to_a_computation_is_named_here() -> None:
     """Stages call neutral modules; these are all the ways in which they do, so a new one is looked at by a person."""
     allowed = {
         "errors": {"UserError", "Interrupted", "near"},
-        "stage": {"Work"},
+        "stage": {"Work", "sole_writer"},
         "endings": {"answer"},
         "lease": {"hold_gpu"},
         "progress": {"duration", "Progress"},
         "layout": None,
         "sources": None,
+        "contents": None,
         "tracking": None,
         "flavour": None,
         "live": {"LiveHistory"},
@@ -203,6 +204,7 @@ def test_what_neutral_modules_give_to_a_computation_is_named_here() -> None:
     used_by = {
         "lease": {"_device"},
         "sources": {"fetch"},
+        "contents": {"fetch", "prepare"},
         "tracking": {"track"},
         "flavour": {"track"},
         "live": {"train"},
@@ -225,6 +227,9 @@ def test_what_neutral_modules_give_to_a_computation_is_named_here() -> None:
 # --- what no file contains --------------------------------------------------------------------------------------
 
 BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
+THE_UNPICKLER = ROOT / "pipeline" / "datasets" / "pickles.py"
+"""Knows arrays and nothing else: tests/test_hostile_data.py."""
+
 BANNED_CALLS = {"eval", "exec", "compile", "__import__"}
 BANNED_METHODS = {("torch", "load"), ("torch", "save"), ("os", "system"), ("os", "popen"), ("yaml", "load")}
 
@@ -235,7 +240,7 @@ def test_nothing_from_a_file_is_ever_run(file: Path) -> None:
         where = f"{file}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
-            assert not BANNED_MODULES & {name.split(".")[0] for name in names}, where
+            assert not BANNED_MODULES & {name.split(".")[0] for name in names} or file == THE_UNPICKLER, where
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Name):
                 assert node.func.id not in BANNED_CALLS, where

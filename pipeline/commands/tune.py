@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
     plan = overrides.plan(arguments.set)
     asked = Search.of(plan, arguments.dataset, arguments.model, arguments.steps, arguments.over)
     column = SCORES[arguments.score]
-    if column == "elbo" and not plan.has_elbo(asked.model):
+    if column == "elbo" and not plan.has_elbo(asked.model, asked.dataset):
         raise UserError(f"--score elbo: {asked.model} has no bound on binary images; leave it out")
     trials = asked.trials(arguments.trials, arguments.seed)
     check_inputs(trials)
@@ -112,7 +112,7 @@ def check_inputs(trials: Sequence[Trial]) -> None:
 
 def announced(asked: Search, trials: Sequence[Trial], wanted: int) -> Iterator[str]:
     """What is searched, and about how long it takes."""
-    full = asked.plan.model(asked.model)["training"]["steps"]
+    full = asked.plan.model(asked.model, asked.dataset)["training"]["steps"]
     yield f"{asked.model} on {asked.dataset}: {len(trials)} trials of {asked.steps:,} steps ({full:,} at this budget)"
     yield from (f"  {key:<24} {asked.present[key]!s:<10} {of}" for key, of in asked.space.items())
     if len(trials) < wanted:

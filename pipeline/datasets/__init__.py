@@ -14,9 +14,15 @@ from pipeline.datasets.loaded import Loaded
 __all__ = ["Reader", "load_reader"]
 
 Reader = Callable[[Path, Mapping[str, Any]], Loaded]
-"""`load(raw_folder, options)`: reads the raw files of one data set."""
+"""`load(raw_folder, options)`: reads the raw files of one data set.
 
-SHARED = frozenset({"glyphs", "loaded", "scan", "splits", "telugu_classes", "telugu_print"})
+`options` are those of the data set's block, which the reader names in OPTIONS, and what every block has: `shape`
+(C, H, W), `crop`, `resize`, `limit`, `classes`, `files` (their names) and `path` (a place of the user's own, or None).
+"""
+
+SHARED = frozenset(
+    {"fitting", "glyphs", "loaded", "members", "pickles", "scan", "splits", "spooled", "telugu_classes", "telugu_print"}
+)
 """Modules of this folder that read no format."""
 
 

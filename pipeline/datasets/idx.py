@@ -20,6 +20,9 @@ from pipeline.datasets.loaded import Loaded
 
 __all__ = ["load", "read"]
 
+OPTIONS = ("train_images", "train_labels", "test_images", "test_labels", "class_names")
+"""What a block of params.yaml may say under `options`."""
+
 UNSIGNED_BYTE = 0x08
 
 FILES: Mapping[str, str] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,8 @@ __all__ = ["Loaded"]
 class Loaded:
     """Images uint8 (n, C, H, W), 0 to 255; labels int64 (n,), 0 to classes - 1, or None; one name a class.
 
-    A source without a test split of its own has test_images of length 0. Raises ValueError where the parts do not
-    fit each other.
+    A source without a test split of its own has test_images of length 0, one without a validation split None. The
+    arrays may be memory-mapped. Raises ValueError where the parts do not fit each other.
     """
 
     train_images: NDArray[np.uint8]
@@ -23,12 +23,24 @@ class Loaded:
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.int64] | None
     class_names: tuple[str, ...]
+    valid_images: NDArray[np.uint8] | None = None
+    valid_labels: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         self._check("train", self.train_images, self.train_labels)
         self._check("test", self.test_images, self.test_labels)
+        if self.valid_images is not None:
+            self._check("valid", self.valid_images, self.valid_labels)
+            if self.valid_images.shape[1:] != self.train_images.shape[1:]:
+                raise ValueError(f"train images are {self.train_images.shape[1:]}, valid {self.valid_images.shape[1:]}")
         if self.train_images.shape[1:] != self.test_images.shape[1:]:
             raise ValueError(f"train images are {self.train_images.shape[1:]}, test {self.test_images.shape[1:]}")
+
+    def without_one_class(self) -> Loaded:
+        """The same without labels where all images are of one class: there is nothing to tell apart."""
+        if len(self.class_names) > 1:
+            return self
+        return replace(self, train_labels=None, test_labels=None, valid_labels=None, class_names=())
 
     def _check(self, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64] | None) -> None:
         if images.dtype != np.uint8 or images.ndim != 4:

@@ -13,9 +13,46 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["hold_out", "mean_image", "summary"]
+from pipeline.datasets.loaded import Loaded
+
+__all__ = ["hold_out", "mean_image", "parted", "summary"]
 
 Indices = NDArray[np.int64]
+
+
+Part = tuple[NDArray[np.uint8], NDArray[np.int64] | None, Indices]
+"""Images, labels or None, and which of them a split has."""
+
+
+def parted(loaded: Loaded, *, valid: float, test: float, seed: int) -> dict[str, Part]:
+    """The splits train, valid and test: the source's own, and what it has none of drawn from its training images.
+
+    `valid` and `test` are counts, or shares of the training images where they are below 1. Raises ValueError where so
+    many cannot be drawn.
+    """
+    images, labels = loaded.train_images, loaded.train_labels
+    left = np.arange(len(images))
+    parts: dict[str, Part] = {"test": (loaded.test_images, loaded.test_labels, np.arange(len(loaded.test_images)))}
+    to_draw = {"test": test} if not len(loaded.test_images) else {}
+    if loaded.valid_images is None:
+        to_draw["valid"] = valid
+    else:
+        parts["valid"] = (loaded.valid_images, loaded.valid_labels, np.arange(len(loaded.valid_images)))
+    for done, (split, part) in enumerate(to_draw.items(), start=1):
+        own, keep = None if labels is None else labels[left], 1 + len(to_draw) - done
+        stay, drawn = hold_out(own, len(left), count=_count(part, own, len(images), keep), seed=seed, keep=keep)
+        parts[split], left = (images, labels, left[drawn]), left[stay]
+    return {"train": (images, labels, left)} | parts
+
+
+def _count(part: float, labels: NDArray[np.int64] | None, n: int, keep: int) -> int:
+    """How many images a share of n is: as many as the classes ask for where that is more."""
+    if part >= 1:
+        return int(part)
+    least = 1
+    if labels is not None:
+        least = max(1, int((np.unique(labels, return_counts=True)[1] > keep).sum()))
+    return max(least, round(part * n))
 
 
 def hold_out(

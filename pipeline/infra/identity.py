@@ -23,7 +23,8 @@ from pipeline.infra.errors import UserError
 RESULT_NEUTRAL = True
 
 ROOT = Path(__file__).resolve().parents[2]
-NUMERICAL = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "pyarrow": "pyarrow"}
+NUMERICAL = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "pyarrow": "pyarrow",
+             "PIL": "pillow", "av": "av", "lmdb": "lmdb"}  # fmt: skip
 """Import name -> distribution of the libraries whose version is part of an identity."""
 MODULE = re.compile(r"pipeline(\.\w{1,100}){0,5}", re.ASCII)
 """A dotted name of this project, as stamps and jobs' files may have it."""
@@ -167,6 +168,14 @@ def version(distribution: str) -> str:
 # --- what a model's class declares, read without importing it ---------------------------------------------------
 
 
+def literal(module: str, name: str, default: Any = None) -> Any:
+    """What a module's top level says a name is, where that is written out."""
+    for node in syntax_tree(module).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
+            return ast.literal_eval(node.value)
+    return default
+
+
 @functools.cache
 def is_model(module: str) -> bool:
     """Whether a module holds a model: it names exactly one class in `__all__`; what models share names none."""
@@ -174,10 +183,7 @@ def is_model(module: str) -> bool:
 
 
 def _exported(module: str) -> list[str]:
-    for node in syntax_tree(module).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
-            return list(ast.literal_eval(node.value))
-    return []
+    return list(literal(module, "__all__", ()))
 
 
 @functools.cache

@@ -46,7 +46,7 @@ def job_seconds(plan: Plan, stage: str, wildcards: Mapping[str, Any], saved: Map
     """CPU seconds of one job on the reference machine."""
     n = plan.params.at_budget(plan.params.protocol.samples)
     if stage == "train":
-        block = plan.model(wildcards["model"])
+        block = plan.model(wildcards["model"], wildcards["dataset"])
         steps = block["training"]["steps"] - saved.get(f"{wildcards['model']} {wildcards['seed']}", 0)
         return START + steps * PER_STEP.get(block["class"], PER_STEP_OF_OTHERS)
     if stage == "classifier":

@@ -7,6 +7,7 @@ against its constructor's signature, read from the syntax tree, so nothing here 
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -119,18 +120,76 @@ class ModelsPerBudget(_Block):
     paper: Names
 
 
-class Dataset(_Block):
-    """Where a data set comes from and how it is split."""
+Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|any)$")]
+"""SHA-256 of a file's contents; `any` where everyone has another: what lies there is part of the identity."""
+
+
+def _count_or_share(value: Any) -> Any:
+    """How many images, or what share of them."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = float(value) if "." in value else int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (value >= 1 or 0 < value < 1):
+        raise ValueError(f"found {value!r}, expected a number of images, at least 1, or a share of them below 1")
+    if value > 1 and value != int(value):
+        raise ValueError(f"found {value!r}, expected a whole number of images, or a share of them below 1")
+    return value if value < 1 else int(value)
+
+
+Part = Annotated[int | float, BeforeValidator(_count_or_share)]
+
+
+def _square_or_sides(value: Any) -> Any:
+    """One number is a square's side."""
+    if value in (None, "square"):
+        return value
+    sides = value if isinstance(value, list | tuple) else [value, value]
+    if len(sides) != 2 or any(type(side) is not int or side < 1 for side in sides):
+        raise ValueError(f"found {value!r}, expected square, a side, or [height, width]")
+    return tuple(sides)
+
+
+Crop = Annotated[Literal["square"] | tuple[int, int] | None, BeforeValidator(_square_or_sides)]
+"""The part around the middle that is kept: the largest square, or so many pixels."""
+
+
+class Form(_Block):
+    """What a data set comes as: files of one format or a place of the user's own, and how images are taken from it."""
 
     reader: Name
+    files: dict[FileName, Digest] | None = None
+    sources: list[dict[str, Any]] = []
+    path: str | None = None
+    options: dict[str, Any] = {}
+    crop: Crop = None
+    resize: bool = False
+    limit: Positive | None = None
+    valid: Part = 0.1
+    test: Part = 0.1
+
+
+OF_A_FORM_ALONE = ("reader", "files", "sources", "path", "options")
+"""What another form of a data set does not take over from the first."""
+
+
+class Dataset(Form):
+    """Where a data set comes from, how it is split and what is trained on it."""
+
     shape: tuple[Positive, Positive, Positive]
-    valid: Positive
-    split_seed: NotNegative
+    split_seed: NotNegative = 0
     models: ModelsPerBudget | Names
-    classes: Positive | None = None
-    files: dict[FileName, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
-    sources: list[dict[str, Any]]
+    classes: NotNegative | None = None
     published: Name | None = None
+    settings: dict[Name, dict[str, Any]] = {}
+    otherwise: list[dict[str, Any]] = []
+    by_hand: str | None = None
+
+    @functools.cached_property
+    def forms(self) -> list[Form]:
+        """The forms that it can be had in, the preferred one first."""
+        own = {key: getattr(self, key) for key in Form.model_fields}
+        shared = {key: value for key, value in own.items() if key not in OF_A_FORM_ALONE}
+        return [Form(**own), *(Form.model_validate(shared | other) for other in self.otherwise)]
 
 
 class Training(_Block):
@@ -187,13 +246,27 @@ class Params(_Block):
         """Every model's block at this budget: {class, training: {...}, arguments: {...}}, defaults filled in."""
         return {name: resolve_model(name, block, self.budget, self.models) for name, block in self.models.items()}
 
+    @functools.cached_property
+    def adapted(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """The models that a data set has settings of its own for, resolved with them: {data set: {model: block}}."""
+        return {dataset: adapted_models(self, dataset) for dataset, block in self.datasets.items() if block.settings}
+
+    def model_for(self, dataset: str, model: str) -> dict[str, Any]:
+        """A model's resolved block as a data set's table has it: without labels no classes, and no choice by class."""
+        block = self.adapted.get(dataset, self.resolved_models)[model]
+        if self.datasets[dataset].classes != 0:
+            return block
+        arguments = block["arguments"]
+        plain = {"conditional": False} if "conditional" in arguments else {}
+        return block | {"arguments": arguments | plain, "training": block["training"] | {"sampler": "natural"}}
+
     def classes_of(self, dataset: str, model: str) -> int:
         """How many classes a conditional model can be asked for; `UserError` where the data set names none."""
         return self._classes(dataset, f"models.{model}.conditional: found true", "say false")
 
     def check_labels(self, dataset: str, model: str) -> None:
         """Raise `UserError` for a model that needs labels in the table of a data set that names no classes."""
-        block = self.resolved_models[model]
+        block = self.model_for(dataset, model)
         sampler = block["training"]["sampler"]
         if block["arguments"].get("conditional"):
             self.classes_of(dataset, model)
@@ -255,6 +328,7 @@ def check(config: Mapping[str, Any]) -> Params:
     _check_names(params)
     _check_reported(params)
     params.resolved_models  # noqa: B018  every model's block is checked, not only those of this budget
+    params.adapted  # noqa: B018
     return params
 
 
@@ -290,7 +364,7 @@ def _check_places(params: Params) -> None:
             if owners.setdefault(path, dataset) != dataset:
                 other = owners[path]
                 raise UserError(f"params.yaml: datasets.{dataset}: {path} is {other}'s; choose another name")
-        for file in block.files:
+        for file in (name for form in forms_of(dataset, block) for name in form.files or {}):
             if file == Path(layout.FETCHED).name or file.endswith(artifacts.STAMP):
                 raise UserError(f"params.yaml: datasets.{dataset}.files: found {file!r}, which the workflow writes")
     for model in params.models:
@@ -313,16 +387,43 @@ def _check_names(params: Params) -> None:
                 raise UserError(f"{where}: a model is listed twice: {', '.join(names)}")
             if not names:
                 raise UserError(f"{where}: found an empty list, expected at least one model")
-        if identity.module_file(f"pipeline.datasets.{block.reader}") is None:
-            known = files_in("datasets")
-            raise UserError(
-                f"params.yaml: datasets.{dataset}.reader: no file pipeline/datasets/{block.reader}.py"
-                f"{near(block.reader, known)}"
-            )
+        for name in block.settings:
+            if name not in params.models:
+                where = f"params.yaml: datasets.{dataset}.settings"
+                raise UserError(f"{where}: unknown model {name!r}{near(name, params.models)}")
         for name in params.models_of(dataset):
             params.check_labels(dataset, name)
         _check_published(dataset, block.published)
-        _check_sources(dataset, block.sources)
+        for number, form in enumerate(block.forms):
+            _check_form(f"datasets.{dataset}" + (f".otherwise[{number - 1}]" if number else ""), form)
+
+
+def forms_of(dataset: str, block: Dataset) -> list[Form]:
+    """The forms of a data set; `UserError` in one line where one of them is malformed."""
+    try:
+        return block.forms
+    except ValidationError as error:
+        raise UserError(f"params.yaml: datasets.{dataset}.otherwise: {_one_line(error, Form)}") from None
+
+
+def _check_form(where: str, form: Form) -> None:
+    """There must be a reader, with the options that it has, and something to read."""
+    if identity.module_file(f"pipeline.datasets.{form.reader}") is None:
+        known = files_in("datasets")
+        raise UserError(
+            f"params.yaml: {where}.reader: no file pipeline/datasets/{form.reader}.py{near(form.reader, known)}"
+        )
+    if (form.files is None) == (form.path is None):
+        found = "missing" if form.files is None else "found beside `path`"
+        raise UserError(
+            f"params.yaml: {where}.files: {found}; expected file names with their SHA-256 (or any), or a `path`"
+        )
+    options = identity.literal(f"pipeline.datasets.{form.reader}", "OPTIONS", ())
+    for option in form.options:
+        if option not in options:
+            hint = near(option, options) if options else f"; the reader {form.reader} has none"
+            raise UserError(f"params.yaml: {where}.options.{option}: unknown key{hint}")
+    _check_sources(where, form.sources)
 
 
 def _check_reported(params: Params) -> None:
@@ -347,7 +448,7 @@ def published_file(name: str) -> Path:
     return identity.ROOT / "pipeline" / "tables" / "published" / f"{name}.csv"
 
 
-def _check_sources(dataset: str, sources: Sequence[Mapping[str, Any]]) -> None:
+def _check_sources(where: str, sources: Sequence[Mapping[str, Any]]) -> None:
     """Every source must be of a known kind and have that kind's keys."""
     from pipeline.infra.sources import check_source  # archives and HTTP are needed only here
 
@@ -355,12 +456,33 @@ def _check_sources(dataset: str, sources: Sequence[Mapping[str, Any]]) -> None:
         try:
             check_source(source)
         except UserError as error:
-            raise UserError(f"params.yaml: datasets.{dataset}.sources[{number}]: {error}") from None
+            raise UserError(f"params.yaml: {where}.sources[{number}]: {error}") from None
 
 
 def files_in(folder: str) -> list[str]:
     """Names of the modules in a folder of the pipeline."""
     return sorted(file.stem for file in (identity.ROOT / "pipeline" / folder).glob("*.py") if file.stem != "__init__")
+
+
+def adapted_models(params: Params, dataset: str) -> dict[str, dict[str, Any]]:
+    """Every model's block at the budget, with the data set's own settings put over those of `models`."""
+    settings = params.datasets[dataset].settings
+    merged = {name: merged_block(block, settings.get(name, {})) for name, block in params.models.items()}
+    for name, block in settings.items():
+        owned = sorted({"class", "samples_of"} & set(block))
+        if owned:
+            where = f"params.yaml: datasets.{dataset}.settings.{name}.{owned[0]}"
+            raise UserError(f"{where}: what a model is does not depend on the data set; give it a block of its own")
+    try:
+        return {name: resolve_model(name, block, params.budget, merged) for name, block in merged.items()}
+    except UserError as error:
+        raise UserError(f"{error} (with datasets.{dataset}.settings)") from None
+
+
+def merged_block(block: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's block with settings put over it; those of one budget are put over those of that budget."""
+    both = {key: {**block[key], **settings[key]} for key in BUDGETS if key in block and key in settings}
+    return {**block, **settings, **both}
 
 
 # --- a model's block against its class's constructor ---------------------------------------------------------------

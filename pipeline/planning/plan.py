@@ -12,8 +12,8 @@ from typing import Any
 
 from pipeline.infra import identity, layout
 from pipeline.infra.errors import UserError, near
-from pipeline.planning import reported
-from pipeline.planning.params import Params, files_in, published_file
+from pipeline.planning import at_hand, reported
+from pipeline.planning.params import Form, Params, files_in, published_file
 
 RESULT_NEUTRAL = True
 
@@ -65,6 +65,7 @@ class Plan:
     def __init__(self, params: Params) -> None:
         self.params = params
         self.cached = functools.cache(self._job)
+        self._forms: dict[str, Form] = {}
 
     # -- what there is ---------------------------------------------------------------------------------------
 
@@ -93,14 +94,21 @@ class Plan:
         """Whether a model's class has a method, read from its syntax tree."""
         return method in identity.methods_of(self.module(model))
 
-    def has_elbo(self, model: str) -> bool:
+    def has_elbo(self, model: str, dataset: str) -> bool:
         """Whether a model's bound is a likelihood of binary images."""
-        return self.declares(model, "elbo") and self.model(model)["training"]["data"] == "binarised"
+        return self.declares(model, "elbo") and self.model(model, dataset)["training"]["data"] == "binarised"
 
-    def model(self, model: str) -> dict[str, Any]:
-        """Resolved block of a model."""
-        self.require(None, model)
-        return self.params.resolved_models[model]
+    def model(self, model: str, dataset: str | None = None) -> dict[str, Any]:
+        """Resolved block of a model, as a data set's table has it."""
+        self.require(dataset, model)
+        return self.params.resolved_models[model] if dataset is None else self.params.model_for(dataset, model)
+
+    def form(self, dataset: str) -> Form:
+        """The form of the data set that is used: the first that is at hand."""
+        self.require(dataset)
+        if dataset not in self._forms:
+            self._forms[dataset] = at_hand.choose(dataset, self.params.datasets[dataset].forms)
+        return self._forms[dataset]
 
     def trained(self, model: str) -> str:
         """The model whose training gives the weights: itself, or the one of which it is other samples."""
@@ -144,17 +152,23 @@ class Plan:
         modules = (f"pipeline.stages.{stage}", *more)
         jobs = tuple(self.job(*key) for key, _ in inputs)
         reads = tuple(str(layout.path(pattern, **_wildcards(key))) for key, pattern in inputs)
-        neutral = {"sources": self.params.datasets[str(dataset)].sources} if stage == "fetch" else {}
+        neutral = self._places(str(dataset)) if stage in ("fetch", "prepare") else {}
         return Job(stage, {**wildcards, **block}, modules, jobs, reads, neutral)
 
+    def _places(self, dataset: str) -> dict[str, Any]:
+        """Where the raw data lie or come from: a result depends on what they hold."""
+        form = self.form(dataset)
+        path = None if form.path is None else str(at_hand.located(dataset, form))
+        return {"sources": form.sources, "path": path, "by_hand": self.params.datasets[dataset].by_hand}
+
     def _fetch(self, dataset: str) -> Any:
-        block = self.params.datasets[dataset]
-        return {"files": block.files}, [], []
+        return at_hand.contents(dataset, self.form(dataset)), [], []
 
     def _prepare(self, dataset: str) -> Any:
-        block = self.params.datasets[dataset].model_dump(include={"reader", "shape", "valid", "split_seed"})
-        fetched = (("fetch", dataset), layout.FETCHED)
-        return block, [fetched], [f"pipeline.datasets.{block['reader']}"]
+        block, form = self.params.datasets[dataset], self.form(dataset)
+        how = form.model_dump(exclude={"files", "sources", "path"}) | {"files": sorted(form.files or {})}
+        settings = block.model_dump(include={"shape", "split_seed", "classes"}) | how
+        return settings, [(("fetch", dataset), layout.FETCHED)], [f"pipeline.datasets.{form.reader}"]
 
     def _splits(self, dataset: str, *patterns: str) -> list[Any]:
         return [(("prepare", dataset), pattern) for pattern in patterns]
@@ -166,7 +180,7 @@ class Plan:
 
     def _train(self, dataset: str, model: str, seed: int) -> Any:
         self.require_trained(model)
-        block = self.model(model) | self._classes(model, dataset)
+        block = self.model(model, dataset) | self._classes(model, dataset)
         return block, self._splits(dataset, layout.TRAIN), [self.module(model)]
 
     def _sample(self, dataset: str, model: str, seed: int) -> Any:
@@ -184,13 +198,13 @@ class Plan:
 
     def _network(self, model: str, dataset: str) -> dict[str, Any]:
         """What rebuilds a trained model: its class, its arguments and the images' shape."""
-        block = self.model(model)
+        block = self.model(model, dataset)
         network = {"shape": self.params.datasets[dataset].shape} | {key: block[key] for key in ("class", "arguments")}
         return network | self._classes(model, dataset)
 
     def _classes(self, model: str, dataset: str) -> dict[str, Any]:
         """How many classes a conditional model can be asked for."""
-        conditional = self.model(model)["arguments"].get("conditional")
+        conditional = self.model(model, dataset)["arguments"].get("conditional")
         return {"classes": self.params.classes_of(dataset, model)} if conditional else {}
 
     def _n(self) -> int:
@@ -215,7 +229,7 @@ class Plan:
             *self._features(dataset),
         ]
         modules = metric_modules()
-        if self.has_elbo(model):
+        if self.has_elbo(model, dataset):
             draws = self.params.at_budget(self.params.protocol.importance_samples)
             block |= self._network(model, dataset) | {"importance_samples": draws}
             inputs.append(self._weights(dataset, model, seed))
@@ -285,7 +299,9 @@ class Plan:
             "sequential": sequential,
             "budget": self.params.budget,
             "shape": self.params.datasets[dataset].shape,
-            "models": {model: self.model(model) | self._classes(model, dataset) for model in self.models(dataset)},
+            "models": {
+                model: self.model(model, dataset) | self._classes(model, dataset) for model in self.models(dataset)
+            },
         }
         inputs = [
             *self._trainings(dataset, layout.HISTORY),

@@ -225,7 +225,7 @@ class Search:
         """
         plan.require(dataset, model)
         plan.require_trained(model)
-        full = plan.model(model)["training"]["steps"]
+        full = plan.model(model, dataset)["training"]["steps"]
         steps = max(1, round(full * SHARE_OF_STEPS)) if steps is None else steps
         if not 1 <= steps <= full:
             raise UserError(f"--steps: found {steps}, expected 1 to {full:,}, which a whole training has")
@@ -241,14 +241,14 @@ class Search:
     @property
     def present(self) -> dict[str, Any]:
         """The model's values as params.yaml has them."""
-        return _values(self.plan, self.model)
+        return _values(self.plan, self.dataset, self.model)
 
     def allowed(self, key: str, of: Span | Choice) -> Span | Choice:
         """The same, its values as params.yaml means them; raises `UserError` unless it may have every one."""
         found = []
         for value in of.ends():
             try:
-                found.append(_values(self._plan_with({key: value}), self.model)[key])
+                found.append(_values(self._plan_with({key: value}), self.dataset, self.model)[key])
             except UserError as error:
                 raise UserError(f"--over {str(error).removeprefix(f'params.yaml: models.{self.model}.')}") from None
         return of if isinstance(of, Span) or key in IN_STEPS else Choice(tuple(found))
@@ -272,10 +272,11 @@ class Search:
     def _plan_with(self, changed: Mapping[str, Any]) -> Plan:
         """The plan of a params.yaml with other values for the model, its training short and its comparison small."""
         config = copy.deepcopy(self.plan.params.model_dump())
-        full = self.plan.model(self.model)["training"]["steps"]
+        full = self.plan.model(self.model, self.dataset)["training"]["steps"]
         wanted = {**self.present, **changed}
         counted = {key: wanted[key] * self.steps / full for key in IN_STEPS if key in wanted}
-        block = config["models"][self.model]
+        own = config["datasets"][self.dataset]["settings"]
+        block = own.get(self.model) or config["models"][self.model]  # a data set's own settings come last
         level = block.get(self.plan.params.budget, {}) | changed | counted | {"steps": self.steps}
         block[self.plan.params.budget] = level
         n = min(SAMPLES, self.plan.params.at_budget(self.plan.params.protocol.samples))
@@ -297,8 +298,8 @@ class Search:
         return {self.model: flat | ({budget: nested} if nested else {})}
 
 
-def _values(plan: Plan, model: str) -> dict[str, Any]:
-    block = plan.model(model)
+def _values(plan: Plan, dataset: str, model: str) -> dict[str, Any]:
+    block = plan.model(model, dataset)
     return {**block["arguments"], **block["training"]}
 
 

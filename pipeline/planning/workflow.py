@@ -74,7 +74,7 @@ class Workflow:
 
     def weights_for_elbo(self, wildcards: Wildcards) -> list[str]:
         """The weights of a likelihood model, whose bound is evaluated; nothing for the others."""
-        return self.weights(wildcards) if self.plan.has_elbo(wildcards.model) else []
+        return self.weights(wildcards) if self.plan.has_elbo(wildcards.model, wildcards.dataset) else []
 
     def reads(self, stage: str) -> InputFunction:
         """All that a stage's job reads."""

@@ -1,24 +1,81 @@
-"""Fetch the raw files of a data set, each verified by its SHA-256."""
+"""Fetch the raw files of a data set, each verified by its SHA-256, or find them where a person keeps them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.infra import layout, sources
-from pipeline.infra.stage import Work
+from pipeline.infra import contents, layout, sources
+from pipeline.infra.errors import UserError
+from pipeline.infra.stage import Work, sole_writer
 
 
 def run(work: Work) -> None:
     """Put the raw files in place; the list of them with their digests is what the next stage reads."""
-    dataset, files = work.wildcards["dataset"], work.block["files"]
-    mirror = os.environ.get("DATA_MIRROR")
-    sources.fetch(
-        dataset,
-        files,
-        work.neutral["sources"],
-        destination=work.at(layout.RAW),
-        mirror=Path(mirror) if mirror else None,
-        say=work.progress.say,
+    raw = work.at(layout.RAW)
+    if "content" in work.block:
+        find(work, contents.located(work.neutral["path"]), raw)
+    else:
+        bring(work, work.block["files"], raw)
+    work.write_json(
+        work.at(layout.FETCHED), {key: work.block[key] for key in ("content", "files") if key in work.block}
     )
-    work.write_json(work.at(layout.FETCHED), {"files": files})
+
+
+def find(work: Work, path: Path, raw: Path) -> None:
+    """A person's own folder or file stays where it is; its contents must be what was planned with."""
+    expected, advice = work.block["content"], work.neutral.get("by_hand")
+    if expected in (contents.ABSENT, contents.UNREADABLE):
+        what = "not found" if expected == contents.ABSENT else "could not be read; mend its rights"
+        raise UserError(f"{path}: {what}; datasets.{work.wildcards['dataset']}.path names it" + and_do(advice))
+    raw.mkdir(parents=True, exist_ok=True)
+    if contents.digest(path, raw) != expected:
+        raise UserError(f"{path}: changed while it was being read; run the same command again")
+    contents.write_index(path, raw)
+    work.progress.say(f"{path}: found, {expected[:12]} by content")
+
+
+def bring(work: Work, files: Mapping[str, str], raw: Path) -> None:
+    """Fetch files into data/raw, or into the folder that several working folders share and link to it from here."""
+    dataset, advice = work.wildcards["dataset"], work.neutral.get("by_hand")
+    missing = [file for file, digest in files.items() if digest == contents.ABSENT]
+    if missing:
+        raise UserError(f"{dataset}: no {', '.join(missing)} in {raw}/ or in $DATA_MIRROR/{dataset}/" + and_do(advice))
+    mirror, shared = os.environ.get("DATA_MIRROR"), os.environ.get("DATA_RAW")
+    folder = Path(shared) / dataset if shared else raw
+    by_hand = [{"kind": "folder", "path": str(raw)}] if shared and raw.is_dir() else []
+    lock = sole_writer(f"fetch {dataset}", folder.parent / ".locks") if shared else contextlib.nullcontext()
+    try:
+        with lock:
+            sources.fetch(
+                dataset,
+                files,
+                [*by_hand, *work.neutral["sources"]],
+                destination=folder,
+                mirror=Path(mirror) if mirror else None,
+                say=work.progress.say,
+            )
+    except sources.SourceError as error:
+        raise UserError(f"{error}{and_do(advice)}") from None
+    for file in files:
+        link(raw / file, folder / file)
+
+
+def link(here: Path, there: Path) -> None:
+    """Make a raw file of a shared folder one of this folder's; a file of its own that was left by hand stays."""
+    if here.resolve() == there.resolve() or (here.is_file() and not here.is_symlink()):
+        return
+    partial = here.with_name(f".{here.name}.{os.getpid()}.partial")
+    try:
+        here.parent.mkdir(parents=True, exist_ok=True)
+        partial.symlink_to(there.absolute())
+        partial.replace(here)
+    except OSError as error:
+        raise UserError(f"{here}: could not be linked to {there}: {error.strerror}; mend the folder's rights") from None
+
+
+def and_do(advice: str | None) -> str:
+    """What a person must do to have a data set, as params.yaml says it."""
+    return f". {advice}" if advice else ""

@@ -2,55 +2,97 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline.datasets import load_reader
-from pipeline.datasets.splits import hold_out, mean_image, summary
-from pipeline.infra import artifacts, layout
+from pipeline.datasets.loaded import Loaded
+from pipeline.datasets.splits import mean_image, parted, summary
+from pipeline.infra import artifacts, contents, layout
 from pipeline.infra.errors import UserError
 from pipeline.infra.stage import Work
 
+TOO_FEW = 3
+"""A smaller class is not in every split."""
+
+GATHERED = 1000
+"""Images that are copied at a time."""
+
 
 def run(work: Work) -> None:
-    """Read the raw files, hold out the validation split, write the three splits and what they hold."""
-    raw = work.at(layout.RAW)
-    check_raw(raw, artifacts.read_json(work.reads[0])["files"])
-    block = work.block
+    """Read the raw files, hold out what the source does not, write the three splits and what they hold."""
+    raw, block = work.at(layout.RAW), work.block
+    path = contents.located(work.neutral["path"]) if work.neutral.get("path") else None
+    check_raw(raw, path, artifacts.read_json(work.reads[0]))
     try:
-        loaded = load_reader(block["reader"])(raw, block)
-        train, valid = hold_out(
-            loaded.train_labels, len(loaded.train_images), count=block["valid"], seed=block["split_seed"]
-        )
+        options = {**block["options"], **block, "path": path and str(path)}
+        loaded = load_reader(block["reader"])(raw, options).without_one_class()
+        parts = parted(loaded, valid=block["valid"], test=block["test"], seed=block["split_seed"])
     except ValueError as error:
-        raise UserError(str(error)) from error
-    shape = list(loaded.train_images.shape[1:])
-    if shape != list(block["shape"]):
-        where = f"params.yaml: datasets.{block['dataset']}.shape"
-        raise UserError(f"{where}: found {block['shape']}, but the files hold {shape}")
-    splits = {
-        layout.TRAIN: (loaded.train_images[train], of(loaded.train_labels, train)),
-        layout.VALID: (loaded.train_images[valid], of(loaded.train_labels, valid)),
-        layout.TEST: (loaded.test_images, loaded.test_labels),
-    }
-    content: dict[str, object] = {"dataset": block["dataset"], "shape": shape, "classes": list(loaded.class_names)}
-    for pattern, (images, labels) in splits.items():
-        work.write_images(work.at(pattern), images, labels)
-        content[Path(pattern).stem] = summary(images, labels, loaded.class_names)
-        work.progress.say(f"{Path(pattern).stem}: {len(images):,} images of {'x'.join(map(str, shape))}")
-    content["mean_image"] = mean_image(loaded.train_images[train]).round(6).tolist()
+        raise UserError(f"{block['dataset']}: {error}") from error
+    except OSError as error:
+        raise UserError(f"{error.filename or raw}: could not be read: {error.strerror}; mend its rights") from error
+    check(block, loaded)
+    shape, names = list(loaded.train_images.shape[1:]), loaded.class_names
+    content: dict[str, object] = {"dataset": block["dataset"], "shape": shape, "classes": list(names)}
+    for pattern in (layout.TRAIN, layout.VALID, layout.TEST):
+        split = Path(pattern).stem
+        with gathered(raw, *parts[split]) as (images, labels):
+            work.write_images(work.at(pattern), images, labels)
+            content[split] = summary(images, labels, names)
+            if split == "train":
+                content["mean_image"] = mean_image(images).round(6).tolist()
+        work.progress.say(f"{split}: {len(images):,} images of {'x'.join(map(str, shape))}")
     work.write_json(work.at(layout.SUMMARY), content)
+    warn(work, loaded)
 
 
-def of(labels: np.ndarray | None, chosen: np.ndarray) -> np.ndarray | None:
-    """The chosen examples' labels, where there are labels."""
-    return None if labels is None else labels[chosen]
+def check(block: Mapping[str, Any], loaded: Loaded) -> None:
+    """What the block says of shape and classes must be what the files hold."""
+    where, shape = f"params.yaml: datasets.{block['dataset']}", list(loaded.train_images.shape[1:])
+    if shape != list(block["shape"]):
+        raise UserError(f"{where}.shape: found {list(block['shape'])}, but the files hold {shape}")
+    found = len(loaded.class_names)
+    if loaded.train_labels is not None and block["classes"] not in (None, found):
+        raise UserError(f"{where}.classes: found {block['classes']}, but the files hold {found} classes")
 
 
-def check_raw(raw: Path, files: dict[str, str]) -> None:
-    """Raise `UserError` for a raw file that is missing or not what was fetched."""
-    for name, digest in files.items():
+def warn(work: Work, loaded: Loaded) -> None:
+    """Say which classes no split, or not every split, has images of."""
+    if loaded.train_labels is None:
+        return
+    counts = np.bincount(loaded.train_labels, minlength=len(loaded.class_names))
+    for found, said in ((counts == 0, "no image"), ((counts > 0) & (counts < TOO_FEW), "fewer than three images")):
+        names = [name for name, here in zip(loaded.class_names, found, strict=True) if here]
+        if names:
+            listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            work.progress.say(f"warning: {len(names)} classes with {said} to train on: {listed}")
+
+
+@contextlib.contextmanager
+def gathered(raw: Path, images: np.ndarray, labels: np.ndarray | None, chosen: np.ndarray) -> Iterator[Any]:
+    """The chosen images, on the disk rather than in memory, and their labels or None."""
+    labels = None if labels is None else labels[chosen]
+    if len(chosen) == len(images):
+        yield images, labels
+        return
+    with tempfile.TemporaryFile(prefix=".gathered-", dir=raw) as file:
+        for first in range(0, len(chosen), GATHERED):
+            file.write(images[chosen[first : first + GATHERED]].tobytes())
+        file.flush()
+        yield np.memmap(file, dtype=np.uint8, mode="r", shape=(len(chosen), *images.shape[1:])), labels
+
+
+def check_raw(raw: Path, path: Path | None, fetched: Mapping[str, Any]) -> None:
+    """Raise `UserError` for raw files that are missing or not what was fetched."""
+    if path is not None and contents.digest(path, raw) != fetched["content"]:
+        raise UserError(f"{path}: changed or not there any more; delete {raw}/fetched.json and run the same command")
+    for name, digest in fetched.get("files", {}).items():
         path = raw / name
         if not path.exists():
             raise UserError(f"{path}: not found; delete {raw}/fetched.json and run the same command to fetch it again")

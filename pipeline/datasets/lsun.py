@@ -1,0 +1,66 @@
+"""LSUN's LMDB archives, unzipped: one image file a key, WebP or JPEG, without labels.
+
+Yu et al., 'LSUN', arXiv:1506.03365: <category>_train_lmdb and <category>_val_lmdb, folders of data.mdb and lock.mdb.
+The database is opened for reading, nothing is locked, and images are taken in the order of their keys.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.datasets.fitting import decoded
+from pipeline.datasets.loaded import Loaded
+from pipeline.datasets.spooled import Example, place, spooled
+
+__all__ = ["load"]
+
+OPTIONS = ()
+"""What a block of params.yaml may say under `options`."""
+
+DATABASE = "data.mdb"
+
+
+def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
+    """All images of the training archives, one of each in turn; ValueError for what is no such database."""
+    each = [examples(folder) for folder in databases(place(raw_folder, options))]
+    in_turn = (example for row in itertools.zip_longest(*each) for example in row if example is not None)
+    return spooled({"train": in_turn}, raw_folder, options)
+
+
+def databases(found: Path) -> list[Path]:
+    """The folders with databases: the place itself, or those below it that are not for validation."""
+    if found.name == DATABASE:
+        return [found.parent]
+    folders = sorted(path.parent for path in [*found.glob(DATABASE), *found.glob(f"*/{DATABASE}")])
+    training = [folder for folder in folders if "val" not in folder.name.split("_")] or folders
+    if not training:
+        raise ValueError(f"{found}: no {DATABASE} in it or one folder below; unzip LSUN's archive there")
+    return training
+
+
+def examples(folder: Path) -> Iterator[Example]:
+    """The images in the order of their keys."""
+    try:
+        import lmdb
+    except ModuleNotFoundError:
+        raise ValueError("the package lmdb is missing; run `make build`, or pip install lmdb") from None
+
+    try:
+        with lmdb.open(str(folder), readonly=True, lock=False, create=False, readahead=False) as environment:
+            check_length(folder / DATABASE, environment)
+            with environment.begin(buffers=False) as transaction:
+                for key, content in transaction.cursor():
+                    name = f"{folder.name}[{key.decode(errors='replace')}]"
+                    yield name, decoded(name, content), None
+    except lmdb.Error as error:
+        raise ValueError(f"{folder / DATABASE}: no LMDB database, or a damaged one ({error})") from None
+
+
+def check_length(path: Path, environment: Any) -> None:
+    """ValueError for a file that is cut short: a page that is not there would end the process, not raise."""
+    expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    if path.stat().st_size < expected:
+        raise ValueError(f"{path}: found {path.stat().st_size:,} bytes, expected {expected:,}: it is cut short")

@@ -1,0 +1,138 @@
+"""The files of a folder, a zip or a tar archive, read one by one: nothing is unpacked, so nothing lands anywhere.
+
+A member whose name climbs out of the archive, and a link, is refused all the same: such an archive was made to do harm
+or by mistake.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+__all__ = ["Wanted", "names", "contents", "is_archive"]
+
+LARGEST = 1 << 28
+"""Bytes of one member."""
+
+MOST = 5_000_000
+"""Members of an archive."""
+
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+"""What the standard library raises for archives that are cut short, changed or locked."""
+
+Wanted = Callable[[str], bool]
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file's name says that it is an archive."""
+    return path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"))
+
+
+def names(place: Path) -> list[str]:
+    """Relative names of the plain files, in order; ValueError for links, for names that climb out, and for damage."""
+    with _readable(place):
+        found = list(_walk(place, "") if place.is_dir() else (name for name, _ in _members(place)))
+    return sorted(found)
+
+
+def contents(place: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of the files asked for: a folder's in order, an archive's in the archive's own."""
+    if place.is_dir():
+        for name in names(place):
+            if wanted(name):
+                with _readable(place / name), (place / name).open("rb") as stream:
+                    of_file = _whole(name, stream)
+                yield name, of_file
+        return
+    members = _members(place)
+    while True:
+        with _readable(place):
+            found = next(members, None)
+            if found is None:
+                return
+            content = _whole(found[0], found[1]) if wanted(found[0]) else None
+        if content is not None:
+            yield found[0], content
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = f"{prefix}{entry.name}"
+            if entry.name.startswith("."):
+                continue
+            if entry.is_symlink():
+                raise ValueError(f"{name}: a symbolic link, which is not followed; put the file itself there")
+            if entry.is_dir():
+                yield from _walk(folder / entry.name, f"{name}/")
+            elif entry.is_file():
+                yield name
+
+
+def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """Name and stream of each plain file of an archive."""
+    opener = _zipped if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip" else _tarred
+    for number, (name, stream) in enumerate(opener(path)):
+        if number >= MOST:
+            raise ValueError(f"{path.name}: more than {MOST:,} files in it")
+        yield name, stream
+
+
+def _zipped(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            _check(path, member.filename, link=stat.S_ISLNK(member.external_attr >> 16))
+            if not member.is_dir():
+                with archive.open(member) as stream:
+                    yield member.filename, stream
+
+
+COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
+"""How what is compressed begins: that notices itself where it is cut short."""
+
+
+def _tarred(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    with path.open("rb") as file:
+        if not file.read(6).startswith(COMPRESSED):
+            file.seek(-min(512, path.stat().st_size), 2)
+            if file.read().strip(b"\0"):  # a cut between two members looks like an end
+                raise tarfile.ReadError("no end mark")
+    with tarfile.open(path, "r|*") as archive:
+        for member in archive:
+            _check(path, member.name, link=member.issym() or member.islnk())
+            stream = archive.extractfile(member) if member.isreg() else None
+            if stream is not None:
+                yield member.name.removeprefix("./"), stream
+
+
+def _check(path: Path, name: str, *, link: bool) -> None:
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if name.startswith(("/", "\\")) or ".." in parts or ":" in name[:3]:
+        raise ValueError(f"{path.name}: {name!r} climbs out of the archive; nothing of it was used")
+    if link:
+        raise ValueError(f"{path.name}: {name!r} is a link, which is not followed; pack the file itself")
+
+
+def _whole(name: str, stream: IO[bytes]) -> bytes:
+    content = stream.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"{name}: more than {LARGEST:,} bytes")
+    return content
+
+
+@contextlib.contextmanager
+def _readable(place: Path) -> Iterator[None]:
+    """Damage and missing rights in one line."""
+    try:
+        yield
+    except PermissionError as error:
+        raise ValueError(f"{error.filename or place}: could not be read: {error.strerror}; mend its rights") from None
+    except DAMAGE as error:
+        raise ValueError(f"{place.name}: damaged or cut short ({error or type(error).__name__})") from None

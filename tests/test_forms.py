@@ -1,0 +1,117 @@
+"""Forms of a data set, a person's own path, and settings of models that only one data set has."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.infra.errors import UserError
+from pipeline.planning.params import check
+from pipeline.planning.plan import Plan
+
+CONFIG = yaml.safe_load(Path(__file__).parents[1].joinpath("params.yaml").read_text())
+
+
+def config(**datasets: Any) -> dict[str, Any]:
+    whole = copy.deepcopy(CONFIG)
+    whole["datasets"] |= datasets
+    return whole
+
+
+OWN = {"reader": "images", "path": "$SHIRTS", "shape": [3, 64, 64], "models": ["vae", "gran3"]}
+"""A path and three lines."""
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for variable in ("DATA_MIRROR", "DATA_RAW"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def test_a_path_and_three_lines_are_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHIRTS", str(tmp_path / "shirts"))
+    before = Plan(check(config(shirts=OWN))).job("prepare", "shirts")
+    (tmp_path / "shirts").mkdir()
+    (tmp_path / "shirts/a.png").write_bytes(b"1")
+    after = Plan(check(config(shirts=OWN))).job("prepare", "shirts")
+    assert after.neutral["path"] == str(tmp_path / "shirts")
+    assert before.identity != after.identity, "what lies there is part of the identity"
+    (tmp_path / "shirts").rename(tmp_path / "skirts")
+    moved = Plan(check(config(shirts=OWN | {"path": str(tmp_path / "skirts")}))).job("prepare", "shirts")
+    assert moved.identity == after.identity, "where it lies is not"
+
+
+def test_what_a_mirror_holds_decides_the_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Plan(check(CONFIG)).form("cifar10").reader == "cifar", "the one with an address"
+    monkeypatch.setenv("DATA_MIRROR", str(tmp_path / "mirror"))
+    (tmp_path / "mirror/cifar10").mkdir(parents=True)
+    (tmp_path / "mirror/cifar10/train.parquet").touch()
+    assert Plan(check(CONFIG)).form("cifar10").reader == "cifar", "half a form is none"
+    (tmp_path / "mirror/cifar10/test.parquet.gz").touch()
+    assert Plan(check(CONFIG)).form("cifar10").reader == "parquet"
+    (tmp_path / "data/raw/cifar10").mkdir(parents=True)
+    for name in CONFIG["datasets"]["cifar10"]["files"]:
+        (tmp_path / "data/raw/cifar10" / name).touch()
+    assert Plan(check(CONFIG)).form("cifar10").reader == "cifar", "what was fetched comes first"
+
+
+def test_files_that_everyone_has_another_of_are_known_by_content(tmp_path: Path) -> None:
+    assert Plan(check(CONFIG)).job("fetch", "skyline").block["files"] == {"timelapse.mp4": "absent"}
+    (tmp_path / "data/raw/skyline").mkdir(parents=True)
+    (tmp_path / "data/raw/skyline/timelapse.mp4").write_bytes(b"film")
+    found = Plan(check(CONFIG)).job("fetch", "skyline").block["files"]["timelapse.mp4"]
+    assert found == hashlib.sha256(b"film").hexdigest()
+
+
+def test_a_data_set_without_labels_has_no_conditional_models_and_no_sampler() -> None:
+    whole = config()
+    whole["models"]["draw"] |= {"conditional": True, "sampler": "balanced"}
+    plan = Plan(check(whole))
+    celeba, mnist = (plan.model("draw", dataset) for dataset in ("celeba", "mnist"))
+    assert not celeba["arguments"]["conditional"] and celeba["training"]["sampler"] == "natural"
+    assert mnist["arguments"]["conditional"] and mnist["training"]["sampler"] == "balanced"
+
+
+def test_a_data_sets_settings_are_put_over_the_models_own() -> None:
+    whole = config()
+    whole["budget"] = "smoke"
+    plan = Plan(check(whole))
+    assert plan.model("vae", "mnist")["training"]["data"] == "binarised"
+    assert plan.model("vae", "cifar10")["training"]["data"] == "grey" and not plan.has_elbo("vae", "cifar10")
+    warm = plan.model("draw_gan", "cifar10")
+    assert warm["arguments"]["warmup"] == 10 and warm["arguments"]["gamma"] == 10.0
+    assert plan.job("train", "mnist", "vae", 0).identity == Plan(check(whole)).job("train", "mnist", "vae", 0).identity
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ({"files": {}}, "datasets.shirts.files: found beside `path`; expected file names with their SHA-256 (or any)"),
+        (
+            {"path": None},
+            "datasets.shirts.files: missing; expected file names with their SHA-256 (or any), or a `path`",
+        ),
+        ({"reader": "image"}, "no file pipeline/datasets/image.py; did you mean 'images'?"),
+        ({"options": {"label": "none"}}, "datasets.shirts.options.label: unknown key; did you mean 'labels'?"),
+        ({"crop": "circle"}, "datasets.shirts.crop: found 'circle', expected square, a side, or [height, width]"),
+        ({"valid": 1.5}, "datasets.shirts.valid: found 1.5, expected a whole number of images, or a share"),
+        ({"test": 0}, "datasets.shirts.test: found 0, expected a number of images, at least 1, or a share"),
+        ({"otherwise": [{"reader": "images", "paths": "x"}]}, "datasets.shirts.otherwise: paths: unknown key"),
+        ({"settings": {"vea": {}}}, "datasets.shirts.settings: unknown model 'vea'; did you mean"),
+        ({"settings": {"vae": {"class": "gan"}}}, "datasets.shirts.settings.vae.class: what a model is does not"),
+        (
+            {"settings": {"vae": {"hiden": 3}}},
+            "models.vae.hiden: unknown key; did you mean 'hidden'? (with datasets.sh",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(block: dict[str, Any], expected: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check(config(shirts=OWN | block))
+    assert expected in str(caught.value) and "\n" not in str(caught.value)

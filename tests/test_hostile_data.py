@@ -1,0 +1,405 @@
+"""Raw files that are damaged, or made to do harm: one line that says what and where, and nothing written elsewhere."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.ipc
+import pytest
+
+from pipeline.datasets import load_reader, members
+from pipeline.infra import contents, layout
+from pipeline.infra.errors import UserError
+from pipeline.infra.progress import Progress
+from pipeline.infra.stage import Work
+from pipeline.stages import fetch, prepare
+from tests.test_readers import database, film, parquet, pictures, png, read, rows
+
+BEGUN: list[Progress] = []
+"""Logs to be closed."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Each test works in data/raw/it, with what it is given beside it: no other file may appear, whatever is read."""
+    folder = tmp_path / "work"
+    (folder / "data/raw/it").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    given = tmp_path / "given"
+    given.mkdir()
+    yield
+    while BEGUN:
+        BEGUN.pop().close()
+    outside = [path for path in tmp_path.rglob("*") if path.is_file() and not path.is_relative_to(given)]
+    allowed = ("data/raw/it", "data/prepared/it", "it.log")
+    assert not [path for path in outside if not str(path.relative_to(folder)).startswith(allowed)]
+
+
+RAW = Path("data/raw/it")
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    return tmp_path / "given"
+
+
+def refusal(reader: str, place: Path, shape: tuple[int, ...] = (3, 8, 8), **options: Any) -> str:
+    with pytest.raises(ValueError) as caught:
+        load_reader(reader)(RAW, {"shape": shape, "path": str(place), **options})
+    assert not list(RAW.iterdir()), "nothing is left behind"
+    return str(caught.value)
+
+
+def zipped(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def tarred(path: Path, files: dict[str, bytes], links: dict[str, str] | None = None) -> Path:
+    with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+        for name, target in (links or {}).items():
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            tar.addfile(member)
+    return path
+
+
+def many(n: int = 40) -> dict[str, bytes]:
+    return {f"a/{number:03d}.png": png(image) for number, image in enumerate(pictures(n, 8, 8, 3))}
+
+
+MAKERS: dict[str, Callable[[Path], Path]] = {
+    "images.zip": lambda place: zipped(place, many()),
+    "images.tar": lambda place: tarred(place, many()),
+    "images.tar.gz": lambda place: tarred(place, many()),
+}
+
+
+@pytest.mark.parametrize("name", list(MAKERS))
+def test_an_archive_that_is_cut_short(name: str, given: Path) -> None:
+    place = MAKERS[name](given / name)
+    place.write_bytes(place.read_bytes()[: place.stat().st_size // 2])
+    assert f"{name}: damaged or cut short" in refusal("images", place)
+
+
+@pytest.mark.parametrize("name", list(MAKERS))
+def test_an_archive_with_a_bit_turned_over(name: str, given: Path) -> None:
+    place = MAKERS[name](given / name)
+    content = bytearray(place.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    place.write_bytes(content)
+    said = refusal("images", place) if not name.endswith(".tar") else refusal_or_image(place)
+    assert said == "" or "damaged" in said or "expected one of PNG" in said
+
+
+def refusal_or_image(place: Path) -> str:
+    """A plain tar has no checksum of its contents: what the bit is in decides; PNG's own checksum sees most."""
+    try:
+        read("images", RAW, path=str(place))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("name", ["../escaped.png", "/tmp/escaped.png", "a/../../escaped.png", "..\\escaped.png"])
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_archive_that_climbs_out(kind: str, name: str, given: Path) -> None:
+    pack = zipped if kind == "zip" else tarred
+    place = pack(given / f"it.{kind}", {"a/1.png": png(pictures(1, 8, 8, 3)[0]), name: b"gotcha"})
+    assert f"it.{kind}: {name!r} climbs out of the archive; nothing of it was used" in refusal("images", place)
+
+
+def test_symbolic_links_are_not_followed(given: Path) -> None:
+    (given / "shirts").mkdir()
+    (given / "shirts" / "secret.png").symlink_to("/etc/passwd")
+    assert "shirts/secret.png: a symbolic link, which is not followed" in refusal("images", given)
+    place = tarred(given / "it.tar", {}, {"a/1.png": "/etc/passwd"})
+    assert "it.tar: 'a/1.png' is a link, which is not followed" in refusal("images", place)
+    with zipfile.ZipFile(given / "it.zip", "w") as archive:
+        member = zipfile.ZipInfo("a/1.png")
+        member.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(member, "/etc/passwd")
+    assert "it.zip: 'a/1.png' is a link, which is not followed" in refusal("images", given / "it.zip")
+
+
+class Harm:
+    def __init__(self, call: Callable[..., Any], *arguments: Any) -> None:
+        self.harm = call, arguments
+
+    def __reduce__(self) -> Any:
+        return self.harm
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_pickle_that_calls_for_the_shell(protocol: int, given: Path) -> None:
+    witness = given.parent / "work" / "witness"
+    for harm in (
+        Harm(os.system, f"touch {witness}"),
+        Harm(eval, f"open({str(witness)!r}, 'w')"),
+        Harm(np.memmap, str(witness), "u1", "w+"),
+    ):
+        (given / "it.pkl").write_bytes(pickle.dumps([([harm], [0])] * 3, protocol=protocol))
+        said = refusal("uhtelpcc_pickle", given / "it.pkl", (1, 32, 32), classes=325)
+        assert "it.pkl: refused, for it is no plain pickle of arrays (it asks for " in said
+        assert not witness.exists()
+
+
+def test_a_pickle_that_is_damaged_or_holds_something_else(given: Path) -> None:
+    good = pickle.dumps([(np.zeros((1, 1024)), [0])] * 3)
+    (given / "it.pkl").write_bytes(good[: len(good) // 2])
+    assert "it.pkl: refused" in refusal("uhtelpcc_pickle", given / "it.pkl", (1, 32, 32), classes=325)
+    (given / "it.pkl").write_bytes(pickle.dumps({"train": 1}))
+    assert "expected three pairs" in refusal("uhtelpcc_pickle", given / "it.pkl", (1, 32, 32), classes=325)
+    (given / "it.pkl").write_bytes(pickle.dumps([(np.zeros((2, 1000)), [0, 1])] * 3))
+    assert "expected 1,024 numbers for each label" in refusal(
+        "uhtelpcc_pickle", given / "it.pkl", (1, 32, 32), classes=325
+    )
+
+
+def bomb(side: int) -> bytes:
+    """A grey PNG of side x side zeros, a thousandth of its size."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    data = zlib.compress(bytes(10_000), 9)
+    parts = [(b"IHDR", header), (b"IDAT", data), (b"IEND", b"")]
+    chunks = [struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in parts]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize("side", [8_000, 12_000, 60_000])
+def test_an_image_that_would_take_all_memory(side: int, given: Path) -> None:
+    (given / "bomb.png").write_bytes(bomb(side))
+    said = refusal("images", given)
+    assert said.startswith("bomb.png: ") and ("expected at most 50,000,000" in said or "decompression bomb" in said)
+
+
+def test_a_member_that_unfolds_without_end(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "LARGEST", 1000)
+    with zipfile.ZipFile(given / "it.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(1_000_000))
+    assert "a.png: more than 1,000 bytes" in refusal("images", given / "it.zip")
+
+
+def test_bytes_that_are_no_image(given: Path) -> None:
+    (given / "a.png").write_bytes(b"#!/bin/sh\n")
+    assert refusal("images", given).startswith("a.png: no image that can be read; expected one of PNG")
+    (given / "a.png").write_bytes(png(pictures(1, 8, 8, 3)[0])[:80])
+    assert refusal("images", given).startswith("a.png: ")
+
+
+def test_images_of_mixed_sizes_and_modes(given: Path) -> None:
+    for number, shape in enumerate([(8, 8, 3), (20, 9), (9, 30, 4)]):
+        (given / f"{number}.png").write_bytes(png(pictures(1, *shape)[0]))
+    assert "1.png: found an image of 20x9, expected 8x8; say `resize: true`" in refusal("images", given)
+    assert read("images", RAW, path=str(given), crop="square", resize=True).train_images.shape == (3, 3, 8, 8)
+
+
+@pytest.mark.parametrize(("label", "found"), [(2, "0 to 2"), (-1, "-1 to 1")])
+def test_labels_out_of_range(label: int, found: str, given: Path) -> None:
+    parquet(given / "train.parquet", pictures(3, 8, 8, 3), [0, 1, label], ["cat", "dog"])
+    assert f"train labels: expected 0 to 1, found {found}" in refusal("parquet", given)
+
+
+def test_labels_of_a_csv_out_of_range(given: Path) -> None:
+    (given / "train.csv").write_text(rows(np.zeros((1, 1024), dtype=int), [325]))
+    assert "train labels: expected 0 to 324, found 325" in refusal("uhtelpcc_csv", given, (1, 32, 32), classes=325)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("0,1,0\n", "train.csv, row 2: found 3 values, expected 1,024 pixels and a label"),
+        (",".join(["0"] * 1024 + ["many"]), "train.csv, row 2: found 'many', expected a whole number"),
+        (",".join(["7"] * 1024 + ["1"]), "train.csv, row 2: found pixels from 7 to 7, expected 0 to 1 (options.ink)"),
+    ],
+)
+def test_a_csv_with_a_row_that_does_not_fit(row: str, expected: str, given: Path) -> None:
+    (given / "train.csv").write_text(rows(np.zeros((1, 1024), dtype=int), [3]) + row)
+    assert expected in refusal("uhtelpcc_csv", given, (1, 32, 32), classes=325)
+
+
+def test_films(given: Path) -> None:
+    (given / "it.mkv").write_bytes(b"\x1aE\xdf\xa3 and no more")
+    assert "it.mkv: no video, or damaged after 0 frames" in refusal("video", given / "it.mkv", (3, 16, 16))
+    (given / "it.m3u8").write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n")
+    assert "it.m3u8: no video" in refusal("video", given / "it.m3u8", (3, 16, 16))
+
+
+def test_a_film_of_no_frames(given: Path) -> None:
+    film(given / "it.mkv", pictures(0, 16, 16, 3))
+    assert "it.mkv: " in (said := refusal("video", given / "it.mkv", (3, 16, 16))) and "frame" in said + "frame"
+    assert "no frame" in said or "no video" in said
+
+
+def test_databases(given: Path) -> None:
+    database(given / "a_train_lmdb", [png(image) for image in pictures(200, 8, 8, 3)])
+    data = given / "a_train_lmdb" / "data.mdb"
+    whole = data.read_bytes()
+    data.write_bytes(whole[: len(whole) // 64 // 4096 * 4096 or 8192])
+    assert "data.mdb: " in (said := refusal("lsun", given)) and ("cut short" in said or "damaged" in said)
+    data.write_bytes(b"no database" * 1000)
+    assert "no LMDB database, or a damaged one" in refusal("lsun", given)
+    data.unlink()
+    assert "no data.mdb in it" in refusal("lsun", given)
+
+
+def test_parquet_that_is_damaged(given: Path) -> None:
+    parquet(given / "train.parquet", pictures(50, 8, 8, 3), [0] * 50, ["cat", "dog"])
+    whole = (given / "train.parquet").read_bytes()
+    (given / "train.parquet").write_bytes(whole[: len(whole) // 2])
+    assert "train.parquet: no Parquet file, or a damaged one" in refusal("parquet", given)
+    for place in range(40, len(whole) - 40, len(whole) // 12):
+        turned = bytearray(whole)
+        turned[place] ^= 0x40
+        (given / "train.parquet").write_bytes(turned)
+        try:
+            read("parquet", RAW, path=str(given))
+        except ValueError as error:
+            assert "train" in str(error) and "\n" not in str(error).strip()
+
+
+def test_cifar_of_another_length(given: Path) -> None:
+    for number in range(1, 6):
+        (given / f"data_batch_{number}.bin").write_bytes(bytes(3073 * 2 - (number == 4)))
+    (given / "test_batch.bin").write_bytes(bytes(3073))
+    said = refusal("cifar", given, (3, 32, 32))
+    assert "data_batch_4.bin: found 6,145 bytes, expected records of 3,073 each" in said
+
+
+def test_arrays_of_objects_and_damaged_ones(given: Path) -> None:
+    np.savez(given / "it.npz", images=np.array([Harm(os.system, "touch witness")], dtype=object))
+    assert "it.npz: array 'images' cannot be read" in refusal("arrays", given / "it.npz", (1, 8, 8))
+    np.savez(given / "it.npz", images=np.zeros((2, 8, 8), dtype=np.float32))
+    assert "images: found float32 (2, 8, 8), expected uint8" in refusal("arrays", given / "it.npz", (1, 8, 8))
+    whole = (given / "it.npz").read_bytes()
+    (given / "it.npz").write_bytes(whole[:100])
+    assert "it.npz: no .npz archive, or a damaged one" in refusal("arrays", given / "it.npz", (1, 8, 8))
+
+
+# --- through the stages -----------------------------------------------------------------------------------------
+
+
+def work(stage: str, place: Path, **block: Any) -> Work:
+    """A job on a person's own folder, as the plan would have it."""
+    whole = {
+        "dataset": "it",
+        "reader": "images",
+        "shape": [3, 8, 8],
+        "options": {},
+        "crop": None,
+        "resize": False,
+        "limit": None,
+        "valid": 0.1,
+        "test": 0.1,
+        "split_seed": 0,
+        "classes": None,
+        "files": [],
+    }
+    said = {"dataset": "it", "content": contents.digest(place, RAW)} if stage == "fetch" else whole
+    BEGUN.append(Progress("it", Path("it.log")))
+    return Work(
+        stage=stage, wildcards={"dataset": "it"}, block=said | block, modules=(), identity="0" * 16,
+        reads=[layout.path(layout.FETCHED, dataset="it")], progress=BEGUN[-1],
+        neutral={"path": str(place), "sources": [], "by_hand": "Draw it yourself"},
+    )  # fmt: skip
+
+
+def prepared(place: Path, **block: Any) -> Work:
+    fetch.run(work("fetch", place))
+    job = work("prepare", place, **block)
+    prepare.run(job)
+    return job
+
+
+def test_a_class_with_one_image_and_an_empty_class(given: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, image in enumerate(pictures(30, 8, 8, 3)):
+        folder = given / ("rare" if number == 0 else "common")
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number}.png").write_bytes(png(image))
+    (given / "absent").mkdir()
+    prepared(given)
+    said = capsys.readouterr().err
+    assert "warning: 1 classes with no image to train on: absent" in said
+    assert "warning: 1 classes with fewer than three images to train on: rare" in said
+    with pyarrow.ipc.open_file("data/prepared/it/train.arrow") as file:
+        labels = file.read_all()["label"].to_pylist()
+    assert labels.count(2) == 1 and labels.count(0) == 0
+
+
+def test_a_folder_that_is_not_there_says_what_to_do(given: Path) -> None:
+    with pytest.raises(UserError, match=r"nothing: not found; datasets.it.path names it. Draw it yourself$"):
+        fetch.run(work("fetch", given / "nothing"))
+
+
+def test_a_file_that_may_not_be_read(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read everything, so the error is put in."""
+    for number, image in enumerate(pictures(30, 8, 8, 3)):
+        (given / f"{number:02d}.png").write_bytes(png(image))
+    opened = Path.open
+
+    def refuse(self: Path, *arguments: Any, **more: Any) -> Any:
+        if self.name == "07.png":
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *arguments, **more)
+
+    fetch.run(work("fetch", given))
+    job = work("prepare", given)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError, match=r"07\.png: could not be read: Permission denied; mend its rights"):
+        prepare.run(job)
+    assert not list(Path("data/prepared").rglob("*"))
+
+
+def test_what_changed_since_it_was_fetched_is_seen(given: Path) -> None:
+    for number, image in enumerate(pictures(30, 8, 8, 3)):
+        (given / f"{number:02d}.png").write_bytes(png(image))
+    fetch.run(work("fetch", given))
+    (given / "07.png").write_bytes(png(pictures(1, 8, 8, 3)[0]))
+    with pytest.raises(UserError, match="changed or not there any more"):
+        prepare.run(work("prepare", given))
+
+
+# --- identity by content ----------------------------------------------------------------------------------------
+
+
+def test_the_digest_follows_names_and_bytes_and_no_clock(given: Path) -> None:
+    (given / "a.png").write_bytes(b"1")
+    first = contents.digest(given, RAW)
+    os.utime(given / "a.png", (1, 1))
+    assert contents.digest(given, RAW) == first
+    contents.write_index(given, RAW)
+    assert contents.digest(given, RAW) == first
+    (given / "a.png").write_bytes(b"2")
+    assert (second := contents.digest(given, RAW)) != first
+    (given / "a.png").rename(given / "b.png")
+    assert contents.digest(given, RAW) not in (first, second)
+    (given / "b.png").unlink()
+    assert contents.digest(given / "nothing", RAW) == contents.ABSENT
+
+
+def test_an_index_spares_reading_and_a_damaged_one_does_no_harm(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (given / "a.png").write_bytes(b"1")
+    os.utime(given / "a.png", (1_000_000_000, 1_000_000_000))
+    first = contents.digest(given, RAW)
+    contents.write_index(given, RAW)
+    with monkeypatch.context() as patch:
+        patch.setattr(contents, "_sha256", lambda *_: pytest.fail("it was read again"))
+        assert contents.digest(given, RAW) == first
+    (RAW / contents.INDEX).write_bytes(b"\xff\x00 no index\n" * 3)
+    assert contents.digest(given, RAW) == first

@@ -24,6 +24,29 @@ rule references:
         " --identity {params.identity} --log {log}"
 
 
+rule augment:
+    """What training on a model's images too does for a classifier of rare classes; for imbalanced data sets alone."""
+    input:
+        images=at.SAMPLES,
+        train=at.TRAIN,
+        test=at.TEST,
+        classifier=at.CLASSIFIER,
+        weights=plan.weights_to_ask,
+    output:
+        at.AUGMENTED,
+    log:
+        "logs/augment/{dataset}-{model}-{seed}.log",
+    benchmark:
+        "benchmarks/augment/{dataset}-{model}-{seed}.tsv"
+    conda:
+        "../envs/stage.yaml"
+    params:
+        identity=plan.identity("augment"),
+    shell:
+        "$PYTHON -m pipeline augment --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
+        " --identity {params.identity} --log {log}"
+
+
 rule evaluate:
     """All metrics of one model and seed against held-out real images."""
     input:
@@ -33,6 +56,7 @@ rule evaluate:
         classifier=at.CLASSIFIER,
         features=at.FEATURES,
         weights=plan.weights_for_elbo,
+        augmented=plan.augmented,
     output:
         at.METRICS,
     log:

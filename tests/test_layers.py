@@ -297,9 +297,12 @@ def test_the_snakefile_imports_nothing_heavy() -> None:
 
 @pytest.fixture(scope="module")
 def dry_run(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What Snakemake would do for everything, in a folder where nothing is done yet."""
+    """What Snakemake would do for everything, in a folder where nothing is done yet; the data is taken as imbalanced,
+    for only then is there something to augment.
+    """
     command = [str(BIN / "snakemake"), "--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "--dry-run"]
-    command += ["--nocolor", "--workflow-profile", "none", "--config", "budget=smoke", "seeds=2", "--", "mnist"]
+    command += ["--nocolor", "--workflow-profile", "none", "--config", "budget=smoke", "seeds=2"]
+    command += ['datasets={"mnist": {"imbalanced": true}}', "--", "mnist"]
     done = run(command, tmp_path_factory.mktemp("dry"))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -317,7 +320,7 @@ def planned_jobs(text: str) -> Iterator[tuple[str, set[str], set[str], dict[str,
 
 
 def test_every_rule_declares_what_its_stage_reads_and_leaves_behind(dry_run: str) -> None:
-    plan = Plan(params.load(["budget=smoke", "seeds=2"], ROOT / "params.yaml"))
+    plan = Plan(params.load(["budget=smoke", "seeds=2", "datasets.mnist.imbalanced=true"], ROOT / "params.yaml"))
     counts: dict[str, int] = {}
     for rule, inputs, outputs, wildcards in planned_jobs(dry_run):
         counts[rule] = counts.get(rule, 0) + 1
@@ -329,7 +332,7 @@ def test_every_rule_declares_what_its_stage_reads_and_leaves_behind(dry_run: str
         assert outputs == set(job.outputs), f"{rule} {wildcards}"
     runs, judges = len(plan.runs("mnist")), len(plan.judges("mnist"))
     trainings = len({(plan.trained(model), seed) for model, seed in plan.runs("mnist")})
-    per_run = {"train": trainings, "sample": runs, "evaluate": runs, "battle": judges}
+    per_run = {"train": trainings, "sample": runs, "augment": runs, "evaluate": runs, "battle": judges}
     assert {rule: counts[rule] for rule in per_run} == per_run
     assert {rule for rule, count in counts.items() if count == 1} >= {"fetch", "prepare", "tables", "summary"}
     assert set(counts) - {"mnist"} == stage_names(), "every stage has a job"

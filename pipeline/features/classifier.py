@@ -72,10 +72,12 @@ def train_classifier(
     batch: int = 128,
     learning_rate: float = 3e-3,
     seed: int = 0,
+    order: Tensor | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> DomainClassifier:
     """Train on images (N, C, H, W) uint8 and labels (N,) int64; returns the network in evaluation mode.
 
+    `order` (steps * batch,) are the indices of the images to show, in turn; without it every epoch shows each once.
     The same arguments give the same weights, whatever state torch's global generator is in (it is left as found).
     `progress` is called as progress(step, loss) every 50 steps and after the last one.
     """
@@ -86,14 +88,14 @@ def train_classifier(
         model = model.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=max(steps, 2), pct_start=0.2)
-    order = _epochs(len(images_u8), steps * batch, seed).view(steps, batch)
-    for step, rows in enumerate(order, start=1):
+    shown = (_epochs(len(images_u8), steps * batch, seed) if order is None else order).view(steps, batch)
+    for step, rows in enumerate(shown, start=1):
         rows = rows.to(images_u8.device)
         loss = fit_step(model, optimiser, images_u8[rows], labels[rows])
         schedule.step()
         if progress is not None and (step % PROGRESS_EVERY == 0 or step == steps):
             progress(step, loss.item())
-    _set_unit(model, images_u8[order.flatten()[:UNIT_IMAGES].to(images_u8.device)])
+    _set_unit(model, images_u8[shown.flatten()[:UNIT_IMAGES].to(images_u8.device)])
     return model.eval()
 
 
@@ -155,7 +157,12 @@ def extract(model: DomainClassifier, images_u8: Tensor, batch: int = 500) -> tup
     return torch.cat(features), torch.cat(probabilities)
 
 
+def correct(model: DomainClassifier, images_u8: Tensor, labels: Tensor) -> Tensor:
+    """Whether the likeliest class of each uint8 image is its label, (N,) bool."""
+    _, probabilities = extract(model, images_u8)
+    return probabilities.argmax(dim=1) == labels.cpu()
+
+
 def accuracy(model: DomainClassifier, images_u8: Tensor, labels: Tensor) -> float:
     """Share of uint8 images whose likeliest class is their label."""
-    _, probabilities = extract(model, images_u8)
-    return (probabilities.argmax(dim=1) == labels.cpu()).double().mean().item()
+    return correct(model, images_u8, labels).double().mean().item()

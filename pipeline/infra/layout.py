@@ -31,6 +31,7 @@ CANVASES = "results/samples/{dataset}/{model}/{seed}/canvases.arrow"
 SAMPLING_COST = "results/samples/{dataset}/{model}/{seed}/cost.json"
 
 METRICS = "results/metrics/{dataset}/{model}/{seed}.json"
+AUGMENTED = "results/metrics/{dataset}/{model}/{seed}_augmented.json"
 REFERENCE_METRICS = "results/metrics/{dataset}/references.json"
 SCORES = "results/battles/{dataset}/{model}/{seed}.safetensors"
 JUDGE = "results/battles/{dataset}/{model}/{seed}.json"
@@ -76,6 +77,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "train": (WEIGHTS, HISTORY, TRAINING, TRAINING_COST, SNAPSHOTS),
     "sample": (SAMPLES, CANVASES, SAMPLING_COST),
     "references": (REFERENCE_METRICS,),
+    "augment": (AUGMENTED,),
     "evaluate": (METRICS,),
     "battle": (SCORES, JUDGE),
     "standings": (BATTLES, JUDGES, STANDINGS),

@@ -40,6 +40,22 @@ class Comparison:
     elbo_iw: Tensor | None = None
     """(n,) the same with several importance-weighted draws of the latents."""
 
+    real_images: Tensor | None = None
+    """(n_real, C, H, W) uint8: the held-out images themselves."""
+
+    fake_images: Tensor | None = None
+    """(n_fake, C, H, W) uint8."""
+
+    real_labels: Tensor | None = None
+    """(n_real,): the held-out images' classes."""
+
+    bands: Tensor | None = None
+    """(classes,): the band of each class, where the data is imbalanced (pipeline/metrics/bands.py)."""
+
+    tail_correct: tuple[Tensor, Tensor] | None = None
+    """Whether two classifiers know held-out images of the tail, each (n_tail,) bool: the domain classifier, and one
+    that was trained on generated images too."""
+
     seed: int = 0
     """Of the draws that metrics make: halves, groups, subsets."""
 
@@ -55,6 +71,16 @@ class Comparison:
     def has(self, space: str, *, train: bool = False) -> bool:
         """Whether both sets (and the training split) are given in that space."""
         return space in self.real and space in self.fake and (space in self.train or not train)
+
+    @property
+    def real_bands(self) -> Tensor | None:
+        """(n_real,): the band of each held-out image, where the data has bands."""
+        return None if self.bands is None or self.real_labels is None else self.bands[self.real_labels]
+
+    @property
+    def fake_bands(self) -> Tensor | None:
+        """(n_fake,): the band of each generated image's class, as the domain classifier sees it."""
+        return None if self.bands is None or self.probabilities is None else self.bands[self.probabilities.argmax(1)]
 
     @cached_property
     def real_groups(self) -> list[Tensor]:

@@ -118,7 +118,7 @@ def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) ->
     if min(n, m) <= k:
         raise ValueError(f"k = {k} needs more images than {n} real and {m} generated")
     x, y = prepare(torch.cat(list(real)), torch.cat(list(fake)), precise=True)
-    kept_real, kept_fake = _kept(real), _kept(fake)
+    kept_real, kept_fake = kept_rows(real), kept_rows(fake)
     real_radii, fake_radii = radii(x, kept_real, k), radii(y, kept_fake, k)
     balls = torch.zeros(len(kept_fake), m, dtype=torch.long)
     recalled, covered = (torch.zeros(len(kept_real), n, dtype=torch.bool) for _ in range(2))
@@ -137,8 +137,8 @@ def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) ->
     return Membership(balls, recalled, covered, kept_real, kept_fake)
 
 
-def _kept(parts: Sequence[Tensor]) -> Tensor:
-    """(1 + G, n) bool: all points, then all but one group's; of a single group nothing is left out."""
+def kept_rows(parts: Sequence[Tensor]) -> Tensor:
+    """Who is there, (1 + G, n) bool: all points, then all but one group's; of a single group nothing is left out."""
     group = torch.arange(len(parts)).repeat_interleave(torch.tensor([len(part) for part in parts]))
     left_out = [-1, *(range(len(parts)) if len(parts) > 1 else [])]
     return group[None, :] != torch.tensor(left_out)[:, None]

@@ -49,7 +49,7 @@ def job_seconds(plan: Plan, stage: str, wildcards: Mapping[str, Any], saved: Map
         block = plan.model(wildcards["model"], wildcards["dataset"])
         steps = block["training"]["steps"] - saved.get(f"{wildcards['model']} {wildcards['seed']}", 0)
         return START + steps * PER_STEP.get(block["class"], PER_STEP_OF_OTHERS)
-    if stage == "classifier":
+    if stage in ("classifier", "augment"):
         return START + plan.params.at_budget(plan.params.classifier.steps) * PER_CLASSIFIER_STEP
     return START + n * PER_SAMPLE.get(stage, 0.0)
 

@@ -66,6 +66,8 @@ def all_jobs(plan: Plan) -> Iterator[Job]:
         yield from jobs_of(plan, dataset).values()
         for model in plan.params.models:
             own = ["train"] if plan.trained(model) == model else []
+            if plan.is_imbalanced(dataset):
+                own.append("augment")
             for stage_name in (*own, "sample", "evaluate", *_declared(plan, model)):
                 for seed in plan.params.seeds_used():
                     yield plan.job(stage_name, dataset, model, seed)

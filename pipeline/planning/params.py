@@ -179,6 +179,7 @@ class Dataset(Form):
     split_seed: NotNegative = 0
     models: ModelsPerBudget | Names
     classes: NotNegative | None = None
+    imbalanced: bool = False
     published: Name | None = None
     settings: dict[Name, dict[str, Any]] = {}
     otherwise: list[dict[str, Any]] = []
@@ -391,6 +392,11 @@ def _check_names(params: Params) -> None:
             if name not in params.models:
                 where = f"params.yaml: datasets.{dataset}.settings"
                 raise UserError(f"{where}: unknown model {name!r}{near(name, params.models)}")
+        if block.imbalanced and not block.classes:
+            raise UserError(
+                f"params.yaml: datasets.{dataset}.imbalanced: found true, but it has no `classes`; "
+                "give their number there if its images are labelled, or say false"
+            )
         for name in params.models_of(dataset):
             params.check_labels(dataset, name)
         _check_published(dataset, block.published)

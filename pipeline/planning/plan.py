@@ -114,6 +114,15 @@ class Plan:
         """The model whose training gives the weights: itself, or the one of which it is other samples."""
         return str(self.model(model).get("samples_of", model))
 
+    def is_conditional(self, model: str, dataset: str) -> bool:
+        """Whether a model can be asked for a class."""
+        return bool(self.model(model, dataset)["arguments"].get("conditional"))
+
+    def is_imbalanced(self, dataset: str) -> bool:
+        """Whether generated images are tried as an aid to a classifier of the data set's rare classes."""
+        self.require(dataset)
+        return self.params.datasets[dataset].imbalanced
+
     def require_trained(self, model: str) -> None:
         """Raise `UserError` for a model that has no training of its own."""
         if self.trained(model) != model:
@@ -174,9 +183,11 @@ class Plan:
         return [(("prepare", dataset), pattern) for pattern in patterns]
 
     def _classifier(self, dataset: str) -> Any:
+        return self._classifier_settings(), self._splits(dataset, layout.TRAIN, layout.VALID, layout.TEST), []
+
+    def _classifier_settings(self) -> dict[str, Any]:
         block = self.params.classifier
-        settings = block.model_dump() | {"steps": self.params.at_budget(block.steps)}
-        return settings, self._splits(dataset, layout.TRAIN, layout.VALID, layout.TEST), []
+        return block.model_dump() | {"steps": self.params.at_budget(block.steps)}
 
     def _train(self, dataset: str, model: str, seed: int) -> Any:
         self.require_trained(model)
@@ -204,8 +215,7 @@ class Plan:
 
     def _classes(self, model: str, dataset: str) -> dict[str, Any]:
         """How many classes a conditional model can be asked for."""
-        conditional = self.model(model, dataset)["arguments"].get("conditional")
-        return {"classes": self.params.classes_of(dataset, model)} if conditional else {}
+        return {"classes": self.params.classes_of(dataset, model)} if self.is_conditional(model, dataset) else {}
 
     def _n(self) -> int:
         return self.params.at_budget(self.params.protocol.samples)
@@ -234,7 +244,27 @@ class Plan:
             block |= self._network(model, dataset) | {"importance_samples": draws}
             inputs.append(self._weights(dataset, model, seed))
             modules = [*modules, self.module(model)]
+        if self.is_imbalanced(dataset):
+            block |= {"augmented": True}
+            inputs.append((("augment", dataset, model, seed), layout.AUGMENTED))
         return block, inputs, modules
+
+    def _augment(self, dataset: str, model: str, seed: int) -> Any:
+        if not self.is_imbalanced(dataset):
+            raise UserError(
+                f"datasets.{dataset} is not imbalanced: nothing to augment; say `imbalanced: true` there if it is"
+            )
+        inputs = [
+            (("sample", dataset, model, seed), layout.SAMPLES),
+            *self._splits(dataset, layout.TRAIN, layout.TEST),
+            (("classifier", dataset), layout.CLASSIFIER),
+        ]
+        settings = {"classifier": self._classifier_settings(), "protocol_seed": self.params.protocol.seed}
+        if not self.is_conditional(model, dataset):
+            return settings, inputs, []
+        # a model that can be asked for a class is asked: its weights are needed
+        inputs.append(self._weights(dataset, model, seed))
+        return settings | self._network(model, dataset), inputs, [self.module(model)]
 
     def _battle(self, dataset: str, model: str, seed: int) -> Any:
         block = {

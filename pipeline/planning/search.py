@@ -281,6 +281,7 @@ class Search:
         block[self.plan.params.budget] = level
         n = min(SAMPLES, self.plan.params.at_budget(self.plan.params.protocol.samples))
         config["protocol"] |= {"samples": n, "importance_samples": 1}
+        config["datasets"][self.dataset]["imbalanced"] = False  # a classifier for each trial would cost more than it
         return Plan(params.check(config))
 
     def _on_valid(self, job: Job) -> Job:

@@ -76,6 +76,16 @@ class Workflow:
         """The weights of a likelihood model, whose bound is evaluated; nothing for the others."""
         return self.weights(wildcards) if self.plan.has_elbo(wildcards.model, wildcards.dataset) else []
 
+    def augmented(self, wildcards: Wildcards) -> list[str]:
+        """What a run's images did for a classifier of rare classes, where the data set is imbalanced."""
+        run = (wildcards.model, wildcards.seed)
+        imbalanced = self.plan.is_imbalanced(wildcards.dataset)
+        return _files(layout.AUGMENTED, wildcards.dataset, [run]) if imbalanced else []
+
+    def weights_to_ask(self, wildcards: Wildcards) -> list[str]:
+        """The weights of a model that can be asked for a class; nothing for the others."""
+        return self.weights(wildcards) if self.plan.is_conditional(wildcards.model, wildcards.dataset) else []
+
     def reads(self, stage: str) -> InputFunction:
         """All that a stage's job reads."""
 

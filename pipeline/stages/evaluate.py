@@ -18,6 +18,7 @@ from pipeline.features.classifier import extract
 from pipeline.features.pixels import LARGEST_DIMENSION, PrincipalComponents, flatten
 from pipeline.infra import artifacts, layout
 from pipeline.infra.stage import Work
+from pipeline.metrics.bands import bands_of
 from pipeline.metrics.comparison import Comparison
 from pipeline.metrics.likelihood import importance_weighted
 from pipeline.stages._device import use_device
@@ -30,10 +31,12 @@ ELBO_BATCH = 500
 def run(work: Work) -> None:
     """One file of estimates with the protocol beside them."""
     use_device(work)
-    samples, train, test, classifier, features = work.reads[:5]
-    bounds = likelihood(work, test) if len(work.reads) > 5 else {}
+    samples, train, test, classifier, features, *more = work.reads
+    known: dict[str, Any] = dict(likelihood(work, test, more.pop(0))) if "importance_samples" in work.block else {}
+    if work.block.get("augmented"):
+        known["tail_correct"] = tail_correct(more.pop(0))
     subject = Subject(work, train, test, classifier, features)
-    work.write_json(work.at(layout.METRICS), subject.measure(artifacts.read_images(samples)[0], bounds))
+    work.write_json(work.at(layout.METRICS), subject.measure(artifacts.read_images(samples)[0], known))
 
 
 class Subject:
@@ -44,7 +47,7 @@ class Subject:
         n, seed = work.block["n"], work.block["protocol_seed"]
         self.classifier = load_classifier(classifier)
         kept = artifacts.read_tensors(features)
-        (test_images, test_labels), (train_images, _) = load_split(test), load_split(train)
+        (test_images, test_labels), (train_images, train_labels) = load_split(test), load_split(train)
         chosen = subset(len(test_images), n, seed)
         # As many training images as held-out ones, so that the two comparisons are alike.
         seen = subset(len(train_images), len(chosen), seed + 1)
@@ -56,19 +59,22 @@ class Subject:
         ]  # the split's own name: a search for settings is given `valid` in the test split's place
         self.real = {"pixels": self.pixels(test_images[chosen]), "classifier": held_out[chosen]}
         self.train = {"pixels": self.pixels(train_images[seen]), "classifier": kept["train"][seen]}
-        self.classes = None
-        if test_labels is not None:
+        self.images = test_images[chosen]
+        self.classes = self.labels = self.bands = None
+        if test_labels is not None and train_labels is not None:
+            self.labels = test_labels[chosen]
             self.classes = torch.bincount(test_labels, minlength=self.classifier.classes)
+            self.bands = bands_of(torch.bincount(train_labels, minlength=self.classifier.classes))
         self.digest = artifacts.sha256(classifier)[:12]
 
     def pixels(self, images: Tensor) -> Tensor:
         """The space `pixels`: flattened, projected where there are too many of them."""
         return flatten(images) if self.components is None else self.components.project(images)
 
-    def measure(self, images: np.ndarray, bounds: Mapping[str, Tensor] = MappingProxyType({})) -> dict[str, Any]:
+    def measure(self, images: np.ndarray, known: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
         """All estimates of a set of generated images (n, C, H, W) uint8, and the protocol that they were made by.
 
-        `bounds` are a likelihood model's, by column, of each held-out image (n,).
+        `known` is what else the model's comparison holds, by its name: bounds, answers of an augmented classifier.
         """
         fake = torch.from_numpy(images.copy())
         features, probabilities = extract(self.classifier, fake)
@@ -78,7 +84,11 @@ class Subject:
             train=self.train,
             probabilities=probabilities if self.classes is not None else None,
             real_class_histogram=self.classes,
-            **bounds,
+            real_images=self.images,
+            fake_images=fake,
+            real_labels=self.labels,
+            bands=self.bands,
+            **known,
             seed=self.work.block["protocol_seed"],
             groups=self.work.block["groups"],
         )
@@ -131,13 +141,20 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def likelihood(work: Work, test: Path) -> dict[str, Tensor]:
+def tail_correct(path: Path) -> tuple[Tensor, Tensor]:
+    """Which held-out images of the tail a classifier knows: without generated images in its training, and with them."""
+    found = artifacts.read_json(path)["tail_correct"]
+    without, augmented = (torch.tensor(found[name], dtype=torch.bool) for name in ("without", "augmented"))
+    return without, augmented
+
+
+def likelihood(work: Work, test: Path, weights: Path) -> dict[str, Tensor]:
     """Bounds in nats of the test images (N,), binarised once by the protocol's seed: one draw of latents, and several.
 
     A conditional model bounds the likelihood of an image given its class.
     """
     block, seed = work.block, work.block["protocol_seed"]
-    model: Any = rebuilt(block, artifacts.read_tensors(work.reads[5]), work.device)
+    model: Any = rebuilt(block, artifacts.read_tensors(weights), work.device)
     images, labels = load_split(test)
     chosen = subset(len(images), block["n"], seed)
     grey = images[chosen].float() / 255

@@ -37,7 +37,8 @@ CLASSES = ("classes_covered", "class_tv", "confident_fraction")
 distances moved by 1: they are compared for reference images alone."""
 BY_CLASSIFIER = (
     "fid_classifier", "fid_classifier_infinite", "kid_classifier", "precision", "recall", "density", "coverage",
-    *CLASSES,
+    "coverage_head", "coverage_middle", "coverage_tail", "kid_tail", "sharpness_head", "sharpness_middle",
+    "sharpness_tail", "tail_accuracy_gain", *CLASSES,
 )  # fmt: skip
 """Columns of features that were trained too."""
 

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Sampler", "epoch_order", "power_of"]
+__all__ = ["Sampler", "balanced_order", "epoch_order", "power_of"]
 
 Sampler = Literal["natural", "balanced", "tempered"]
 Indices = NDArray[np.int64]
@@ -40,6 +40,12 @@ def epoch_order(n: int, key: tuple[int, int], labels: Indices | None = None, pow
     quotas = _whole_shares(n * weights / weights.sum(), generator)
     drawn = [_in_turn(np.flatnonzero(labels == c), q, generator) for c, q in zip(classes, quotas, strict=True)]
     return generator.permutation(np.concatenate(drawn))
+
+
+def balanced_order(labels: Indices, count: int, seed: int) -> Indices:
+    """Indices (count,) of as many epochs as it takes in which each class of `labels` (n,) is shown equally often."""
+    epochs = range(-(-count // len(labels)))
+    return np.concatenate([epoch_order(len(labels), (seed, epoch), labels, 0.0) for epoch in epochs])[:count]
 
 
 def _whole_shares(shares: NDArray[np.float64], generator: np.random.Generator) -> Indices:

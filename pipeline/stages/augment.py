@@ -1,0 +1,104 @@
+"""Train the domain classifier once more, with generated images of the rare classes among the real ones.
+
+What people who read rare characters want of a generator. Each class of the tail is filled up, to the size at which
+the tail ends, with images that a model was asked for, or that the domain classifier is sure of where it cannot be
+asked. Recipe, seed and number of steps are the domain classifier's own; so without a generated image the two are one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.features.classifier import DomainClassifier, correct, extract
+from pipeline.infra import artifacts, layout
+from pipeline.infra.errors import UserError
+from pipeline.infra.stage import Work
+from pipeline.metrics.bands import IMBALANCED_FROM, TAIL, bands_of, imbalance_ratio, tail_ends_at
+from pipeline.stages._device import use_device
+from pipeline.stages.classifier import by_band, fit, load_classifier, load_split
+from pipeline.training.sampling import BATCH, quantise
+from pipeline.training.trained import rebuilt
+
+SURE = 0.9
+"""Probability above which the domain classifier's word is taken for a label."""
+
+
+def run(work: Work) -> None:
+    """Which test images each classifier knows, and what the second was given."""
+    device = use_device(work)
+    samples, train, test, classifier, *weights = work.reads
+    without = load_classifier(classifier)
+    (images, labels), (test_images, test_labels) = known(train), known(test)
+    counts = torch.bincount(labels, minlength=without.classes)
+    bands = bands_of(counts)
+    if bands is None:
+        raise UserError(
+            f"params.yaml: datasets.{work.block['dataset']}.imbalanced: found true, but the largest class has only "
+            f"{imbalance_ratio(counts):.1f} times the images of the smallest (expected {IMBALANCED_FROM:g}); say false"
+        )
+    wanted = wanted_images(counts, bands)
+    if weights:
+        made, classes = asked_for(work, weights[0], wanted, device)
+    else:
+        made, classes = recognised(without, torch.from_numpy(artifacts.read_images(samples)[0].copy()), wanted)
+    filled = len(classes.unique())
+    work.progress.say(f"{len(made):,} of {int(wanted.sum()):,} images wanted, for {filled} of {int((wanted > 0).sum())}"
+                      " rare classes")  # fmt: skip
+    augmented = fit(work, torch.cat([images, made]).to(device), torch.cat([labels, classes]).to(device),
+                    without.classes, balanced=True, settings=work.block["classifier"]).cpu()  # fmt: skip
+    right = {
+        name: correct(model, test_images, test_labels)
+        for name, model in (("without", without), ("augmented", augmented))
+    }
+    of_test = bands[test_labels]
+    content: dict[str, Any] = {
+        "generated": {"images": len(made), "classes": filled, "labelled_by": "request" if weights else "classifier"},
+        "accuracy_by_band": {name: by_band(found, of_test) for name, found in right.items()},
+        "tail_correct": {name: found[of_test == TAIL].int().tolist() for name, found in right.items()},
+    }
+    work.write_json(work.at(layout.AUGMENTED), content)
+    for name, accuracy in content["accuracy_by_band"].items():
+        work.progress.say(f"{name}: " + ", ".join(f"{band} {v:.4f}" for band, v in accuracy.items() if v is not None))
+
+
+def known(path: Path) -> tuple[Tensor, Tensor]:
+    """Images (n, C, H, W) and labels (n,) of a split; `UserError` where it has no labels."""
+    images, labels = load_split(path)
+    if labels is None:
+        raise UserError(f"{path}: has no labels, so that no class is rare; say `imbalanced: false` for this data set")
+    return images, labels
+
+
+def wanted_images(counts: Tensor, bands: Tensor) -> Tensor:
+    """Generated images of each class (classes,): what fills the tail's classes up to the size at which it ends."""
+    missing = (torch.tensor(tail_ends_at(counts)).ceil().long() - counts).clamp_min(0)
+    return torch.where(bands == TAIL, missing, torch.zeros_like(missing))
+
+
+def asked_for(work: Work, weights: Path, wanted: Tensor, device: str) -> tuple[Tensor, Tensor]:
+    """Images of a conditional model, as many of each class as are wanted, and their classes."""
+    model = rebuilt(work.block, artifacts.read_tensors(weights), device)
+    classes = torch.arange(len(wanted)).repeat_interleave(wanted)
+    # latents of their own: those of the samples that are measured begin at the protocol's seed itself
+    seed = work.block["protocol_seed"] + 1_000_003 * work.block["seed"] + 500_000
+    parts = [torch.empty(0, *model.shape, dtype=torch.uint8)]
+    with torch.inference_mode():
+        for first in range(0, len(classes), BATCH):
+            some = classes[first : first + BATCH]
+            noise = model.draw_latents(len(some), seed, first=first)[..., : -model.classes]
+            parts.append(quantise(model.decode(model.with_class(noise, some).to(device))).cpu())
+    return torch.cat(parts), classes
+
+
+def recognised(classifier: DomainClassifier, samples: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """The first samples (n, C, H, W) that are surely of each class, at most as many as wanted, and their classes."""
+    sure, classes = extract(classifier, samples)[1].max(dim=1)
+    chosen = [
+        ((classes == c) & (sure > SURE)).nonzero().squeeze(1)[: int(wanted[c])] for c in wanted.nonzero().squeeze(1)
+    ]
+    rows = torch.cat([torch.empty(0, dtype=torch.long), *chosen])
+    return samples[rows], classes[rows]

@@ -1,0 +1,323 @@
+"""Imbalanced data: bands of classes, the columns that speak of rare ones, and generated images as an aid to them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.features import classifier as features
+from pipeline.infra import artifacts, layout
+from pipeline.infra.errors import UserError
+from pipeline.infra.progress import Progress
+from pipeline.infra.stage import Work
+from pipeline.metrics import augmentation, coverage_bands, kid, kid_tail, prdc, sharpness
+from pipeline.metrics.bands import HEAD, MIDDLE, NO_BAND, TAIL, bands_of, imbalance_ratio, tail_ends_at
+from pipeline.metrics.comparison import Comparison
+from pipeline.planning import params
+from pipeline.planning.plan import Plan
+from pipeline.stages import augment, classifier, evaluate
+from tests.conftest import ROOT
+from tests.small_models import CLASSES, CONDITIONAL, block_of, small, small_arguments
+
+# --- bands ----------------------------------------------------------------------------------------------------------
+
+
+def test_bands_are_thirds_of_the_logarithm_of_a_class_s_size() -> None:
+    counts = torch.tensor([8, 47, 48, 287, 288, 1728, 0])
+    found = bands_of(counts)
+    assert found is not None
+    assert found.tolist() == [TAIL, TAIL, MIDDLE, MIDDLE, HEAD, HEAD, NO_BAND]
+    assert tail_ends_at(counts) == pytest.approx(48)
+    assert imbalance_ratio(counts) == 216
+
+
+def test_neither_head_nor_tail_is_empty_and_equal_classes_stay_together() -> None:
+    for counts in ([10, 100, 100, 100], [10, 10, 10, 100], [1, 10]):
+        found = bands_of(torch.tensor(counts))
+        assert found is not None
+        assert {HEAD, TAIL} <= set(found.tolist())
+        by_size = {size: {b for c, b in zip(counts, found.tolist(), strict=True) if c == size} for size in counts}
+        assert all(len(bands) == 1 for bands in by_size.values())
+
+
+@pytest.mark.parametrize("counts", [[5000, 5400, 6700], [10, 99], [3, 0, 3], [0, 0]])
+def test_balanced_data_has_no_bands(counts: list[int]) -> None:
+    assert bands_of(torch.tensor(counts)) is None
+
+
+# --- columns --------------------------------------------------------------------------------------------------------
+
+
+def gaussian(n: int, seed: int, *, at: float = 0.0) -> Tensor:
+    return torch.randn(n, 3, generator=torch.Generator().manual_seed(seed)) + at
+
+
+def one_hot(labels: Tensor) -> Tensor:
+    return torch.nn.functional.one_hot(labels, 3).double()
+
+
+def compared(real_labels: Tensor, fake_labels: Tensor, *, shift: float = 0.0) -> Comparison:
+    """Three classes, one of each band, at three places; the generated images lie `shift` beside the real ones."""
+    sides = [gaussian(len(labels), seed) for seed, labels in enumerate((real_labels, fake_labels))]
+    real, fake = (x + 8.0 * labels[:, None] for x, labels in zip(sides, (real_labels, fake_labels), strict=True))
+    return Comparison(
+        real={"classifier": real},
+        fake={"classifier": fake + shift},
+        probabilities=one_hot(fake_labels),
+        real_labels=real_labels,
+        bands=torch.tensor([HEAD, MIDDLE, TAIL]),
+        groups=5,
+    )
+
+
+def test_coverage_of_all_classes_is_coverage() -> None:
+    real, fake = list(gaussian(90, 1).split(18)), list(gaussian(80, 2, at=0.5).split(16))
+    one = {"real_bands": torch.zeros(90, dtype=torch.long), "fake_bands": torch.zeros(80, dtype=torch.long)}
+    found = coverage_bands.coverage_by_band(real=real, fake=fake, **one)[HEAD]
+    wanted = prdc.prdc_estimates(real=real, fake=fake)["coverage"]
+    assert (found.value, found.low, found.high) == (wanted.value, wanted.low, wanted.high)
+
+
+def test_a_generator_that_drops_the_tail_covers_none_of_it() -> None:
+    """Though its images lie in balls of the tail: they are of other classes, or just beside."""
+    labels = torch.arange(150) % 3
+    honest = coverage_bands.measure(compared(labels, labels.flip(0)))
+    assert all(honest[name].value > 0.85 for name in coverage_bands.COLUMNS)
+    dropped = coverage_bands.measure(compared(labels, labels.clamp_max(1)))
+    assert dropped["coverage_tail"].value == 0.0
+    assert 0.0 < dropped["coverage_tail"].high < 0.2
+    close = Comparison(
+        real={"classifier": gaussian(150, 1)}, fake={"classifier": gaussian(150, 2)}, groups=5,
+        probabilities=one_hot(torch.zeros(150, dtype=torch.long)), real_labels=labels,
+        bands=torch.tensor([HEAD, MIDDLE, TAIL]),
+    )  # fmt: skip
+    assert prdc.measure(close)["coverage"].value > 0.9
+    assert coverage_bands.measure(close)["coverage_tail"].value == 0.0
+
+
+def test_coverage_by_band_is_the_plain_double_loop() -> None:
+    labels, drawn = torch.arange(120) % 3, torch.arange(90) % 3
+    given = compared(labels, drawn, shift=0.8)
+    real, fake = given.real["classifier"].double(), given.fake["classifier"].double()
+    ball = torch.cdist(real, real).sort(1).values[:, 5]
+    inside = torch.cdist(real, fake) < ball[:, None]
+    for band, name in enumerate(("head", "middle", "tail")):
+        wanted = inside[labels == band][:, drawn == band].any(1).double().mean().item()
+        found = coverage_bands.measure(given)[f"coverage_{name}"]
+        assert found.value == pytest.approx(wanted)
+        assert found.low <= found.value <= found.high
+
+
+def test_kid_of_the_tail_is_kid_of_its_images() -> None:
+    labels, drawn = torch.arange(120) % 3, torch.arange(90) % 3
+    given = compared(labels, drawn, shift=1.0)
+    wanted = kid.kid(real=given.real["classifier"][labels == 2], fake=given.fake["classifier"][drawn == 2])
+    found = kid_tail.measure(given)["kid_tail"]
+    assert found.value == pytest.approx(wanted)
+    assert found.low < found.value < found.high
+
+
+def test_what_cannot_be_said_is_left_empty() -> None:
+    labels = torch.arange(150) % 3
+    balanced = Comparison(
+        real={"classifier": gaussian(150, 1)}, fake={"classifier": gaussian(150, 2)},
+        probabilities=one_hot(labels), real_labels=labels,
+        real_images=torch.arange(256, dtype=torch.uint8).view(4, 1, 8, 8),
+        fake_images=torch.arange(256, dtype=torch.uint8).view(4, 1, 8, 8),
+    )  # fmt: skip
+    assert coverage_bands.measure(balanced) == kid_tail.measure(balanced) == augmentation.measure(balanced) == {}
+    assert set(sharpness.measure(balanced)) == {"sharpness"}
+    few = compared(torch.cat([torch.arange(100) % 2, torch.full((19,), 2)]), labels)
+    assert set(coverage_bands.measure(few)) == {"coverage_head", "coverage_middle"}
+    assert kid_tail.measure(few) == {}
+    assert kid_tail.measure(compared(labels, labels.clamp_max(1))) == {}, "no image of the tail was generated"
+
+
+def wave(frequency: float, contrast: float = 100.0) -> Tensor:
+    """(1, 1, 130, 130): whole periods within the edges."""
+    line = torch.cos(frequency * torch.arange(130, dtype=torch.float64))
+    return (128 + contrast * line).round().expand(1, 1, 130, 130).to(torch.uint8)
+
+
+@pytest.mark.parametrize("periods", [4, 16, 32])
+def test_sharpness_of_a_wave_in_closed_form(periods: int) -> None:
+    frequency = 2 * np.pi * periods / 128
+    for image in (wave(frequency), wave(frequency).transpose(2, 3)):
+        # levels are rounded: an error of variance up to 1 / 12 against the wave's 5,000, and 20 times that in energy
+        truth = (2 - 2 * np.cos(frequency)) ** 2
+        assert sharpness.image_sharpness(image).item() == pytest.approx(truth, rel=0.01, abs=20 / 12 / 5000)
+
+
+def test_sharpness_of_noise_a_constant_and_a_blur() -> None:
+    noise = torch.randint(0, 256, (40, 3, 64, 64), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    assert sharpness.image_sharpness(noise).mean().item() == pytest.approx(20, rel=0.02)
+    assert sharpness.image_sharpness(torch.full((2, 1, 8, 8), 7, dtype=torch.uint8)).tolist() == [0, 0]
+    faint, strong = (sharpness.image_sharpness(wave(0.5, contrast)).item() for contrast in (30.0, 120.0))
+    assert faint == pytest.approx(strong, rel=0.03)
+    sharp = noise.double()
+    blurred = torch.nn.functional.avg_pool2d(sharp, 3, stride=1, padding=1).round().to(torch.uint8)
+    given = Comparison(real={}, fake={}, real_images=noise, fake_images=blurred)
+    found = sharpness.measure(given)["sharpness"]
+    assert found.high < 0.5
+    same = sharpness.measure(Comparison(real={}, fake={}, real_images=noise, fake_images=noise))["sharpness"]
+    assert same.value == 1 and same.low < 1 < same.high
+
+
+def test_gain_counts_what_only_one_classifier_knows() -> None:
+    without = torch.tensor([True] * 5 + [False] * 5)
+    augmented = torch.tensor([True] * 4 + [False] + [True] * 3 + [False] * 2)
+    found = augmentation.gain(without=without, augmented=augmented)
+    assert found.value == pytest.approx(0.2)  # three won, one lost, of ten
+    # Agresti & Min: half an image in each cell
+    centre, n = (3.5 - 1.5) / 12, 12
+    error = ((5 - 4 / n) ** 0.5) / n
+    assert (found.low, found.high) == pytest.approx((centre - 1.959964 * error, centre + 1.959964 * error))
+    alike = augmentation.gain(without=without, augmented=without)
+    assert alike.value == 0 and alike.low < 0 < alike.high
+    worse = augmentation.gain(without=torch.ones(400).bool(), augmented=torch.arange(400) > 100)
+    assert worse.high < 0
+
+
+# --- the stages -----------------------------------------------------------------------------------------------------
+
+SIZES = {"train": (200, 60, 10), "valid": (40, 20, 20), "test": (60, 40, 40)}
+
+
+def patterned(sizes: tuple[int, ...], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy images (n, 1, 12, 12): a bright row, a bright column, or both; labels in order."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    images = rng.integers(0, 60, (len(labels), 1, 12, 12))
+    for image, label, at in zip(images, labels, rng.integers(1, 10, (len(labels), 2)), strict=True):
+        if label != 1:
+            image[0, at[0]] = 220
+        if label != 0:
+            image[0, :, at[1]] = 220
+    return images.astype(np.uint8), labels.astype(np.int64)
+
+
+SETTINGS = {"steps": 60, "batch": 32, "learning_rate": 3e-3, "seed": 0}
+
+
+def work_of(stage: str, reads: list[str], block: dict[str, Any]) -> Work:
+    wildcards = {"dataset": "d"} | ({} if stage == "classifier" else {"model": "m", "seed": 0})
+    paths = [layout.path(pattern, **{"dataset": "d", "model": "m", "seed": 0}) for pattern in reads]
+    return Work(stage, wildcards, {**wildcards, **block}, (), "identity", paths, Progress(stage), device="cpu")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A prepared imbalanced set with its classifier, and samples of a generator that has seen it all."""
+    monkeypatch.chdir(tmp_path)
+    for seed, (pattern, sizes) in enumerate(
+        zip((layout.TRAIN, layout.VALID, layout.TEST), SIZES.values(), strict=True)
+    ):
+        artifacts.write_images(layout.path(pattern, dataset="d"), *patterned(sizes, seed))
+    classifier.run(work_of("classifier", [layout.TRAIN, layout.VALID, layout.TEST], SETTINGS))
+    artifacts.write_images(layout.path(layout.SAMPLES, dataset="d", model="m", seed=0), patterned((60, 60, 60), 9)[0])
+    return tmp_path
+
+
+READS = [layout.SAMPLES, layout.TRAIN, layout.TEST, layout.CLASSIFIER]
+
+
+def augmented(folder: Path, reads: list[str] = READS, **block: Any) -> dict[str, Any]:
+    augment.run(work_of("augment", reads, {"classifier": SETTINGS, "protocol_seed": 0, **block}))
+    found: dict[str, Any] = artifacts.read_json(layout.path(layout.AUGMENTED, dataset="d", model="m", seed=0))
+    return found
+
+
+def test_the_classifier_of_imbalanced_data_is_balanced_and_reports_by_band(folder: Path) -> None:
+    report = artifacts.read_json(layout.path(layout.CLASSIFIER_REPORT, dataset="d"))
+    assert set(report["accuracy_by_band"]) == {"valid", "test"}
+    of_test = report["accuracy_by_band"]["test"]
+    counts = dict(zip(("head", "middle", "tail"), SIZES["test"], strict=True))
+    mean = sum(of_test[name] * count for name, count in counts.items()) / sum(counts.values())
+    assert report["accuracy"]["test"] == pytest.approx(mean)
+    natural = features.train_classifier(*map(torch.from_numpy, patterned(SIZES["train"], 0)), classes=3, **SETTINGS)
+    kept = artifacts.read_tensors(layout.path(layout.CLASSIFIER, dataset="d"))
+    assert not torch.equal(natural.last.weight, kept["last.weight"])
+
+
+def test_the_classifier_of_balanced_data_is_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed, pattern in enumerate((layout.TRAIN, layout.VALID, layout.TEST)):
+        artifacts.write_images(layout.path(pattern, dataset="d"), *patterned((40, 30, 20), seed))
+    classifier.run(work_of("classifier", [layout.TRAIN, layout.VALID, layout.TEST], SETTINGS))
+    natural = features.train_classifier(*map(torch.from_numpy, patterned((40, 30, 20), 0)), classes=3, **SETTINGS)
+    kept = artifacts.read_tensors(layout.path(layout.CLASSIFIER, dataset="d"))
+    assert all(torch.equal(kept[name], value) for name, value in natural.state_dict().items())
+    assert "accuracy_by_band" not in artifacts.read_json(layout.path(layout.CLASSIFIER_REPORT, dataset="d"))
+    with pytest.raises(UserError, match=r"datasets\.d\.imbalanced: found true, but the largest class has only 2.0"):
+        augmented(tmp_path)
+
+
+def test_the_tail_is_filled_with_images_that_the_classifier_is_sure_of(folder: Path) -> None:
+    found = augmented(folder)
+    wanted = int(np.ceil(10 ** (2 / 3) * 200 ** (1 / 3))) - 10
+    assert found["generated"]["labelled_by"] == "classifier"
+    assert 0 < found["generated"]["images"] <= wanted
+    assert found["generated"]["classes"] == 1
+    for name, accuracy in found["accuracy_by_band"].items():
+        assert len(found["tail_correct"][name]) == SIZES["test"][2]
+        assert np.mean(found["tail_correct"][name]) == pytest.approx(accuracy["tail"])
+
+
+def test_without_a_generated_image_the_two_classifiers_are_one(folder: Path) -> None:
+    path = layout.path(layout.SAMPLES, dataset="d", model="m", seed=0)
+    artifacts.write_images(path, patterned((60, 0, 0), 9)[0])
+    found = augmented(folder)
+    assert found["generated"]["images"] == 0
+    assert found["tail_correct"]["without"] == found["tail_correct"]["augmented"]
+
+
+def test_a_conditional_model_is_asked_for_the_rare_classes(folder: Path) -> None:
+    name = next(name for name in CONDITIONAL if block_of(name)["class"] == "vae")
+    model = small(name, shape=(1, 12, 12))
+    artifacts.write_tensors(layout.path(layout.WEIGHTS, dataset="d", model="m", seed=0), model.state_dict())
+    network = {"class": "vae", "arguments": small_arguments(name), "shape": [1, 12, 12], "classes": CLASSES}
+    found = augmented(folder, [*READS, layout.WEIGHTS], **network)
+    assert found["generated"] == {"images": 18, "classes": 1, "labelled_by": "request"}
+
+
+def test_the_gain_and_the_bands_reach_the_model_s_metrics(folder: Path) -> None:
+    augmented(folder)
+    block = {"n": 100, "protocol_seed": 0, "groups": 5, "augmented": True}
+    reads = [layout.SAMPLES, layout.TRAIN, layout.TEST, layout.CLASSIFIER, layout.FEATURES, layout.AUGMENTED]
+    evaluate.run(work_of("evaluate", reads, block))
+    content = json.loads(layout.path(layout.METRICS, dataset="d", model="m", seed=0).read_text())
+    estimates = content["estimates"]
+    wanted = {"class_tv", "coverage_head", "coverage_tail", "kid_tail", "sharpness", "sharpness_tail"}
+    assert wanted | {"tail_accuracy_gain"} <= set(estimates)
+    assert all(entry["low"] <= entry["value"] <= entry["high"] for entry in estimates.values())
+
+
+# --- the plan -------------------------------------------------------------------------------------------------------
+
+
+def test_only_imbalanced_data_has_jobs_of_augmentation() -> None:
+    plain = Plan(params.load(["budget=smoke"], ROOT / "params.yaml"))
+    assert all(job.stage != "augment" for job in plain.job("evaluate", "mnist", "vae", 0).inputs)
+    with pytest.raises(UserError, match="mnist is not imbalanced"):
+        plain.job("augment", "mnist", "vae", 0)
+    words = ["budget=smoke", "datasets.mnist.imbalanced=true", "models.vae.conditional=true"]
+    plan = Plan(params.load(words, ROOT / "params.yaml"))
+    assert plan.job("evaluate", "mnist", "vae", 0).inputs[-1] == plan.job("augment", "mnist", "vae", 0)
+    stages = [[job.stage for job in plan.job("augment", "mnist", model, 0).inputs] for model in ("vae", "dcgan")]
+    assert stages == [
+        ["sample", "prepare", "prepare", "classifier", "train"],
+        ["sample", "prepare", "prepare", "classifier"],
+    ]
+    assert plan.job("prepare", "mnist").identity == plain.job("prepare", "mnist").identity
+    assert plan.job("train", "mnist", "dcgan", 0).identity == plain.job("train", "mnist", "dcgan", 0).identity
+
+
+def test_imbalanced_data_without_classes_is_refused() -> None:
+    with pytest.raises(UserError, match=r"datasets\.mnist\.imbalanced: found true, but it has no `classes`"):
+        params.load(["datasets.mnist.imbalanced=true", "datasets.mnist.classes=null"], ROOT / "params.yaml")

@@ -27,7 +27,7 @@ OPTIONS: dict[str, Any] = {
         ANEK: {"wght": [350, 500, 650], "wdth": [75, 100, 125]},
         RAMABHADRA: {},
     },
-    "seed": 3, "train": 50000, "valid": 10000, "test": 10000, "largest": 2300, "smallest": 6, "instances_held_out": 3,
+    "seed": 3, "images": 70000, "valid": 10000, "test": 10000, "largest": 2300, "smallest": 6, "instances_held_out": 3,
 }  # fmt: skip
 
 

@@ -18,11 +18,10 @@ Reader = Callable[[Path, Mapping[str, Any]], Loaded]
 
 `options` are those of the data set's block, which the reader names in OPTIONS, and what every block has: `shape`
 (C, H, W), `crop`, `resize`, `limit`, `classes`, `files` (their names) and `path` (a place of the user's own, or None).
+`step(done, all)`, where it is given, is to be told how far a reader is that takes long.
 """
 
-SHARED = frozenset(
-    {"fitting", "glyphs", "loaded", "members", "pickles", "scan", "splits", "spooled", "telugu_classes", "telugu_print"}
-)
+SHARED = frozenset({"fitting", "glyphs", "loaded", "members", "pickles", "scan", "splits", "spooled", "telugu_classes"})
 """Modules of this folder that read no format."""
 
 

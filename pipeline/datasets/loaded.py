@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,8 @@ class Loaded:
     class_names: tuple[str, ...]
     valid_images: NDArray[np.uint8] | None = None
     valid_labels: NDArray[np.int64] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the summary is to say of it besides, ready for JSON."""
 
     def __post_init__(self) -> None:
         self._check("train", self.train_images, self.train_labels)

@@ -21,14 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.glyphs import FontInstance, Rasteriser, font_instances
+from pipeline.datasets.loaded import Loaded
 from pipeline.datasets.scan import scan
 from pipeline.datasets.splits import hold_out
 from pipeline.datasets.telugu_classes import class_sizes, telugu_classes
 
-__all__ = ["Page", "near_duplicates", "page", "render"]
+__all__ = ["Page", "load", "near_duplicates", "page", "render"]
 
 SIDE = 32
-OPTIONS = ("fonts", "seed", "largest", "smallest", "train", "valid", "test", "instances_held_out")
+OPTIONS = ("fonts", "seed", "images", "largest", "smallest", "instances_held_out")
 """What the block's `options` may have."""
 
 SPLITS = ("train", "valid", "test")
@@ -57,17 +58,22 @@ class Page:
 def page(options: Mapping[str, Any]) -> Page:
     """The plan of the data set.
 
-    `fonts` maps each file to its axes' values (every combination is an instance), `train`, `valid` and `test` are
-    numbers of images, `largest` and `smallest` class sizes, `instances_held_out` the instances of each of valid and
-    test. Classes are split by the rule of `splits.hold_out`. Raises ValueError where the numbers do not fit together.
+    `fonts` maps each file to its axes' values (every combination is an instance), `images` is their number, `valid`
+    and `test` how many of them, or what share, are held out, `largest` and `smallest` are class sizes, and
+    `instances_held_out` is the number of instances of each of valid and test. Classes are split by the rule of
+    `splits.hold_out`. Raises ValueError where an option is missing or the numbers do not fit together.
     """
-    seed, total = int(options["seed"]), sum(int(options[split]) for split in SPLITS)
+    for option in OPTIONS:
+        if option not in options:
+            raise ValueError(f"options.{option}: missing; the reader telugu_print needs it")
+    seed, total = int(options["seed"]), int(options["images"])
     sizes = class_sizes(
         total, len(telugu_classes()), largest=int(options["largest"]), smallest=int(options["smallest"])
     )
     draw = np.random.Generator(np.random.Philox(key=[seed, 0]))
     labels = draw.permutation(np.repeat(np.arange(len(sizes)), sizes))  # any first n images are a fair sample
-    splits = three_ways(labels, int(options["valid"]), int(options["test"]), seed)
+    valid, test = (round(part * total) if part < 1 else int(part) for part in (options["valid"], options["test"]))
+    splits = three_ways(labels, valid, test, seed)
     instances = font_instances(options["fonts"])
     files = np.unique([instance.file for instance in instances], return_inverse=True)[1].astype(np.int64)
     held_out = int(options["instances_held_out"])
@@ -148,6 +154,27 @@ def _packed(images: Images) -> NDArray[np.uint64]:
     """One bit a pixel, in words of 64."""
     bits = np.packbits(images.reshape(len(images), -1) > 0, axis=1)
     return np.pad(bits, ((0, 0), (0, -bits.shape[1] % 8))).view(np.uint64)
+
+
+def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
+    """The data set, rendered with the font files of `raw_folder`; `options` as `page` takes them, and `step`.
+
+    Raises ValueError in one line where a font or a library is not what it should be.
+    """
+    planned = page(options)
+    images = render(planned, raw_folder, step=options.get("step"))
+    chosen = [np.flatnonzero(planned.splits == split) for split in range(len(SPLITS))]
+    (train, valid, test), labels = (images[k] for k in chosen), [planned.labels[k] for k in chosen]
+    return Loaded(
+        train_images=train,
+        train_labels=labels[0],
+        valid_images=valid,
+        valid_labels=labels[1],
+        test_images=test,
+        test_labels=labels[2],
+        class_names=tuple(entry.name for entry in telugu_classes()),
+        facts=facts(planned, (train, valid, test), labels),
+    )
 
 
 def facts(page: Page, images: Sequence[Images], labels: Sequence[Indices]) -> dict[str, Any]:

@@ -24,7 +24,8 @@ RESULT_NEUTRAL = True
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMERICAL = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "pyarrow": "pyarrow",
-             "PIL": "pillow", "av": "av", "lmdb": "lmdb"}  # fmt: skip
+             "PIL": "pillow", "av": "av", "lmdb": "lmdb",
+             "uharfbuzz": "uharfbuzz", "freetype": "freetype-py"}  # fmt: skip
 """Import name -> distribution of the libraries whose version is part of an identity."""
 MODULE = re.compile(r"pipeline(\.\w{1,100}){0,5}", re.ASCII)
 """A dotted name of this project, as stamps and jobs' files may have it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,7 +31,8 @@ def run(work: Work) -> None:
     path = contents.located(work.neutral["path"]) if work.neutral.get("path") else None
     check_raw(raw, path, artifacts.read_json(work.reads[0]))
     try:
-        options = {**block["options"], **block, "path": path and str(path)}
+        step = functools.partial(work.progress.step, unit="images")
+        options = {**block["options"], **block, "path": path and str(path), "step": step}
         loaded = load_reader(block["reader"])(raw, options).without_one_class()
         parts = parted(loaded, valid=block["valid"], test=block["test"], seed=block["split_seed"])
     except ValueError as error:
@@ -40,6 +42,7 @@ def run(work: Work) -> None:
     check(block, loaded)
     shape, names = list(loaded.train_images.shape[1:]), loaded.class_names
     content: dict[str, object] = {"dataset": block["dataset"], "shape": shape, "classes": list(names)}
+    content |= loaded.facts
     for pattern in (layout.TRAIN, layout.VALID, layout.TEST):
         split = Path(pattern).stem
         with gathered(raw, *parts[split]) as (images, labels):

@@ -103,6 +103,7 @@ rule standings:
     output:
         battles=at.BATTLES,
         judges=at.JUDGES,
+        seeds=at.JUDGES_SEEDS,
         standings=at.STANDINGS,
     log:
         "logs/standings/{dataset}.log",
@@ -116,13 +117,16 @@ rule standings:
 
 
 rule tables:
-    """The main table, the same figures by seed, and what every run cost."""
+    """The main table, the same figures by seed, what every run cost, and the papers' claims."""
     input:
         metrics=plan.runs(at.METRICS),
         training=plan.trainings(at.TRAINING),
         costs=plan.trainings(at.TRAINING_COST),
         sampling=plan.runs(at.SAMPLING_COST),
         references=at.REFERENCE_METRICS,
+        battles=at.BATTLES,
+        judges=at.JUDGES,
+        judged=at.JUDGES_SEEDS,
     output:
         table=report(
             at.TABLE,
@@ -135,6 +139,7 @@ rule tables:
         latex=at.TABLE_LATEX,
         seeds=at.SEEDS,
         cost=at.COST,
+        claims=at.CLAIMS,
     log:
         "logs/tables/{dataset}.log",
     conda:

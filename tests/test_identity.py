@@ -205,11 +205,22 @@ def test_a_readers_code_changes_all_that_comes_from_its_data(tree: Tree) -> None
 
 def test_a_stages_own_code_changes_it_and_what_follows(tree: Tree) -> None:
     tree.edit("pipeline/stages/standings.py", new_line)
-    assert tree.changed() == {("standings",), ("figures",), ("track",), ("summary",)}
+    assert tree.changed() == {("standings",), ("tables",), ("figures",), ("track",), ("summary",)}
 
 
 def test_a_papers_own_table_changes_the_table(tree: Tree) -> None:
     tree.edit("pipeline/tables/published/draw_gan_table1_mnist.csv", lambda text: text.replace(".", ".1", 1))
+    assert tree.changed() == {("tables",), ("figures",), ("track",), ("summary",)}
+
+
+@pytest.mark.parametrize("name", ["gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps"])
+def test_what_the_papers_say_of_battles_changes_the_battles_and_no_judge(tree: Tree, name: str) -> None:
+    tree.edit(f"pipeline/tables/published/{name}.csv", lambda text: text.replace(".", ".1", 1))
+    assert tree.changed() == {("standings",), ("tables",), ("figures",), ("track",), ("summary",)}
+
+
+def test_the_papers_claims_change_the_tables_alone(tree: Tree) -> None:
+    tree.edit("pipeline/tables/published/claims.csv", lambda text: text.replace("DRAW", "Draw", 1))
     assert tree.changed() == {("tables",), ("figures",), ("track",), ("summary",)}
 
 

@@ -41,8 +41,10 @@ TABLE_MARKDOWN = "results/tables/{dataset}.md"
 TABLE_LATEX = "results/tables/{dataset}.tex"
 SEEDS = "results/tables/{dataset}_seeds.csv"
 COST = "results/tables/{dataset}_cost.csv"
+CLAIMS = "results/tables/{dataset}_claims.csv"
 BATTLES = "results/tables/{dataset}_battles.csv"
 JUDGES = "results/tables/{dataset}_judges.csv"
+JUDGES_SEEDS = "results/tables/{dataset}_judges_seeds.csv"
 STANDINGS = "results/tables/{dataset}_standings.csv"
 
 FIGURE = "results/figures/{dataset}/{figure}"
@@ -80,8 +82,8 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "augment": (AUGMENTED,),
     "evaluate": (METRICS,),
     "battle": (SCORES, JUDGE),
-    "standings": (BATTLES, JUDGES, STANDINGS),
-    "tables": (TABLE, TABLE_MARKDOWN, TABLE_LATEX, SEEDS, COST),
+    "standings": (BATTLES, JUDGES, JUDGES_SEEDS, STANDINGS),
+    "tables": (TABLE, TABLE_MARKDOWN, TABLE_LATEX, SEEDS, COST, CLAIMS),
     "figures": tuple(f"{path}.{kind}" for path in FIGURE_PATHS for kind in ("png", "svg")),
     "canvases": (f"{CANVAS_SHEET}.png", f"{CANVAS_SHEET}.svg"),
     "track": (TRACKED,),

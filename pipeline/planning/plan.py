@@ -17,6 +17,9 @@ from pipeline.planning.params import Form, Params, files_in, published_file
 
 RESULT_NEUTRAL = True
 
+BATTLES_OF_001 = ("gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps")
+"""Published tables that stand beside the battles."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -85,6 +88,10 @@ class Plan:
             for model, seed in self.runs(dataset)
             if self.declares(model, "discriminate") and self.trained(model) == model
         ]
+
+    def judged_by(self, dataset: str) -> dict[str, str]:
+        """Other samples of a training, with the model whose judge is theirs."""
+        return {model: self.trained(model) for model in self.models(dataset) if self.trained(model) != model}
 
     def sequential(self, dataset: str) -> list[str]:
         """Models that draw step by step."""
@@ -282,14 +289,23 @@ class Plan:
 
     def _tables(self, dataset: str) -> Any:
         name = self.params.datasets[dataset].published
-        paper = None if name is None else identity.digest(published_file(name).read_text())
-        block = {"runs": self.runs(dataset), "published": name, "published_digest": paper}
+        block = {
+            "runs": self.runs(dataset),
+            "published": name,
+            "published_digest": None if name is None else _published_digest(name),
+            "claims_digest": _published_digest("claims"),
+            "judged_by": self.judged_by(dataset),
+            "tolerance": self.params.protocol.battle_tolerance,
+        }
         inputs = [
             *((("evaluate", dataset, *run), layout.METRICS) for run in self.runs(dataset)),
             *self._trainings(dataset, layout.TRAINING),
             *self._trainings(dataset, layout.TRAINING_COST),
             *((("sample", dataset, *run), layout.SAMPLING_COST) for run in self.runs(dataset)),
             (("references", dataset), layout.REFERENCE_METRICS),
+            (("standings", dataset), layout.BATTLES),
+            (("standings", dataset), layout.JUDGES),
+            (("standings", dataset), layout.JUDGES_SEEDS),
         ]
         return block, inputs, []
 
@@ -297,7 +313,8 @@ class Plan:
         protocol = self.params.protocol
         block = {
             "judges": self.judges(dataset),
-            "judged_by": {model: self.trained(model) for model in self.models(dataset) if self.trained(model) != model},
+            "judged_by": self.judged_by(dataset),
+            "published_digests": [_published_digest(name) for name in BATTLES_OF_001],
             "runs": self.runs(dataset),
             "tolerance": protocol.battle_tolerance,
             "ratio": protocol.battle_ratio,
@@ -351,6 +368,7 @@ class Plan:
             (("tables", dataset), layout.COST),
             (("standings", dataset), layout.BATTLES),
             (("standings", dataset), layout.STANDINGS),
+            (("tables", dataset), layout.CLAIMS),
             (("figures", dataset), layout.SAMPLES_FIGURE),
             (("track", dataset), layout.TRACKED),
             *((("canvases", dataset, model, 0), f"{layout.CANVAS_SHEET}.png") for model in self.sequential(dataset)),
@@ -362,6 +380,10 @@ class Plan:
         inputs = [found for name in names for found in reported.inputs(self, name)]
         keys = [((job.stage, *job.wildcards.values()), path) for job, path in inputs]
         return reported.block(self, names), keys, []
+
+
+def _published_digest(name: str) -> str:
+    return identity.digest(published_file(name).read_text())
 
 
 def _wildcards(key: tuple[Any, ...]) -> dict[str, Any]:

@@ -210,7 +210,7 @@ def check_writable() -> None:
 
 TARGET = re.compile(r"^(?:data|results)/(?P<kind>\w+)/(?P<rest>.+)$")
 WITH_MODEL = ("models", "samples", "metrics", "battles")
-SUFFIXES = ("_seeds", "_cost", "_battles", "_judges", "_standings")
+SUFFIXES = ("_judges_seeds", "_seeds", "_cost", "_claims", "_battles", "_judges", "_standings")
 
 
 def dataset_of(kind: str, rest: str) -> str:

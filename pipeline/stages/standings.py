@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from safetensors.numpy import load_file
 
-from pipeline.battles.matrix import MATRIX_COLUMNS, judge_matrix
+from pipeline.battles.matrix import MATRIX_COLUMNS, judge_matrix, judged_by_seed
 from pipeline.battles.scores import judge_scores
 from pipeline.battles.standings import STANDINGS_COLUMNS, standings
 from pipeline.battles.verdicts import BATTLE_COLUMNS, battle_rows
 from pipeline.infra import layout
 from pipeline.infra.stage import Work
-from pipeline.tables import to_csv
+from pipeline.tables import published, to_csv
+from pipeline.tables.claims import JUDGED_COLUMNS
 
 
 def run(work: Work) -> None:
@@ -24,8 +25,15 @@ def run(work: Work) -> None:
     models = [model for model in contestants if judged_by.get(model, model) in seated]
     rule = {"tolerance": block["tolerance"], "ratio": block["ratio"]}
     battles = battle_rows(models, judges, judged_by=judged_by, **rule)
-    work.write_text(work.at(layout.BATTLES), to_csv(battles, BATTLE_COLUMNS))
-    work.write_text(work.at(layout.JUDGES), to_csv(judge_matrix(judges, contestants), MATRIX_COLUMNS))
+    table_2, table_3, table_4 = (
+        (published.FOLDER / f"gran_{name}.csv").read_text()
+        for name in ("table2_battles", "table3_non_adversarial", "table4_more_steps")
+    )
+    battles = published.battles_beside(battles, block["dataset"], table_2, table_4)
+    matrix = published.errors_beside(judge_matrix(judges, contestants), block["dataset"], table_3)
+    work.write_text(work.at(layout.BATTLES), to_csv(battles, (*BATTLE_COLUMNS, *published.PAPER_BATTLES)))
+    work.write_text(work.at(layout.JUDGES), to_csv(matrix, (*MATRIX_COLUMNS, "paper_error")))
+    work.write_text(work.at(layout.JUDGES_SEEDS), to_csv(judged_by_seed(judges, contestants), JUDGED_COLUMNS))
     rated = standings(judges, contestants, judged_by=judged_by, seed=block["seed"])
     work.write_text(work.at(layout.STANDINGS), to_csv(rated, STANDINGS_COLUMNS))
     for row in battles:

@@ -7,6 +7,7 @@ from pipeline.infra.progress import duration
 from pipeline.infra.stage import Work
 from pipeline.metrics import columns
 from pipeline.tables import Row, from_csv, to_terminal
+from pipeline.tables.claims import UNRESOLVED, tally
 
 MADE = (
     ("the table", layout.TABLE, "also .md and .tex"),
@@ -14,6 +15,7 @@ MADE = (
     ("battles", layout.BATTLES, ""),
     ("every judge on everyone", layout.JUDGES, ""),
     ("standings", layout.STANDINGS, ""),
+    ("the papers' claims", layout.CLAIMS, "held, reversed or unresolved"),
     ("what it cost", layout.COST, ""),
     ("figures", "results/figures/{dataset}/", "samples, scores, losses, canvases, ..."),
     ("MLflow", "results/mlflow.db", "look with `make ui`"),
@@ -23,8 +25,16 @@ MADE = (
 def run(work: Work) -> None:
     """One page of text for the terminal."""
     dataset = work.wildcards["dataset"]
-    table, cost, battles, standings = (from_csv(path.read_text()) for path in work.reads[:4])
-    lines = [f"{dataset}: {len(table)} rows", "", to_terminal(table, columns()), "", *verdicts(battles, standings), ""]
+    table, cost, battles, standings, claims = (from_csv(path.read_text()) for path in work.reads[:5])
+    lines = [
+        f"{dataset}: {len(table)} rows",
+        "",
+        to_terminal(table, columns()),
+        "",
+        *verdicts(battles, standings),
+        *of_claims(claims),
+        "",
+    ]
     lines += [f"  {what:<24} {pattern.format(dataset=dataset)}  {note}".rstrip() for what, pattern, note in MADE]
     cpu = sum(float(row["train_cpu_seconds"] or 0) for row in cost)
     lines += ["", f"training took {duration(cpu)} of CPU for {len(cost)} runs"]
@@ -40,6 +50,17 @@ def verdicts(battles: list[Row], standings: list[Row]) -> list[str]:
     ]
     ranked = [f"{row['model']} {float(row['rating']):.0f}" for row in standings if row["rating"] is not None]
     return ["battles", *lines, "standings  " + ", ".join(ranked)]
+
+
+def of_claims(claims: list[Row]) -> list[str]:
+    """How many of the papers' claims hold, and those that were decided, a line each."""
+    if not claims:
+        return []
+    decided = [row for row in claims if row["verdict"] != UNRESOLVED]
+    why = " (one seed)" if all(row["reason"] == "one seed" for row in claims) else ""
+    return [f"the papers' claims  {tally(claims)}{why}"] + [
+        f"  {row['verdict']}: {row['claim']}, {row['measure']} ({row['paper']})" for row in decided
+    ]
 
 
 def shown(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Build the main table of a data set (CSV, Markdown, LaTeX), the same figures by seed, and what every run cost."""
+"""Build the main table of a data set (CSV, Markdown, LaTeX), the same by seed, the costs, and the papers' claims."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from pipeline.metrics import columns
 from pipeline.metrics.estimates import combine_seeds
 from pipeline.tables import (
     COST_COLUMNS,
+    Row,
     Run,
+    battles_markdown,
+    claims_markdown,
     cost_table,
+    from_csv,
     main_columns,
     main_table,
     published_markdown,
@@ -23,27 +27,31 @@ from pipeline.tables import (
     to_latex,
     to_markdown,
 )
-
-PUBLISHED = Path(__file__).parents[1] / "tables" / "published"
+from pipeline.tables.claims import CLAIM_COLUMNS, Evidence, claim_rows, read_claims
+from pipeline.tables.published import FOLDER
 
 
 def run(work: Work) -> None:
     """Rows from the files of all runs and of the references."""
     runs = [tuple(run) for run in work.block["runs"]]
     metrics, training, *costs = (work.reads[i * len(runs) : (i + 1) * len(runs)] for i in range(4))
+    references, battles, judges, judged = work.reads[4 * len(runs) :]
     results: dict[str, list[Run]] = {}
     for (model, seed), measured, trained in zip(runs, metrics, training, strict=True):
         results.setdefault(model, []).append(as_run(seed, artifacts.read_json(measured), artifacts.read_json(trained)))
-    references = {name: [as_run(0, content)] for name, content in artifacts.read_json(work.reads[-1]).items()}
-    described = columns()
-    rows = main_table(
-        results, described, combine=combine_seeds, references=references, published=published(work.block["published"])
-    )
+    shown = {name: [as_run(0, content)] for name, content in artifacts.read_json(references).items()}
+    described, paper = columns(), published(work.block["published"])
+    rows = main_table(results, described, combine=combine_seeds, references=shown, published=paper)
+    singles = seeds_table(results, described)
+    claims = claims_of(work.block, singles, rows, from_csv(judged.read_text()))
     work.write_text(work.at(layout.TABLE), to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if work.block["published"] else ""
-    work.write_text(work.at(layout.TABLE_MARKDOWN), "\n".join(filter(None, [to_markdown(rows, described), beside])))
+    fought = battles_markdown(*(from_csv(path.read_text()) for path in (battles, judges)))
+    parts = [to_markdown(rows, described), beside, fought, claims_markdown(claims)]
+    work.write_text(work.at(layout.TABLE_MARKDOWN), "\n".join(filter(None, parts)))
     work.write_text(work.at(layout.TABLE_LATEX), to_latex(rows, described))
-    work.write_text(work.at(layout.SEEDS), to_csv(seeds_table(results, described), seeds_columns(described)))
+    work.write_text(work.at(layout.SEEDS), to_csv(singles, seeds_columns(described)))
+    work.write_text(work.at(layout.CLAIMS), to_csv(claims, CLAIM_COLUMNS))
     work.write_text(work.at(layout.COST), cost_csv(runs, *costs))
     for row in rows:
         if row["status"] not in (None, "ok"):
@@ -63,6 +71,13 @@ def as_run(seed: int, measured: dict[str, Any], trained: dict[str, Any] | None =
     )
 
 
+def claims_of(block: dict[str, Any], seeds: list[Row], rows: list[Row], judged: list[Row]) -> list[Row]:
+    """The papers' claims about this table's models."""
+    real = next((row for row in rows if row["model"] == "real"), {})
+    evidence = Evidence(seeds, columns(), real, judged, block["judged_by"], block["tolerance"])
+    return claim_rows(read_claims((FOLDER / "claims.csv").read_text()), evidence)
+
+
 def cost_csv(runs: list[tuple[str, int]], training: list[Path], sampling: list[Path]) -> str:
     """What every run took where it ran. It differs from machine to machine, so the other tables do not read it."""
     parts = zip(runs, training, sampling, strict=True)
@@ -72,4 +87,4 @@ def cost_csv(runs: list[tuple[str, int]], training: list[Path], sampling: list[P
 
 def published(name: str | None) -> dict[str, dict[str, str]]:
     """The paper's own numbers for a data set; nothing where there are none."""
-    return dict(published_metrics((PUBLISHED / f"{name}.csv").read_text())) if name else {}
+    return dict(published_metrics((FOLDER / f"{name}.csv").read_text())) if name else {}

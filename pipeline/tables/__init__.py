@@ -3,7 +3,16 @@
 from pipeline.tables.columns import COST_COLUMNS, describe, headline_columns, main_columns, seeds_columns
 from pipeline.tables.published import CAVEAT, FILES, published_metrics, published_rows
 from pipeline.tables.rows import Row, Run, cost_table, main_table, seeds_table
-from pipeline.tables.text import from_csv, published_markdown, to_csv, to_latex, to_markdown, to_terminal
+from pipeline.tables.text import (
+    battles_markdown,
+    claims_markdown,
+    from_csv,
+    published_markdown,
+    to_csv,
+    to_latex,
+    to_markdown,
+    to_terminal,
+)
 
 __all__ = [
     "CAVEAT",
@@ -11,6 +20,8 @@ __all__ = [
     "FILES",
     "Row",
     "Run",
+    "battles_markdown",
+    "claims_markdown",
     "cost_table",
     "describe",
     "from_csv",

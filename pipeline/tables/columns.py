@@ -99,6 +99,10 @@ BATTLES = {
     "gap_1": _described("Gap 1", "Judge 1's error rate on held-out minus on training images: overfitting."),
     "gap_2": _described("Gap 2", "Judge 2's error rate on held-out minus on training images: overfitting."),
     "winner": _described("Winner", "The paper's rule (001 eq. 11), r_test within 1.3; empty: no verdict."),
+    "paper_r_test": _described("r_test (paper)", "As 001's Table 2 prints it, of its own networks and images."),
+    "paper_r_sample": _described("r_sample (paper)", "As 001's Table 2 prints it, of its own networks and images."),
+    "paper_winner": _described("Winner (paper's table)", "Whom 001's Table 2 names."),
+    "paper_error": _described("Error rate (paper)", "As 001's Table 3 prints it, of its own networks and images."),
     "winner_tested": _described(
         "Winner, tested", "A tie unless r_test's 90 % interval is in the tolerance and r_sample's 95 % one without 1."
     ),

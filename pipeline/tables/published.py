@@ -7,15 +7,28 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 MODELS = {
     "VAE": "vae", "Info VAE": "info_vae", "DRAW": "draw", "DRAW-GAN": "draw_gan", "DVAE": "dvae",
     "GRAN1": "gran1", "GRAN3": "gran3", "GRAN5": "gran5", "GRAN7": "gran5_at7", "GRAN9": "gran5_at9",
 }  # fmt: skip
 
+PAPER_BATTLES = ("paper_r_test", "paper_r_sample", "paper_winner")
+
 FILES = {"mnist": "draw_gan_table1_mnist.csv", "ocr_telugu": "draw_gan_table2_ocr_telugu.csv"}
 """000's table of a data set, in the folder published/."""
+
+FOLDER = Path(__file__).parent / "published"
+
+BATTLE_CAVEAT = (
+    "The columns 'paper' are 001's numbers as printed (Tables 2 and 3), of its own networks and images, and no "
+    "measurement of ours. Samples of one training run for longer share its judge: their r_test is 1 by construction; "
+    "001's Table 4 prints 1.01 to 1.09, and by eq. 11 its three rows form a cycle (GRAN5 before GRAN7 before GRAN9 "
+    "before GRAN5) while its text names GRAN7 the winner."
+)
 
 CAVEAT = (
     "000's numbers, as printed. Its feature space and kernel are not stated, so they compare with none of our columns. "
@@ -35,3 +48,49 @@ def published_metrics(text: str) -> Mapping[str, dict[str, str]]:
         row["method"]: {f"paper_{name}": row[name] for name in ("mmd", "fid", "knn", "bayes")}
         for row in published_rows(text)
     }
+
+
+def battles_beside(
+    rows: Sequence[Mapping[str, Any]], dataset: str, battles: str, more_steps: str
+) -> list[dict[str, Any]]:
+    """Rows of battles with paper_r_test, paper_r_sample and paper_winner where 001's Table 2 has the pair.
+
+    `battles` and `more_steps` are the texts of its Tables 2 and 4. A pair that stands there the other way round has its
+    ratios turned over. What Table 4 prints of another data set's pair goes into the note.
+    """
+    own, others = _pairs(battles, dataset), _pairs(more_steps)
+    beside = []
+    for row in rows:
+        pair = (str(row["model_1"]), str(row["model_2"]))
+        more = {f"paper_{name}": value for name, value in own.get(pair, {}).items()}
+        note = row.get("note")
+        if pair in others:
+            printed = others[pair]
+            ratios = f"r_test {printed['r_test']}, r_sample {printed['r_sample']}"
+            said = f"001's Table 4 ({printed['dataset']}) prints {ratios}"
+            note = "; ".join(filter(None, [note, said]))
+        beside.append({**row, "note": note, **{name: more.get(name) for name in PAPER_BATTLES}})
+    return beside
+
+
+def errors_beside(rows: Sequence[Mapping[str, Any]], dataset: str, errors: str) -> list[dict[str, Any]]:
+    """Rows of the judges' matrix with paper_error where 001's Table 3, of which `errors` is the text, has the pair."""
+    printed = {
+        (row["judge"], row["contestant"]): row["error"] for row in published_rows(errors) if _is_of(row, dataset)
+    }
+    return [{**row, "paper_error": printed.get((str(row["judge"]), str(row["contestant"])))} for row in rows]
+
+
+def _pairs(text: str, dataset: str | None = None) -> dict[tuple[str, str], dict[str, str]]:
+    """Both orders of every pair of a table of battles (of one data set), with its ratios in that order."""
+    pairs = {}
+    for row in published_rows(text):
+        if dataset is None or _is_of(row, dataset):
+            turned = {name: f"{1 / float(row[name]):.3g}" for name in ("r_test", "r_sample")}
+            pairs[row["model_1"], row["model_2"]] = row
+            pairs[row["model_2"], row["model_1"]] = {**row, **turned}
+    return pairs
+
+
+def _is_of(row: Mapping[str, str], dataset: str) -> bool:
+    return row["dataset"].lower() == dataset

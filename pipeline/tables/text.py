@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
+from pipeline.tables.claims import CLAIMS_SHOWN, HOW_TO_READ, claims_columns, tally
 from pipeline.tables.columns import (
     PAPER_METRICS,
     REFERENCES,
@@ -22,10 +23,11 @@ from pipeline.tables.columns import (
     describe,
     headline_columns,
 )
-from pipeline.tables.published import CAVEAT
+from pipeline.tables.published import BATTLE_CAVEAT, CAVEAT, PAPER_BATTLES
 from pipeline.tables.rows import Row, Value
 
 TERMINAL_WIDTH = 120
+PAPER_ERROR = ("paper_error",)
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -141,6 +143,36 @@ def published_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = ("model", *PAPER_METRICS)
     printed = [{name: str(row[name]) for name in columns} for row in rows if _printed(row)]
     return f"{to_markdown(printed, {}, columns)}\n{CAVEAT}\n" if printed else ""
+
+
+BATTLES_SHOWN = ("model_1", "model_2", "r_test", "r_sample", "r_sample_matched", "winner", "winner_tested", "note")
+JUDGES_SHOWN = ("judge", "contestant", "error", "note")
+
+
+def battles_markdown(battles: Sequence[Mapping[str, Any]], judges: Sequence[Mapping[str, Any]]) -> str:
+    """The battles in the form of 001's Table 2, every judge on everyone, and 001's own numbers beside; empty if none.
+
+    A paper's columns are there where it has a number for a row, and their heads say whose they are.
+    """
+    if not judges:
+        return ""
+    parts = ["## Battles", "", to_markdown(battles, {}, (*BATTLES_SHOWN, *_there(battles, PAPER_BATTLES)))]
+    parts += ["## Every judge on everyone", "", to_markdown(judges, {}, (*JUDGES_SHOWN, *_there(judges, PAPER_ERROR)))]
+    return "\n".join([*(parts if battles else parts[3:]), BATTLE_CAVEAT, ""])
+
+
+def _there(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(column for column in columns if any(row.get(column) is not None for row in rows))
+
+
+def claims_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The papers' claims with their verdicts; empty where none is about these models."""
+    if not rows:
+        return ""
+    shown = [{**row, "difference_low": row["low"], "difference_high": row["high"]} for row in rows]
+    columns = [column for column in CLAIMS_SHOWN if column not in ("low", "high")]
+    table = to_markdown(shown, claims_columns(), columns)
+    return "\n".join(["## The papers' claims", "", table, f"{tally(rows)}. {HOW_TO_READ}", ""])
 
 
 def _printed(row: Mapping[str, Any]) -> bool:

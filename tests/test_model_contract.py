@@ -12,7 +12,7 @@ from pipeline.models.base import ImageGenerator, optimisers
 from pipeline.models.kinds import Shape
 from pipeline.training.device import build
 from pipeline.training.sampling import sample, sample_canvases
-from tests.small_models import CONDITIONAL, EVERY, block_of, fed, real_batch, small, small_arguments
+from tests.small_models import CLASSES, CONDITIONAL, EVERY, block_of, fed, real_batch, small, small_arguments
 
 SHAPES: list[Shape] = [(1, 28, 28), (1, 32, 32), (3, 32, 32)]
 BATCH = 12
@@ -276,3 +276,48 @@ def test_classes_are_drawn_as_often_as_the_training_split_has_them(name: str) ->
 def test_a_conditional_model_of_no_classes_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"conditional: .*classes"):
         build(block_of(name)["class"], small_arguments(name), SHAPES[0], seed=0, device="cpu")
+
+
+# -- larger images, and the rates of learning ------------------------------------------------------------------------
+
+
+ONE_OF_EACH_CLASS = sorted({block_of(name)["class"]: name for name in EVERY if name not in CONDITIONAL}.values())
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH_CLASS)
+@pytest.mark.parametrize("shape", [(3, 64, 64), (3, 128, 128)], ids=str)
+def test_larger_colour_images_work_or_are_refused_before_training(name: str, shape: Shape) -> None:
+    try:
+        model = small(name, shape).train()
+    except ValueError as refusal:
+        assert any(str(side) in str(refusal) for side in shape[1:]), f"does not say what was found: {refusal}"
+        return
+    torch.manual_seed(1)
+    assert all(value.isfinite() for value in model.fit_batch(*fed(name, 4, shape)).values())
+    with torch.inference_mode():
+        drawn = model.eval().decode(model.draw_latents(2, seed=0))
+    assert drawn.shape == (2, *shape)
+    assert drawn.isfinite().all()
+
+
+RATES = [
+    (name, argument)
+    for name in ONE_OF_EACH_CLASS
+    for argument in small_arguments(name)
+    if "rate" in argument and isinstance(small_arguments(name)[argument], float)
+]
+
+
+@pytest.mark.parametrize(("name", "rate"), RATES)
+def test_a_learning_rate_is_how_far_the_weights_move(name: str, rate: str) -> None:
+    def moved(times: float) -> Tensor:
+        arguments = small_arguments(name)
+        arguments[rate] *= times
+        model = build(block_of(name)["class"], arguments, (1, 28, 28), seed=0, device="cpu", classes=CLASSES).train()
+        before = [value.detach().clone() for value in model.parameters()]
+        torch.manual_seed(1)
+        for _ in range(7):  # past a warm-up, in which a discriminator may stand still
+            model.fit_batch(*fed(name, 4))
+        return torch.stack([(now - was).norm() for now, was in zip(model.parameters(), before, strict=True)])
+
+    assert moved(1e-3).sum() < moved(1.0).sum()

@@ -21,12 +21,15 @@ from pipeline.tables import (
     COST_COLUMNS,
     FILES,
     Run,
+    battles_markdown,
+    claims_markdown,
     cost_table,
     describe,
     from_csv,
     headline_columns,
     main_columns,
     main_table,
+    published,
     published_markdown,
     published_metrics,
     published_rows,
@@ -37,6 +40,7 @@ from pipeline.tables import (
     to_markdown,
     to_terminal,
 )
+from pipeline.tables.claims import CLAIM_COLUMNS
 from pipeline.tables.rows import Estimate
 from pipeline.tables.text import best_rows, csv_value, readable
 
@@ -325,3 +329,65 @@ def test_published_numbers_stand_apart_with_their_caveat() -> None:
     assert "gran3" not in text
     assert text.endswith(f"{CAVEAT}\n")
     assert published_markdown([{"model": "gran3"}]) == ""
+
+
+# -- the papers' battles beside ours ----------------------------------------------------------------------------------
+
+
+def battle_row(model_1: str, model_2: str, note: str | None = None) -> dict[str, Any]:
+    return {"model_1": model_1, "model_2": model_2, "r_test": 0.5, "r_sample": 2.5, "winner": model_2, "note": note}
+
+
+def beside(*rows: dict[str, Any], dataset: str = "mnist") -> list[dict[str, Any]]:
+    return published.battles_beside(
+        rows, dataset, text_of("gran_table2_battles.csv"), text_of("gran_table4_more_steps.csv")
+    )
+
+
+def test_001s_battles_stand_in_columns_of_their_own() -> None:
+    ours, theirs = beside(battle_row("gran1", "gran3"), battle_row("dcgan", "gran3"))
+    assert (ours["r_test"], ours["r_sample"]) == (0.5, 2.5), "ours stay ours"
+    assert (ours["paper_r_test"], ours["paper_r_sample"], ours["paper_winner"]) == ("0.79", "1.75", "gran3")
+    assert {theirs[name] for name in published.PAPER_BATTLES} == {None}
+
+
+def test_a_pair_in_the_other_order_has_the_ratios_turned_over() -> None:
+    (row,) = beside(battle_row("gran3", "gran1"))
+    assert float(row["paper_r_test"]) == pytest.approx(1 / 0.79, rel=0.01)
+    assert float(row["paper_r_sample"]) == pytest.approx(1 / 1.75, rel=0.01)
+    assert row["paper_winner"] == "gran3"
+
+
+def test_another_data_sets_battles_are_not_this_ones() -> None:
+    (row,) = beside(battle_row("gran3", "gran5"))
+    assert row["paper_r_test"] is None, "001 has no such row for MNIST"
+    (row,) = beside(battle_row("gran3", "gran5"), dataset="cifar10")
+    assert (row["paper_r_test"], row["paper_r_sample"]) == ("1.00", "2.289")
+
+
+def test_longer_samples_battles_say_what_001_prints_of_theirs() -> None:
+    (row,) = beside(battle_row("gran5", "gran5_at7", "both share the judge"))
+    assert row["note"] == "both share the judge; 001's Table 4 (CIFAR10) prints r_test 1.01, r_sample 0.94"
+    assert row["paper_r_test"] is None
+
+
+def test_001s_errors_of_judges_stand_beside_ours() -> None:
+    rows = [{"judge": judge, "contestant": "dvae", "error": 0.5} for judge in ("gran1", "gran3", "dcgan")]
+    found = published.errors_beside(rows, "mnist", text_of("gran_table3_non_adversarial.csv"))
+    assert [row["paper_error"] for row in found] == ["0.058", "0.01", None]
+    assert all(row["error"] == 0.5 for row in found)
+
+
+def test_battles_and_claims_as_pages_name_whose_numbers_are_whose() -> None:
+    judges = [{"judge": "gran1", "contestant": "dvae", "error": 0.5, "paper_error": 0.058}]
+    page = battles_markdown(beside(battle_row("gran1", "gran3")), judges)
+    assert "r\\_sample (paper)" in page
+    assert "Error rate (paper)" in page
+    assert published.BATTLE_CAVEAT in page
+    plain = battles_markdown([battle_row("dcgan", "gran3")], [judges[0] | {"paper_error": None}])
+    assert "(paper)" not in plain
+    assert battles_markdown([], []) == claims_markdown([]) == ""
+    row = dict.fromkeys(CLAIM_COLUMNS) | {"claim": "a before b", "measure": "mmd_rbf", "seeds": 3, "verdict": "held"}
+    page = claims_markdown([row | {"difference": 0.5, "low": 0.25, "high": 0.75, "p_holm": 0.01}])
+    assert "| 0.5 [0.25, 0.75] | 0.01 | held |" in page
+    assert "1 held, 0 reversed, 0 unresolved" in page

@@ -127,7 +127,7 @@ def test_a_parameter_is_told_once_with_its_model_and_both_values(status: Status)
         "  stale, because",
         "    draw_gan: params changed: glimpses 10 -> 20 (train, sample, battle, track)",
     ]
-    assert lines[3] == "    and what follows, 7 jobs: evaluate, tables, battle, standings, figures, canvases, summary"
+    assert lines[3] == "    and what follows, 7 jobs: evaluate, battle, standings, tables, figures, canvases, summary"
     assert len(lines) == 5
 
 

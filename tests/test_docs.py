@@ -4,6 +4,7 @@ that are made from the code are what the code says now.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import re
@@ -20,6 +21,8 @@ import yaml
 
 from pipeline import command_line
 from pipeline.infra import artifacts
+from pipeline.planning import params, reported
+from pipeline.planning.plan import Plan
 from tests.conftest import BIN, ROOT, Run, run
 
 pytestmark = pytest.mark.workflow
@@ -143,6 +146,39 @@ def test_the_citation_and_the_catalogues_file_are_what_readers_of_them_expect() 
     assert {"results/tables/mnist.csv", "results/report.html"} <= set(flags)
 
 
+# --- the picture of the workflow --------------------------------------------------------------------------------------
+
+Arrow = tuple[str, str]
+
+
+def implied(arrows: set[Arrow]) -> set[Arrow]:
+    """Those that a way over other stages implies."""
+
+    @functools.cache
+    def beyond(stage: str) -> frozenset[str]:
+        following = {there for here, there in arrows if here == stage}
+        return frozenset(following).union(*(beyond(there) for there in following))
+
+    return {
+        (here, there)
+        for here, there in arrows
+        if any(there in beyond(other) for start, other in arrows if start == here and other != there)
+    }
+
+
+def test_the_picture_of_the_workflow_has_every_stage_and_arrow() -> None:
+    page = (ROOT / "docs" / "workflow.md").read_text()
+    drawn = set(re.findall(r"^    (\w+) --> (\w+)$", page, re.MULTILINE))
+    plan = Plan(params.load(["budget=smoke"], ROOT / "params.yaml"))
+    jobs = [*reported.closure(plan.job("summary", "mnist")), plan.job("report")]
+    arrows = {(item.stage, job.stage) for job in jobs for item in job.inputs}
+    needed = sorted(arrows - implied(arrows))
+    text = "\n".join(f"    {here} --> {there}" for here, there in needed)
+    assert drawn == set(needed), f"the arrows of docs/workflow.md are to be\n{text}"
+    for stage in {name for arrow in arrows for name in arrow}:
+        assert f"| `{stage}`" in page or f", `{stage}` |" in page, f"docs/workflow.md: {stage} is not in the table"
+
+
 # --- what docs/add-a-metric-data-set-or-feature-space.md adds ---------------------------------------------------------
 
 
@@ -192,9 +228,9 @@ def test_the_data_set_on_the_page_is_one_file_and_one_block_and_is_prepared(proj
         np.save(mirror / f"{split}_labels.npy", chance.integers(0, 2, count))
     (block,) = blocks("yaml")
     block = re.sub(r"\{(\w+)\}", lambda name: artifacts.sha256(mirror / f"{name[1]}.npy"), block)
-    params = (ROOT / "params.yaml").read_text()
-    assert params.count("\nmodels:") == 1
-    (project / "params.yaml").write_text(params.replace("\nmodels:", f"{block}\nmodels:"))
+    text = (ROOT / "params.yaml").read_text()
+    assert text.count("\nmodels:") == 1
+    (project / "params.yaml").write_text(text.replace("\nmodels:", f"{block}\nmodels:"))
     for stage in ("fetch", "prepare"):
         words = [sys.executable, "-m", "pipeline", stage, "--dataset", "stripes", "--set", "budget=tiny"]
         done = run(words, project, DATA_MIRROR=str(mirror.parent))

@@ -220,6 +220,17 @@ def test_rows_without_values_and_runs_that_diverged_are_said(made: Made) -> None
     assert "diverged" in text and "nobody judges" in text and "How a model draws" not in text
 
 
+def test_two_data_sets_share_no_name_and_every_link_leads_somewhere(made: Made) -> None:
+    (shown,) = made.context
+    read = Read(render([shown, {**shown, "name": "letters"}]))
+    names = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
+    assert len(names) == len(set(names))
+    assert {"mnist-table", "letters-table"} <= set(names)
+    links = {(link["href"] or "").removeprefix("#") for link in read.all("a")}
+    described = {attributes["aria-describedby"] for _, attributes in read.elements if "aria-describedby" in attributes}
+    assert links | described <= set(names) and len(described) > 50
+
+
 # --- what somebody might have written ---------------------------------------------------------------------------------
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7 * 7 }}{% raw %} javascript:alert(1)"

@@ -112,13 +112,13 @@ def test_a_press_sorts_by_the_better_end_first_and_again_the_other_way(page: bro
 def test_the_keyboard_does_it_too_and_is_told_what_a_column_means(page: browser.Page) -> None:
     page.run(f"{head('recall')}.focus()")
     page.run("new Promise(done => setTimeout(done, 200))")  # the focus may scroll
-    shown = page.run("document.getElementById('tip').innerText")
-    assert shown.startswith("Recall") and "better" in shown and not page.run("document.getElementById('tip').hidden")
+    shown = page.run("document.getElementById('the-tip').innerText")
+    assert shown.startswith("Recall") and "better" in shown and not page.run("document.getElementById('the-tip').hidden")
     page.press("Enter")
     values = [float(value) for value in column(page, "recall")]
     assert values == sorted(values)
     page.press("Escape")
-    assert page.run("document.getElementById('tip').hidden")
+    assert page.run("document.getElementById('the-tip').hidden")
     page.press("Tab")
     assert page.run("document.activeElement.closest('th').dataset.column") != "recall"
 
@@ -185,13 +185,13 @@ def test_nothing_moves_by_itself_and_once_through_where_motion_is_unwelcome(page
 def test_the_scheme_can_be_chosen_and_is_remembered(page: browser.Page, tiny: Path) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.run(ground)
-    page.run("document.getElementById('scheme').click()")
+    page.run("document.getElementById('the-scheme').click()")
     assert page.run(ground) == light
-    page.run("document.getElementById('scheme').click()")
+    page.run("document.getElementById('the-scheme').click()")
     assert page.run(ground) == "rgb(18, 18, 18)"
     page.open(tiny / REPORT)
     assert page.run(ground) == "rgb(18, 18, 18)"
-    page.run("document.getElementById('scheme').click()")
+    page.run("document.getElementById('the-scheme').click()")
     assert page.run(ground) == light
 
 

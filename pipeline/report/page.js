@@ -6,7 +6,7 @@
   const still = matchMedia("(prefers-reduced-motion: reduce)");
 
   /* Colours: as the system has them, light, dark. */
-  const scheme = document.getElementById("scheme");
+  const scheme = document.getElementById("the-scheme");
   const schemes = ["system", "light", "dark"];
   const remembered = (value) => {
     try {
@@ -74,7 +74,7 @@
   }
 
   /* What a column means, beside the pointer's or the keyboard's place; Escape puts it away. */
-  const tip = document.getElementById("tip");
+  const tip = document.getElementById("the-tip");
   let told = null;
   const hide = () => { tip.hidden = true; told = null; };
   const place = (button) => {

@@ -266,7 +266,7 @@ def named_figures() -> list[str]:
     return sorted({layout.figure_name(pattern) for pattern in patterns if pattern.endswith(".png")})
 
 
-@pytest.mark.parametrize("name", [*named_figures(), "table", "battles", "cost"])
+@pytest.mark.parametrize("name", [*named_figures(), "table", "battles", "claims", "cost"])
 def test_every_figure_has_a_caption_of_one_paragraph(name: str) -> None:
     file = ROOT / "report" / f"{name}.rst"
     assert file.is_file(), f"report/{name}.rst is missing: write **Title.** and a paragraph that says how to read it"

@@ -113,7 +113,9 @@ def test_the_keyboard_does_it_too_and_is_told_what_a_column_means(page: browser.
     page.run(f"{head('recall')}.focus()")
     page.run("new Promise(done => setTimeout(done, 200))")  # the focus may scroll
     shown = page.run("document.getElementById('the-tip').innerText")
-    assert shown.startswith("Recall") and "better" in shown and not page.run("document.getElementById('the-tip').hidden")
+    assert (
+        shown.startswith("Recall") and "better" in shown and not page.run("document.getElementById('the-tip').hidden")
+    )
     page.press("Enter")
     values = [float(value) for value in column(page, "recall")]
     assert values == sorted(values)

@@ -63,7 +63,7 @@ def inputs(plan: Any, dataset: str) -> list[Input]:
     """All that the report reads of a data set, each file once."""
     runs, jobs = plan.runs(dataset), closure(plan.job("summary", dataset))
     wanted = [
-        layout.SUMMARY, layout.TEST, layout.CLASSIFIER_REPORT, layout.TABLE, layout.COST,
+        layout.SUMMARY, layout.TEST, layout.CLASSIFIER_REPORT, layout.TABLE, layout.COST, layout.CLAIMS,
         layout.BATTLES, layout.JUDGES, layout.STANDINGS, layout.TRACKED,
     ]  # fmt: skip
     paths = [str(layout.path(pattern, dataset=dataset)) for pattern in wanted]

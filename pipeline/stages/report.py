@@ -15,9 +15,10 @@ from pipeline.infra.progress import duration
 from pipeline.infra.stage import Work
 from pipeline.metrics import columns
 from pipeline.report import captions, page, pictures
-from pipeline.tables import CAVEAT, COST_COLUMNS, Row, from_csv, headline_columns
+from pipeline.tables import CAVEAT, COST_COLUMNS, Row, claims, from_csv, headline_columns
 from pipeline.tables.cells import main_names, to_cells
 from pipeline.tables.columns import PAPER_METRICS
+from pipeline.tables.published import PAPER_BATTLES
 from pipeline.tables.text import readable
 
 CAPTIONS = Path(__file__).parents[2] / "report"
@@ -27,7 +28,9 @@ SHOWN_OTHERWISE = ("samples", "judges", "canvases")
 SHEET = 256
 """Pixels of a side of a sheet of samples, about."""
 
-BATTLE_COLUMNS = ("model_1", "model_2", "r_test", "r_sample", "r_sample_matched", "winner", "winner_tested", "note")
+BATTLE_COLUMNS = (
+    "model_1", "model_2", "r_test", "r_sample", "r_sample_matched", "winner", "winner_tested", *PAPER_BATTLES, "note",
+)  # fmt: skip
 STANDING_COLUMNS = ("model", "rating", "judged")
 REAL = ("real_test", "real_train")
 CHANCE = 0.5
@@ -79,7 +82,7 @@ def dataset(work: Work, name: str, about: dict[str, Any], known: dict[str, capti
     source = Source(work, name)
     entries = columns()
     table, battles, standings = (source.rows(item) for item in (layout.TABLE, layout.BATTLES, layout.STANDINGS))
-    papers = [column for column in PAPER_METRICS if any(row.get(column) is not None for row in table)]
+    papers = there(table, PAPER_METRICS)
     few = ["model", *(column for column in headline_columns(entries) if column != "model"), *papers]
     work.progress.note(f"{name}: tables read")
     return {
@@ -87,7 +90,8 @@ def dataset(work: Work, name: str, about: dict[str, Any], known: dict[str, capti
         "facts": facts(source, about),
         "table": to_cells(table, entries, main_names(table, entries), few),
         "papers": bool(papers),
-        "battles": to_cells(battles, entries, BATTLE_COLUMNS),
+        "battles": to_cells(battles, entries, there(battles, BATTLE_COLUMNS)),
+        "claims": to_cells(source.rows(layout.CLAIMS), claims.claims_columns(), claims.CLAIMS_SHOWN),
         "standings": to_cells(standings, entries, STANDING_COLUMNS),
         "cost": to_cells(source.rows(layout.COST), entries, COST_COLUMNS),
         "matrix": matrix(source.rows(layout.JUDGES), about["models"]),
@@ -96,6 +100,11 @@ def dataset(work: Work, name: str, about: dict[str, Any], known: dict[str, capti
         "figures": figures(source, known),
         "runs": list(trainings(source, about)),
     }
+
+
+def there(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
+    """Those of the columns that have a value in some row."""
+    return [name for name in columns if any(row.get(name) is not None for row in rows)]
 
 
 def facts(source: Source, about: dict[str, Any]) -> list[tuple[str, str]]:
@@ -144,6 +153,8 @@ def judged(row: Row | None, judge: str, contestant: str) -> dict[str, Any]:
         f"{readable(row['errors'])} of {readable(row['total'])} images of {contestant} {what} by {judge}: "
         f"{readable(error, 3)}{bounds if row['error_low'] is not None else ''}"
     )
+    if row.get("paper_error") is not None:
+        said += f"; the GRAN paper prints {row['paper_error']} of its own networks and images"
     return {"error": error, "text": f"{error:.2f}", "said": said, "own": judge == contestant}
 
 

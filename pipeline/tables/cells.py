@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.tables.columns import PAPER_METRICS, REFERENCES, SHORT_LABELS, Description, describe, main_columns
+from pipeline.tables.columns import REFERENCES, SHORT_LABELS, Description, describe, main_columns
 from pipeline.tables.comparison import interval, number, values
 from pipeline.tables.text import best_rows, readable
 
@@ -17,6 +17,7 @@ BETTER = {
 }
 ARROWS = {"lower": "\u2193", "higher": "\u2191", "near_real": "\u2248", None: ""}
 """Down, up, near: which way is better, beside a column's name."""
+PAPER = "paper_"
 LONG = 30
 """Characters of a text that is broken into lines."""
 THOUSANDS = 1000
@@ -79,7 +80,7 @@ def _column(name: str, about: Description, rows: Sequence[Mapping[str, Any]], fi
 def _cell(row: Mapping[str, Any], name: str, best: bool) -> dict[str, Any]:
     value = row.get(name)
     low, high = (readable(bound, 3) for bound in interval(row, name))
-    printed = name in PAPER_METRICS  # as the paper prints it
+    printed = name.startswith(PAPER)  # as the paper prints it
     text = ("" if value is None else str(value)) if printed else readable(value)
     if isinstance(value, float) and abs(value) >= THOUSANDS:
         text = f"{value:,.0f}"

@@ -96,3 +96,19 @@ def test_principal_components_find_the_directions_of_variance() -> None:
     variances = torch.linalg.svdvals(centred.double()).square()[:8] / 300
     torch.testing.assert_close(projected.double().var(0, correction=0), variances, rtol=1e-4, atol=1e-7)
     assert (components.directions.gather(0, components.directions.abs().argmax(0, keepdim=True)) > 0).all()
+
+
+def test_components_of_large_images_come_from_their_inner_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (60, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    images *= (torch.arange(8) < 4).to(torch.uint8)  # half of the pixels are always 0
+    wanted = pixels.PrincipalComponents.fit(images, components=6)
+    monkeypatch.setattr(pixels, "LARGEST_COVARIANCE", 63)
+    found = pixels.PrincipalComponents.fit(images, components=6)
+    torch.testing.assert_close(found.directions, wanted.directions, rtol=1e-3, atol=1e-4)
+    few = pixels.PrincipalComponents.fit(images[:5], components=6)
+    assert few.directions.shape == (64, 4), "five images lie in four dimensions"
+    far, near = torch.pdist(few.project(images[:5])), torch.pdist(pixels.flatten(images[:5]))
+    torch.testing.assert_close(far, near, rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr(pixels, "SAMPLED", 20)
+    assert torch.equal(*(pixels.PrincipalComponents.fit(images, components=6).directions for _ in range(2)))

@@ -18,7 +18,19 @@ from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from pipeline.figures import battles, canvases, class_sheet, classes, cost, distances, losses, mosaic, samples, style
+from pipeline.figures import (
+    battles,
+    canvases,
+    class_sheet,
+    class_sizes,
+    classes,
+    cost,
+    distances,
+    losses,
+    mosaic,
+    samples,
+    style,
+)  # fmt: skip
 
 MODELS = [
     "autoencoder", "vae", "vae_2d", "vae_faces", "info_vae", "dvae", "draw", "draw_gan", "gan", "gan_conv", "dcgan",
@@ -82,6 +94,16 @@ def sheet_of(count: int) -> Figure:
     return class_sheet.class_sheet(images(len(labels)), labels, [f"s-tt-r{k}" for k in range(count)])
 
 
+TAILED = np.maximum(6, 1700 * (6 / 1700) ** (np.arange(325) / 324)).astype(int)
+"""Classes of 6 to 1,700 images."""
+THIRDS = {name: np.arange(325) // 109 == k for k, name in enumerate(("head", "middle", "tail"))}
+
+
+def sizes(count: int) -> Figure:
+    drawn = np.random.default_rng(0).multinomial(10_000, TAILED / TAILED.sum(), count)
+    return class_sizes.class_sizes(TAILED, dict(zip(MODELS, drawn, strict=False)), bands=THIRDS)
+
+
 FIGURES: dict[str, Callable[[int], Figure]] = {
     "samples": lambda n: samples.sample_sheet({name: images(30) for name in [*MODELS[:n], "real"]}),
     "canvases": lambda n: canvases.canvas_sheet(images(8 * 20).reshape(8, 20, 1, 8, 8)[:, :n], title="gran: canvases"),
@@ -92,6 +114,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "classes": lambda n: histogram(n),
     "many_classes": lambda n: histogram(n, 325),
     "class_sheet": lambda n: sheet_of(16 * n),
+    "class_sizes": sizes,
     "matrix": lambda n: battles.battle_matrix(error_rows(MODELS[:n], MODELS[:n])),
     "standings": lambda n: battles.standings_plot(rating_rows(n)),
     "overview": overview,
@@ -346,6 +369,28 @@ def test_dropped_classes_of_many_are_ticked() -> None:
     found = np.where(np.arange(325) < 300, data, 0)
     dropped = histogram_lines(classes.class_histogram(data, {"vae": found}))
     np.testing.assert_array_equal(dropped, np.arange(301, 326))
+
+
+def test_class_sizes_say_what_each_band_gets_of_its_share() -> None:
+    half = TAILED * np.where(THIRDS["tail"], 0, 1000)
+    figure = class_sizes.class_sizes(TAILED, {"vae": 1000 * TAILED, "gan": half}, bands=THIRDS)
+    share = 1 / (TAILED[~THIRDS["tail"]].sum() / TAILED.sum())
+    titles = [axis.get_title("left") for axis in figure.axes]
+    assert titles[0] == "vae\n325 of 325 classes drawn\nhead x1.00, middle x1.00, tail x1.00"
+    assert titles[1] == f"gan\n218 of 325 classes drawn\nhead x{share:.2f}, middle x{share:.2f}, tail x0.00"
+    marks = next(line for line in figure.axes[0].lines if len(np.asarray(line.get_xdata())) == 325)
+    np.testing.assert_allclose(np.asarray(marks.get_xdata()), np.asarray(marks.get_ydata()))
+    np.testing.assert_allclose(histogram_lines(class_sizes.class_sizes(TAILED, {"gan": half}, bands=THIRDS)),
+                               TAILED[THIRDS["tail"]] / TAILED.sum())  # fmt: skip
+    with pytest.raises(ValueError, match="325 classes"):
+        class_sizes.class_sizes(TAILED, {"vae": np.ones(4)})
+
+
+def test_class_sizes_without_bands_or_labels() -> None:
+    balanced = class_sizes.class_sizes(np.full(10, 5000), {"vae": np.full(10, 100), "gan": np.zeros(10)})
+    assert [axis.get_title("left") for axis in balanced.axes] == ["vae\n10 of 10 classes drawn", "gan: no samples"]
+    assert "no labels" in words(class_sizes.class_sizes(np.zeros(0), {"vae": np.zeros(0)}))
+    assert "no samples" in words(class_sizes.class_sizes(TAILED, {}))
 
 
 def histogram_lines(figure: Figure) -> NDArray[Any]:

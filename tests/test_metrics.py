@@ -84,7 +84,8 @@ def comparison() -> Comparison:
     return Comparison(
         real={"pixels": pixels(120, 16, 3), "classifier": features["real"]},
         fake={"pixels": pixels(120, 16, 4), "classifier": features["fake"]},
-        train={"pixels": pixels(240, 16, 5)},
+        train={"pixels": pixels(120, 16, 5)},
+        memory=pixels(240, 16, 5),
         probabilities=gaussian(120, 4, 6, scale=3).softmax(1),
         real_class_histogram=torch.tensor([30, 30, 30, 30]),
         real_images=(pixels(120, 64, 9) * 255).byte().view(120, 1, 8, 8),

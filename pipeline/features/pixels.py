@@ -10,6 +10,12 @@ from torch import Tensor
 LARGEST_DIMENSION = 1024
 """Above this many pixels the caller projects on `COMPONENTS` principal components of the training split."""
 
+LARGEST_COVARIANCE = 4096
+"""Above this many pixels (64x64 in grey) their covariance is too large to solve, and a sample's products stand in."""
+
+SAMPLED = 2048
+"""Images of that sample: eight to a component."""
+
 COMPONENTS = 256
 
 
@@ -33,8 +39,11 @@ class PrincipalComponents:
         """Of images (N, C, H, W) uint8, from their covariance in float64, `chunk` images at a time.
 
         The sign of a direction is fixed by making its largest element positive, so that a solver's choice does not
-        show.
+        show. Above LARGEST_COVARIANCE pixels it is of SAMPLED images, drawn at random but always the same: they lie in
+        a space of no more dimensions than there are images, and so fewer components may come back.
         """
+        if images_u8[0].numel() > LARGEST_COVARIANCE:
+            return cls._of_sample(images_u8, components)
         n, d = len(images_u8), images_u8[0].numel()
         total, outer = torch.zeros(d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)
         for part in torch.split(images_u8, chunk):
@@ -43,10 +52,26 @@ class PrincipalComponents:
             outer += (x.T @ x).double()
         mean = total / n
         covariance = outer / n - mean.outer(mean)
-        directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :components]
-        largest = directions.gather(0, directions.abs().argmax(0, keepdim=True))
-        return cls(mean.float(), (directions * largest.sign()).float())
+        return cls(mean.float(), _signed(torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :components]))
+
+    @classmethod
+    def _of_sample(cls, images_u8: Tensor, components: int) -> PrincipalComponents:
+        """From the inner products of a sample's images: the covariance's eigenvectors are combinations of them."""
+        order = torch.randperm(len(images_u8), generator=torch.Generator().manual_seed(0))[:SAMPLED].sort().values
+        x = flatten(images_u8[order])
+        mean = x.mean(0)
+        x -= mean
+        values, vectors = torch.linalg.eigh((x @ x.T).double())
+        kept = (values > 1e-6 * values.max()).nonzero().squeeze(1).flip(0)[:components]
+        directions = x.T @ vectors[:, kept].float()
+        return cls(mean, _signed(directions / directions.norm(dim=0)))
 
     def project(self, images_u8: Tensor, *, chunk: int = 2000) -> Tensor:
         """Coordinates (N, components) float32 of images (N, C, H, W) uint8."""
         return torch.cat([(flatten(part) - self.mean) @ self.directions for part in torch.split(images_u8, chunk)])
+
+
+def _signed(directions: Tensor) -> Tensor:
+    """Directions (d, components) as float32, the largest element of each positive."""
+    largest = directions.gather(0, directions.abs().argmax(0, keepdim=True))
+    return (directions * largest.sign()).float()

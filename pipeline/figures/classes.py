@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    Shares = NDArray[np.float64]
+Shares = NDArray[np.float64]
 
 NAMED_UP_TO = 30
 """With more classes they are drawn as a curve, from the commonest to the rarest, and not named."""

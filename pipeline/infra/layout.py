@@ -62,8 +62,8 @@ REFERENCES = ("real", "noise", "mean_image")
 """Rows that no model made: what a perfect model would get, what noise gets, what a blur gets."""
 
 FIGURES = (
-    "samples", "scores", "losses", "score_against_cost", "training_cost", "classes", "classes_sheet", "judges",
-    "standings",
+    "samples", "scores", "losses", "score_against_cost", "training_cost", "classes", "classes_sheet", "class_sizes",
+    "judges", "standings",
 )  # fmt: skip
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
 

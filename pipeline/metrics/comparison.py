@@ -28,6 +28,9 @@ class Comparison:
     fake: Mapping[str, Tensor]
     train: Mapping[str, Tensor] = field(default_factory=dict)
 
+    memory: Tensor | None = None
+    """(n_train, d): all training images in the space 'pixels'; `train` holds no more of them than of held-out ones."""
+
     probabilities: Tensor | None = None
     """(n_fake, classes): the domain classifier on the generated images."""
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.metrics.bands import BANDS, LEAST
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.metrics.distances import Points, chunks, prepare, squared_distances
-from pipeline.metrics.intervals import jackknife_rate
+from pipeline.metrics.intervals import jackknife, rate, wider
 from pipeline.metrics.prdc import K, kept_rows, radii
 
 ORDER = 62
@@ -69,8 +69,21 @@ def coverage_by_band(
                 others = torch.arange(len(fake)) != g
                 covered = near[:, others].amin(1) < reach[g + 1, own]
                 inside.append(covered[with_rows[g + 1, own]])
-            found[band] = jackknife_rate(inside[0], inside[1:])
+            found[band] = _rate(inside)
     return found
+
+
+def _rate(inside: Sequence[Tensor]) -> Estimate:
+    """Share of true values of the first (n,), with the wider of Wilson's interval and the jackknife's of the others.
+
+    Half an image is added on either side: of few images a share is often exactly 1 without one group or another, which
+    has no logit.
+    """
+    per_image = rate(inside[0])
+    moved = [(each.sum().item() + 0.5) / (len(each) + 1) for each in inside]
+    found = jackknife(moved[0], moved[1:], "logit")
+    low, high = min(found.low, per_image.value), max(found.high, per_image.value)
+    return wider(per_image, Estimate(per_image.value, low, high, found.kind))
 
 
 def nearest_by_group(queries: Points, base: Points, group: Tensor, groups: int) -> Tensor:

@@ -48,8 +48,11 @@ def run(work: Work) -> None:
     filled = len(classes.unique())
     work.progress.say(f"{len(made):,} of {int(wanted.sum()):,} images wanted, for {filled} of {int((wanted > 0).sum())}"
                       " rare classes")  # fmt: skip
-    augmented = fit(work, torch.cat([images, made]).to(device), torch.cat([labels, classes]).to(device),
-                    without.classes, balanced=True, settings=work.block["classifier"]).cpu()  # fmt: skip
+    augmented = without  # trained on real images alone, in the same order, it would be the same
+    if len(made):
+        shown, named = torch.cat([images, made]).to(device), torch.cat([labels, classes]).to(device)
+        settings = work.block["classifier"]
+        augmented = fit(work, shown, named, without.classes, balanced=True, settings=settings).cpu()
     right = {
         name: correct(model, test_images, test_labels)
         for name, model in (("without", without), ("augmented", augmented))

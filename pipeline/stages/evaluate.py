@@ -58,7 +58,8 @@ class Subject:
             test.stem
         ]  # the split's own name: a search for settings is given `valid` in the test split's place
         self.real = {"pixels": self.pixels(test_images[chosen]), "classifier": held_out[chosen]}
-        self.train = {"pixels": self.pixels(train_images[seen]), "classifier": kept["train"][seen]}
+        self.memory = self.pixels(train_images)
+        self.train = {"pixels": self.memory[seen], "classifier": kept["train"][seen]}
         self.images = test_images[chosen]
         self.classes = self.labels = self.bands = None
         if test_labels is not None and train_labels is not None:
@@ -82,6 +83,7 @@ class Subject:
             real=self.real,
             fake={"pixels": self.pixels(fake), "classifier": features},
             train=self.train,
+            memory=self.memory,
             probabilities=probabilities if self.classes is not None else None,
             real_class_histogram=self.classes,
             real_images=self.images,

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from pipeline.figures.battles import battle_matrix, standings_plot
 from pipeline.figures.class_sheet import class_sheet
+from pipeline.figures.class_sizes import class_sizes
 from pipeline.figures.classes import class_histogram
 from pipeline.figures.cost import score_against_cost, training_cost
 from pipeline.figures.distances import Metric, score_overview
@@ -18,6 +20,7 @@ from pipeline.figures.style import save
 from pipeline.infra import artifacts, layout
 from pipeline.infra.stage import Work
 from pipeline.metrics import columns
+from pipeline.metrics.bands import BANDS, bands_of
 from pipeline.tables import from_csv, headline_columns
 
 if TYPE_CHECKING:
@@ -54,6 +57,10 @@ class Material:
             if seconds:
                 rows.append({**row, "train_cpu_seconds": float(np.mean(seconds))})
         return rows
+
+    def sizes(self) -> np.ndarray:
+        """Training images of each class, (classes,)."""
+        return np.array(list((self.summary["train"]["class_histogram"] or {}).values()), dtype=np.int64)
 
     def histograms(self) -> dict[str, np.ndarray]:
         """Classes of each model's samples, summed over its seeds."""
@@ -95,8 +102,15 @@ def figures(material: Material) -> Iterator[tuple[str, Figure]]:
     yield "training_cost", training_cost(material.costs())
     yield "classes", class_histogram(np.array(list(names.values())), material.histograms(), class_names=list(names))
     yield "classes_sheet", class_sheet(material.training_images, material.training_labels, material.summary["classes"])
+    yield "class_sizes", class_sizes(sizes := material.sizes(), material.histograms(), bands=bands(sizes))
     yield "judges", battle_matrix(material.judges, models=material.models)
     yield "standings", standings_plot(material.standings, models=material.models)
+
+
+def bands(sizes: np.ndarray) -> dict[str, np.ndarray] | None:
+    """Which classes are of the head, the middle and the tail, by name; None for balanced data."""
+    found = bands_of(torch.from_numpy(sizes))
+    return None if found is None else {name: (found == band).numpy() for band, name in enumerate(BANDS)}
 
 
 def as_metric(name: str, entry: dict[str, Any]) -> Metric:

@@ -32,7 +32,8 @@ BATTLE_CAVEAT = (
 
 CAVEAT = (
     "000's numbers, as printed. Its feature space and kernel are not stated, so they compare with none of our columns. "
-    "Its FIDs of VAE and InfoVAE carry the same decimals in both of its tables (.6821 and .1730)."
+    "Its FIDs of VAE and InfoVAE carry the same decimals in both of its tables (.6821 and .1730). "
+    "Its Table II is of UHTelPCC, and of no other Telugu."
 )
 
 

@@ -1,0 +1,144 @@
+"""Does a model leave rare classes out? Each class's share of the samples against its share of the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.figures.classes import Shares, shares
+from pipeline.figures.style import (
+    BLACK,
+    GREY,
+    PAGE,
+    VERMILLION,
+    ModelStyle,
+    balanced_columns,
+    blank,
+    log_axis,
+    model_styles,
+    panels,
+    say,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BAND_SHADES = ("#f6f6f6", "#ebebeb", "#dedede")
+"""Of head, middle and tail: the rarer, the darker."""
+
+
+@styled
+def class_sizes(
+    data: NDArray[Any], models: Mapping[str, NDArray[Any]], *, bands: Mapping[str, NDArray[np.bool_]] | None = None
+) -> Figure:
+    """One panel per model: share of its samples against share of the training images, one mark per class, log-log.
+
+    `data` are the training images of k classes, (k,), and every value of `models` the samples of each, (k,) counts.
+    `bands` (name -> (k,) bool) are shaded, and each title says which part of its share in the data a band gets. Dashed
+    lines hold 95 % of what a perfect model's classes would get by chance. Raises ValueError on other lengths.
+    """
+    truth = shares(data)
+    if any(len(counts) != len(truth) for counts in models.values()):
+        raise ValueError(f"every model needs {len(truth)} classes, as the data")
+    count = max(1, len(models))
+    columns = balanced_columns(count, 3 if count <= 9 else 4)
+    rows = math.ceil(count / columns)
+    figure = blank(PAGE if columns > 2 else 4.6 * columns, 0.9 + (2.9 if columns > 1 else 3.6) * rows)
+    axes = panels(figure, count, columns, sharex=True, sharey=True)
+    styles = model_styles(models)
+    present = truth > 0
+    if not models or not present.any():
+        say(axes[0], "no labels, no classes" if models else "no samples")
+        return figure
+    limits = _limits(truth[present], [shares(counts) for counts in models.values()])
+    for axis, (model, counts) in zip(axes, models.items(), strict=False):
+        _ground(axis, truth, bands, limits)
+        _marks(axis, truth, np.asarray(counts, dtype=np.float64), styles[model])
+        axis.set_title(_title(model, truth, shares(counts), bands), fontsize=9 if columns < 4 else 8)
+    for axis in axes:
+        axis.set(xlim=limits[0], ylim=limits[1])
+        log_axis(axis, "x")
+        log_axis(axis, "y")
+        axis.label_outer()
+    for axis in axes[-columns:]:
+        axis.tick_params(labelbottom=True)
+    figure.supxlabel("share of the training images", fontsize=9)
+    figure.supylabel("share of the samples", fontsize=9)
+    _legend(figure, 4 if columns > 1 else 2)
+    return figure
+
+
+def _limits(truth: Shares, found: Sequence[Shares]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Of both axes: all shares above 0, with room beneath for the classes without a sample."""
+    x = float(truth.min()) / 1.4, float(truth.max()) * 1.4
+    drawn = np.concatenate([values[values > 0] for values in found])
+    low, high = min(x[0], *(drawn / 1.4)), max(x[1], *(drawn * 1.4))
+    return x, (low / (high / low) ** 0.08, high)
+
+
+def _ground(
+    axis: Axes,
+    truth: Shares,
+    bands: Mapping[str, NDArray[np.bool_]] | None,
+    limits: tuple[tuple[float, float], tuple[float, float]],
+) -> None:
+    """The bands, and the line on which a class is drawn as often as it occurs."""
+    (left, right), _ = limits
+    edges = [right]
+    for shade, (name, of) in zip(BAND_SHADES, (bands or {}).items(), strict=False):
+        rest = truth[(truth > 0) & (truth < (truth[of].min() if of.any() else edges[-1]))]
+        edges.append(math.sqrt(truth[of].min() * rest.max()) if of.any() and len(rest) else left)
+        axis.axvspan(edges[-1], edges[-2], color=shade, linewidth=0)
+        axis.annotate(name, (math.sqrt(edges[-1] * edges[-2]), 1), xycoords=("data", "axes fraction"), ha="center",
+                      va="top", xytext=(0, -2), textcoords="offset points", color=GREY, fontsize=8)  # fmt: skip
+        if edges[-1] == left:
+            break
+    axis.plot(limits[0], limits[0], color=BLACK, linewidth=0.8)
+
+
+def _marks(axis: Axes, truth: Shares, counts: NDArray[np.float64], style: ModelStyle) -> None:
+    """A mark per class, a tick at the bottom for one without a sample, and what chance alone would do."""
+    total = counts.sum()
+    if not total > 0:
+        say(axis, "no samples")
+        return
+    found, present = counts / total, truth > 0
+    drawn = present & (counts > 0)
+    axis.plot(truth[drawn], found[drawn], style.marker, color=style.colour, markersize=3.5, alpha=0.7,
+              markeredgewidth=0, clip_on=False)  # fmt: skip
+    missing = truth[present & (counts == 0)]
+    axis.plot(missing, np.full(len(missing), 0.03), "|", color=VERMILLION, markersize=7, markeredgewidth=0.8,
+              transform=axis.get_xaxis_transform())  # fmt: skip
+    line = np.geomspace(truth[present].min() / 1.4, truth.max() * 1.4, 100)
+    spread = 1.96 * np.sqrt(line * (1 - np.minimum(line, 1)) / total)
+    for edge in (line + spread, line - spread):
+        axis.plot(line, np.where(edge > 0, edge, np.nan), color=BLACK, linewidth=0.6, dashes=(4, 3))
+
+
+def _title(model: str, truth: Shares, found: Shares, bands: Mapping[str, NDArray[np.bool_]] | None) -> str:
+    """The model, its classes without a sample, and the part of its share that each band gets."""
+    if np.isnan(found).any():
+        return f"{model}: no samples"
+    present = truth > 0
+    first = f"{model}\n{int((found[present] > 0).sum())} of {int(present.sum())} classes drawn"
+    parts = {name: found[of].sum() / truth[of].sum() for name, of in (bands or {}).items() if of.any()}
+    return first + ("\n" + ", ".join(f"{name} x{part:.2f}" for name, part in parts.items()) if parts else "")
+
+
+def _legend(figure: Figure, columns: int) -> None:
+    """What lines, marks and ticks mean."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=GREY, markersize=4, label="a class"),
+        Line2D([], [], marker="|", linestyle="", color=VERMILLION, label="class without a sample"),
+        Line2D([], [], color=BLACK, linewidth=0.8, label="as often as in the data"),
+        Line2D([], [], color=BLACK, linewidth=0.6, dashes=(4, 3), label="95 % of classes by chance"),
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns)

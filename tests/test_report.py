@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -344,6 +345,15 @@ def test_cells_have_the_value_its_interval_what_sorts_it_and_the_best() -> None:
     assert elbo[2]["text"] == elbo[2]["sort"] == ""
     assert [row["reference"] for row in table["rows"]] == [False, False, False, True]
     assert table["rows"][0]["cells"][3]["text"] == "799.6821", "as the paper prints it"
+
+
+def test_a_data_set_without_labels_is_told_by_what_its_classifier_learnt() -> None:
+    splits = {name: {"count": 1000, "imbalance_ratio": None} for name in ("train", "valid", "test")}
+    summary = {"shape": [3, 64, 64], "classes": [], **splits}
+    read = {layout.SUMMARY: summary, layout.CLASSIFIER_REPORT: {"accuracy": {"test": 0.75}}}
+    told = dict(report.facts(SimpleNamespace(json=read.get), {"models": ["vae"], "runs": [("vae", 0), ("vae", 1)]}))  # type: ignore[arg-type]
+    assert "classes" not in told and told["images"].endswith("64 x 64, colour") and told["seeds"] == "2"
+    assert told["domain classifier"] == "75.0 % of the test images' quarter turns right: there are no labels"
 
 
 def test_shades_go_from_none_to_the_last() -> None:

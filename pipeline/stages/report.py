@@ -113,13 +113,14 @@ def facts(source: Source, about: dict[str, Any]) -> list[tuple[str, str]]:
     channels, height, width = summary["shape"]
     split = ", ".join(f"{readable(summary[part]['count'])} {part}" for part in ("train", "valid", "test"))
     ratio = summary["train"].get("imbalance_ratio")
+    classes = len(summary.get("classes") or ())
+    right = "of the test images right" if classes else "of the test images' quarter turns right: there are no labels"
     said = [
         ("images", f"{split}; {height} x {width}, {'grey' if channels == 1 else 'colour'}"),
         ("models", str(len(about["models"]))),
         ("seeds", str(len({seed for _, seed in about["runs"]}))),
-        ("domain classifier", f"{100 * classifier['accuracy']['test']:.1f} % of the test images right"),
+        ("domain classifier", f"{100 * classifier['accuracy']['test']:.1f} % {right}"),
     ]
-    classes = len(summary.get("classes") or ())
     if classes:
         uneven = f"; the largest has {readable(ratio, 3)} times the images of the smallest" if ratio else ""
         said.insert(1, ("classes", f"{classes}{uneven}"))

@@ -285,6 +285,7 @@ def test_without_a_generated_image_the_two_classifiers_are_one(folder: Path) -> 
     found = augmented(folder)
     assert found["generated"]["images"] == 0
     assert found["tail_correct"]["without"] == found["tail_correct"]["augmented"]
+    assert evaluate.tail_correct(layout.path(layout.AUGMENTED, dataset="d", model="m", seed=0)) is None
     images, labels = map(torch.from_numpy, patterned(SIZES["train"], 0))
     again = classifier.fit(work_of("augment", [], {}), images, labels, 3, balanced=True, settings=SETTINGS)
     kept = artifacts.read_tensors(layout.path(layout.CLASSIFIER, dataset="d"))

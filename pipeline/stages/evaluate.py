@@ -143,11 +143,15 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def tail_correct(path: Path) -> tuple[Tensor, Tensor]:
-    """Which held-out images of the tail a classifier knows: without generated images in its training, and with them."""
-    found = artifacts.read_json(path)["tail_correct"]
-    without, augmented = (torch.tensor(found[name], dtype=torch.bool) for name in ("without", "augmented"))
-    return without, augmented
+def tail_correct(path: Path) -> tuple[Tensor, Tensor] | None:
+    """Which held-out images of the tail a classifier knows: without generated images in its training, and with them.
+
+    None where there were no such images: nothing was tried.
+    """
+    found = artifacts.read_json(path)
+    answers = found["tail_correct"]
+    without, augmented = (torch.tensor(answers[name], dtype=torch.bool) for name in ("without", "augmented"))
+    return (without, augmented) if found["generated"]["images"] else None
 
 
 def likelihood(work: Work, test: Path, weights: Path) -> dict[str, Tensor]:

@@ -10,13 +10,16 @@ EASEL := $(BIN)/python -m pipeline
 LOCKED := envs/requirements.txt
 BUILT := .venv/.built
 
-.PHONY: env build mnist all smoke test chaos fuzz audit check lock status tune prune publish verify ui unlock clean
+.PHONY: env build mnist all table smoke test chaos fuzz audit check lock status tune prune publish verify ui unlock clean
 
 mnist: env  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
 	@$(SNAKEMAKE) results/tables/mnist.csv results/summary/mnist.txt results/report.html
 
 all: env  ## the same with every model of params.yaml: what the six leave done is not done again
 	@$(SNAKEMAKE) --config 'datasets={"mnist": {"models": "all"}}' -- results/tables/mnist.csv results/summary/mnist.txt results/report.html
+
+table: env  ## the same of any data set of params.yaml: make table DATASET=cifar10 (docs/data-sets.md)
+	@$(SNAKEMAKE) results/tables/$(DATASET).csv results/summary/$(DATASET).txt
 
 smoke: env  ## every model at the smoke budget, in a folder of its own
 	@$(SNAKEMAKE) --directory runs/smoke --config budget=smoke -- results/tables/mnist.csv results/summary/mnist.txt results/report.html

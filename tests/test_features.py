@@ -112,3 +112,9 @@ def test_components_of_large_images_come_from_their_inner_products(monkeypatch: 
     torch.testing.assert_close(far, near, rtol=1e-4, atol=1e-5)
     monkeypatch.setattr(pixels, "SAMPLED", 20)
     assert torch.equal(*(pixels.PrincipalComponents.fit(images, components=6).directions for _ in range(2)))
+
+
+def test_large_images_are_halved_before_anything_is_computed_on_them() -> None:
+    small, large = (classifier.DomainClassifier((3, side, side), 4) for side in (32, 64))
+    assert small.convolutions[0].stride == (1, 1) and large.convolutions[0].stride == (2, 2)
+    assert large(torch.rand(2, 3, 64, 64)).shape == (2, 4)

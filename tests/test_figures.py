@@ -471,3 +471,8 @@ def test_figures_do_not_touch_the_global_style() -> None:
     before = dict(matplotlib.rcParams)
     style.save(FIGURES["standings"](2))
     assert dict(matplotlib.rcParams) == before
+
+
+def test_data_without_labels_get_a_word_in_place_of_their_classes() -> None:
+    (axis,) = classes.class_histogram(np.array([]), {}, class_names=[]).axes
+    assert [text.get_text() for text in axis.texts] == ["the data have no labels"]

@@ -10,8 +10,8 @@ from torch import Tensor
 LARGEST_DIMENSION = 1024
 """Above this many pixels the caller projects on `COMPONENTS` principal components of the training split."""
 
-LARGEST_COVARIANCE = 4096
-"""Above this many pixels (64x64 in grey) their covariance is too large to solve, and a sample's products stand in."""
+LARGEST_COVARIANCE = 2048
+"""Above this many pixels (colour images of 32x32 have 3,072) a sample's products are the smaller matrix to solve."""
 
 SAMPLED = 2048
 """Images of that sample: eight to a component."""

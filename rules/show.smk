@@ -59,6 +59,43 @@ rule canvases:
         " --identity {params.identity} --log {log}"
 
 
+# One rule for each data set: which figures there are depends on the models of its table.
+for name in plan.each_dataset:
+
+    rule:
+        """What the papers show of trained models: blends, walks, nearest training images, collapses and more."""
+        name:
+            f"gallery_{name}"
+        input:
+            plan.reads("gallery"),
+        output:
+            [path for path in plan.gallery(name) if not path.endswith(".png")],
+            [
+                report(
+                    path,
+                    caption=f"../report/{at.figure_name(path)}.rst",
+                    category="{dataset}",
+                    subcategory="models",
+                    labels={"model": "all", "figure": at.figure_name(path)},
+                )
+                for path in plan.gallery(name)
+                if path.endswith(".png")
+            ],
+        log:
+            "logs/gallery/{dataset}.log",
+        benchmark:
+            "benchmarks/gallery/{dataset}.tsv"
+        wildcard_constraints:
+            dataset=name,
+        conda:
+            "../envs/requirements.yaml"
+        params:
+            identity=plan.identity("gallery"),
+        shell:
+            "$PYTHON -m pipeline gallery --dataset {wildcards.dataset}"
+            " --identity {params.identity} --log {log}"
+
+
 rule track:
     """One MLflow run per model and seed; never a cause of failure."""
     input:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.workflow
 Event = Callable[[Path], tuple[str, ...]]
 """Something that is done to a tree; returns what is added to `--config`."""
 
-COMPARED = Counter(standings=1, tables=1, figures=1, track=1, summary=1)
+COMPARED = Counter(standings=1, tables=1, figures=1, gallery_mnist=1, track=1, summary=1)
 """What follows wherever a model's samples are others."""
 OF_DRAW_GAN = COMPARED + Counter(train=1, sample=1, evaluate=1, battle=2, canvases=1)
 OF_GRAN = OF_DRAW_GAN

@@ -19,6 +19,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from pipeline.figures import (
+    adversaries,
     battles,
     canvases,
     class_sheet,
@@ -28,9 +29,11 @@ from pipeline.figures import (
     distances,
     losses,
     mosaic,
+    planes,
     samples,
+    strips,
     style,
-)  # fmt: skip
+)
 
 MODELS = [
     "autoencoder", "vae", "vae_2d", "vae_faces", "info_vae", "dvae", "draw", "draw_gan", "gan", "gan_conv", "dcgan",
@@ -104,6 +107,25 @@ def sizes(count: int) -> Figure:
     return class_sizes.class_sizes(TAILED, dict(zip(MODELS, drawn, strict=False)), bands=THIRDS)
 
 
+def strip_sheet(count: int) -> Figure:
+    """Blocks of the size that a training on images of 28 x 28 pixels has, with all that can be written on one."""
+    block = images(24, side=28).reshape(3, 8, 1, 28, 28)
+    names = [strips.Strip(name, block, ["1.92M"] * 8, "elements 97, 13, 55, 8, from -3 to 3") for name in MODELS]
+    warned = strips.Strip("gran3", block[:2, :3], note="diversity 0.97", warning="diversity fell from 1.00 to 0.50")
+    return strips.strip_sheet([warned, *names[1:count]], title="Walks", reading="Each row: one sample. " * 8)
+
+
+def plane_sheet(count: int) -> Figure:
+    chance = np.random.default_rng(count)
+    labels = np.arange(600) % 10
+    codes = chance.normal(size=(600, 2)) / 4 + 2 * np.stack([np.cos(labels), np.sin(labels)], 1)
+    return plane_rows(2 if count > 1 else 1, codes, labels)
+
+
+def plane_rows(count: int, codes: NDArray[np.float64] | None, labels: NDArray[np.int64] | None) -> Figure:
+    return planes.plane_sheet([planes.Plane(name, images(400, side=28), codes, labels) for name in MODELS[:count]])
+
+
 FIGURES: dict[str, Callable[[int], Figure]] = {
     "samples": lambda n: samples.sample_sheet({name: images(30) for name in [*MODELS[:n], "real"]}),
     "canvases": lambda n: canvases.canvas_sheet(images(8 * 20).reshape(8, 20, 1, 8, 8)[:, :n], title="gran: canvases"),
@@ -118,6 +140,11 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "matrix": lambda n: battles.battle_matrix(error_rows(MODELS[:n], MODELS[:n])),
     "standings": lambda n: battles.standings_plot(rating_rows(n)),
     "overview": overview,
+    "strips": strip_sheet,
+    "planes": plane_sheet,
+    "adversaries": lambda n: adversaries.adversary_sheet(
+        {m: history(20, "d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake") for m in MODELS[:n]}
+    ),
 }
 
 
@@ -476,3 +503,49 @@ def test_figures_do_not_touch_the_global_style() -> None:
 def test_data_without_labels_get_a_word_in_place_of_their_classes() -> None:
     (axis,) = classes.class_histogram(np.array([]), {}, class_names=[]).axes
     assert [text.get_text() for text in axis.texts] == ["the data have no labels"]
+
+
+def test_strips_say_what_they_show_and_warn_in_another_colour() -> None:
+    block = images(6).reshape(2, 3, 1, 8, 8)
+    figure = strips.strip_sheet(
+        [strips.Strip("gan", block, ["A", "50 %", "B"], "a note", "collapsed")], title="Blends", reading="Each row: two"
+    )
+    assert [text.string for text in texts(figure)] == ["Blends", "Each row: two", "gan", "a note", "collapsed", "A",
+                                                       "50 %", "B"]  # fmt: skip
+    colours = {text.get_text(): text.get_color() for text in figure.texts}
+    assert colours["a note"] == style.GREY and colours["collapsed"] == style.VERMILLION
+
+
+@pytest.mark.parametrize("wrong", [[], [images(4)], [images(4).reshape(2, 2, 1, 8, 8), images(4, side=9)[None]]])
+def test_strips_refuse_what_is_no_row_of_images(wrong: list[NDArray[np.uint8]]) -> None:
+    with pytest.raises(ValueError, match="strips"):
+        strips.strip_sheet([strips.Strip("gan", array) for array in wrong], title="Blends")
+
+
+def test_a_training_that_kept_no_samples_has_an_empty_block() -> None:
+    empty = np.empty((0, 0, 1, 8, 8), np.uint8)
+    figure = strips.strip_sheet(
+        [strips.Strip("gan", empty, note="none"), strips.Strip("vae", images(4)[None])], title=""
+    )
+    assert len(figure.axes) == 1 and "none" in words(figure)
+
+
+def test_a_plane_names_few_classes_and_leaves_many_to_their_colours() -> None:
+    codes = np.random.default_rng(0).normal(size=(100, 2)) + 5 * (np.arange(100) % 3)[:, None]
+    few = [text.string for text in texts(plane_rows(1, codes, np.arange(100) % 3))]
+    assert {"0", "1", "2"} <= set(few) and "codes of held-out images, by class" in few
+    many = planes.colours(325)
+    assert len({tuple(row) for row in many}) > 200
+    figure = plane_rows(1, codes, np.arange(100))
+    assert not figure.axes[1].texts
+    assert "codes of held-out images" in words(plane_rows(1, codes, None))
+    assert len(plane_rows(1, None, None).axes) == 1, "a model without an encoder has no codes"
+
+
+def test_adversaries_show_losses_over_accuracies_and_leave_no_empty_frame() -> None:
+    rows = history(10, "d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "kl")
+    figure = adversaries.adversary_sheet({name: rows for name in MODELS[:5]} | {"vae": history(10, "loss")})
+    visible = [axis for axis in figure.axes if axis.get_visible()]
+    assert len(visible) == 2 * 6 - 2 * (len({*MODELS[:5], "vae"}) == 5)
+    assert words(figure).count("nothing recorded") == 2
+    assert adversaries.is_adversarial(rows) and not adversaries.is_adversarial(history(10, "loss"))

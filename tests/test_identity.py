@@ -26,7 +26,7 @@ CACHES = [
 MODELS = ["vae", "info_vae", "draw", "draw_gan", "dcgan", "gran3"]
 PER_RUN = ("train", "sample", "evaluate")
 SHARED = ("fetch", "prepare", "classifier", "references")
-PER_TABLE = ("tables", "standings", "figures", "track", "summary")
+PER_TABLE = ("tables", "standings", "figures", "gallery", "track", "summary")
 JUDGES = ["draw_gan", "dcgan", "gran3"]
 
 Key = tuple[str, ...]

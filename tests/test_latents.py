@@ -45,6 +45,19 @@ def test_blends_lead_from_one_images_reconstruction_to_the_others(name: str) -> 
     torch.testing.assert_close(blended[:, 0], reconstructed)
 
 
+def test_a_conditional_models_blend_begins_with_its_own_class() -> None:
+    name = next(name for name in small_models.CONDITIONAL if small_models.block_of(name)["class"] == "vae")
+    model = small_models.small(name).eval()
+    pairs, labels = small_models.real_batch(name, 4).view(2, 2, 1, 28, 28), torch.tensor([[1, 7], [3, 3]])
+    blended = latents.blends(model, pairs, [0.0, 0.5, 1.0], labels)
+    with torch.inference_mode():
+        ends = [model.reconstruct(pairs[:, k], labels[:, k]) for k in (0, 1)]  # type: ignore[operator]
+    torch.testing.assert_close(blended[:, 0], ends[0])
+    torch.testing.assert_close(blended[:, 2], ends[1])
+    untold = latents.blends(model, pairs, [0.0])
+    assert not torch.allclose(untold[:, 0], ends[0]), "the class counts"
+
+
 def test_a_walk_moves_one_element_and_nothing_else() -> None:
     model = Echo((5,), classes=3)
     z = model.draw_latents(2, seed=0, label=1)

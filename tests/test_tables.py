@@ -20,6 +20,7 @@ from pipeline.tables import (
     CAVEAT,
     COST_COLUMNS,
     FILES,
+    NETWORK_COLUMNS,
     Run,
     battles_markdown,
     claims_markdown,
@@ -29,6 +30,7 @@ from pipeline.tables import (
     headline_columns,
     main_columns,
     main_table,
+    network_table,
     published,
     published_markdown,
     published_metrics,
@@ -154,6 +156,20 @@ def test_single_runs_and_costs() -> None:
     costs = cost_table({("vae", 0): {"train_seconds": 12.5, "device": "cpu"}})
     assert tuple(costs[0]) == COST_COLUMNS
     assert to_csv(costs, COST_COLUMNS).splitlines()[1] == "vae,0,12.5,,,,,,,cpu"
+
+
+def test_networks_are_counted_apart_and_costs_are_means_over_seeds() -> None:
+    sizes = {"gan": {"generator": 30, "discriminator": 12, "total": 42}, "vae": {"generator": 7, "total": 9}}
+    costs = {
+        ("gan", 0): {"train_cpu_seconds": 10.0, "train_images_per_second": 5},
+        ("gan", 1): {"train_cpu_seconds": 20.0, "train_images_per_second": None},
+    }
+    gan, vae = network_table(sizes, costs)
+    assert tuple(gan) == tuple(vae) == NETWORK_COLUMNS
+    assert (gan["parameters_generator"], gan["parameters_discriminator"], gan["parameters"]) == (30, 12, 42)
+    assert (gan["seeds"], gan["train_cpu_seconds"], gan["train_images_per_second"]) == (2, 15.0, 5.0)
+    assert gan["parameters_encoder"] is None and gan["peak_memory_mb"] is None
+    assert (vae["parameters"], vae["seeds"], vae["train_cpu_seconds"]) == (9, 0, None)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +311,7 @@ def test_every_column_of_every_table_is_described() -> None:
     known = describe(metrics.columns())
     tables = (
         main_columns(metrics.columns()), seeds_columns(metrics.columns()), COST_COLUMNS, BATTLE_COLUMNS,
-        MATRIX_COLUMNS, STANDINGS_COLUMNS, headline_columns(metrics.columns()),
+        NETWORK_COLUMNS, MATRIX_COLUMNS, STANDINGS_COLUMNS, headline_columns(metrics.columns()),
     )  # fmt: skip
     for column in {column for columns in tables for column in columns}:
         assert known[column]["label"] and known[column]["meaning"], column

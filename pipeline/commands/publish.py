@@ -20,7 +20,7 @@ from pipeline.infra.errors import UserError, near
 from pipeline.planning import overrides, sole_run, staleness
 from pipeline.planning.plan import Plan
 
-TABLE_STAGES, FIGURE_STAGES = ("tables", "standings"), ("figures", "canvases")
+TABLE_STAGES, FIGURE_STAGES = ("tables", "standings"), ("figures", "canvases", "gallery")
 LARGEST = 1_000_000
 """Bytes of the largest file that is given to Git."""
 

@@ -169,6 +169,7 @@ def mark_divergence(axis: Axes, kimg: NDArray[np.float64], first: float, label: 
 
 def chance_line(axis: Axes) -> None:
     """Accuracies lie in [0, 1]; a discriminator that guesses gets a half."""
+    axis.set_yscale("linear")  # shares may span decades, and a share of 0 has no logarithm
     axis.set_ylim(-0.02, 1.02)
     axis.axhline(0.5, color=GREY, linewidth=1, linestyle=(0, (2, 2)))
     place = axis.get_yaxis_transform()

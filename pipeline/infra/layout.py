@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 RESULT_NEUTRAL = True
 
@@ -42,6 +44,7 @@ TABLE_LATEX = "results/tables/{dataset}.tex"
 SEEDS = "results/tables/{dataset}_seeds.csv"
 COST = "results/tables/{dataset}_cost.csv"
 CLAIMS = "results/tables/{dataset}_claims.csv"
+NETWORKS = "results/tables/{dataset}_networks.csv"
 BATTLES = "results/tables/{dataset}_battles.csv"
 JUDGES = "results/tables/{dataset}_judges.csv"
 JUDGES_SEEDS = "results/tables/{dataset}_judges_seeds.csv"
@@ -70,6 +73,12 @@ FIGURES = (
 FIGURE_PATHS = tuple(FIGURE.replace("{figure}", name) for name in FIGURES)
 """Their paths without the kind."""
 
+GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries")
+"""What the papers show of trained models; a table has those that its models can show, by its job's block."""
+
+GALLERY_FACTS = "results/gallery/{dataset}.json"
+"""The numbers that stand in the gallery's figures."""
+
 SAMPLES_FIGURE = FIGURE.replace("{figure}", "samples.png")
 
 OUTPUTS: dict[str, tuple[str, ...]] = {
@@ -83,14 +92,18 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "evaluate": (METRICS,),
     "battle": (SCORES, JUDGE),
     "standings": (BATTLES, JUDGES, JUDGES_SEEDS, STANDINGS),
-    "tables": (TABLE, TABLE_MARKDOWN, TABLE_LATEX, SEEDS, COST, CLAIMS),
+    "tables": (TABLE, TABLE_MARKDOWN, TABLE_LATEX, SEEDS, COST, NETWORKS, CLAIMS),
     "figures": tuple(f"{path}.{kind}" for path in FIGURE_PATHS for kind in ("png", "svg")),
+    "gallery": (
+        *(FIGURE.replace("{figure}", f"{name}.{kind}") for name in GALLERY for kind in ("png", "svg")),
+        GALLERY_FACTS,
+    ),
     "canvases": (f"{CANVAS_SHEET}.png", f"{CANVAS_SHEET}.svg"),
     "track": (TRACKED,),
     "summary": (SUMMARY_TEXT,),
     "report": (REPORT,),
 }
-"""What each stage leaves behind, all of it stamped."""
+"""What each stage leaves behind, all of it stamped; of the gallery's figures only those of the job's block."""
 
 KEPT = "results/.kept/{identity}"
 """Finished results by the identity of the job that made them, as hard links."""
@@ -108,6 +121,17 @@ def figure_name(pattern: str) -> str:
     """What a figure's pattern is called, its kind and its model and seed left out: the name of its caption."""
     name = FIGURE_FOLDER.sub("", pattern).rsplit(".", 1)[0]
     return re.sub(r"[_/]?\{\w+\}[_/]?", "", name).strip("_/")
+
+
+def outputs(stage: str, block: Mapping[str, Any]) -> tuple[str, ...]:
+    """Patterns of the files that a stage's job leaves behind: all of the stage's, or the figures that it is asked for.
+
+    Raises KeyError for a stage that there is not.
+    """
+    if stage != "gallery":
+        return OUTPUTS[stage]
+    asked = block["figures"]
+    return tuple(pattern for pattern in OUTPUTS[stage] if pattern == GALLERY_FACTS or Path(pattern).stem in asked)
 
 
 def path(pattern: str, **wildcards: object) -> Path:

@@ -54,7 +54,7 @@ class Work:
     @property
     def outputs(self) -> list[Path]:
         """All files that the job leaves behind."""
-        return [self.at(pattern) for pattern in layout.OUTPUTS[self.stage]]
+        return [self.at(pattern) for pattern in layout.outputs(self.stage, self.block)]
 
     def at(self, pattern: str, **more: Any) -> Path:
         """A path of the layout for this job's wildcards."""

@@ -147,6 +147,8 @@ def _results_of_nothing(plan: Plan, outputs: set[str]) -> Iterator[Leftover]:
     for stage_name, pattern in ((s, p) for s, patterns in layout.OUTPUTS.items() for p in patterns if s != "fetch"):
         for path, found in _matching(pattern):
             gone = {key: value for key, value in found.items() if value not in known[key]}
+            if stage_name == "gallery" and not gone and path.as_posix() not in outputs:
+                gone = {"figure": path.stem}  # no model of the table has it to show any more
             live = stage.is_being_written(" ".join([stage_name, *found.values()]))
             # One path may match two patterns (`a_seeds` could be a data set): what any job makes stays.
             if gone and not live and path not in seen and path.as_posix() not in outputs:

@@ -32,7 +32,7 @@ class Job:
     reads: tuple[str, ...]
     """Paths of the stamped files that it reads, one for each input."""
     neutral: dict[str, Any]
-    """What it needs but its result does not depend on."""
+    """What it needs but its result does not depend on, or only as its inputs' identities say already."""
 
     @property
     def wildcards(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class Job:
     @property
     def outputs(self) -> tuple[str, ...]:
         """Paths of all files that it leaves behind."""
-        return tuple(pattern.format(**self.wildcards) for pattern in layout.OUTPUTS[self.stage])
+        return tuple(pattern.format(**self.wildcards) for pattern in layout.outputs(self.stage, self.block))
 
     @functools.cached_property
     def identity(self) -> str:
@@ -96,6 +96,56 @@ class Plan:
     def sequential(self, dataset: str) -> list[str]:
         """Models that draw step by step."""
         return [model for model in self.models(dataset) if self.declares(model, "canvases")]
+
+    def shown(self, dataset: str) -> dict[str, Any]:
+        """Which models a figure of the gallery shows, for the figures that cannot show every model."""
+        models = self.models(dataset)
+        return {
+            "blends": [model for model in models if self.declares(model, "encode")],
+            "planes": self.planar(dataset),
+            "noise": self.noise_pairs(dataset),
+            "steps": self.sampled_again(dataset),
+            "adversaries": [model for model in models if self.declares(model, "discriminate")],
+        }
+
+    def gallery(self, dataset: str) -> list[str]:
+        """The figures of the gallery that a data set's models have anything to show in."""
+        shown = self.shown(dataset)
+        return [name for name in layout.GALLERY if shown.get(name, True)]
+
+    def planar(self, dataset: str) -> list[str]:
+        """Models whose images are made of two numbers, so that all of them lie on a plane."""
+        at_once = [model for model in self.models(dataset) if not self.declares(model, "canvases")]
+        return [
+            model for model in at_once if 2 in (self._argument(model, dataset, name) for name in ("latent", "features"))
+        ]
+
+    def noise_pairs(self, dataset: str) -> list[tuple[str, str]]:
+        """Models that share their noise between steps, each with the one that differs in fresh noise alone."""
+        models = self.models(dataset)
+        fresh = [model for model in models if self._argument(model, dataset, "fresh_noise") is True]
+        return [
+            (shared, other)
+            for other in fresh
+            for shared in models
+            if self.module(shared) == self.module(other)
+            and self._arguments(shared, dataset) == self._arguments(other, dataset) | {"fresh_noise": False}
+        ]
+
+    def sampled_again(self, dataset: str) -> dict[str, list[str]]:
+        """Trainings of which the table has several rows, with the rows."""
+        models = self.models(dataset)
+        rows = {
+            trained: [row for row in models if self.trained(row) == trained] for trained in map(self.trained, models)
+        }
+        return {trained: found for trained, found in rows.items() if len(found) > 1}
+
+    def _argument(self, model: str, dataset: str, name: str) -> Any:
+        return self._arguments(model, dataset).get(name)
+
+    def _arguments(self, model: str, dataset: str) -> dict[str, Any]:
+        arguments: dict[str, Any] = self.model(model, dataset)["arguments"]
+        return arguments
 
     def declares(self, model: str, method: str) -> bool:
         """Whether a model's class has a method, read from its syntax tree."""
@@ -168,8 +218,15 @@ class Plan:
         modules = (f"pipeline.stages.{stage}", *more)
         jobs = tuple(self.job(*key) for key, _ in inputs)
         reads = tuple(str(layout.path(pattern, **_wildcards(key))) for key, pattern in inputs)
-        neutral = self._places(str(dataset)) if stage in ("fetch", "prepare") else {}
-        return Job(stage, {**wildcards, **block}, modules, jobs, reads, neutral)
+        return Job(stage, {**wildcards, **block}, modules, jobs, reads, self._neutral(stage, str(dataset)))
+
+    def _neutral(self, stage: str, dataset: str) -> dict[str, Any]:
+        if stage == "gallery":
+            return self.shown(dataset) | {
+                "models": {model: self._network(model, dataset) for model in self.models(dataset)},
+                "trained": {model: self.trained(model) for model in self.models(dataset)},
+            }
+        return self._places(dataset) if stage in ("fetch", "prepare") else {}
 
     def _places(self, dataset: str) -> dict[str, Any]:
         """Where the raw data lie or come from: a result depends on what they hold."""
@@ -339,6 +396,30 @@ class Plan:
         ]
         return {"runs": runs}, inputs, []
 
+    def _gallery(self, dataset: str) -> Any:
+        models = self.models(dataset)
+        block = {
+            "runs": [(model, 0) for model in models],
+            "figures": self.gallery(dataset),
+            "protocol_seed": self.params.protocol.seed,
+        }
+        first = [(("sample", dataset, model, 0), self._training(dataset, model)) for model in models]
+        inputs = [
+            *self._splits(dataset, layout.TEST, layout.TRAIN),
+            *self._features(dataset),
+            *((trained, layout.WEIGHTS) for _, trained in first),
+            *((sampled, pattern) for pattern in (layout.SAMPLES, layout.CANVASES) for sampled, _ in first),
+            *(
+                (trained, pattern)
+                for pattern in (layout.HISTORY, layout.TRAINING, layout.SNAPSHOTS)
+                for _, trained in first
+            ),
+        ]
+        return block, inputs, []  # the models' own code is in the identities of their weights and samples
+
+    def _training(self, dataset: str, model: str) -> Any:
+        return "train", dataset, self.trained(model), 0
+
     def _track(self, dataset: str) -> Any:
         runs, sequential = self.runs(dataset), self.sequential(dataset)
         block = {
@@ -369,6 +450,7 @@ class Plan:
             (("standings", dataset), layout.BATTLES),
             (("standings", dataset), layout.STANDINGS),
             (("tables", dataset), layout.CLAIMS),
+            (("gallery", dataset), layout.GALLERY_FACTS),
             (("figures", dataset), layout.SAMPLES_FIGURE),
             (("track", dataset), layout.TRACKED),
             *((("canvases", dataset, model, 0), f"{layout.CANVAS_SHEET}.png") for model in self.sequential(dataset)),

@@ -83,10 +83,11 @@ def _made(path: Path, name: str, sums: Sums) -> Made:
     try:
         if stamp and sums.of(path, name) == (stamp["bytes"], stamp["sha256"]):
             stage, checksum = stamp["stage"], f"sha256:{stamp['sha256']}"
-            siblings = tuple(pattern.format(**stamp["block"]) for pattern in layout.OUTPUTS[stage])
+            patterns = layout.outputs(stage, stamp["block"])
+            siblings = tuple(pattern.format(**stamp["block"]) for pattern in patterns)
             if name in siblings:  # else it is another file's stamp
                 return Made(name, stage, stamp["identity"], checksum, stamp["inputs"], siblings)
-    except (OSError, LookupError):
+    except (OSError, LookupError, TypeError):
         pass  # no sound stamp, whatever is wrong with it
     return Made(name, None, UNSOUND, "", {}, ())
 

@@ -193,7 +193,8 @@ def _params(job: Job, before: Mapping[str, Any]) -> Iterator[Cause]:
     was, now = _flat(before), _flat(json.loads(json.dumps(job.block)))
     for key in [*now, *(key for key in was if key not in now)]:
         old, new = was.get(key, ABSENT), now.get(key, ABSENT)
-        told = key == "judges" and was.get("runs") != now.get("runs")  # the judges are some of the runs
+        # The judges are some of the runs, and which figures there are is the runs' to say.
+        told = key in ("judges", "figures") and was.get("runs") != now.get("runs")
         if old != new and not told:
             subject, known_as = _key(job, key)
             yield Cause("params", subject, _changed(known_as, old, new))

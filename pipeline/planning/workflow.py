@@ -32,7 +32,8 @@ class Workflow:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.datasets = "|".join(sorted(plan.params.datasets))
+        self.each_dataset = sorted(plan.params.datasets)
+        self.datasets = "|".join(self.each_dataset)
         self.models = "|".join(sorted(plan.params.models))
 
     def identity(self, stage: str) -> InputFunction:
@@ -85,6 +86,13 @@ class Workflow:
     def weights_to_ask(self, wildcards: Wildcards) -> list[str]:
         """The weights of a model that can be asked for a class; nothing for the others."""
         return self.weights(wildcards) if self.plan.is_conditional(wildcards.model, wildcards.dataset) else []
+
+    def gallery(self, dataset: str) -> list[str]:
+        """The files of the gallery that a data set's models can fill, with the wildcards left open."""
+        try:
+            return list(layout.outputs("gallery", {"figures": self.plan.gallery(dataset)}))
+        except UserError as error:
+            stop(str(error))
 
     def reads(self, stage: str) -> InputFunction:
         """All that a stage's job reads."""
@@ -210,7 +218,7 @@ def check_writable() -> None:
 
 TARGET = re.compile(r"^(?:data|results)/(?P<kind>\w+)/(?P<rest>.+)$")
 WITH_MODEL = ("models", "samples", "metrics", "battles")
-SUFFIXES = ("_judges_seeds", "_seeds", "_cost", "_claims", "_battles", "_judges", "_standings")
+SUFFIXES = ("_judges_seeds", "_seeds", "_cost", "_claims", "_battles", "_judges", "_standings", "_networks")
 
 
 def dataset_of(kind: str, rest: str) -> str:
@@ -255,12 +263,13 @@ def stop(message: str) -> NoReturn:
 def announce(workflow: Any) -> None:
     """How many jobs of which kind are to run, and about how long they take on this machine."""
     jobs = [(job.rule.name, dict(job.wildcards.items())) for job in workflow.dag.needrun_jobs()]
-    stages = [(name, wildcards) for name, wildcards in jobs if name in layout.OUTPUTS]
+    every = [(stage_of(name, wildcards), wildcards) for name, wildcards in jobs]
+    stages = [(stage, wildcards) for stage, wildcards in every if stage in layout.OUTPUTS]
     if not stages or "EASEL_ANNOUNCED" in os.environ:
         return
     os.environ["EASEL_ANNOUNCED"] = "yes"
     counts = Counter(name for name, _ in stages)
-    in_order = [rule.name for rule in workflow.rules if rule.name in counts]
+    in_order = [stage for stage in layout.OUTPUTS if stage in counts]
     if any(name == "train" for name, _ in stages):
         live.start(os.getpid())
     say(f"{len(stages)} jobs to run: " + ", ".join(f"{counts[name]} {name}" for name in in_order))
@@ -270,6 +279,11 @@ def announce(workflow: Any) -> None:
             f"about {duration(seconds)} on {os.cpu_count()} cores (the longest job about {duration(longest)}); "
             "a stopped run goes on where it was"
         )
+
+
+def stage_of(rule: str, wildcards: Mapping[str, str]) -> str:
+    """The stage of a rule's job: a stage whose files depend on the data set has a rule for each, named after both."""
+    return rule if rule in layout.OUTPUTS else rule.removesuffix(f"_{wildcards.get('dataset')}")
 
 
 def finish(workflow: Any, failed: bool = False) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.infra import layout
+from typing import Any
+
+from pipeline.infra import artifacts, layout
 from pipeline.infra.progress import duration
 from pipeline.infra.stage import Work
 from pipeline.metrics import columns
@@ -17,7 +19,9 @@ MADE = (
     ("standings", layout.STANDINGS, ""),
     ("the papers' claims", layout.CLAIMS, "held, reversed or unresolved"),
     ("what it cost", layout.COST, ""),
-    ("figures", "results/figures/{dataset}/", "samples, scores, losses, canvases, ..."),
+    ("network sizes", layout.NETWORKS, ""),
+    ("figures", "results/figures/{dataset}/", "samples, scores, losses, canvases, walks, neighbours, ..."),
+    ("the numbers in them", layout.GALLERY_FACTS, ""),
     ("MLflow", "results/mlflow.db", "look with `make ui`"),
 )
 
@@ -36,9 +40,16 @@ def run(work: Work) -> None:
         "",
     ]
     lines += [f"  {what:<24} {pattern.format(dataset=dataset)}  {note}".rstrip() for what, pattern, note in MADE]
+    lines += [f"  warning: {text}" for text in warnings(artifacts.read_json(work.reads[5]))]
     cpu = sum(float(row["train_cpu_seconds"] or 0) for row in cost)
     lines += ["", f"training took {duration(cpu)} of CPU for {len(cost)} runs"]
     work.write_text(work.at(layout.SUMMARY_TEXT), "\n".join(lines) + "\n")
+
+
+def warnings(gallery: dict[str, Any]) -> list[str]:
+    """Trainings that collapsed, diverged or whose samples lost diversity, a line each."""
+    trained = gallery.get("epochs", {})
+    return [f"{model} {found['warning']}" for model, found in trained.items() if found["warning"]]
 
 
 def verdicts(battles: list[Row], standings: list[Row]) -> list[str]:

@@ -11,6 +11,7 @@ from pipeline.metrics import columns
 from pipeline.metrics.estimates import combine_seeds
 from pipeline.tables import (
     COST_COLUMNS,
+    NETWORK_COLUMNS,
     Row,
     Run,
     battles_markdown,
@@ -19,6 +20,7 @@ from pipeline.tables import (
     from_csv,
     main_columns,
     main_table,
+    network_table,
     published_markdown,
     published_metrics,
     seeds_columns,
@@ -52,7 +54,10 @@ def run(work: Work) -> None:
     work.write_text(work.at(layout.TABLE_LATEX), to_latex(rows, described))
     work.write_text(work.at(layout.SEEDS), to_csv(singles, seeds_columns(described)))
     work.write_text(work.at(layout.CLAIMS), to_csv(claims, CLAIM_COLUMNS))
-    work.write_text(work.at(layout.COST), cost_csv(runs, *costs))
+    spent = costs_of(runs, *costs)
+    sizes = {model: artifacts.read_json(path)["parameters"] for (model, _), path in zip(runs, training, strict=True)}
+    work.write_text(work.at(layout.COST), to_csv(cost_table(spent), COST_COLUMNS))
+    work.write_text(work.at(layout.NETWORKS), to_csv(network_table(sizes, spent), NETWORK_COLUMNS))
     for row in rows:
         if row["status"] not in (None, "ok"):
             work.progress.say(f"warning: {row['model']} has {row['status']}; its row stays in the table and says so")
@@ -78,11 +83,12 @@ def claims_of(block: dict[str, Any], seeds: list[Row], rows: list[Row], judged: 
     return claim_rows(read_claims((FOLDER / "claims.csv").read_text()), evidence)
 
 
-def cost_csv(runs: list[tuple[str, int]], training: list[Path], sampling: list[Path]) -> str:
-    """What every run took where it ran. It differs from machine to machine, so the other tables do not read it."""
+def costs_of(
+    runs: list[tuple[str, int]], training: list[Path], sampling: list[Path]
+) -> dict[tuple[str, int], dict[str, Any]]:
+    """What every run took where it ran. It differs from machine to machine, so the table of scores does not read it."""
     parts = zip(runs, training, sampling, strict=True)
-    costs = {run: artifacts.read_json(first) | artifacts.read_json(second) for run, first, second in parts}
-    return to_csv(cost_table(costs), COST_COLUMNS)
+    return {run: artifacts.read_json(first) | artifacts.read_json(second) for run, first, second in parts}
 
 
 def published(name: str | None) -> dict[str, dict[str, str]]:

@@ -1,8 +1,15 @@
 """The tables: their rows, the meaning of their columns, and their text as CSV, Markdown, LaTeX and on a terminal."""
 
-from pipeline.tables.columns import COST_COLUMNS, describe, headline_columns, main_columns, seeds_columns
+from pipeline.tables.columns import (
+    COST_COLUMNS,
+    NETWORK_COLUMNS,
+    describe,
+    headline_columns,
+    main_columns,
+    seeds_columns,
+)
 from pipeline.tables.published import CAVEAT, FILES, published_metrics, published_rows
-from pipeline.tables.rows import Row, Run, cost_table, main_table, seeds_table
+from pipeline.tables.rows import Row, Run, cost_table, main_table, network_table, seeds_table
 from pipeline.tables.text import (
     battles_markdown,
     claims_markdown,
@@ -18,6 +25,7 @@ __all__ = [
     "CAVEAT",
     "COST_COLUMNS",
     "FILES",
+    "NETWORK_COLUMNS",
     "Row",
     "Run",
     "battles_markdown",
@@ -28,6 +36,7 @@ __all__ = [
     "headline_columns",
     "main_columns",
     "main_table",
+    "network_table",
     "published_markdown",
     "published_metrics",
     "published_rows",

@@ -19,6 +19,10 @@ COST_COLUMNS = (
     "model", "seed", "train_seconds", "train_cpu_seconds", "cores_busy", "train_images_per_second",
     "sample_images_per_second", "peak_memory_mb", "threads", "device",
 )  # fmt: skip
+NETWORK_COLUMNS = (
+    "model", "parameters_generator", "parameters_encoder", "parameters_discriminator", "parameters", "seeds",
+    "train_cpu_seconds", "train_images_per_second", "sample_images_per_second", "peak_memory_mb",
+)  # fmt: skip
 HEADLINE_METRICS = (
     "mmd_rbf", "fid_classifier", "kid_classifier", "knn_error", "bayes_error", "precision", "recall", "coverage",
     "copying", "elbo", "elbo_iw",
@@ -58,6 +62,9 @@ RUN_COLUMNS = {
     "n_fake": _described("Generated images", "Generated images per run.", "images"),
     "interval_kind": _described("Intervals", "How the 95 % intervals were made, in the order of the columns."),
     "parameters": _described("Parameters", "Trained numbers of all the model's networks together."),
+    "parameters_generator": _described("Generator", "Trained numbers of the networks that make images."),
+    "parameters_encoder": _described("Encoder", "Trained numbers of the networks that images are encoded by."),
+    "parameters_discriminator": _described("Discriminator", "Trained numbers of the networks that tell real images."),
     "status": _described("Status", "ok, diverged (a loss was not finite) or collapsed; the worst of the seeds."),
     "paper_mmd": _paper("MMD", "MMD"),
     "paper_fid": _paper("FID", "FID"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pipeline.tables.columns import COST_COLUMNS, REFERENCES, Description
+from pipeline.tables.columns import COST_COLUMNS, NETWORK_COLUMNS, REFERENCES, Description
 
 Value = str | int | float | None
 Row = dict[str, Value]
@@ -123,4 +123,24 @@ def cost_table(costs: Mapping[tuple[str, int], Mapping[str, Value]]) -> list[Row
     rows: list[Row] = []
     for (model, seed), cost in costs.items():
         rows.append({"model": model, "seed": seed, **{name: cost.get(name) for name in COST_COLUMNS[2:]}})
+    return rows
+
+
+def network_table(
+    sizes: Mapping[str, Mapping[str, int]], costs: Mapping[tuple[str, int], Mapping[str, Value]]
+) -> list[Row]:
+    """Rows of NETWORK_COLUMNS (004 Table 1): each model's parameters by network, and the means of what its seeds cost.
+
+    A network that a model does not have, and what was not measured, is None.
+    """
+    rows: list[Row] = []
+    for model, counts in sizes.items():
+        networks: Row = {f"parameters_{name}": count for name, count in counts.items() if name != "total"}
+        row: Row = {"model": model, **networks, "parameters": counts["total"]}
+        own = [cost for (name, _), cost in costs.items() if name == model]
+        row["seeds"] = len(own)
+        for column in NETWORK_COLUMNS[NETWORK_COLUMNS.index("seeds") + 1 :]:
+            values = [float(value) for cost in own if (value := cost.get(column)) is not None]
+            row[column] = sum(values) / len(values) if values else None
+        rows.append({name: row.get(name) for name in NETWORK_COLUMNS})
     return rows

@@ -21,12 +21,13 @@ FARTHEST = 3.0
 """Standard deviations to which a walk leads on either side where latents are normal."""
 
 
-def blends(model: ImageGenerator, pairs: Tensor, shares: Sequence[float]) -> Tensor:
+def blends(model: ImageGenerator, pairs: Tensor, shares: Sequence[float], labels: Tensor | None = None) -> Tensor:
     """Images (N, S, C, H, W) of the codes (1 - p) a + p b, for each share p of the second image.
 
-    `pairs` is (N, 2, C, H, W) in [0, 1]. The straight line is 002's 'defined percentage' of encoded features.
+    `pairs` is (N, 2, C, H, W) in [0, 1], `labels` (N, 2) their classes: a conditional model that is not told them
+    takes the classes' shares. The straight line is 002's 'defined percentage' of encoded features.
     """
-    first, second = (encode(model, pairs[:, k]) for k in (0, 1))
+    first, second = (encode(model, pairs[:, k], None if labels is None else labels[:, k]) for k in (0, 1))
     codes = torch.stack([(1 - share) * first + share * second for share in shares], 1)
     return decode(model, codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
 
@@ -94,11 +95,13 @@ def plane(model: ImageGenerator, side: int) -> Tensor:
     return decode(model, model.with_class(z, None))
 
 
-def encode(model: ImageGenerator, images: Tensor) -> Tensor:
-    """The latents that images (N, C, H, W) in [0, 1] are decoded from."""
-    encoder: Callable[[Tensor], Tensor] = model.encode  # type: ignore[assignment]
+def encode(model: ImageGenerator, images: Tensor, labels: Tensor | None = None) -> Tensor:
+    """The latents that images (N, C, H, W) in [0, 1] are decoded from; a conditional model is told `labels` (N,)."""
+    encoder: Callable[..., Tensor] = model.encode  # type: ignore[assignment]
+    given = [images] if labels is None or not model.classes else [images, labels]
     with torch.inference_mode():
-        return torch.cat([encoder(part.to(model.device)) for part in images.split(BATCH)])
+        parts = zip(*(side.to(model.device).split(BATCH) for side in given), strict=True)
+        return torch.cat([encoder(*part) for part in parts])
 
 
 def decode(model: ImageGenerator, z: Tensor) -> Tensor:

@@ -1,0 +1,390 @@
+"""Draw what the papers show of trained models, each figure as PNG and SVG, with the numbers in them as JSON.
+
+Blends of two images (002 section 2), walks along one latent element at a time (003 Figs 6 and 9), the plane of two
+latents (004 section 5), the training images nearest to samples (001 Figs 7-8, 24, 27-28), canvases with shared and
+fresh noise (001 Figs 9-12, 29-33), samples after more steps than were trained (001 Table 4), samples through a
+training (003 Figs 11 and 12) and the discriminator's losses and accuracies (004 Fig 7). Of every training the first
+seed is shown. Which figures there are is the plan's to say: what no model of the table can show is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.features.classifier import extract
+from pipeline.features.pixels import flatten
+from pipeline.figures.adversaries import ACCURACIES, LOSSES, adversary_sheet, is_adversarial
+from pipeline.figures.canvases import chosen_steps
+from pipeline.figures.planes import Plane, grid_side, plane_sheet
+from pipeline.figures.strips import Strip, strip_sheet
+from pipeline.figures.style import finite, number, save, short
+from pipeline.infra import artifacts, layout
+from pipeline.infra.stage import Work
+from pipeline.metrics.distances import nearest, prepare
+from pipeline.models.base import ImageGenerator
+from pipeline.stages._device import use_device
+from pipeline.stages.classifier import load_classifier, load_split
+from pipeline.tables import Row, from_csv
+from pipeline.training import latents
+from pipeline.training.sampling import quantise
+from pipeline.training.trained import rebuilt
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    Facts = dict[str, Any]
+    Images = np.ndarray[Any, np.dtype[np.uint8]]
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Of the second image, in a blend."""
+
+PAIRS = 4
+ELEMENTS = 4
+"""Latent elements that are walked along: those that change images most."""
+
+TRIED = 4
+"""Latents on which that is found out."""
+
+CODES = 3000
+"""Held-out images whose codes are shown on the plane."""
+
+SHOWN = 8
+"""Samples beside their nearest training images; moments of a training."""
+
+ROWS = 3
+"""Samples that are followed through a training, and from canvas to canvas."""
+
+STEPPED = (5, 6)
+"""Rows and columns of samples after each number of steps."""
+
+LARGE = 40
+"""Pixels from which on an image's walk has fewer stops, so that it fits a page."""
+
+PART = 20_000_000
+"""Pixels of training images that are searched at once."""
+
+FELL = 0.75
+"""Diversity below this share of what it was, and of the real images', has fallen."""
+
+
+class Trained(NamedTuple):
+    """One row of the table: what its first training left, and its samples."""
+
+    weights: dict[str, Tensor]
+    samples: Images
+    canvases: Images
+    history: list[Row]
+    report: dict[str, Any]
+    snapshots: Images
+
+
+class Material:
+    """What the figures are made of, read from this job's inputs in the order of the plan."""
+
+    def __init__(self, work: Work, device: str) -> None:
+        self.shown, self.device = work.neutral, device
+        self.seed: int = work.block["protocol_seed"]
+        test, train, classifier, features, *rest = work.reads
+        self.test, self.labels = load_split(test)
+        self.train = load_split(train)[0]
+        self.classifier, self.features = load_classifier(classifier), artifacts.read_tensors(features)
+        names = [model for model, _ in work.block["runs"]]
+        groups = [rest[k * len(names) : (k + 1) * len(names)] for k in range(6)]
+        self.files = dict(zip(names, zip(*groups, strict=True), strict=True))
+        self.cached: dict[str, Trained] = {}
+
+    def __getitem__(self, name: str) -> Trained:
+        if name not in self.cached:
+            weights, samples, canvases, history, report, snapshots = self.files[name]
+            self.cached[name] = Trained(
+                artifacts.read_tensors(weights),
+                artifacts.read_images(samples)[0],
+                artifacts.read_images(canvases)[0],
+                from_csv(history.read_text()),
+                artifacts.read_json(report),
+                artifacts.read_images(snapshots)[0],
+            )
+        return self.cached[name]
+
+    @property
+    def names(self) -> list[str]:
+        """All models of the table."""
+        return list(self.files)
+
+    @property
+    def trainings(self) -> list[str]:
+        """Models with a training of their own; a table may have a model's other samples alone."""
+        own = {self.shown["trained"][name]: name for name in reversed(self.names)}
+        return [name for name in self.names if own[self.shown["trained"][name]] == name]
+
+    def models(self, names: Sequence[str]) -> Iterator[tuple[str, ImageGenerator]]:
+        """The named models with their weights, one after the other."""
+        for name in names:
+            yield name, rebuilt(self.shown["models"][name], self[name].weights, self.device)
+
+    def spread(self, count: int) -> Tensor:
+        """Indices of held-out images from all over the split: its first ones may be of a kind."""
+        return torch.arange(0, len(self.test), max(1, len(self.test) // count))[:count]
+
+
+def run(work: Work) -> None:
+    """Draw and write the figures that the plan names, then the numbers that stand in them."""
+    material = Material(work, use_device(work))
+    facts: dict[str, Facts] = {}
+    for done, name in enumerate(work.block["figures"], start=1):
+        figure, facts[name] = FIGURES[name](material)
+        path = work.at(layout.FIGURE, figure=name)
+        for kind, content in zip(("png", "svg"), save(figure), strict=True):
+            work.write_bytes(path.with_name(f"{name}.{kind}"), content)
+        work.progress.note(f"{name} drawn")
+        work.progress.step(done, len(work.block["figures"]), unit="figures")
+    work.write_json(work.at(layout.GALLERY_FACTS), facts)
+    forget_others(work)
+
+
+def forget_others(work: Work) -> None:
+    """Remove figures of an earlier list of models that this one has nothing to show for."""
+    for name in set(layout.GALLERY) - set(work.block["figures"]):
+        for kind in ("png", "svg"):
+            path = work.at(layout.FIGURE, figure=f"{name}.{kind}")
+            for left in (artifacts.stamp_path(path), path):
+                with contextlib.suppress(OSError):
+                    left.unlink()
+
+
+# --- latents ------------------------------------------------------------------------------------------------------
+
+
+def blends(material: Material) -> tuple[Figure, Facts]:
+    """Pairs of held-out images, mixed by every model that encodes."""
+    chosen = pairs(material)
+    images = material.test[chosen]
+    labels = None if material.labels is None else material.labels[chosen]
+    strips = []
+    for name, model in material.models(material.shown["blends"]):
+        mixed = quantise(latents.blends(model, images.float() / 255, SHARES, labels))
+        row = torch.cat([images[:, :1], mixed, images[:, 1:]], 1)
+        strips.append(Strip(name, row.numpy(), ["A", *(f"{100 * share:.0f} %" for share in SHARES), "B"]))
+    reading = "Each row: two held-out images A and B, and between them what is decoded from their codes mixed, so many "
+    reading += "per cent of B's; 0 and 100 % are reconstructions."
+    figure = strip_sheet(strips, title="Two images blended by a given percentage", reading=reading)
+    return figure, {"test_images": chosen.tolist(), "shares": list(SHARES)}
+
+
+def pairs(material: Material) -> Tensor:
+    """Indices (PAIRS, 2) of held-out images, the two of a pair of different classes where there are labels."""
+    found: list[list[int]] = []
+    left = material.spread(16 * PAIRS).tolist()
+    while left and len(found) < PAIRS:
+        first = left.pop(0)
+        others = [k for k in left if material.labels is None or material.labels[k] != material.labels[first]]
+        if others:
+            left.remove(others[0])
+            found.append([first, others[0]])
+    return torch.tensor(found or [[0, 0]])
+
+
+def walks(material: Material) -> tuple[Figure, Facts]:
+    """One sample of every model, one latent element moved at a time."""
+    strips, facts = [], {}
+    for name, model in material.models(material.names):
+        elements = latents.strongest(model, model.draw_latents(TRIED, material.seed).to(model.device), ELEMENTS)
+        places = latents.positions(model, 9 if max(model.shape[1:]) <= LARGE else 5)
+        start = torch.cat([model.draw_latents(1, material.seed)] * len(elements)).to(model.device)
+        images = quantise(latents.walks(model, start, elements, places)).numpy()
+        low, high = float(places[0]), float(places[-1])
+        listed = ", ".join(str(element) for element in elements)
+        strips.append(Strip(name, images, note=f"elements {listed}, from {low:g} to {high:g}"))
+        facts[name] = {"elements": elements, "from": low, "to": high}
+    reading = "Each row: one sample as one element of its latents moves and all others stay; the elements that change "
+    reading += (
+        "images most, the strongest first. Where every step has latents of its own, the element moves in all of them."
+    )
+    return strip_sheet(strips, title="Walks along one latent element at a time", reading=reading), facts
+
+
+def planes(material: Material) -> tuple[Figure, Facts]:
+    """What models with two latents decode to over the whole plane, and where held-out images lie on it."""
+    chosen, shown = material.spread(CODES), []
+    for name, model in material.models(material.shown["planes"]):
+        side = grid_side(max(model.shape[1:]))
+        images = quantise(latents.plane(model, side)).numpy()
+        codes = None
+        if name in material.shown["blends"]:
+            codes = latents.encode(model, material.test[chosen].float() / 255)[:, :2].cpu().double().numpy()
+        labels = None if material.labels is None else material.labels[chosen].numpy()
+        shown.append(Plane(name, images, codes, labels))
+    return plane_sheet(shown), {"models": [plane.name for plane in shown], "codes": len(chosen)}
+
+
+# --- samples ------------------------------------------------------------------------------------------------------
+
+
+def neighbours(material: Material) -> tuple[Figure, Facts]:
+    """Samples over the training images that are nearest to them in pixels and in the classifier's features."""
+    queries = {"real": material.test[material.spread(SHOWN)]}
+    queries |= {name: torch.from_numpy(material[name].samples[:SHOWN].copy()) for name in material.names}
+    together = torch.cat(list(queries.values()))
+    found = {
+        "pixels": nearest_in_pixels(together, material.train),
+        "classifier": nearest_points(extract(material.classifier, together)[0], material.features["train"]),
+    }
+    strips, facts, first = [], {}, 0
+    for name, images in queries.items():
+        rows = slice(first, first + len(images))
+        first += len(images)
+        own = {space: (distance[rows], index[rows]) for space, (distance, index) in found.items()}
+        shown = torch.stack([images, *(material.train[index] for _, index in own.values())])
+        middle = {space: float(distance.median()) for space, (distance, _) in own.items()} if len(images) else {}
+        note = ", ".join(f"{value:.3g} in {NAMES[space]}" for space, value in middle.items())
+        strips.append(Strip("held-out real" if name == "real" else name, shown.numpy(), note=f"median {note}"))
+        facts[name] = {
+            space: {"train_image": index.tolist(), "distance": [round(value, 4) for value in distance.tolist()]}
+            for space, (distance, index) in own.items()
+        }
+    reading = "First row: samples; second: the training image nearest to each in pixels; third: in the features of the "
+    reading += "domain classifier. Distances are Euclidean: a copy is at 0."
+    return strip_sheet(strips, title="Samples and the training images nearest to them", reading=reading), facts
+
+
+NAMES = {"pixels": "pixels", "classifier": "features"}
+
+
+def nearest_in_pixels(queries: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
+    """Euclidean distance (n,) and index (n,) of the training image nearest to each query, both uint8; ties: the first.
+
+    The training images are searched in parts, for those of 128 x 128 pixels do not fit in memory as numbers.
+    """
+    distance, index = torch.full((len(queries),), torch.inf, dtype=torch.float64), torch.zeros(len(queries)).long()
+    size, first = max(1, PART // train[0].numel()), 0
+    for part in train.split(size):
+        near, where = nearest_points(flatten(queries), flatten(part))
+        better = near < distance
+        distance[better], index[better] = near[better], where[better] + first
+        first += len(part)
+    return distance, index
+
+
+def nearest_points(queries: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
+    """Euclidean distance (n,) float64 and index (n,) of the point of base (m, d) nearest to each query (n, d)."""
+    asked, searched = prepare(queries, base)
+    squared, index = nearest(asked, searched, 1)
+    return (squared[:, 0].double() * asked.unit).sqrt(), index[:, 0]
+
+
+def noise(material: Material) -> tuple[Figure, Facts]:
+    """Canvases of models that differ in nothing but a noise of its own for every step."""
+    strips, facts = [], {}
+    for shared, fresh in material.shown["noise"]:
+        for name, words in ((shared, "one noise for all steps"), (fresh, "a noise of its own for every step")):
+            canvases = material[name].canvases[:SHOWN]
+            steps = chosen_steps(canvases.shape[1], SHOWN)
+            heads = [f"step {step}" if step == 1 else str(step) for step in steps]
+            strips.append(Strip(name, canvases[:, [step - 1 for step in steps]], heads, note=words))
+        facts[f"{shared} and {fresh}"] = {name: brightness(material[name].samples) for name in (shared, fresh)}
+    return strip_sheet(
+        strips, title="Canvases with shared and with fresh noise", reading="Each row: one sample."
+    ), facts
+
+
+def steps(material: Material) -> tuple[Figure, Facts]:
+    """Samples of one training after different numbers of steps, from the same noise, with their brightness."""
+    rows, columns = STEPPED
+    facts: Facts = {"real": brightness(material.test.numpy())}
+    real = material.test[material.spread(rows * columns)].numpy()
+    strips = [Strip("held-out real", arranged(real), note=told(facts["real"]))]
+    for trained, names in material.shown["steps"].items():
+        facts[trained] = {}
+        for name in names:
+            count = material[name].canvases.shape[1]
+            facts[trained][name] = {"steps": count} | brightness(material[name].samples)
+            note = f"{count} steps: {told(facts[trained][name])}"
+            strips.append(Strip(name, arranged(material[name].samples[: rows * columns]), note=note))
+    reading = "Images at the same place come from the same noise. Brightness is the mean pixel, black 0 and white 1, "
+    reading += "over all samples, with its standard error."
+    return strip_sheet(strips, title="Samples after more steps than were trained", reading=reading), facts
+
+
+def arranged(images: Images) -> Images:
+    """Images (n, ...) as rows of a block, as many as are full."""
+    columns = min(STEPPED[1], max(1, len(images)))
+    rows = len(images) // columns
+    return images[: rows * columns].reshape(rows, columns, *images.shape[1:])
+
+
+def brightness(images: Images) -> dict[str, float]:
+    """Mean intensity of images (n, ...) uint8, black 0 and white 1, and its standard error over images."""
+    each = images.reshape(len(images), -1).mean(1, dtype=np.float64) / 255
+    error = float(each.std(ddof=1) / len(each) ** 0.5) if len(each) > 1 else 0.0
+    return {"brightness": round(float(each.mean()), 5), "brightness_error": round(error, 6), "images": len(images)}
+
+
+def told(found: dict[str, float]) -> str:
+    """A brightness in words."""
+    return f"brightness {found['brightness']:.4f} \u00b1 {found['brightness_error']:.4f}"
+
+
+# --- trainings ----------------------------------------------------------------------------------------------------
+
+
+def epochs(material: Material) -> tuple[Figure, Facts]:
+    """The same samples through every training, with a warning where it collapsed."""
+    strips, facts = [], {}
+    for name in material.trainings:
+        history, report, snapshots = material[name].history, material[name].report, material[name].snapshots
+        looked_at = [row for row in history if finite(row, "diversity") is not None]
+        watched = [(number(row["kimg"]) or 0.0, number(row["diversity"]) or 0.0) for row in looked_at]
+        shown = chosen_steps(snapshots.shape[1], SHOWN) if len(snapshots) else []
+        images = snapshots[:ROWS, [step - 1 for step in shown]] if shown else np.empty((0, 0, *snapshots.shape[2:]))
+        known = len(watched) == snapshots.shape[1]
+        heads = [short(1000 * watched[step - 1][0]) for step in shown] if known else []
+        diversity = [value for _, value in watched]
+        warning = warned(diversity, report)
+        trained = material.shown["trained"][name]
+        note = f"diversity at last {diversity[-1]:.2f} of the real images'" if diversity else "no samples were kept"
+        note = "" if warning and diversity else note
+        strips.append(Strip(trained, images.astype(np.uint8), heads, note, warning))
+        facts[trained] = {"kimg": [kimg for kimg, _ in watched], "diversity": diversity, "warning": warning}
+    reading = "Each row: one sample, from the same latents, after so many training images. Diversity is the mean "
+    reading += "distance between samples, as a share of the real images'."
+    return strip_sheet(strips, title="Samples through the training", reading=reading), facts
+
+
+def warned(diversity: Sequence[float], report: dict[str, Any]) -> str:
+    """What went wrong in a training, or its samples' diversity; nothing where nothing did."""
+    if report["status"] == "diverged":
+        return f"diverged at step {report['diverged_at']:,}: these are the last good weights'"
+    if report["status"] == "collapsed":
+        return f"collapsed: samples differ by {diversity[-1]:.2f} of what real images do"
+    highest = max(diversity, default=0.0)
+    if diversity and diversity[-1] < FELL * min(1.0, highest):
+        return f"diversity fell from {highest:.2f} to {diversity[-1]:.2f}"
+    return ""
+
+
+def adversaries(material: Material) -> tuple[Figure, Facts]:
+    """Losses and accuracies of every training that recorded a discriminator's."""
+    named = {material.shown["trained"][name]: material[name].history for name in material.trainings}
+    judges = set(material.shown["adversaries"])
+    shown = {name: rows for name, rows in named.items() if name in judges or is_adversarial(rows)}
+    last = {name: rows[-1] if rows else {} for name, rows in shown.items()}
+    facts = {name: {curve: finite(row, curve) for curve in (*LOSSES, *ACCURACIES)} for name, row in last.items()}
+    return adversary_sheet(shown), facts
+
+
+FIGURES: dict[str, Callable[[Material], tuple[Figure, Facts]]] = {
+    "blends": blends,
+    "walks": walks,
+    "planes": planes,
+    "neighbours": neighbours,
+    "noise": noise,
+    "steps": steps,
+    "epochs": epochs,
+    "adversaries": adversaries,
+}

@@ -1,0 +1,142 @@
+"""What the papers show: which figures a table has, and that the numbers in them are what they are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.infra import layout
+from pipeline.infra.progress import Progress
+from pipeline.infra.stage import Work
+from pipeline.planning import overrides
+from pipeline.planning.plan import Plan
+from pipeline.stages import gallery
+
+ALWAYS = ["walks", "neighbours", "epochs"]
+
+
+def plan(*words: str) -> Plan:
+    return overrides.plan(["budget=tiny", *words])
+
+
+# --- which figures there are --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("models", "figures"),
+    [
+        ("[vae]", ["blends"]),
+        ("[gan]", ["adversaries"]),
+        ("[vae_2d]", ["blends", "planes"]),
+        ("[gran3, gran3_noise]", ["noise", "adversaries"]),
+        ("[gran1, gran3_noise]", ["adversaries"]),
+        ("[gran5, gran5_at7]", ["steps", "adversaries"]),
+        ("[gran5_at9]", ["adversaries"]),
+        ("[autoencoder]", ["blends"]),
+        ("all", ["blends", "planes", "noise", "steps", "adversaries"]),
+    ],
+)
+def test_a_table_has_the_figures_that_its_models_can_show(models: str, figures: list[str]) -> None:
+    job = plan(f"datasets.mnist.models={models}").job("gallery", "mnist")
+    assert job.block["figures"] == [name for name in layout.GALLERY if name in {*ALWAYS, *figures}]
+    drawn = {f"results/figures/mnist/{name}.{kind}" for name in job.block["figures"] for kind in ("png", "svg")}
+    assert set(job.outputs) == drawn | {"results/gallery/mnist.json"}
+
+
+def test_a_model_made_planar_by_its_params_gets_its_plane_and_draw_does_not() -> None:
+    words = ("datasets.mnist.models=[info_vae, draw, autoencoder]", "models.draw.latent=2")
+    assert plan(*words).planar("mnist") == []
+    assert plan(*words, "models.info_vae.latent=2", "models.autoencoder.features=2").planar("mnist") == [
+        "info_vae", "autoencoder",
+    ]  # fmt: skip
+
+
+def test_models_that_differ_in_more_than_fresh_noise_are_no_pair() -> None:
+    words = "datasets.mnist.models=[gran3, gran5, gran3_noise]"
+    assert plan(words).noise_pairs("mnist") == [("gran3", "gran3_noise")]
+    assert plan(words, "models.gran3_noise.latent=7").noise_pairs("mnist") == []
+
+
+def test_all_figures_have_their_function_and_no_other() -> None:
+    assert tuple(gallery.FIGURES) == layout.GALLERY
+
+
+def test_what_an_earlier_list_of_models_had_to_show_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("results/figures/mnist")
+    folder.mkdir(parents=True)
+    names = [f"{name}.{kind}{stamp}" for name in ("planes", "walks") for kind in ("png", "svg")
+             for stamp in ("", ".stamp.json")]  # fmt: skip
+    for name in [*names, "samples.png"]:
+        (folder / name).touch()
+    work = Work("gallery", {"dataset": "mnist"}, {"figures": ["walks"]}, (), "0", [], Progress("gallery"))
+    gallery.forget_others(work)
+    assert {path.name for path in folder.iterdir()} == {name for name in names if "walks" in name} | {"samples.png"}
+
+
+# --- numbers in them ----------------------------------------------------------------------------------------------
+
+
+def pictures(n: int, seed: int, channels: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (n, channels, 6, 6), generator=generator).to(torch.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("part", [36, 36 * 3 * 7, 10**9])
+def test_nearest_in_pixels_is_the_nearest_however_it_is_searched(
+    monkeypatch: pytest.MonkeyPatch, channels: int, part: int
+) -> None:
+    monkeypatch.setattr(gallery, "PART", part)
+    train, queries = pictures(40, 0, channels), pictures(5, 1, channels)
+    queries[3] = train[29]
+    train[33] = train[29]
+    distance, index = gallery.nearest_in_pixels(queries, train)
+    every = torch.cdist(queries.flatten(1).double() / 255, train.flatten(1).double() / 255)
+    torch.testing.assert_close(distance, every.min(1).values, atol=1e-6, rtol=1e-6)
+    assert index.tolist() == every.argmin(1).tolist()
+    assert distance[3] == 0 and index[3] == 29, "a copy is at 0, and of two the first is named"
+
+
+def test_brightness_is_the_mean_intensity_with_its_standard_error() -> None:
+    images = np.zeros((4, 3, 2, 2), dtype=np.uint8)
+    images[:2] = 255
+    found = gallery.brightness(images)
+    assert found == {"brightness": 0.5, "brightness_error": round(1 / 12**0.5, 6), "images": 4}
+    assert gallery.brightness(np.full((1, 1, 2, 2), 51, dtype=np.uint8))["brightness"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("diversity", "status", "words"),
+    [
+        ([0.5, 0.9, 1.0], "ok", ""),
+        ([1.8, 1.2, 1.0], "ok", ""),  # it begins with noise, and ends as diverse as real images are
+        ([0.5, 0.9, 0.6], "ok", "diversity fell from 0.90 to 0.60"),
+        ([0.5, 0.9, 0.02], "collapsed", "collapsed: samples differ by 0.02 of what real images do"),
+        ([], "ok", ""),
+        ([0.9], "diverged", "diverged at step 1,200: these are the last good weights'"),
+    ],
+)
+def test_a_warning_says_what_went_wrong(diversity: list[float], status: str, words: str) -> None:
+    report: dict[str, Any] = {"status": status, "diverged_at": 1200}
+    assert gallery.warned(diversity, report) == words
+
+
+class FewImages(gallery.Material):
+    """Held-out images of some classes, nothing else."""
+
+    def __init__(self, labels: list[int] | None, count: int) -> None:
+        self.test, self.labels = pictures(count, 2), None if labels is None else torch.tensor(labels)
+
+
+def test_blended_images_are_of_two_classes_where_there_are_two() -> None:
+    labels = [0] * 60 + [1, 2, 1, 2]
+    chosen = gallery.pairs(FewImages(labels, 64))
+    assert chosen.shape == (gallery.PAIRS, 2) and len(set(chosen.flatten().tolist())) == 2 * gallery.PAIRS
+    assert all(labels[first] != labels[second] for first, second in chosen.tolist())
+    assert gallery.pairs(FewImages(None, 64)).shape == (gallery.PAIRS, 2)
+    assert gallery.pairs(FewImages([3] * 9, 9)).tolist() == [[0, 0]], "one class alone has no two"

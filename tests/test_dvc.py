@@ -199,7 +199,7 @@ def test_every_out_persists_and_holds_what_a_stage_of_the_workflow_leaves() -> N
         for kind in ("outs", "metrics", "plots")
         for out in stage.get("do", stage).get(kind, [])
     ]
-    options = {path.replace("${key}", "{dataset}"): option for out in outs for path, option in out.items()}
+    options = {path.replace("${item}", "{dataset}"): option for out in outs for path, option in out.items()}
     assert all(option["persist"] is True for option in options.values())
     patterns = [pattern for stage, found in layout.OUTPUTS.items() if stage != "fetch" for pattern in found]
     for path in [*patterns, *(f"{pattern}.stamp.json" for pattern in patterns)]:

@@ -168,6 +168,11 @@ def test_a_reader_is_a_file_of_a_data_format() -> None:
     assert "no file pipeline/datasets/idxx.py; did you mean 'idx'?" in refusal(changed("datasets.mnist.reader", "idxx"))
 
 
+def test_what_dvc_keeps_is_a_data_set() -> None:
+    assert check(changed("versioned", ["cifar10", "mnist"])).versioned == ["cifar10", "mnist"]
+    assert "versioned: unknown data set 'mnits'; did you mean 'mnist'?" in refusal(changed("versioned", ["mnits"]))
+
+
 def test_a_published_table_is_a_file_that_is_kept_here() -> None:
     message = refusal(changed("datasets.mnist.published", "draw_gan_table1_mnits"))
     assert (

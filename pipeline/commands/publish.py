@@ -108,7 +108,14 @@ def record(dataset: str, stages: list[str]) -> None:
 
 
 def stages(plan: Plan, dataset: str) -> list[str]:
-    """The stages of dvc.yaml that hold a data set's results, and the report's where it is current."""
+    """The stages of dvc.yaml that hold a data set's results, and the report's where it is current.
+
+    Raises `UserError` for a data set that DVC does not keep.
+    """
+    if dataset not in plan.params.versioned:
+        raise UserError(
+            f"params.yaml: versioned: {dataset} is not listed, so DVC has no stage of it; add it, then publish"
+        )
     found = [f"{stage}@{dataset}" for stage in ("prepare", "compare")]
     if staleness.is_current(plan.job("report")):
         return [*found, "report"]

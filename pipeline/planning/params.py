@@ -218,6 +218,7 @@ class Params(_Block):
     datasets: dict[Name, Dataset]
     models: dict[Name, dict[str, Any]]
     report: Reported = CURRENT
+    versioned: list[Name] = []
 
     @model_validator(mode="before")
     @classmethod
@@ -433,10 +434,12 @@ def _check_form(where: str, form: Form) -> None:
 
 
 def _check_reported(params: Params) -> None:
-    """The report's data sets must exist."""
-    for name in params.report if params.report != CURRENT else ():
-        if name not in params.datasets:
-            raise UserError(f"params.yaml: report: unknown data set {name!r}{near(name, params.datasets)}")
+    """The report's data sets, and those that DVC keeps, must exist."""
+    reported = params.report if params.report != CURRENT else ()
+    for key, names in (("report", reported), ("versioned", params.versioned)):
+        for name in names:
+            if name not in params.datasets:
+                raise UserError(f"params.yaml: {key}: unknown data set {name!r}{near(name, params.datasets)}")
 
 
 def _check_published(dataset: str, name: str | None) -> None:

@@ -24,7 +24,7 @@ DATASET = "mnist"
 TARGETS = (layout.TABLE.format(dataset=DATASET), layout.SUMMARY_TEXT.format(dataset=DATASET))
 """What asks for everything."""
 
-MEASURED_TIME = ("cost", "tracking/", "results/summary/")
+MEASURED_TIME = ("cost", "_networks", "tracking/", "results/summary/")
 """In the path of what holds seconds or a run's number: it differs from run to run, everything else may not."""
 
 PATIENCE = 120.0

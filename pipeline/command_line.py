@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.infra import identity, layout
-from pipeline.infra.errors import UserError, near, one_line
+from pipeline.infra.errors import InUse, UserError, near, one_line
 
 RESULT_NEUTRAL = True
 
@@ -113,7 +113,8 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        _keep_line(log, str(error))
+        if not isinstance(error, InUse):  # the log is that of the process that is at it
+            _keep_line(log, str(error))
         fail(f"{title}: {error}", error.exit_code)
     except KeyboardInterrupt:
         fail(f"{title}: interrupted", 130)

@@ -103,6 +103,19 @@ class Page:
         self.call("Page.navigate", url=path.resolve().as_uri())
         time.sleep(1)
 
+    def widths(self, selector: str) -> list[float]:
+        """Of every element that is found, in pixels; asked again while the page is still being put together."""
+        ended = time.monotonic() + PATIENCE
+        while True:
+            found = self.call("DOM.getDocument", depth=0)["root"]["nodeId"]
+            nodes = self.call("DOM.querySelectorAll", nodeId=found, selector=selector)["nodeIds"]
+            try:
+                return [self.call("DOM.getBoxModel", nodeId=node)["model"]["width"] for node in nodes]
+            except AssertionError:  # a node is gone with the document that it was of
+                if time.monotonic() > ended:
+                    raise
+                time.sleep(0.5)
+
     def until(self, script: str) -> None:
         """Wait until an expression is true."""
         ended = time.monotonic() + PATIENCE

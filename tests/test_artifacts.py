@@ -108,7 +108,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, database=None)
-@given(n=st.integers(1, 5), shape=st.tuples(*[st.integers(1, 4)] * 3), labelled=st.booleans(), seed=st.integers(0, 9))
+@given(n=st.integers(0, 5), shape=st.tuples(*[st.integers(1, 4)] * 3), labelled=st.booleans(), seed=st.integers(0, 9))
 def test_images_and_labels_come_back(
     tmp_path_factory: pytest.TempPathFactory, n: int, shape: tuple[int, int, int], labelled: bool, seed: int
 ) -> None:

@@ -64,7 +64,7 @@ def refused(done: Run, code: int = 1) -> str:
     ("words", "code", "expected"),
     [
         (["trian", "--model", "vae"], 2, "unknown stage or command 'trian'; did you mean 'train'?"),
-        (["zzz"], 2, "unknown stage or command 'zzz'; there are: battle, "),
+        (["zzz"], 2, "unknown stage or command 'zzz'; there are: augment, battle, "),
         ([], 2, "the following arguments are required: NAME"),
         (["train", "--sede", "0"], 2, "unrecognized arguments: --sede 0"),
         (["train", "--model", "vae", "--seed", "one"], 2, "invalid int value: 'one'"),

@@ -315,7 +315,7 @@ def test_publish_refuses_what_is_not_current(recorded: Recorded, tmp_path: Path)
     done = project.easel("publish")
     assert done.returncode == 1 and "results/figures/mnist/samples.png: damaged" in done.stderr
     assert (project.folder / "dvc.lock").read_bytes() == lock
-    assert not (project.folder / "docs/results").exists()
+    assert not (project.folder / "docs/results/mnist").exists()
 
 
 def test_publish_records_pushes_and_copies_and_a_second_one_changes_nothing(made: Project, tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_publish_to_a_remote_that_is_not_there_is_one_line_and_copies_nothing(ma
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert "unknown remote 'stroe'" in line and "'store'" in line
-    assert not (project.folder / "docs/results").exists()
+    assert not (project.folder / "docs/results/mnist").exists()
 
 
 # --- folders as one -------------------------------------------------------------------------------------------------

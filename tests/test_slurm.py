@@ -154,7 +154,7 @@ def test_killed_preempted_and_drained_it_makes_the_same_table(
         ("FAILED", "4000M"),
     ]
     on_gpu = {job["Comment"].split("_")[1] for job in jobs if "gpu:1" in job.get("TresPerJob", "")}
-    assert on_gpu == {"train", "classifier", "sample", "references", "evaluate"}
+    assert on_gpu == {"train", "classifier", "sample", "references", "evaluate", "battle"}
 
 
 def test_by_gres_a_job_gets_one_gpu(cluster: local_slurm.Cluster, copied: Path, mnist_mirror: Path) -> None:

@@ -110,9 +110,11 @@ def read_images(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     table = pa.ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()
     column = table.column("image")
     shape = tuple(column.type.shape)
+    labelled = "label" in table.column_names
+    if not column.num_chunks:  # no image: a training that diverged before its first samples
+        return np.empty((0, *shape), np.uint8), np.empty(0, np.int64) if labelled else None
     images = _values(column.chunk(0).storage.flatten(), np.uint8).reshape(-1, *shape)
-    labels = _values(table.column("label").chunk(0), np.int64) if "label" in table.column_names else None
-    return images, labels
+    return images, _values(table.column("label").chunk(0), np.int64) if labelled else None
 
 
 def _values(array: Any, kind: type[np.generic]) -> np.ndarray:

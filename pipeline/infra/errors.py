@@ -26,6 +26,10 @@ class Interrupted(UserError):
         self.exit_code = 128 + number
 
 
+class InUse(UserError):
+    """Another process is at it: nothing of that one's may be touched, its log neither."""
+
+
 LONGEST = 2000
 """Characters of a message; of a longer one, which quotes something huge, the two ends say what it is about."""
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.infra import artifacts, identity, kept, layout, locks, machine, stamps
-from pipeline.infra.errors import UserError
+from pipeline.infra.errors import InUse, UserError
 from pipeline.infra.progress import Progress
 
 RESULT_NEUTRAL = True  # what it reads and writes is decided by the stage and by pipeline.infra.artifacts
@@ -147,7 +147,7 @@ def sole_writer(name: str, folder: Path = LOCKS) -> Iterator[None]:
     """Hold a lock that the kernel frees when its holder dies; a second holder is refused with one line."""
     handle = locks.take(lock_of(name, folder))
     if handle is None:
-        raise UserError("another process is writing this already; wait for it or stop it")
+        raise InUse("another process is writing this already; wait for it or stop it")
     try:
         yield
     finally:

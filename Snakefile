@@ -10,7 +10,7 @@ sys.path.insert(0, workflow.basedir)
 from pipeline.infra import layout as at
 from pipeline.planning import workflow as easel
 
-easel.check_text(f"{workflow.basedir}/params.yaml")
+config.update(easel.plain(f"{workflow.basedir}/params.yaml"))
 
 
 configfile: f"{workflow.basedir}/params.yaml"

@@ -349,7 +349,7 @@ def test_the_overlay_s_blocks_are_the_product_s_but_for_sampler_and_classes() ->
     config = yaml.safe_load((ROOT / "params.yaml").read_text())
     config["models"] |= overlay["models"]
     data = config["datasets"]["telugu_print"] | overlay["datasets"]["telugu_print"]
-    plan = Plan(params.check(config | {"datasets": {"telugu_print": data}}))
+    plan = Plan(params.check(config | {"datasets": {"telugu_print": data}, "versioned": []}))
     for name in plan.models("telugu_print"):
         of = "draw_gan" if name.startswith("draw_gan") else "draw"
         block, base = (plan.model(each, "telugu_print") for each in (name, of))

@@ -12,10 +12,12 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
 
 from pipeline.infra import identity
 from pipeline.infra.errors import UserError
-from pipeline.planning import params
+from pipeline.planning import params, workflow
 from pipeline.planning.params import BUDGETS, check, constructor, load
 from pipeline.planning.plan import Plan
 
@@ -212,6 +214,18 @@ def test_nested_overrides_arrive_as_text() -> None:
     assert (draw["glimpses"], draw["attention"], draw["learning_rate"]) == (20, False, 5e-4)
     assert gran["kernels"] == [40, 20]
     assert "models.draw.glimpses: found 'many'" in refusal(changed("models.draw.glimpses", "many"))
+
+
+def test_what_an_alias_shares_is_set_for_the_one_that_is_named() -> None:
+    """By `--set`, and by Snakemake's `--config`: cifar10 and celeba have their settings from one text."""
+    block = {"datasets": {"celeba": {"settings": {"draw_gan": {"smoke": {"batch": 3}}}}}}
+    merged = workflow.plain(str(FILE))
+    update_config(merged, load_configfile(FILE))
+    update_config(merged, block)
+    told = load(["datasets.celeba.settings.draw_gan.smoke.batch=3"], FILE)
+    for found in (check(merged), told):
+        assert found.datasets["celeba"].settings["draw_gan"]["smoke"]["batch"] == 3
+        assert found.datasets["cifar10"].settings == check(CONFIG).datasets["cifar10"].settings
 
 
 def test_set_overrides_one_key_and_is_checked_after() -> None:

@@ -490,7 +490,8 @@ def adapted_models(params: Params, dataset: str) -> dict[str, dict[str, Any]]:
 
 def merged_block(block: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """A model's block with settings put over it; those of one budget are put over those of that budget."""
-    both = {key: {**block[key], **settings[key]} for key in BUDGETS if key in block and key in settings}
+    levels = [key for key in BUDGETS if isinstance(block.get(key), dict) and isinstance(settings.get(key), dict)]
+    both = {key: {**block[key], **settings[key]} for key in levels}
     return {**block, **settings, **both}
 
 

@@ -40,7 +40,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def value_of(text: str) -> Any:
-    """The plain value that YAML text means; ValueError in one line for anything else."""
+    """The plain value that YAML text means; ValueError in one line for anything else.
+
+    Blocks that the text shares by an alias (`*name`) are apart in it: what is set in one is not set in the others.
+    """
     loader = None
     try:
         loader = _Loader(text)
@@ -53,7 +56,13 @@ def value_of(text: str) -> Any:
     found = untrusted.flaw(content)
     if found:
         raise ValueError(found)
-    return content
+    return _apart(content)
+
+
+def _apart(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _apart(value) for key, value in content.items()}
+    return [_apart(value) for value in content] if isinstance(content, list) else content
 
 
 def block_of(file: Path) -> dict[str, Any]:

@@ -112,14 +112,19 @@ def _files(pattern: str, dataset: str, runs: Iterable[tuple[str, int | str]]) ->
     return [pattern.format(dataset=dataset, model=model, seed=seed) for model, seed in runs]
 
 
-def check_text(file: str) -> None:
-    """Refuse a params.yaml that is not plain before Snakemake reads it: that would run Python that stands in it."""
+def plain(file: str) -> dict[str, Any]:
+    """What params.yaml holds, read before Snakemake reads it, which would run Python that stands in it.
+
+    Put into Snakemake's configuration first, it keeps apart what Snakemake would leave shared: blocks written once and
+    named by an alias, of which an override (`--config`) of one would change all.
+    """
     try:
         config = reading.block_of(Path(file))
         if "__use_yte__" in config:
             raise UserError("params.yaml: __use_yte__: unknown key; the file holds plain values, not a template")
     except UserError as error:
         stop(str(error))
+    return config
 
 
 def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:

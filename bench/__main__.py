@@ -1,0 +1,107 @@
+"""`python -m bench`: measures, with progress, and leaves bench.csv, bench.png and bench.pdf in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from bench import limit, rows, sampling, training
+from bench.asked import Asked, Task
+from bench.rows import Row
+from bench.timing import Pace, say
+from pipeline.infra.machine import cpu_model
+from pipeline.infra.progress import duration
+from pipeline.training.device import pick_device
+
+KINDS: dict[str, Callable[[Asked], list[Task]]] = {
+    "limit": limit.tasks,
+    "train": training.tasks,
+    "sample": sampling.tasks,
+}
+ON_A_GPU = ("limit", "train", "sample")
+PACES = {"cpu": Pace(turn=1.0, rounds=5), "cuda": Pace(turn=0.15, rounds=5)}
+QUICK = Pace(turn=0.02, rounds=2)
+
+
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--to", type=Path, required=True, help="the folder for the tables and plots")
+    parser.add_argument("--only", help=f"kinds of rows, with commas between them: {','.join(KINDS)} (default: all)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
+    parser.add_argument("--quick", action="store_true", help="a few short turns, to see that it runs")
+    parser.add_argument("--threads", type=int, default=1, help="of everyone measured (default: 1, as the stages have)")
+    parser.add_argument("--turn", type=float, help="seconds that each has in each round (default: 1, on a GPU 0.15)")
+    parser.add_argument("--rounds", type=int, help="default: 5")
+    asked = parser.parse_args(words)
+    default = ON_A_GPU if asked.device == "cuda" else tuple(KINDS)
+    asked.only = asked.only.split(",") if asked.only else list(default)
+    for kind in asked.only:
+        if kind not in (ON_A_GPU if asked.device == "cuda" else KINDS):
+            parser.error(f"--only: found {kind!r} on {asked.device}, expected some of {', '.join(default)}")
+    return asked
+
+
+def machine(asked: Asked) -> str:
+    """What everything was measured on."""
+    words = [cpu_model(), f"{os.cpu_count()} cores", f"{asked.threads} threads", f"Python {platform.python_version()}"]
+    words.append(f"torch {torch.__version__}")
+    if asked.device == "cuda":
+        words.append(
+            f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+        )
+    return "; ".join(words)
+
+
+def measured(task: Task) -> list[Row]:
+    """A task's rows; what could not be measured is a loud line and a row that says so, and the others go on."""
+    try:
+        return task.measure()
+    except Exception as error:  # whatever a peer may raise
+        say(f"NOT MEASURED: {task.what}: {type(error).__name__}: {error}")
+        kind, _, what = task.what.partition(": ")
+        return [Row(kind, what, "", "", note=f"not measured: {type(error).__name__}: {error}")]
+
+
+def run(asked: Asked, kinds: list[str]) -> list[Row]:
+    """Every task's rows; the table on disk grows with them."""
+    tasks = [task for kind in kinds for task in KINDS[kind](asked)]
+    found: list[Row] = []
+    words, began = machine(asked), time.monotonic()
+    for number, task in enumerate(tasks):
+        passed = time.monotonic() - began
+        left = f", about {duration(passed / number * (len(tasks) - number))} left" if number else ""
+        say(f"{number + 1} of {len(tasks)}{left}: {task.what}")
+        for row in measured(task):
+            row.machine = words
+            found.append(row)
+        rows.write(asked.to / "bench.csv", found)
+    return found
+
+
+def main() -> int:
+    """Measure; 1 if anything could not be measured."""
+    words = arguments()
+    try:
+        device = pick_device(words.device)
+    except ValueError as error:
+        sys.exit(f"bench: {error}")
+    torch.set_num_threads(words.threads)
+    pace = QUICK if words.quick else PACES[device]
+    pace = Pace(words.turn or pace.turn, words.rounds or pace.rounds)
+    asked = Asked(words.to, device, words.quick, pace, words.threads)  # type: ignore[arg-type]
+    found = run(asked, words.only)
+    print(machine(asked))
+    print(rows.table(found))
+    return int(any(row.note.startswith("not measured") for row in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,8 +9,10 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 EASEL := $(BIN)/python -m pipeline
 LOCKED := envs/requirements.txt
 BUILT := .venv/.built
+PEERS := .venv-bench
+BENCH ?=
 
-.PHONY: env build mnist all table smoke test chaos fuzz audit check lock status tune prune publish verify ui unlock clean
+.PHONY: env build mnist all table smoke test bench build-bench chaos fuzz audit check lock status tune prune publish verify ui unlock clean
 
 mnist: env  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
 	@$(SNAKEMAKE) results/tables/mnist.csv results/summary/mnist.txt results/report.html
@@ -26,6 +28,17 @@ smoke: env  ## every model at the smoke budget, in a folder of its own
 
 test: env  ## all tests; what needs Slurm or Chromium is skipped with a loud line
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: env  ## ours beside public peers, a textbook loop and the machine's limit, into runs/bench; leave the cores idle (docs/speed.md)
+	@cmp -s envs/bench.txt $(PEERS)/.built || $(MAKE) --no-print-directory build-bench
+	@$(PEERS)/bin/python -m bench --to runs/bench $(BENCH)
+
+build-bench:
+	@echo "easel: building $(PEERS): the peers of envs/bench.txt, beside what .venv has"
+	@rm -rf $(PEERS) && $(BIN)/python -m venv --without-pip $(PEERS)
+	@$(PEERS)/bin/python envs/beside.py "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@$(BIN)/python -m pip --python $(PEERS)/bin/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/bench.txt \
+	  && cp envs/bench.txt $(PEERS)/.built || echo "easel: PEERS ARE MISSING: their cells will be empty"
 
 chaos: env  ## put faults of every kind into copies of the tiny workflow, 200 kills among them (an hour or two)
 	@$(BIN)/python -m chaos --to runs/chaos.csv
@@ -76,6 +89,7 @@ build:
 lock:  ## resolve envs/*.in again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header envs/requirements.in -o envs/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c envs/requirements.txt envs/stage.in -o envs/stage.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps --no-emit-index-url --no-annotate --no-header envs/bench.in -o envs/bench.txt
 
 clean:  ## remove results and prepared data; raw downloads stay
 	rm -rf results data/prepared logs benchmarks .snakemake runs

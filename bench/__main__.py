@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from bench import limit, rows, sampling, training
+from bench import figure, rows
 from bench.asked import Asked, Task
 from bench.rows import Row
 from bench.timing import Pace, say
@@ -20,12 +20,19 @@ from pipeline.infra.machine import cpu_model
 from pipeline.infra.progress import duration
 from pipeline.training.device import pick_device
 
-KINDS: dict[str, Callable[[Asked], list[Task]]] = {
-    "limit": limit.tasks,
-    "train": training.tasks,
-    "sample": sampling.tasks,
-}
 ON_A_GPU = ("limit", "train", "sample")
+"""Kinds that need neither the peers nor the workflow's libraries."""
+MODULES = {
+    "limit": "limit",
+    "train": "training",
+    "sample": "sampling",
+    "metrics": "metrics",
+    "cost": "cost",
+    "prepare": "preparing",
+    "pipeline": "overhead",
+    "stages": "stages",
+}
+"""Kind of row -> the module of this package that measures it."""
 PACES = {"cpu": Pace(turn=1.0, rounds=5), "cuda": Pace(turn=0.15, rounds=5)}
 QUICK = Pace(turn=0.02, rounds=2)
 
@@ -34,17 +41,18 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--to", type=Path, required=True, help="the folder for the tables and plots")
-    parser.add_argument("--only", help=f"kinds of rows, with commas between them: {','.join(KINDS)} (default: all)")
+    parser.add_argument("--only", help=f"kinds of rows, with commas between them: {','.join(MODULES)} (default: all)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
     parser.add_argument("--quick", action="store_true", help="a few short turns, to see that it runs")
     parser.add_argument("--threads", type=int, default=1, help="of everyone measured (default: 1, as the stages have)")
     parser.add_argument("--turn", type=float, help="seconds that each has in each round (default: 1, on a GPU 0.15)")
     parser.add_argument("--rounds", type=int, help="default: 5")
+    parser.add_argument("--results", type=Path, default=Path(), help="of `stages`: the folder of the finished run")
     asked = parser.parse_args(words)
-    default = ON_A_GPU if asked.device == "cuda" else tuple(KINDS)
+    default = ON_A_GPU if asked.device == "cuda" else tuple(MODULES)
     asked.only = asked.only.split(",") if asked.only else list(default)
     for kind in asked.only:
-        if kind not in (ON_A_GPU if asked.device == "cuda" else KINDS):
+        if kind not in (ON_A_GPU if asked.device == "cuda" else MODULES):
             parser.error(f"--only: found {kind!r} on {asked.device}, expected some of {', '.join(default)}")
     return asked
 
@@ -72,7 +80,9 @@ def measured(task: Task) -> list[Row]:
 
 def run(asked: Asked, kinds: list[str]) -> list[Row]:
     """Every task's rows; the table on disk grows with them."""
-    tasks = [task for kind in kinds for task in KINDS[kind](asked)]
+    tasks: list[Task] = []
+    for kind in kinds:
+        tasks += importlib.import_module(f"bench.{MODULES[kind]}").tasks(asked)
     found: list[Row] = []
     words, began = machine(asked), time.monotonic()
     for number, task in enumerate(tasks):
@@ -86,9 +96,9 @@ def run(asked: Asked, kinds: list[str]) -> list[Row]:
     return found
 
 
-def main() -> int:
+def main(given: list[str] | None = None) -> int:
     """Measure; 1 if anything could not be measured."""
-    words = arguments()
+    words = arguments(given)
     try:
         device = pick_device(words.device)
     except ValueError as error:
@@ -96,8 +106,9 @@ def main() -> int:
     torch.set_num_threads(words.threads)
     pace = QUICK if words.quick else PACES[device]
     pace = Pace(words.turn or pace.turn, words.rounds or pace.rounds)
-    asked = Asked(words.to, device, words.quick, pace, words.threads)  # type: ignore[arg-type]
+    asked = Asked(words.to, device, words.quick, pace, words.threads, words.results)  # type: ignore[arg-type]
     found = run(asked, words.only)
+    figure.write(asked.to / "bench", figure.ratios(found))
     print(machine(asked))
     print(rows.table(found))
     return int(any(row.note.startswith("not measured") for row in found))

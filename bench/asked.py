@@ -22,6 +22,8 @@ class Asked:
     """One row of each kind, with a few short rounds: to see that it runs, not to be believed."""
     pace: Pace
     threads: int
+    results: Path = Path()
+    """The folder of the finished run whose stages are told."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import statistics
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +17,7 @@ from bench.timing import seconds_of
 
 SIZES = {"cpu": 2048, "cuda": 8192}
 """Sides of the square matrices."""
+QUICK_SIZE = 512
 COUNTED_BATCH = 8
 DATA_SHEET = {"float32": 67e12, "tf32": 495e12, "bfloat16": 989e12}
 """Operations per second without sparsity of an H100 SXM and of an H200, by NVIDIA's data sheets."""
@@ -36,9 +36,8 @@ def _precision(kind: str) -> Iterator[torch.dtype]:
 
 
 @functools.cache
-def product_rates(kind: str, device: str, rounds: int, seconds: float = 0.3) -> tuple[float, ...]:
-    """Operations per second of square matrix products in each round; a multiply-add is two."""
-    side = SIZES[device]
+def product_rates(kind: str, device: str, side: int, rounds: int, seconds: float) -> tuple[float, ...]:
+    """Operations per second of products of square matrices in each round; a multiply-add is two."""
     with _precision(kind) as dtype:
         a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
         into = a @ b
@@ -52,9 +51,19 @@ def product_rates(kind: str, device: str, rounds: int, seconds: float = 0.3) -> 
         return tuple(2 * side**3 * times / seconds_of(products) for _ in range(rounds))
 
 
+def rates(kind: str, asked: Asked) -> tuple[float, ...]:
+    """Measured once in a run."""
+    return product_rates(kind, asked.device, side_of(asked), asked.pace.rounds, 0.02 if asked.quick else 0.3)
+
+
+def side_of(asked: Asked) -> int:
+    """Of the matrices."""
+    return QUICK_SIZE if asked.quick else SIZES[asked.device]
+
+
 def rate(kind: str, asked: Asked) -> float:
-    """The median rate, measured once in a run."""
-    return statistics.median(product_rates(kind, asked.device, asked.pace.rounds, 0.05 if asked.quick else 0.3))
+    """The median of the rates."""
+    return statistics.median(rates(kind, asked))
 
 
 def operations_per_image(model: Model) -> float:
@@ -87,14 +96,11 @@ def _on_the_sheet() -> bool:
 
 
 def _rows(kind: str, asked: Asked) -> list[Row]:
-    began = time.perf_counter()
-    rates = product_rates(kind, asked.device, asked.pace.rounds, 0.05 if asked.quick else 0.3)
-    side = SIZES[asked.device]
+    side = side_of(asked)
     row = Row("limit", "matrix product", f"{kind}, {side}x{side}", "TFLOP/s")
-    measured = [value / 1e12 for value in rates]
+    measured = [value / 1e12 for value in rates(kind, asked)]
     if _on_the_sheet() and asked.device == "cuda":
         return [compared(row, measured, "data sheet", [DATA_SHEET[kind] / 1e12] * len(measured))]
-    row.note = f"in {time.perf_counter() - began:.1f} s"
     return [alone(row, measured)]
 
 

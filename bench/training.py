@@ -1,19 +1,19 @@
-"""Training, images per second: our loop beside the textbook one and, on a GPU, beside ours without its graph."""
+"""Training, images per second: our loop beside pythae's, the textbook one and, on a GPU, ours without its graph."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 
-from bench import limit, settings, textbook
+from bench import limit, pythae_loop, settings, textbook
 from bench.asked import Asked, Task
 from bench.rows import Row, alone, compared
 from bench.settings import Model
-from bench.timing import Contestant, race
+from bench.timing import Contestant, race, say
 from pipeline.training.graphs import EAGER_STEPS
 from pipeline.training.loop import Diverged, Trainer
 
@@ -39,32 +39,49 @@ def steps_of(trainer: Trainer, *, eager: bool = False) -> Contestant:
     return steps
 
 
-def contestants(model: Model, device: str) -> tuple[dict[str, Contestant], Trainer]:
-    """Everyone who trains this model in this process, ours first."""
+@dataclass
+class Field:
+    """Everyone who trains one model here, ours first: name -> who does n units, and how many images a unit is."""
+
+    trainer: Trainer
+    contestants: dict[str, tuple[Contestant, int]]
+    missing: list[str]
+    """Peers that should be here and are not, with why."""
+
+
+def field(model: Model, device: str) -> Field:
+    """Of a model on a device."""
     trainer = model.trainer(device)
-    found: dict[str, Contestant] = {OURS: steps_of(trainer)}
+    found: dict[str, tuple[Contestant, int]] = {OURS: (steps_of(trainer), model.batch)}
+    missing = []
     if device == "cuda":
-        found[EAGER] = steps_of(model.trainer(device), eager=True)
+        found[EAGER] = (steps_of(model.trainer(device), eager=True), model.batch)
     plain = textbook.made(model.source, model.arguments, model.shape)
     if plain is not None:
         binarised = model.training["data"] == "binarised"
         loop = textbook.Loop(plain.to(device), model.images().numpy(), model.batch, binarised=binarised)
-        found[TEXTBOOK] = loop.steps
-    return found, trainer
+        found[TEXTBOOK] = (loop.steps, model.batch)
+    if device == "cpu" and pythae_loop.has(model):
+        try:
+            found[pythae_loop.version()] = pythae_loop.contestant(model)
+        except ImportError as error:  # PackageNotFoundError among them
+            missing.append(f"pythae not measured: {error}")
+            say(f"NOT MEASURED: {model.name} by pythae: {error}; make bench installs it")
+    return Field(trainer, found, missing)
 
 
 def measured(model: Model, asked: Asked) -> list[Row]:
     """A row for each peer; one without where nobody else trains this model."""
-    runners, trainer = contestants(model, asked.device)
-    rates = race(runners, asked.pace, {OURS: WARM_UP})
-    of_images = {name: [value * model.batch for value in values] for name, values in rates.items()}
-    refused = trainer.graphed.refused if trainer.graphed is not None else None
-    note = f"not captured as a graph: {refused}" if refused else ""
-    row = Row("train", model.name, model.setting, "images/s", note=note)
+    here = field(model, asked.device)
+    rates = race({name: runner for name, (runner, _) in here.contestants.items()}, asked.pace, {OURS: WARM_UP})
+    of_images = {name: [v * here.contestants[name][1] for v in values] for name, values in rates.items()}
+    graphed = here.trainer.graphed
+    refused = [f"not captured as a graph: {graphed.refused}"] if graphed is not None and graphed.refused else []
+    row = Row("train", model.name, model.setting, "images/s", note="; ".join([*refused, *here.missing]))
     row = limit.reached(alone(row, of_images[OURS]), model, asked)
     peers = [name for name in of_images if name != OURS]
-    rows = [compared(replace(row), of_images[OURS], NAMES[peer], of_images[peer]) for peer in peers]
-    del runners, trainer
+    rows = [compared(replace(row), of_images[OURS], NAMES.get(peer, peer), of_images[peer]) for peer in peers]
+    del here
     gc.collect()
     if asked.device == "cuda":
         torch.cuda.empty_cache()

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import io
+import warnings
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import settings, textbook
+from bench import __main__ as bench_command
+from bench import commands, cost, limit, metric_work, metrics, rows, settings, stages, textbook
+from bench.apart import NotMeasured, child
+from bench.child import Peak
 from bench.timing import Pace, race
+from pipeline import metrics as pipeline_metrics
+from pipeline.infra import artifacts
+from pipeline.infra.identity import ROOT
 from pipeline.models.base import ImageGenerator
+from pipeline.planning import params
+from pipeline.planning.plan import Plan
+from pipeline.planning.staleness import jobs_of
 
 BATCH = 16
 """Times an even number of latents, the one draw of normal noise that ours makes equals the textbook's many."""
@@ -156,3 +171,172 @@ def test_contestants_take_turns_and_are_timed_by_what_they_do() -> None:
     rates = race(contestants, Pace(turn=0.0, rounds=3))
     assert calls[-6:] == ["ours", "peer"] * 3
     assert all(len(of) == 3 and min(of) > 0 for of in rates.values())
+
+
+# --- the tables -----------------------------------------------------------------------------------------------------
+
+
+def test_a_ratio_above_one_means_ours_whether_it_is_a_rate_or_a_time() -> None:
+    rate = rows.compared(rows.Row("train", "vae", "", "images/s"), [10.0, 12.0, 30.0], "peer", [5.0, 6.0, 10.0])
+    assert (rate.ours, rate.peer_value, rate.rounds) == (12.0, 6.0, 3)
+    assert (rate.ratio, rate.ratio_low, rate.ratio_high) == (2.0, 2.0, 3.0)
+    seconds = rows.compared(rows.Row("metrics", "kid", "", "s"), [2.0, 2.0], "peer", [8.0, 6.0])
+    assert (seconds.ratio, seconds.ratio_low, seconds.ratio_high) == (3.5, 3.0, 4.0)
+
+
+def test_the_csv_has_its_columns_and_leaves_what_is_not_there_empty(tmp_path: Path) -> None:
+    rows.write(tmp_path / "some" / "bench.csv", [rows.Row("limit", "matrix product", "float32, 2x2", "TFLOP/s", 1.25)])
+    (row,) = csv.DictReader((tmp_path / "some" / "bench.csv").read_text().splitlines())
+    assert tuple(row) == rows.COLUMNS
+    assert {key: value for key, value in row.items() if value} == {
+        "kind": "limit", "what": "matrix product", "setting": "float32, 2x2", "unit": "TFLOP/s", "ours": "1.25",
+    }  # fmt: skip
+
+
+def test_the_table_is_aligned_and_has_no_empty_column() -> None:
+    some = [rows.Row("train", "vae", "a", "images/s", 12345.6), rows.Row("train", "draw", "bc", "images/s", 1.5)]
+    lines = rows.table(some).splitlines()
+    assert lines[0].split() == ["kind", "what", "setting", "unit", "ours"]
+    assert len({len(line) for line in lines}) == 1 and lines[1].endswith("12,346") and lines[2].endswith("   1.5")
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_the_fitted_exponent_is_that_of_the_times(power: float) -> None:
+    """What does not depend on n hides the exponent at few images only."""
+    times = [(n, 0.01 * (n >= 5000) * (n / 1000) ** power + 0.3 * (n < 5000), 1.0) for n in cost.SIZES]
+    assert cost.exponent(times) == pytest.approx(power)
+    assert cost.exponent([(100, 1.0, 1.0), (200, 2.0**power, 1.0)]) == pytest.approx(power)
+
+
+def test_both_values_and_their_gap_are_told() -> None:
+    assert metrics.agreement({"kid": 2.0}, {"kid": 1.0}) == "2 and 1, off by 1.0e+00"
+    assert metrics.agreement({"a": 1.0, "b": 1.1}, {"a": 1.0, "b": 1.0}) == "2 values, off by 1.0e-01"
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------
+
+
+def test_an_operation_is_counted_once_for_each_multiplication_and_each_addition() -> None:
+    """The VAE's layers, forwards, and backwards for weights and (but for the first) for inputs: two products each."""
+    layers = [784 * 400, 400 * 40, 20 * 400, 400 * 784]
+    by_hand = 2 * (3 * sum(layers) - layers[0])
+    assert limit.operations_per_image(settings.model("vae")) == by_hand
+
+
+def test_every_model_of_the_params_is_measured_and_the_papers_main_ones_have_a_textbook_form() -> None:
+    models = settings.on_a_cpu(quick=False)
+    written = {model.name for model in models if textbook.made(model.source, model.arguments, model.shape) is not None}
+    trained = {name for name, block in settings.loaded("laptop").resolved_models.items() if "samples_of" not in block}
+    assert {model.name for model in models} == trained
+    assert {"vae", "draw", "draw_gan", "dcgan", "gran1", "gran3", "gran5"} <= written
+    on_a_gpu = settings.on_a_gpu(quick=False)
+    assert all(textbook.made(model.source, model.arguments, model.shape) is not None for model in on_a_gpu)
+    assert ("draw", 64, 128) in {(m.name, m.arguments.get("glimpses"), m.batch) for m in on_a_gpu}
+
+
+CONTESTS = {contest.name: contest for contest in metrics.CONTESTS}
+
+
+@pytest.mark.parametrize("name", CONTESTS)
+def test_ours_and_the_public_tools_are_asked_the_same_question(name: str) -> None:
+    """On few points, in this process; what the tools print and warn of is theirs."""
+    contest = CONTESTS[name]
+    d = 784 if contest.space == "pixels" else 64
+    real, fake = (metric_work.SPACES[contest.space](300, d, seed) for seed in (0, 1))
+    ours = getattr(metric_work, f"ours_{contest.name}")(real, fake)()
+    for peer in contest.peers:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            try:
+                theirs = getattr(metric_work, contest.function(peer))(real, fake)()
+            except ImportError:
+                assert peer == "faiss-cpu"  # all others are in the tests' environment
+                continue
+        assert theirs == {name: pytest.approx(ours[name], rel=2e-3, abs=2e-5) for name in ours}
+
+
+def test_a_child_measures_and_says_what_is_missing() -> None:
+    points = {"space": "features", "n": 40, "d": 8}
+    with child("bench.metric_work", "prepared", 1) as process:
+        process.prepare(by="ours_mmd", **points)
+        run = process.go()
+        assert run.values == metric_work.prepared("ours_mmd", **points)() and run.seconds > 0  # type: ignore[arg-type]
+        with pytest.raises(NotMeasured, match="KeyError: 'by_nobody'"):
+            process.prepare(by="by_nobody", **points)
+
+
+def test_the_peak_of_memory_is_what_was_held_in_between() -> None:
+    peak = Peak()
+    assert peak.above() < 8
+    assert float(torch.ones(2**22, dtype=torch.float64).sum()) == 2**22
+    assert 31 < peak.above() < 60
+
+
+@pytest.mark.parametrize("metric", pipeline_metrics.names())
+def test_every_metric_measures_the_made_up_comparison(metric: str) -> None:
+    assert metric_work.measured(metric, 400)()["columns"] > 0
+
+
+def test_the_critical_path_is_the_longest_chain_of_jobs() -> None:
+    plan = Plan(params.load(["budget=tiny", "datasets.mnist.models=[vae, gran3]"], file=ROOT / "params.yaml"))
+    jobs = jobs_of(plan, "mnist")
+    seconds = {name: 1.0 for name in jobs} | {"train mnist gran3 0": 50.0, "train mnist vae 0": 20.0}
+    length, chain = stages.critical_path(jobs, seconds)
+    assert chain[:4] == ["fetch mnist", "prepare mnist", "train mnist gran3 0", "sample mnist gran3 0"]
+    assert length == sum(seconds[name] for name in chain)
+    for earlier, later in pairwise(chain):
+        assert jobs[earlier].identity in {job.identity for job in jobs[later].inputs}
+
+
+def test_seconds_of_jobs_come_from_snakemake_or_from_stamps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = stages.plan_for(tmp_path)
+    job, other = plan.job("train", "mnist", "vae", 0), plan.job("sample", "mnist", "vae", 0)
+    file = tmp_path / stages.BENCHMARK.format(stage="train", name="mnist-vae-0")
+    file.parent.mkdir(parents=True)
+    file.write_text("s\th:m:s\tmax_rss\n12.5\t0:00:12\t300.00\n")
+    for path in other.outputs:
+        artifacts.write_text(Path(path), "it")
+        artifacts.write_stamp(Path(path), other.identity, seconds=3.25)
+    assert stages.seconds_of(job, tmp_path) == 12.5 and stages.seconds_of(other, tmp_path) == 3.25
+    told = {row.what: row for row in stages.measured(tmp_path)}
+    assert (told["train"].ours, told["all"].ours, told["critical path"].ours) == (12.5, 15.75, 15.75)
+
+
+def test_a_quick_run_leaves_a_table_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One row of each kind that needs no other program; the others' commands are tested where they are made."""
+    words = ["--to", str(tmp_path), "--quick", "--only", "limit,train,sample,cost,stages", "--results", str(tmp_path)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pythae's, where it is installed
+        code = bench_command.main(words)
+    found = list(csv.DictReader((tmp_path / "bench.csv").read_text().splitlines()))
+    assert [row["kind"] for row in found if not row["peer"].startswith("pythae")] == [
+        "limit", "limit", "train", "sample", "cost", "stages",
+    ]  # fmt: skip
+    assert code == 1, "there are no finished results, and that is told"
+    by_kind = {row["kind"]: row for row in found}
+    assert (
+        float(by_kind["train"]["ratio_low"])
+        <= float(by_kind["train"]["ratio"])
+        <= float(by_kind["train"]["ratio_high"])
+    )
+    assert 0 < float(by_kind["train"]["of_float32"]) < 1.5
+    assert all(row["machine"].count("torch") == 1 for row in found)
+    for name in ("bench.png", "bench_cost.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    for name in ("bench.pdf", "bench_cost.pdf"):
+        assert (tmp_path / name).read_bytes().startswith(b"%PDF")
+    assert by_kind["train"]["peer"] in capsys.readouterr().out
+
+
+def test_an_unknown_kind_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        bench_command.arguments(["--to", "x", "--only", "trian"])
+    assert "found 'trian' on cpu, expected some of limit, train" in capsys.readouterr().err
+
+
+def test_a_command_that_fails_is_told_with_its_last_line(tmp_path: Path) -> None:
+    done = commands.python("-c", "print('done')", folder=tmp_path)
+    assert done.said == "done\n" and 3 < done.memory_mb < 60 and done.seconds > 0
+    with pytest.raises(commands.Failed, match="ended with 3: the reason"):
+        commands.python("-c", "import sys; print('the reason'); sys.exit(3)", folder=tmp_path)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from bench import made_up
 from pipeline import command_line as cli
 from pipeline.infra import artifacts, kept, layout, stage
 from pipeline.planning import leftovers, overrides, sole_run
 from pipeline.planning.staleness import jobs_of, look
-from tests import made_up
 from tests.conftest import ROOT, run
 from tests.conftest import stage as command
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bench import made_up
 from pipeline import command_line as cli
 from pipeline.infra import artifacts, identity, layout, stage
 from pipeline.planning import overrides
 from pipeline.planning.staleness import jobs_of, look
-from tests import made_up
 from tests.conftest import BIN, ROOT, Run, run
 from tests.conftest import stage as command
 

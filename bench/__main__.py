@@ -108,9 +108,9 @@ def main(given: list[str] | None = None) -> int:
     pace = Pace(words.turn or pace.turn, words.rounds or pace.rounds)
     asked = Asked(words.to, device, words.quick, pace, words.threads, words.results)  # type: ignore[arg-type]
     found = run(asked, words.only)
-    figure.write(asked.to / "bench", figure.ratios(found))
     print(machine(asked))
-    print(rows.table(found))
+    print(rows.table(found), flush=True)
+    figure.write(asked.to / "bench", figure.ratios(found))
     return int(any(row.note.startswith("not measured") for row in found))
 
 

@@ -13,6 +13,7 @@ from bench import figure
 from bench.apart import child
 from bench.asked import Asked, Task
 from bench.rows import Row
+from bench.timing import say
 from pipeline import metrics
 from pipeline.infra import artifacts
 
@@ -43,6 +44,7 @@ class Costs:
             for n in sizes:
                 process.prepare(metric=metric, n=n)
                 run = process.go()
+                say(f"{metric}, {n:,} images: {run.seconds:.2f} s, {run.memory_mb:.0f} MB")
                 if not run.values["columns"]:
                     return [Row("cost", metric, "", "s", note="measures nothing of such images")]
                 found.append((n, run.seconds, run.memory_mb))

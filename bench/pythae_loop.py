@@ -14,6 +14,7 @@ import tempfile
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from bench.settings import Model
@@ -62,7 +63,9 @@ def contestant(model: Model) -> tuple[Contestant, int]:
 def _trainer(models: Any, trainers: Any, model: Model, folder: str) -> Any:
     kind, config = FORMS[model.source]
     latent, (hidden,) = model.arguments["latent"], model.arguments["hidden"]
-    options: dict[str, Any] = {"input_dim": model.shape, "latent_dim": latent, "reconstruction_loss": "bce"}
+    # theirs is half the summed squared error, as ours is
+    loss = "mse" if model.arguments.get("likelihood") == "gaussian" else "bce"
+    options: dict[str, Any] = {"input_dim": model.shape, "latent_dim": latent, "reconstruction_loss": loss}
     if model.source == "info_vae":  # one kernel, as ours has
         options |= {"kernel_choice": "imq", "scales": [1.0], "alpha": 0.0, "lbd": model.arguments["mmd_weight"]}
     encoder, decoder = _networks(model.shape, hidden, latent)
@@ -74,7 +77,9 @@ def _trainer(models: Any, trainers: Any, model: Model, folder: str) -> Any:
         no_cuda=True,
     )
     data = import_module("pythae.data.datasets")
-    images = (model.images(BATCHES * model.batch).float() / 255).gt(0.5).float()
+    images = model.images(BATCHES * model.batch).float() / 255
+    if model.training["data"] == "binarised":  # once for all, where ours draws anew for each batch
+        images = torch.bernoulli(images)
     return trainers.BaseTrainer(
         theirs, data.BaseDataset(images, images[:, 0, 0, 0]), training_config=settings, callbacks=None
     )

@@ -15,6 +15,7 @@ rule train:
         "logs/train/{dataset}-{model}-{seed}.log",
     benchmark:
         "benchmarks/train/{dataset}-{model}-{seed}.tsv"
+    priority: plan.seconds("train")
     conda:
         "../envs/stage.yaml"
     params:

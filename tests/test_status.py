@@ -14,6 +14,7 @@ from pipeline import command_line as cli
 from pipeline.infra import artifacts, identity, layout, stage
 from pipeline.planning import overrides
 from pipeline.planning.staleness import jobs_of, look
+from pipeline.planning.workflow import Workflow
 from tests.conftest import BIN, ROOT, Run, run
 from tests.conftest import stage as command
 
@@ -361,3 +362,15 @@ def test_it_names_the_jobs_that_snakemake_would_run(folder: Path, clone: Callabl
     assert {"references mnist", "sample mnist vae 0", "standings mnist"} <= expected
     assert "train mnist gran3 0" in expected, "the battles judge vae's new samples with its weights"
     assert not {"prepare mnist", "train mnist vae 0", "sample mnist draw_gan 0"} & expected
+
+
+def test_the_longest_training_of_those_that_wait_starts_first() -> None:
+    """Snakemake takes the greatest priority first; started last, the longest would end long after all others."""
+    laptop = overrides.plan([])
+    priority = Workflow(laptop).seconds("train")
+    seconds = {name: priority({"dataset": "mnist", "model": name, "seed": 0}) for name in laptop.params.models}
+    trained = {name: value for name, value in seconds.items() if laptop.trained(name) == name}
+    assert max(trained, key=trained.__getitem__) == "gran5"
+    assert trained["gran5"] > trained["gran3"] > trained["gran1"] and trained["draw"] > trained["vae"]
+    rule = (ROOT / "rules" / "models.smk").read_text().partition("rule train")[2].partition("rule ")[0]
+    assert 'plan.seconds("train")' in rule.partition("priority:")[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -17,11 +18,18 @@ REFERENCE_PRODUCT = 0.06
 START = 4.0
 """CPU seconds that any stage takes to start."""
 
-PER_STEP = {"vae": 0.0085, "info_vae": 0.009, "draw": 0.08, "draw_gan": 0.135, "dcgan": 0.125, "gran": 0.145}
+PER_STEP = {
+    **{"vae": 0.0085, "info_vae": 0.009, "dvae": 0.01, "autoencoder": 0.0135, "gan": 0.0105},
+    **{"draw": 0.08, "draw_gan": 0.135, "draw_adversarial_prior": 0.1},
+    **{"dcgan": 0.125, "gan_conv": 0.1, "vae_gan": 0.094, "gran": 0.145},
+}
 """CPU seconds per training step on 28x28 images, by the model's file, at params.yaml's settings."""
 
 PER_STEP_OF_OTHERS = 0.1
 """The same for a model that was never measured."""
+
+DRAWS = {"glimpses": 10, "time_steps": 3}
+"""Times that a sequential model draws, as it was measured; the cost of a training step goes with them."""
 
 PER_SAMPLE = {"evaluate": 3e-3, "references": 7e-3, "battle": 1.5e-3, "sample": 0.4e-3}
 """CPU seconds per compared image."""
@@ -48,7 +56,8 @@ def job_seconds(plan: Plan, stage: str, wildcards: Mapping[str, Any], saved: Map
     if stage == "train":
         block = plan.model(wildcards["model"], wildcards["dataset"])
         steps = block["training"]["steps"] - saved.get(f"{wildcards['model']} {wildcards['seed']}", 0)
-        return START + steps * PER_STEP.get(block["class"], PER_STEP_OF_OTHERS)
+        drawn = [block["arguments"][name] / often for name, often in DRAWS.items() if name in block["arguments"]]
+        return START + steps * PER_STEP.get(block["class"], PER_STEP_OF_OTHERS) * math.prod(drawn)
     if stage in ("classifier", "augment"):
         return START + plan.params.at_budget(plan.params.classifier.steps) * PER_CLASSIFIER_STEP
     return START + n * PER_SAMPLE.get(stage, 0.0)

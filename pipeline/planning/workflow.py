@@ -69,6 +69,14 @@ class Workflow:
 
         return of
 
+    def seconds(self, stage: str) -> InputFunction:
+        """How long a job takes, about, for its priority: what is longest starts first, lest it be the last to end."""
+
+        def of(wildcards: Wildcards) -> int:
+            return round(estimate.job_seconds(self.plan, stage, wildcards, {}))
+
+        return of
+
     def weights(self, wildcards: Wildcards) -> list[str]:
         """The weights that a model's samples are made with."""
         return _files(layout.WEIGHTS, wildcards.dataset, [(self.plan.trained(wildcards.model), wildcards.seed)])
@@ -277,7 +285,10 @@ def announce(workflow: Any) -> None:
     in_order = [stage for stage in layout.OUTPUTS if stage in counts]
     if any(name == "train" for name, _ in stages):
         live.start(os.getpid())
-    say(f"{len(stages)} jobs to run: " + ", ".join(f"{counts[name]} {name}" for name in in_order))
+    say(
+        f"{len(stages)} {'job' if len(stages) == 1 else 'jobs'} to run: "
+        + ", ".join(f"{counts[name]} {name}" for name in in_order)
+    )
     seconds, longest = estimate.wall_seconds(Plan(params.check(workflow.config)), stages)
     if seconds > 60:
         say(

@@ -92,6 +92,7 @@ def made(tiny: Path, mnist_mirror: Path, tmp_path_factory: pytest.TempPathFactor
     own = {"DVC_SITE_CACHE_DIR": str(site), "DVC_GLOBAL_CONFIG_DIR": str(site), "GIT_CONFIG_GLOBAL": os.devnull}
     project = Project(folder, {"DATA_MIRROR": str(mnist_mirror), **person, **own})
     (folder / "dvc.lock").unlink(missing_ok=True)
+    shutil.rmtree(folder / "docs/results/mnist", ignore_errors=True)  # what this project itself has published
     (folder / ".venv").symlink_to(BIN.parent)
     project.edit("budget: laptop ", "budget: tiny ")
     project.git("init", "--quiet", "--initial-branch", "main")

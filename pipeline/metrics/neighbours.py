@@ -84,6 +84,8 @@ def knn_verdict(train: Tensor, generated: Tensor, test: Tensor, *, k: int = K) -
 def knn_errors(*, real: Tensor, fake: Tensor, seed: int = 0, k: int = K, groups: int = 20) -> dict[str, Estimate]:
     """Error rates of K-NN on halves drawn by `seed`, as columns `knn_error*`."""
     halves = draw_halves(real=real, fake=fake, seed=seed)
+    # fewer subsamples of a small set: each votes with k neighbours
+    groups = max(2, min(groups, len(halves.train_points) // k))
     train_group, test_group = (groups_of(len(x), groups) for x in (halves.train_points, halves.test_points))
 
     def verdict(train: Tensor | slice, test: Tensor | slice) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from pipeline import metrics
 from pipeline.metrics import intervals
 from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.planning.params import FEWEST_COMPARED
+from pipeline.stages.evaluate import FEWEST
 
 DRAWS = 200
 
@@ -141,3 +144,16 @@ def test_one_seeds_interval_covers_what_the_metric_expects(column: str, draws: d
     assert all(e.low <= e.value <= e.high for e in found)
     assert _covering(found, truth) >= 0.90
     assert _covering(found, truth) <= (1.0 if column in CONSERVATIVE else 0.99)
+
+
+@pytest.mark.parametrize("n", [FEWEST_COMPARED, 13, 27])
+@pytest.mark.parametrize("name", metrics.names())
+def test_a_small_set_has_every_estimate_with_its_interval(name: str, n: int) -> None:
+    """Twenty groups of a small set would leave some of them without images of either kind."""
+    assert FEWEST == FEWEST_COMPARED
+    found = metrics.load(name).measure(replace(_gaussian_draw(0, n), groups=20))
+    if name not in ("coverage_bands", "kid_tail", "sharpness"):  # a band may hold too few of so small a set
+        assert set(found) == set(metrics.load(name).COLUMNS)
+    for estimate in found.values():
+        assert math.isfinite(estimate.value)
+        assert estimate.low <= estimate.value <= estimate.high

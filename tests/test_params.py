@@ -95,6 +95,8 @@ def test_a_key_that_resembles_none_gets_the_list() -> None:
         ("device", "gpu", "device: found 'gpu', expected 'auto', 'cpu' or 'cuda'"),
         ("protocol", 3, "protocol: found 3, expected"),
         ("protocol.battle_tolerance", 0, "protocol.battle_tolerance: found 0, expected greater than 0"),
+        ("protocol.samples", 7, "protocol.samples: found 7, expected greater than or equal to 8"),
+        ("protocol.samples.tiny", 7, "protocol.samples.tiny: found 7, expected greater than or equal to 8"),
         ("protocol.jackknife_groups", 1, "protocol.jackknife_groups: found 1, expected greater than or equal to 2"),
         ("protocol.battle_ratio", "errors", "protocol.battle_ratio: found 'errors', expected 'error' or 'accuracy'"),
         ("classifier.learning_rate", float("nan"), "classifier.learning_rate: found nan, expected"),

@@ -89,10 +89,25 @@ class CountPerBudget(_Block):
     paper: Positive
 
 
+FEWEST_COMPARED = 8
+"""Images of a set that metrics are computed on: a fifth neighbour needs six, a covariance of each half four."""
+
+Compared = Annotated[int, Field(ge=FEWEST_COMPARED), BeforeValidator(_no_bool)]
+
+
+class ComparedPerBudget(CountPerBudget):
+    """How many images are compared, where that differs by budget."""
+
+    tiny: Compared
+    smoke: Compared
+    laptop: Compared
+    paper: Compared
+
+
 class Protocol(_Block):
     """How models are compared."""
 
-    samples: CountPerBudget | Positive
+    samples: ComparedPerBudget | Compared
     importance_samples: CountPerBudget | Positive
     canvases: Positive
     seed: NotNegative
@@ -636,8 +651,9 @@ def _one_line(error: ValidationError, schema: type[BaseModel]) -> str:
     # Of a union's complaints the one about the plain value says more than 'not a block'.
     rank = {"extra_forbidden": 0, "model_type": 2, "dict_type": 2}
     first = min(error.errors(), key=lambda item: rank.get(item["type"], 1))
-    path = [part for part in first["loc"] if not str(part).startswith(("function-", "constrained-", "CountPerBudget"))]
-    path = [part for part in path if part not in ("int", "ModelsPerBudget", "list[constrained-str]", "[key]")]
+    path = [part for part in first["loc"] if not str(part).startswith(("function-", "constrained-"))]
+    path = [part for part in path if part not in ("int", "list[constrained-str]", "[key]")]
+    path = [part for part in path if not str(part).endswith("PerBudget")]
     where = ".".join(str(part) for part in path)
     if first["type"] == "extra_forbidden":
         return f"{where}: unknown key{near(str(path[-1]), _keys_at(schema, path[:-1]))}"

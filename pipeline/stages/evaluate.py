@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from pipeline import metrics
 from pipeline.features.classifier import extract
 from pipeline.features.pixels import LARGEST_DIMENSION, PrincipalComponents, flatten
 from pipeline.infra import artifacts, layout
+from pipeline.infra.errors import UserError
 from pipeline.infra.stage import Work
 from pipeline.metrics.bands import bands_of
 from pipeline.metrics.comparison import Comparison
@@ -26,6 +27,9 @@ from pipeline.stages.classifier import load_classifier, load_split
 from pipeline.training.trained import rebuilt
 
 ELBO_BATCH = 500
+
+FEWEST = 8
+"""Images of a set: a fifth neighbour needs six, a covariance of each half four."""
 
 
 def run(work: Work) -> None:
@@ -48,6 +52,7 @@ class Subject:
         self.classifier = load_classifier(classifier)
         kept = artifacts.read_tensors(features)
         (test_images, test_labels), (train_images, train_labels) = load_split(test), load_split(train)
+        self.enough(test.stem, test_images)
         chosen = subset(len(test_images), n, seed)
         # As many training images as held-out ones, so that the two comparisons are alike.
         seen = subset(len(train_images), len(chosen), seed + 1)
@@ -67,6 +72,14 @@ class Subject:
             self.classes = torch.bincount(test_labels, minlength=self.classifier.classes)
             self.bands = bands_of(torch.bincount(train_labels, minlength=self.classifier.classes))
         self.digest = artifacts.sha256(classifier)[:12]
+
+    def enough(self, split: str, images: Sized) -> None:
+        """Raise `UserError` for a split of fewer images than metrics can be computed on."""
+        if len(images) < FEWEST:
+            raise UserError(
+                f"params.yaml: datasets.{self.work.wildcards['dataset']}.{split}: the split holds {len(images)} "
+                f"images, but a comparison needs at least {FEWEST}; hold out more, or bring more images"
+            )
 
     def pixels(self, images: Tensor) -> Tensor:
         """The space `pixels`: flattened, projected where there are too many of them."""

@@ -19,6 +19,7 @@ def run(work: Work) -> None:
     valid_path, train_path, test_path, classifier, features = work.reads
     train, valid = artifacts.read_images(train_path)[0], artifacts.read_images(valid_path)[0]
     subject = Subject(work, train_path, test_path, classifier, features)
+    subject.enough("valid", valid)
     makers = {"real": real, "noise": noise, "mean_image": mean_image}
     measured = {}
     for stream, name in enumerate(layout.REFERENCES):

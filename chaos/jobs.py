@@ -12,8 +12,10 @@ from pipeline.planning.plan import Job, Plan
 
 
 def planned() -> dict[str, Job]:
-    """Every job of the comparison by name, each after those that it reads from."""
-    return staleness.jobs_of(Plan(params.load(["budget=tiny"], ROOT / "params.yaml")), DATASET)
+    """Every job of the comparison by name, and the report's, each after those that it reads from."""
+    plan = Plan(params.load(["budget=tiny", f"report=[{DATASET}]"], ROOT / "params.yaml"))
+    report = plan.job("report")
+    return {**staleness.jobs_of(plan, DATASET), staleness.name(report): report}
 
 
 def one_of_each_stage() -> dict[str, Job]:
@@ -28,7 +30,7 @@ def words(job: Job) -> list[str]:
     """Of the command that does it; a training saves its state often, so that this is disturbed too."""
     named = [word for key, value in job.wildcards.items() for word in (f"--{key}", str(value))]
     often = ["--checkpoint-steps", "2"] if job.stage == "train" else []
-    return [job.stage, *named, "--set", "budget=tiny", *often]
+    return [job.stage, *named, "--set", "budget=tiny", "--set", f"report=[{DATASET}]", *often]
 
 
 def undo(project: Project, job: Job) -> None:

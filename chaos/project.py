@@ -21,10 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 
 DATASET = "mnist"
-TARGETS = (layout.TABLE.format(dataset=DATASET), layout.SUMMARY_TEXT.format(dataset=DATASET))
+TARGETS = (layout.TABLE.format(dataset=DATASET), layout.SUMMARY_TEXT.format(dataset=DATASET), layout.REPORT)
 """What asks for everything."""
 
-MEASURED_TIME = ("cost", "_networks", "tracking/", "results/summary/")
+MEASURED_TIME = ("cost", "_networks", "tracking/", "results/summary/", layout.REPORT)
 """In the path of what holds seconds or a run's number: it differs from run to run, everything else may not."""
 
 PATIENCE = 120.0
@@ -99,7 +99,8 @@ class Project:
     def stamped(self) -> dict[str, dict[str, Any]]:
         """Path -> stamp of every finished file."""
         found = {}
-        for stamp in [*self.folder.glob("data/**/*.stamp.json"), *self.folder.glob("results/[!.]*/**/*.stamp.json")]:
+        patterns = ("data/**/*.stamp.json", "results/*.stamp.json", "results/[!.]*/**/*.stamp.json")
+        for stamp in (stamp for pattern in patterns for stamp in self.folder.glob(pattern)):
             path = stamp.with_name(stamp.name.removesuffix(artifacts.STAMP))
             if path.exists() and "checkpoints" not in path.parts:
                 found[path.relative_to(self.folder).as_posix()] = _parsed(stamp)

@@ -106,7 +106,7 @@ def test_no_result_holds_what_is_written_in_an_order_of_chance(tiny: Path) -> No
 # --- errors of the file system ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", ["fetch", "sample", "standings"])
+@pytest.mark.parametrize("stage", ["fetch", "sample", "standings", "report"])
 def test_a_stage_that_cannot_write_or_read_says_so_and_completes_later(
     stage: str, project: Project, undisturbed: Undisturbed, forks: Forks
 ) -> None:

@@ -42,6 +42,7 @@ build-bench:
 
 chaos: env  ## put faults of every kind into copies of the tiny workflow, 200 kills among them (an hour or two)
 	@$(BIN)/python -m chaos --to runs/chaos.csv
+	@EASEL_RESUME_KILLS=20 $(BIN)/python -m pytest tests/test_resume.py -k after_any_step
 
 fuzz: env  ## ten thousand broken params.yaml, command lines, jobs and stamps: each plans or ends in one line
 	@EASEL_FUZZ_CASES=10000 $(BIN)/python -m pytest -s tests/test_fuzz.py

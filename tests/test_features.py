@@ -94,8 +94,22 @@ def test_principal_components_find_the_directions_of_variance() -> None:
     projected = components.project(images, chunk=50)
     centred = pixels.flatten(images) - pixels.flatten(images).mean(0)
     variances = torch.linalg.svdvals(centred.double()).square()[:8] / 300
-    torch.testing.assert_close(projected.double().var(0, correction=0), variances, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(projected[:, :8].double().var(0, correction=0), variances, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(projected.norm(dim=1), centred.norm(dim=1), msg="nothing of an image's length is lost")
     assert (components.directions.gather(0, components.directions.abs().argmax(0, keepdim=True)) > 0).all()
+
+
+def test_what_the_components_do_not_see_is_not_the_mean_image() -> None:
+    generator = torch.Generator().manual_seed(0)
+    faces = torch.randint(64, 192, (200, 1, 1, 1), generator=generator).expand(-1, 1, 40, 40).to(torch.uint8)
+    faces = faces + torch.randint(0, 20, faces.shape, generator=generator, dtype=torch.uint8)
+    noise = torch.randint(0, 256, faces.shape, generator=generator, dtype=torch.uint8)
+    components = pixels.PrincipalComponents.fit(faces[:100], components=4)
+    seen, held_out, far = (components.project(part) for part in (faces[:100], faces[100:], noise))
+    assert torch.cdist(far, seen).amin(1).min() > torch.cdist(held_out, seen).amin(1).max()
+    inside = [torch.cdist(a, seen) for a in (held_out, far)]
+    whole = [torch.cdist(pixels.flatten(a), pixels.flatten(faces[:100])) for a in (faces[100:], noise)]
+    assert all((a <= b + 1e-3).all() for a, b in zip(inside, whole, strict=True)), "never farther than in pixels"
 
 
 def test_components_of_large_images_come_from_their_inner_products(monkeypatch: pytest.MonkeyPatch) -> None:

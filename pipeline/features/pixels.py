@@ -1,4 +1,4 @@
-"""Pixels as a feature space: flattened images in [0, 1], projected on principal components where they are many."""
+"""Pixels as a feature space: flattened images in [0, 1]; of many, principal components and the length of the rest."""
 
 from __future__ import annotations
 
@@ -67,8 +67,19 @@ class PrincipalComponents:
         return cls(mean, _signed(directions / directions.norm(dim=0)))
 
     def project(self, images_u8: Tensor, *, chunk: int = 2000) -> Tensor:
-        """Coordinates (N, components) float32 of images (N, C, H, W) uint8."""
-        return torch.cat([(flatten(part) - self.mean) @ self.directions for part in torch.split(images_u8, chunk)])
+        """Coordinates (N, components + 1) float32 of images (N, C, H, W) uint8.
+
+        The last one is the length of what the components leave of an image. Without it everything that they do not
+        see, noise above all, would lie at the mean image, nearer to real images than these are to each other.
+        Distances stay below those of pixels.
+        """
+        return torch.cat([self._project(flatten(part)) for part in torch.split(images_u8, chunk)])
+
+    def _project(self, x: Tensor) -> Tensor:
+        centred = x - self.mean
+        seen = centred @ self.directions
+        left = torch.linalg.vector_norm(centred - seen @ self.directions.T, dim=1, keepdim=True)
+        return torch.cat([seen, left], dim=1)
 
 
 def _signed(directions: Tensor) -> Tensor:

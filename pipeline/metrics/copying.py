@@ -2,7 +2,7 @@
 
 Distances to the nearest of all training images, of samples against held-out images: of a part of them, as many as are
 held out, most copies would go unseen. Their Z grows with n; the AUC does not. It needs no labels, and where images are
-large the distances are those of 256 principal components, in which a copy with noise on it is still a copy.
+large the distances are those of 256 principal components and of the length of the rest (features/pixels.py).
 """
 
 from __future__ import annotations

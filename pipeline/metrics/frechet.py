@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.metrics.intervals import jackknife
+from pipeline.metrics.linear_algebra import eigenvalues, eigenvectors, gram
 
 ORDER = 20
 
@@ -93,16 +94,16 @@ def moments(points: Tensor) -> Moments:
     points = points.double()
     mean = points.mean(0)
     centred = points - mean
-    return Moments(mean, centred.T @ centred / (len(points) - 1))
+    return Moments(mean, gram(centred) / (len(points) - 1))
 
 
 def frechet_of_moments(*, real: Moments, fake: Moments) -> FrechetTerms:
     """Between two Gaussians. With C_1 = V L V^T, (C_1 C_2) has the eigenvalues of L^{1/2} V^T C_2 V L^{1/2}."""
-    values, vectors = torch.linalg.eigh(real.covariance)
+    values, vectors = eigenvectors(real.covariance)
     kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
     root = vectors[:, kept] * values[kept].sqrt()
     product = root.T @ fake.covariance @ root
-    overlap = torch.linalg.eigvalsh(product).clamp_min_(0).sqrt().sum()
+    overlap = eigenvalues(product).clamp_min_(0).sqrt().sum()
     return _terms(real.mean - fake.mean, real.covariance.trace() + fake.covariance.trace(), overlap)
 
 
@@ -146,7 +147,7 @@ class GroupedMoments:
         centred = [part.double() - self.centre for part in parts]
         self.sizes = torch.tensor([len(part) for part in parts])
         self.sums = torch.stack([part.sum(0) for part in centred])
-        self.outers = torch.stack([part.T @ part for part in centred])
+        self.outers = torch.stack([gram(part) for part in centred])
         self.outer = self.outers.sum(0)
 
     def union(self, keep: Sequence[int]) -> Moments:

@@ -13,6 +13,7 @@ from torch import Tensor
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.metrics.intervals import jackknife
 from pipeline.metrics.kernel_sums import KernelSums, block_sums
+from pipeline.metrics.linear_algebra import inner_products
 
 ORDER = 30
 
@@ -30,17 +31,20 @@ COLUMNS: dict[str, dict[str, str]] = {
 DEGREE = 3
 OFFSET = 1.0
 
+PARTS = 20
+"""In which `kid` computes within a set."""
+
 
 def polynomial(a: Tensor, b: Tensor) -> Tensor:
     """(a.b / d + 1)^3 of points (n, d) and (m, d), (n, m)."""
-    kernel = torch.addmm(a.new_full((1, 1), OFFSET), a, b.T, alpha=1 / a.shape[1])
+    kernel = inner_products(a, b).div_(a.shape[1]).add_(OFFSET)
     return kernel.mul_(kernel.square())
 
 
 def polynomial_sums(*, real: Sequence[Tensor], fake: Sequence[Tensor]) -> KernelSums:
-    """Kernel sums of real and generated features, given as groups of points (n_g, d), in float64."""
-    # the distance is thousands of times smaller than the kernel's values: float32 would leave it two digits
-    x, y = torch.cat(list(real)).double(), torch.cat(list(fake)).double()
+    """Kernel sums of real and generated features, given as groups of points (n_g, d)."""
+    # values in float32, sums in float64: the roundings of so many values are independent and cancel
+    x, y = torch.cat(list(real)).float(), torch.cat(list(fake)).float()
     sizes = [len(g) for g in real], [len(g) for g in fake]
     cross = block_sums(*sizes, lambda r, c: polynomial(x[r], y[c]))
     return KernelSums(_within(x, sizes[0]), _within(y, sizes[1]), cross, *map(torch.tensor, sizes))
@@ -49,14 +53,15 @@ def polynomial_sums(*, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Kernel
 def _within(points: Tensor, sizes: Sequence[int]) -> Tensor:
     """Sums over pairs of two different points, by groups."""
     sums = block_sums(sizes, sizes, lambda r, c: polynomial(points[r], points[c]), symmetric=True)
-    own = (points.square().sum(1) / points.shape[1] + OFFSET) ** DEGREE
+    own = (points.double().square().sum(1) / points.shape[1] + OFFSET) ** DEGREE
     sums.diagonal().sub_(torch.stack([group.sum() for group in torch.split(own, list(sizes))]))
     return sums
 
 
 def kid(*, real: Tensor, fake: Tensor) -> float:
     """Kernel distance of features (n, d) and (m, d)."""
-    return polynomial_sums(real=[real], fake=[fake]).unbiased()
+    parts = min(PARTS, len(real), len(fake))  # of which only the pairs on one side of the diagonal are computed
+    return polynomial_sums(real=real.tensor_split(parts), fake=fake.tensor_split(parts)).unbiased()
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:

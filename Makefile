@@ -1,6 +1,6 @@
 # The two commands: `make mnist` and `make test`. Both build .venv first, from envs/requirements.txt.
 
-CORES ?= 8
+CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 DATASET ?= mnist
 TRIALS ?= 12
 PYTHON ?= python3

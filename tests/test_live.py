@@ -342,6 +342,17 @@ def test_the_file_is_written_now_and_then_and_once_at_the_end(tmp_path: Path, mo
     assert [path.name for path in history.path.parent.iterdir()] == ["aaaa.json"]
 
 
+def test_what_a_killed_writer_left_half_written_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    work = work_in(tmp_path)
+    path = LiveHistory(work).path
+    path.parent.mkdir(parents=True)
+    left = path.with_name(f".{path.name}.partial")
+    left.write_text('{"rows": [')
+    LiveHistory(work)
+    assert not left.exists()
+
+
 def test_a_file_that_cannot_be_written_is_said_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

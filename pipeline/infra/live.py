@@ -7,6 +7,7 @@ of the server, the training goes on, and the `track` stage replays what is missi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -39,6 +40,12 @@ class LiveHistory:
         self.began = self.wrote = time.monotonic()
         self.rows = 0
         self.broken = False
+        with contextlib.suppress(OSError):  # of a training that was killed while it wrote
+            self._partial.unlink(missing_ok=True)
+
+    @property
+    def _partial(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.partial")
 
     def write(self, rows: Sequence[dict[str, float]], *, finished: bool = False) -> None:
         """Rewrite the file if there are new rows and it is time, or the last row of a file that is there.
@@ -69,12 +76,11 @@ class LiveHistory:
     def _replace(self, text: str) -> None:
         """Rename over the old file. Not synchronised to the disk: after a power cut the history has all of it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f".{self.path.name}.partial")
         try:
-            partial.write_text(text)
-            partial.replace(self.path)
+            self._partial.write_text(text)
+            self._partial.replace(self.path)
         except OSError:
-            partial.unlink(missing_ok=True)
+            self._partial.unlink(missing_ok=True)
             raise
 
 

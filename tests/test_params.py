@@ -79,6 +79,16 @@ def test_an_unknown_key_is_refused_and_the_near_one_suggested(path: str, suggest
     assert f"{path.rsplit('.', 1)[-1]}: unknown key; did you mean '{suggestion}'?" in message
 
 
+@pytest.mark.parametrize("written", ["0133-10-25", "2026-11-27 10:00:00", "!!binary aGk=", "!!set {a, b}"])
+def test_what_yaml_knows_and_json_does_not_is_refused_with_its_place(tmp_path: Path, written: str) -> None:
+    """An identity is a digest of JSON, where `options` may hold anything."""
+    file = tmp_path / "params.yaml"
+    text = (identity.ROOT / "params.yaml").read_text()
+    file.write_text(text.replace("options: {class_names: [t-shirt,", f"options: {{class_names: [{written},", 1))
+    with pytest.raises(UserError, match=r"datasets\.fashion_mnist\.options\.class_names\.0: found .*needs quotes"):
+        params.load(file=file)
+
+
 def test_a_key_that_resembles_none_gets_the_list() -> None:
     message = refusal(changed("protocol.zzz", 1))
     assert "protocol.zzz: unknown key; there are: battle_ratio, battle_tolerance," in message

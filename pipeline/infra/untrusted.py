@@ -6,6 +6,7 @@ what is no Unicode. All of it is refused here, with the place and the reason, be
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,10 @@ LONGEST = 10_000
 
 LARGEST = 2**63 - 1
 """What libraries take for a whole number."""
+
+
+NO_JSON = (datetime.date, datetime.time, bytes, set, frozenset)
+"""What YAML makes of 2026-11-27, of !!binary and !!set, and JSON, of which identities are made, has no form for."""
 
 
 def flaw(content: Any, most: int = MOST) -> str | None:
@@ -62,7 +67,9 @@ def _flaw_of(item: Any, depth: int) -> str | None:
         return f"a whole number of {item.bit_length()} bits, expected at most 63"
     if isinstance(item, str | bytes) and len(item) > LONGEST:
         return f"a text of {len(item):,} characters, expected at most {LONGEST:,}"
-    if isinstance(item, str) and any("\ud800" <= character <= "\udfff" for character in item):
+    if isinstance(item, NO_JSON):
+        return f"{str(item)[:40]!r} ({type(item).__name__}), expected text or a number; text that looks so needs quotes"
+    if isinstance(item, str) and not item.isascii() and any("\ud800" <= character <= "\udfff" for character in item):
         return "half of a character (a lone surrogate), expected Unicode text"
     return None
 

@@ -127,6 +127,7 @@ def full_disk(project: Project, undisturbed: Undisturbed, needed: int) -> Row:
         return row
     try:
         for share, flags, word in ((2, "rw", "No space left on device"), (1.2, "ro", "read-only"), (0.5, "rw", "")):
+            project.deserted()  # a file that is still open for writing would keep it from becoming read-only
             subprocess.run(["mount", "-o", f"remount,{flags},size={int(needed / share)}", str(results)], check=True)
             done = project.run()
             say(f"{int(needed / share) / 2**20:.0f} MiB, {flags}: exit {done.returncode}, said word for word:")

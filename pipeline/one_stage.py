@@ -18,6 +18,13 @@ RESULT_NEUTRAL = True
 
 WILDCARDS = ("dataset", "model", "seed")
 
+TAKES = {
+    ("model", "seed"): "--model and --seed",
+    ("model",): "--model and no --seed: it is all seeds' at once",
+    (): "neither --model nor --seed",
+}
+"""What else a stage of a data set wants to be told, by its wildcards."""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of every stage."""
@@ -38,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def wildcards(arguments: argparse.Namespace) -> dict[str, Any]:
     """Those that were given, and the usual data set where the stage has one."""
     given = {key: getattr(arguments, key) for key in WILDCARDS if getattr(arguments, key) is not None}
-    return ({"dataset": "mnist"} if layout.of_each_dataset(arguments.name) else {}) | given
+    return ({"dataset": "mnist"} if "dataset" in layout.wildcards(arguments.name) else {}) | given
 
 
 def title_and_log(arguments: argparse.Namespace) -> tuple[str, Path]:
@@ -139,16 +146,13 @@ def _words(found: dict[str, Any]) -> str:
 def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """The job and the device from params.yaml, for a person who calls a stage by hand."""
     plan = overrides.plan(arguments.set)
-    if (arguments.model is None) != (arguments.seed is None):
-        raise UserError("--model and --seed belong together; give both or neither")
     if arguments.seed is not None and arguments.seed < 0:
         raise UserError(f"--seed: found {arguments.seed}, expected 0 or more")
     given = wildcards(arguments)
-    if "dataset" in given and not layout.of_each_dataset(arguments.name):
+    takes = layout.wildcards(arguments.name)
+    if "dataset" in given and "dataset" not in takes:
         raise UserError(f"this stage takes no --dataset; which it has is {arguments.name}: in params.yaml")
-    try:
-        spec = plan.job(arguments.name, **given).spec
-    except TypeError:
-        needs = "--model and --seed" if arguments.model is None else "neither --model nor --seed"
-        raise UserError(f"this stage takes {needs}") from None
+    if tuple(given) != takes:
+        raise UserError(f"this stage takes {TAKES[takes[1:]]}")
+    spec = plan.job(arguments.name, **given).spec
     return json.loads(json.dumps(spec)), arguments.device or plan.params.device

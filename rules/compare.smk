@@ -73,9 +73,9 @@ rule evaluate:
 
 
 rule battle:
-    """One judge scores real images and every contestant's samples."""
+    """One model's judges, of every seed, score real images and every contestant's samples."""
     input:
-        weights=plan.weights,
+        weights=plan.seeds(at.WEIGHTS),
         train=at.TRAIN,
         valid=at.VALID,
         test=at.TEST,
@@ -84,22 +84,22 @@ rule battle:
         scores=at.SCORES,
         judge=at.JUDGE,
     log:
-        "logs/battle/{dataset}-{model}-{seed}.log",
+        "logs/battle/{dataset}-{model}.log",
     benchmark:
-        "benchmarks/battle/{dataset}-{model}-{seed}.tsv"
+        "benchmarks/battle/{dataset}-{model}.tsv"
     conda:
         "../envs/stage.yaml"
     params:
         identity=plan.identity("battle"),
     shell:
-        "$PYTHON -m pipeline battle --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
+        "$PYTHON -m pipeline battle --dataset {wildcards.dataset} --model {wildcards.model}"
         " --identity {params.identity} --log {log}"
 
 
 rule standings:
     """Battles, the full judge-by-contestant matrix, and the rating of all models."""
     input:
-        plan.judges(at.SCORES),
+        plan.reads("standings"),
     output:
         battles=at.BATTLES,
         judges=at.JUDGES,

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import copy
+import json
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from pipeline.battles.scores import judges_of
+from pipeline.infra import artifacts
+from pipeline.infra.progress import Progress
+from pipeline.infra.stage import Work
 from pipeline.models.base import ImageGenerator
 from pipeline.stages import battle
-from tests.small_models import NAMES, images, small
+from tests.small_models import NAMES, block_of, images, small, small_arguments
 
 JUDGES = [name for name in NAMES if hasattr(small(name), "discriminate")]
 
@@ -126,3 +133,63 @@ def test_the_logit_of_an_image_does_not_depend_on_the_others(name: str, monkeypa
     torch.testing.assert_close(battle.logits(judge, both), whole)
     torch.testing.assert_close(battle.logits(judge, both.flip(0)).flip(0), whole)
     assert torch.equal(battle.logits(judge, both), battle.logits(judge, both))
+
+
+# -- the job of one model's judges ----------------------------------------------------------------------------------
+
+SEEDS = (0, 10, 2)
+JUDGE, OTHER = "dcgan", "gran3"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def work_of_three_judges() -> Work:
+    """Three trainings of one model are to judge their own samples and another model's; splits of some images."""
+    contestants = [(model, seed) for model in (OTHER, JUDGE) for seed in SEEDS]
+    reads = [Path(f"weights{seed}.safetensors") for seed in SEEDS]
+    for seed, path in zip(SEEDS, reads, strict=True):
+        artifacts.write_tensors(path, small(JUDGE, seed=seed).state_dict())
+    names = ["train", "valid", "test", *(f"{model}{seed}" for model, seed in contestants)]
+    for number, name in enumerate(names):
+        reads.append(Path(f"{name}.arrow"))
+        artifacts.write_images(reads[-1], images(20, seed=number).numpy())
+    block = {
+        "dataset": "mnist", "model": JUDGE, "class": block_of(JUDGE)["class"], "arguments": small_arguments(JUDGE),
+        "shape": (1, 28, 28), "seeds": SEEDS, "contestants": contestants, "judged_training_images": 15, "n": 12,
+    }  # fmt: skip
+    return Work("battle", {"dataset": "mnist", "model": JUDGE}, block, (), "0", reads, Progress("battle"), device="cpu")
+
+
+def test_every_seeds_judge_scores_everyone_as_it_would_alone(folder: Path) -> None:
+    work = work_of_three_judges()
+    battle.run(work)
+    scores = load_file("results/battles/mnist/dcgan.safetensors")
+    assert len(scores) == len(SEEDS) * (3 + 2 * len(SEEDS))
+    for number, seed in enumerate(SEEDS):
+        alone = small(JUDGE, seed=seed)
+        train, own = images(20, seed=0), images(20, seed=3 + len(SEEDS) + number)
+        battle.refresh(alone, train, own)
+        for place, other in enumerate(SEEDS):
+            assert torch.equal(
+                scores[f"{seed}/samples/{OTHER}/{other}"], battle.logits(alone, images(20, seed=3 + place))
+            )
+        seen = train[battle.subset(20, 15, 1)]
+        assert torch.equal(scores[f"{seed}/train"], battle.logits(alone, seen[battle.subset(15, 12, 2)]))
+        test = images(20, seed=2)[battle.subset(20, 12, 2)]
+        assert torch.equal(scores[f"{seed}/test"], battle.logits(alone, test))
+
+
+def test_the_judges_come_in_the_order_of_their_seeds_with_their_own_accuracy(folder: Path) -> None:
+    battle.run(work_of_three_judges())
+    scores = load_file("results/battles/mnist/dcgan.safetensors")
+    judges = judges_of(JUDGE, {name: values.numpy() for name, values in scores.items()})
+    assert [judge.identity for judge in judges] == [(JUDGE, seed) for seed in sorted(SEEDS)]
+    told = json.loads(Path("results/battles/mnist/dcgan.json").read_text())
+    assert [judge["seed"] for judge in told] == sorted(SEEDS)
+    for judge, said in zip(judges, told, strict=True):
+        assert said["accuracy_real_test"] == pytest.approx((judge.test >= 0).mean())
+        assert said["accuracy_generated"] == pytest.approx((judge.samples[judge.identity] < 0).mean())

@@ -60,8 +60,10 @@ class Tree:
         keys = [(stage,) for stage in (*SHARED, *PER_TABLE)]
         keys += [(stage, model) for stage in PER_RUN for model in MODELS]
         keys += [("battle", model) for model in JUDGES] + [("canvases", "draw")]
+        seeds = {"battle": ()}
         return {
-            key: jobs.job(key[0], "mnist", *((key[1], 0) if len(key) > 1 else ())).identity for key in map(tuple, keys)
+            key: jobs.job(key[0], "mnist", *key[1:], *(seeds.get(key[0], (0,)) if len(key) > 1 else ())).identity
+            for key in keys
         }
 
     def changed(self, *overrides: str) -> set[Key]:

@@ -304,6 +304,31 @@ def test_prdc_without_a_group() -> None:
     assert left == pytest.approx(prdc.prdc(real=x[:60], fake=y[:60]))
 
 
+def crowded(n: int, d: int, seed: int) -> Tensor:
+    """Points near to one another and far from the origin, many of them twice: float32 cannot tell them apart."""
+    x = 1 + 1e-3 * gaussian(n, d, seed)
+    x[n // 2 :: 2] = x[: len(x[n // 2 :: 2])]
+    return x
+
+
+@pytest.mark.parametrize("make", [crowded, gaussian, pixels])
+def test_prdc_sought_in_float32_is_that_of_float64(make) -> None:
+    x, y = make(240, 30, 1), make(200, 30, 2)
+    y[:40] = x[:40]
+    found = prdc.membership(real=list(x.split(60)), fake=list(y.split(50)))
+    for row in range(5):
+        left_x, left_y = x[found.kept_real[row]].double(), y[found.kept_fake[row]].double()
+        between = (left_x[:, None] - left_y).square().sum(2)
+        reach = [
+            (left[:, None] - left).square().sum(2).fill_diagonal_(torch.inf).sort(dim=1).values[:, prdc.K - 1]
+            for left in (left_x, left_y)
+        ]
+        inside = between < reach[0][:, None]
+        assert torch.equal(found.balls[row, found.kept_fake[row]], inside.sum(0))
+        assert torch.equal(found.covered[row, found.kept_real[row]], inside.any(1))
+        assert torch.equal(found.recalled[row, found.kept_real[row]], (between < reach[1]).any(1))
+
+
 # -- which is real and which is fake --------------------------------------------------------------------------------
 
 

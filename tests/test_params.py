@@ -306,7 +306,7 @@ def test_other_samples_have_a_row_but_no_judge_of_their_own() -> None:
     config["datasets"]["mnist"]["models"] = ["gran3", "longer"]
     plan = Plan(check(config))
     assert plan.runs("mnist") == [("gran3", 0), ("longer", 0)]
-    assert plan.judges("mnist") == [("gran3", 0)]
+    assert plan.judges("mnist") == ["gran3"]
     reads = plan.job("tables", "mnist").reads
     assert len([path for path in reads if "models/mnist/gran3" in path]) == 4, "the report and the cost, for both rows"
     assert not [path for path in reads if "models/mnist/longer" in path]

@@ -114,6 +114,12 @@ def test_an_artifact_that_was_changed_by_hand_is_made_again(copied: Path, tiny: 
     [
         ("results/tables/mnits.csv", (), ["unknown data set 'mnits'", "did you mean 'mnist'?"]),
         ("results/samples/mnist/darw/0/images.arrow", (), ["unknown model 'darw'", "did you mean 'draw'?"]),
+        ("results/battles/mnist/dcgna.json", (), ["unknown model 'dcgna'", "did you mean 'dcgan'?"]),
+        (
+            "results/battles/mnist/vae.json",
+            (),
+            ["vae judges nobody on mnist", "expected a model of its table", "gran3"],
+        ),
         (TABLE, ("budgets=tiny",), ["budgets: unknown key", "did you mean 'budget'?"]),
         (TABLE, ('models={"draw": {"glimpses": 0}}',), ["models.draw.glimpses", "found", "0", "greater than or equal"]),
         (TABLE, ("seeds=many",), ["seeds", "found 'many'", "integer"]),

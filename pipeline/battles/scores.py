@@ -80,6 +80,15 @@ def beats_chance(scores: JudgeScores, level: float = 0.05) -> tuple[bool, str]:
     return limit > 0.5, words
 
 
+def judges_of(model: str, logits: Mapping[str, Logits]) -> list[JudgeScores]:
+    """A model's judges in the order of their seeds, from arrays named `<seed>/` and what `judge_scores` takes."""
+    found: dict[int, dict[str, Logits]] = {}
+    for name, values in logits.items():
+        seed, _, rest = name.partition("/")
+        found.setdefault(int(seed), {})[rest] = values
+    return [judge_scores(model, seed, found[seed]) for seed in sorted(found)]
+
+
 def judge_scores(model: str, seed: int, logits: Mapping[str, Logits]) -> JudgeScores:
     """From named arrays: `test`, `train`, `valid`, and `samples/<model>/<seed>` for every contestant."""
     samples = {}

@@ -35,8 +35,8 @@ SAMPLING_COST = "results/samples/{dataset}/{model}/{seed}/cost.json"
 METRICS = "results/metrics/{dataset}/{model}/{seed}.json"
 AUGMENTED = "results/metrics/{dataset}/{model}/{seed}_augmented.json"
 REFERENCE_METRICS = "results/metrics/{dataset}/references.json"
-SCORES = "results/battles/{dataset}/{model}/{seed}.safetensors"
-JUDGE = "results/battles/{dataset}/{model}/{seed}.json"
+SCORES = "results/battles/{dataset}/{model}.safetensors"
+JUDGE = "results/battles/{dataset}/{model}.json"
 
 TABLE = "results/tables/{dataset}.csv"
 TABLE_MARKDOWN = "results/tables/{dataset}.md"
@@ -112,9 +112,9 @@ NOT_KEPT = ("fetch", "track")
 """Stages that leave more behind than their files (raw files, runs in MLflow): the files alone are no earlier result."""
 
 
-def of_each_dataset(stage: str) -> bool:
-    """Whether a stage has a job for every data set; the report is one page of several."""
-    return all("{dataset}" in pattern for pattern in OUTPUTS[stage])
+def wildcards(stage: str) -> tuple[str, ...]:
+    """Which of dataset, model and seed a stage has a job for each of; the report is one page of all."""
+    return tuple(name for name in ("dataset", "model", "seed") if f"{{{name}}}" in OUTPUTS[stage][0])
 
 
 def figure_name(pattern: str) -> str:

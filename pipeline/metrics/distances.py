@@ -92,6 +92,34 @@ def adds_exactly(device: str) -> bool:
     return bool((torch._int_mm(a.to(device), b.to(device).T).cpu() == a.int() @ b.int().T).all())
 
 
+def single(points: Points) -> Points:
+    """The points in float32 with half the work: their squared distances are off by at most `rounding`."""
+    if points.rows.dtype == torch.int8:
+        return points
+    rows = points.rows.float()
+    return Points(rows, rows.square().sum(dim=1), points.unit)
+
+
+def rounding(a: Points, b: Points) -> float:
+    """How far `squared_distances` of a and b in float32 may be from those of the points themselves; 0 for pixels.
+
+    An inner product of d terms is off by at most d eps |a| |b| (Higham, Accuracy and Stability, 3.1), a norm by
+    d eps |a|^2, the points by eps |a| each.
+    """
+    if a.rows.dtype == torch.int8:
+        return 0.0
+    largest = a.norms.max().item() + b.norms.max().item()
+    return 2 * (a.rows.shape[1] + 8) * torch.finfo(torch.float32).eps * largest
+
+
+def pair_distances(a: Points, i: Tensor, b: Points, j: Tensor) -> Tensor:
+    """Squared distances (p,) of points a[i] and b[j] from their differences, without cancellation; float64."""
+    step = max(1, CHUNK_ELEMENTS // a.rows.shape[1])
+    parts = zip(i.split(step), j.split(step), strict=True)
+    found = [(a.rows[left].double() - b.rows[right].double()).square().sum(dim=1) for left, right in parts]
+    return torch.cat(found) if found else torch.zeros(0, dtype=torch.float64)
+
+
 def chunks(rows: int, columns: int) -> Iterator[slice]:
     """Slices of `rows` such that a slice times `columns` stays within `CHUNK_ELEMENTS`."""
     step = max(1, CHUNK_ELEMENTS // columns)

@@ -13,7 +13,16 @@ import torch
 from torch import Tensor
 
 from pipeline.metrics.comparison import Comparison, Estimate
-from pipeline.metrics.distances import Points, chunks, nearest, prepare, squared_distances
+from pipeline.metrics.distances import (
+    Points,
+    chunks,
+    nearest,
+    pair_distances,
+    prepare,
+    rounding,
+    single,
+    squared_distances,
+)
 from pipeline.metrics.intervals import jackknife_mean, jackknife_rate
 
 ORDER = 60
@@ -96,7 +105,7 @@ def radii(points: Points, kept: Tensor, k: int) -> Tensor:
         points: n points, all of which are centres, kept or not.
         kept: (rows, n) bool.
     """
-    values, indices = nearest(points, points, min(SPARE * k, len(points) - 1), itself=True)
+    values, indices = neighbours(points, min(SPARE * k, len(points) - 1), k)
     found = []
     for row in kept:
         counted = row[indices].cumsum(dim=1)
@@ -104,6 +113,38 @@ def radii(points: Points, kept: Tensor, k: int) -> Tensor:
         position = (counted < k).sum(dim=1).clamp_max(values.shape[1] - 1)
         found.append(values.gather(1, position[:, None]).squeeze(1))
     return torch.stack(found)
+
+
+def neighbours(points: Points, spare: int, k: int) -> tuple[Tensor, Tensor]:
+    """Squared distances (n, spare) float64 and indices of the points that are near each point, ascending.
+
+    They are sought in float32 and measured in float64. The first k are certain to be the nearest.
+    """
+    quick = single(points)
+    values, indices = nearest(quick, quick, spare, itself=True)
+    own = torch.arange(len(points))[:, None].expand_as(indices)
+    exact = pair_distances(points, own.flatten(), points, indices.flatten()).view_as(values)
+    exact, order = exact.sort(dim=1, stable=True)
+    passed_over = values[:, -1].double() - rounding(points, points)  # no other point is nearer
+    if spare < len(points) - 1 and bool((exact[:, k - 1] > passed_over).any()):
+        values, indices = nearest(points, points, spare, itself=True)
+        return values.double(), indices
+    return exact, indices.gather(1, order)
+
+
+def settled(
+    near: Tensor, radii: Tensor, centre: Tensor, slack: float, between: tuple[Points, Tensor, Points, Tensor]
+) -> Tensor:
+    """Squared distances (p,) that lie on the right side of their centres' radii in every row of `radii` (rows, n).
+
+    `near` may be off by `slack`; where that leaves a doubt the distance is measured anew, in float64.
+    """
+    doubtful = torch.zeros(len(near), dtype=torch.bool)
+    for row in radii:
+        doubtful |= (near - row[centre]).abs() <= slack
+    at = doubtful.nonzero().squeeze(1)
+    a, i, b, j = between
+    return near.index_put((at,), pair_distances(a, i[at], b, j[at]))
 
 
 def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) -> Membership:
@@ -122,12 +163,18 @@ def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) ->
     real_radii, fake_radii = radii(x, kept_real, k), radii(y, kept_fake, k)
     balls = torch.zeros(len(kept_fake), m, dtype=torch.long)
     recalled, covered = (torch.zeros(len(kept_real), n, dtype=torch.bool) for _ in range(2))
+    quick_x, quick_y, slack = single(x), single(y), rounding(x, y)
+    real_reach, fake_reach = (
+        (found.amax(dim=0) + 2 * slack).to(quick_y.norms.dtype) for found in (real_radii, fake_radii)
+    )
     for rows in chunks(n, m):
-        distances = squared_distances(x[rows], y)
-        i, j = (distances < real_radii[:, rows].amax(dim=0)[:, None]).nonzero(as_tuple=True)
-        recalled_i, recalled_j = (distances < fake_radii.amax(dim=0)).nonzero(as_tuple=True)
-        near, recalled_near = distances[i, j], distances[recalled_i, recalled_j]
+        distances = squared_distances(quick_x[rows], quick_y)
+        i, j = (distances < real_reach[rows, None]).nonzero(as_tuple=True)
+        recalled_i, recalled_j = (distances < fake_reach).nonzero(as_tuple=True)
+        near, recalled_near = distances[i, j].double(), distances[recalled_i, recalled_j].double()
         i, recalled_i = i + rows.start, recalled_i + rows.start
+        near = settled(near, real_radii, i, slack, between=(x, i, y, j))
+        recalled_near = settled(recalled_near, fake_radii, recalled_j, slack, between=(x, recalled_i, y, recalled_j))
         for row in range(len(kept_real)):
             inside = (near < real_radii[row, i]) & kept_real[row, i]
             balls[row] += torch.bincount(j[inside], minlength=m)

@@ -68,15 +68,11 @@ def all_jobs(plan: Plan) -> Iterator[Job]:
             own = ["train"] if plan.trained(model) == model else []
             if plan.is_imbalanced(dataset):
                 own.append("augment")
-            for stage_name in (*own, "sample", "evaluate", *_declared(plan, model)):
+            if plan.declares(model, "canvases"):
+                own.append("canvases")
+            for stage_name in (*own, "sample", "evaluate"):
                 for seed in plan.params.seeds_used():
                     yield plan.job(stage_name, dataset, model, seed)
-
-
-def _declared(plan: Plan, model: str) -> list[str]:
-    methods = {"battle": "discriminate", "canvases": "canvases"}
-    found = [stage_name for stage_name, method in methods.items() if plan.declares(model, method)]
-    return [stage_name for stage_name in found if stage_name != "battle" or plan.trained(model) == model]
 
 
 def _earlier_results(needed: set[str]) -> Iterator[Leftover]:

@@ -81,11 +81,11 @@ class Plan:
         """(model, seed) of every training in the data set's table."""
         return [(model, seed) for model in self.models(dataset) for seed in self.params.seeds_used()]
 
-    def judges(self, dataset: str) -> list[tuple[str, int]]:
-        """(model, seed) of every training that has a discriminator."""
+    def judges(self, dataset: str) -> list[str]:
+        """Models of the data set's table whose trainings have a discriminator of their own."""
         return [
-            (model, seed)
-            for model, seed in self.runs(dataset)
+            model
+            for model in self.models(dataset)
             if self.declares(model, "discriminate") and self.trained(model) == model
         ]
 
@@ -185,6 +185,15 @@ class Plan:
         if self.trained(model) != model:
             raise UserError(
                 f"{model} is {self.trained(model)}'s training sampled otherwise; train {self.trained(model)}"
+            )
+
+    def require_judge(self, dataset: str, model: str) -> None:
+        """Raise `UserError` for a model that judges nobody in the data set's table."""
+        judges = self.judges(dataset)
+        if model not in judges:
+            raise UserError(
+                f"{model} judges nobody on {dataset}: expected a model of its table with a discriminator of its own "
+                f"({', '.join(judges) or 'there is none'})"
             )
 
     def _trainings(self, dataset: str, pattern: str) -> list[Any]:
@@ -330,15 +339,19 @@ class Plan:
         inputs.append(self._weights(dataset, model, seed))
         return settings | self._network(model, dataset), inputs, [self.module(model)]
 
-    def _battle(self, dataset: str, model: str, seed: int) -> Any:
+    def _battle(self, dataset: str, model: str) -> Any:
+        """One job for a model's judges of all seeds: each of them by itself would have to read every contestant."""
+        self.require_judge(dataset, model)
+        seeds = self.params.seeds_used()
         block = {
             **self._network(model, dataset),
             "judged_training_images": self.params.protocol.judged_training_images,
             "n": self._n(),
+            "seeds": seeds,
             "contestants": self.runs(dataset),
         }
         inputs = [
-            self._weights(dataset, model, seed),
+            *(self._weights(dataset, model, seed) for seed in seeds),
             *self._splits(dataset, layout.TRAIN, layout.VALID, layout.TEST),
             *((("sample", dataset, *run), layout.SAMPLES) for run in self.runs(dataset)),
         ]
@@ -377,7 +390,7 @@ class Plan:
             "ratio": protocol.battle_ratio,
             "seed": protocol.seed,
         }
-        return block, [(("battle", dataset, *run), layout.SCORES) for run in self.judges(dataset)], []
+        return block, [(("battle", dataset, model), layout.SCORES) for model in self.judges(dataset)], []
 
     def _canvases(self, dataset: str, model: str, seed: int) -> Any:
         return {}, [(("sample", dataset, model, seed), layout.CANVASES)], []

@@ -52,11 +52,12 @@ class Workflow:
 
         return of
 
-    def judges(self, pattern: str) -> InputFunction:
-        """A file of every training that has a discriminator."""
+    def seeds(self, pattern: str) -> InputFunction:
+        """A file of every seed's training of one model."""
 
         def of(wildcards: Wildcards) -> list[str]:
-            return _files(pattern, wildcards.dataset, self.plan.judges(wildcards.dataset))
+            runs = [(wildcards.model, seed) for seed in self.plan.params.seeds_used()]
+            return _files(pattern, wildcards.dataset, runs)
 
         return of
 
@@ -249,11 +250,14 @@ def check_target(plan: Plan, target: str) -> None:
     dataset = dataset_of(found["kind"], found["rest"])
     if dataset not in plan.params.datasets:
         raise UserError(f"{target}: unknown data set {dataset!r}{near(dataset, plan.params.datasets)}")
-    references = ("references.json", *layout.REFERENCES)
-    if found["kind"] in WITH_MODEL and len(parts) > 1 and parts[1] not in (*references, *plan.params.models):
-        raise UserError(f"{target}: unknown model {parts[1]!r}{near(parts[1], plan.params.models)}")
+    model = parts[1].split(".")[0] if len(parts) > 1 else None
+    known = ("references", *layout.REFERENCES, *plan.params.models)
+    if found["kind"] in WITH_MODEL and model is not None and model not in known:
+        raise UserError(f"{target}: unknown model {model!r}{near(model, plan.params.models)}")
     if found["kind"] == "models" and len(parts) > 1:
         plan.require_trained(parts[1])
+    if found["kind"] == "battles" and model is not None:
+        plan.require_judge(dataset, model)
 
 
 def asked_for(plan: Plan, targets: Sequence[str]) -> list[str]:

@@ -1,18 +1,22 @@
-"""Let one judge, a trained discriminator, score real images and every contestant's samples (001 section 4)."""
+"""Let a model's judges, its discriminators of every seed, score real images and everyone's samples (001 section 4)."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.battles.scores import beats_chance, errors_on_generated, errors_on_real, judge_scores
-from pipeline.infra import layout
+from pipeline.battles.scores import JudgeScores, beats_chance, errors_on_generated, errors_on_real, judges_of
+from pipeline.infra import artifacts, layout
 from pipeline.infra.stage import Work
 from pipeline.models.base import ImageGenerator
 from pipeline.stages._device import use_device
 from pipeline.stages.classifier import load_split
 from pipeline.stages.evaluate import subset
-from pipeline.stages.sample import load_model
+from pipeline.training.trained import rebuilt
 
 BATCH = 500
 REFRESHED_WITH = 2000
@@ -20,21 +24,43 @@ REFRESHED_WITH = 2000
 
 
 def run(work: Work) -> None:
-    """Logits on test, training and validation images and on all samples, and how the judge does on its own."""
-    device = use_device(work)
-    judge = load_model(work, device)
-    block, (train, valid, test), contestants = work.block, work.reads[1:4], work.reads[4:]
-    samples = {tuple(run): load_split(path)[0] for run, path in zip(block["contestants"], contestants, strict=True)}
-    own = samples[(block["model"], block["seed"])]
-    images = load_split(train)[0]
-    refresh(judge, images[subset(len(images), REFRESHED_WITH // 2, 0)], own[: REFRESHED_WITH // 2])
-    seen = images[subset(len(images), block["judged_training_images"], 1)]
-    sets = {"test": load_split(test)[0], "train": seen, "valid": load_split(valid)[0]}
-    sets = {name: part[subset(len(part), max(block["n"], 1), 2)] for name, part in sets.items()}
-    sets |= {f"samples/{model}/{seed}": part for (model, seed), part in samples.items()}
-    scores = {name: logits(judge, part) for name, part in sets.items()}
+    """Logits on test, training and validation images and on all samples, and how each judge does on its own."""
+    device, block = use_device(work), work.block
+    weights, splits, contestants = _read(work)
+    images = load_split(splits["train"])[0]
+    real = images[subset(len(images), REFRESHED_WITH // 2, 0)]
+    judges: dict[int, ImageGenerator] = {}
+    for seed, path in weights.items():
+        judges[seed] = rebuilt(block, artifacts.read_tensors(path), device)
+        refresh(judges[seed], real, load_split(contestants[(block["model"], seed)])[0][: REFRESHED_WITH // 2])
+    scores: dict[str, Tensor] = {}
+    total = len(splits) + len(contestants)
+    for done, (name, part) in enumerate(_parts(splits, contestants, block), 1):
+        scores |= {f"{seed}/{name}": logits(judge, part) for seed, judge in judges.items()}
+        work.progress.step(done, total, unit="sets", per_unit=len(part) * len(judges), of="verdicts")
     work.write_tensors(work.at(layout.SCORES), scores)
     report(work, scores)
+
+
+def _read(work: Work) -> tuple[dict[int, Path], dict[str, Path], dict[tuple[str, int], Path]]:
+    """The judges' weights by seed, the splits by name, the contestants' samples by model and seed."""
+    block, reads = work.block, iter(work.reads)
+    weights = {seed: next(reads) for seed in block["seeds"]}
+    splits = {name: next(reads) for name in ("train", "valid", "test")}
+    return weights, splits, {(model, seed): next(reads) for model, seed in block["contestants"]}
+
+
+def _parts(
+    splits: Mapping[str, Path], contestants: Mapping[tuple[str, int], Path], block: Mapping[str, Any]
+) -> Iterator[tuple[str, Tensor]]:
+    """What is judged, one part in memory at a time: there may be more contestants than it holds."""
+    for name, path in splits.items():
+        images = load_split(path)[0]
+        if name == "train":
+            images = images[subset(len(images), block["judged_training_images"], 1)]
+        yield name, images[subset(len(images), max(block["n"], 1), 2)]
+    for (model, seed), path in contestants.items():
+        yield f"samples/{model}/{seed}", load_split(path)[0]
 
 
 def logits(judge: ImageGenerator, images: Tensor) -> Tensor:
@@ -69,19 +95,28 @@ def refresh(judge: ImageGenerator, real: Tensor, generated: Tensor) -> None:
 
 
 def report(work: Work, scores: dict[str, Tensor]) -> None:
-    """The judge's accuracy on its own held-out real and generated images, and whether it beats chance."""
-    found = judge_scores(work.block["model"], work.block["seed"], {k: v.numpy() for k, v in scores.items()})
-    own = found.samples[found.identity]
-    sits, reason = beats_chance(found)
-    content = {
-        "accuracy_real_test": 1 - errors_on_real(found.test) / len(found.test),
-        "accuracy_real_train": 1 - errors_on_real(found.train) / len(found.train),
+    """Each judge's accuracy on its own held-out real and generated images, and whether it beats chance."""
+    found = [
+        {"seed": judge.seed, **own_accuracy(judge)}
+        for judge in judges_of(work.block["model"], {name: values.numpy() for name, values in scores.items()})
+    ]
+    work.write_json(work.at(layout.JUDGE), found)
+    for judge in found:
+        work.progress.say(
+            f"seed {judge['seed']}: accuracy on held-out real {judge['accuracy_real_test']:.3f}, own generated "
+            f"{judge['accuracy_generated']:.3f}: "
+            + ("judges" if judge["beats_chance"] else f"judges nobody: {judge['reason']}")
+        )
+
+
+def own_accuracy(judge: JudgeScores) -> dict[str, Any]:
+    """How a judge does on real images and on its own generator's, and whether that is enough to judge others."""
+    own = judge.samples[judge.identity]
+    sits, reason = beats_chance(judge)
+    return {
+        "accuracy_real_test": 1 - errors_on_real(judge.test) / len(judge.test),
+        "accuracy_real_train": 1 - errors_on_real(judge.train) / len(judge.train),
         "accuracy_generated": 1 - errors_on_generated(own) / len(own),
         "beats_chance": sits,
         "reason": reason,
     }
-    work.write_json(work.at(layout.JUDGE), content)
-    work.progress.say(
-        f"accuracy on held-out real {content['accuracy_real_test']:.3f}, own generated "
-        f"{content['accuracy_generated']:.3f}: {'judges' if sits else 'judges nobody: ' + reason}"
-    )

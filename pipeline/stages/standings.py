@@ -5,7 +5,7 @@ from __future__ import annotations
 from safetensors.numpy import load_file
 
 from pipeline.battles.matrix import MATRIX_COLUMNS, judge_matrix, judged_by_seed
-from pipeline.battles.scores import judge_scores
+from pipeline.battles.scores import judges_of
 from pipeline.battles.standings import STANDINGS_COLUMNS, standings
 from pipeline.battles.verdicts import BATTLE_COLUMNS, battle_rows
 from pipeline.infra import layout
@@ -18,8 +18,8 @@ def run(work: Work) -> None:
     """Battles in the form of 001's Table 2, the full matrix of its Table 1, and the standings."""
     block = work.block
     contestants = list(dict.fromkeys(model for model, _ in block["runs"]))
-    seats = zip(block["judges"], work.reads, strict=True)
-    judges = [judge_scores(model, seed, load_file(path)) for (model, seed), path in seats]
+    scored = zip(block["judges"], work.reads, strict=True)
+    judges = [judge for model, path in scored for judge in judges_of(model, load_file(path))]
     # Other samples of a training fight with the training's judge, in the order of the table.
     judged_by, seated = block["judged_by"], {judge.model for judge in judges}
     models = [model for model in contestants if judged_by.get(model, model) in seated]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import io
 import json
 import os
@@ -143,6 +144,7 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
     Snakemake with one line.
     """
     ignore_clocks()
+    gc.set_threshold(100_000, 20, 100)  # a DAG lives to the end: to look through it again and again took a sixth
     submitted = not snakemake.is_main_process
     asked = argparse.Namespace() if submitted else command_line()
     if submitted:  # params.yaml may have been edited while the job was queued

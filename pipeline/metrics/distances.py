@@ -95,11 +95,11 @@ def adds_exactly(device: str) -> bool:
     return bool((torch._int_mm(a.to(device), b.to(device).T).cpu() == a.int() @ b.int().T).all())
 
 
-def single(points: Points) -> Points:
-    """The points in float32 with half the work: their squared distances are off by at most `rounding`."""
-    if points.rows.dtype == torch.int8:
+def cast(points: Points, kind: torch.dtype) -> Points:
+    """In float32, where squared distances are off by at most `rounding`, or in float64; pixels stay whole numbers."""
+    if points.rows.dtype in (torch.int8, kind):
         return points
-    rows = points.rows.float()
+    rows = points.rows.to(kind)
     return Points(rows, rows.square().sum(dim=1), points.unit)
 
 

@@ -15,12 +15,12 @@ from torch import Tensor
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.metrics.distances import (
     Points,
+    cast,
     chunks,
     nearest,
     pair_distances,
     prepare,
     rounding,
-    single,
     squared_distances,
 )
 from pipeline.metrics.intervals import jackknife_mean, jackknife_rate
@@ -120,14 +120,15 @@ def neighbours(points: Points, spare: int, k: int) -> tuple[Tensor, Tensor]:
 
     They are sought in float32 and measured in float64. The first k are certain to be the nearest.
     """
-    quick = single(points)
+    quick = cast(points, torch.float32)
     values, indices = nearest(quick, quick, spare, itself=True)
     own = torch.arange(len(points))[:, None].expand_as(indices)
     exact = pair_distances(points, own.flatten(), points, indices.flatten()).view_as(values)
     exact, order = exact.sort(dim=1, stable=True)
     passed_over = values[:, -1].double() - rounding(points, points)  # no other point is nearer
     if spare < len(points) - 1 and bool((exact[:, k - 1] > passed_over).any()):
-        values, indices = nearest(points, points, spare, itself=True)
+        exactly = cast(points, torch.float64)
+        values, indices = nearest(exactly, exactly, spare, itself=True)
         return values.double(), indices
     return exact, indices.gather(1, order)
 
@@ -158,12 +159,13 @@ def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) ->
     n, m = sum(map(len, real)), sum(map(len, fake))
     if min(n, m) <= k:
         raise ValueError(f"k = {k} needs more images than {n} real and {m} generated")
-    x, y = prepare(torch.cat(list(real)), torch.cat(list(fake)), precise=True)
+    precise = real[0].dtype == torch.float64  # float32 points are as exact as they came
+    x, y = prepare(torch.cat(list(real)), torch.cat(list(fake)), precise=precise)
     kept_real, kept_fake = kept_rows(real), kept_rows(fake)
     real_radii, fake_radii = radii(x, kept_real, k), radii(y, kept_fake, k)
     balls = torch.zeros(len(kept_fake), m, dtype=torch.long)
     recalled, covered = (torch.zeros(len(kept_real), n, dtype=torch.bool) for _ in range(2))
-    quick_x, quick_y, slack = single(x), single(y), rounding(x, y)
+    quick_x, quick_y, slack = cast(x, torch.float32), cast(y, torch.float32), rounding(x, y)
     real_reach, fake_reach = (
         (found.amax(dim=0) + 2 * slack).to(quick_y.norms.dtype) for found in (real_radii, fake_radii)
     )

@@ -161,7 +161,7 @@ class Campaign:
             flip(path)
             name = path.relative_to(self.project.folder).as_posix()
             self.refused_then_mended(
-                "a raw file damaged", name, [name, f"{layout.RAW.format(dataset=DATASET)}/fetched.json"]
+                "a raw file damaged", name, job, [name, f"{layout.RAW.format(dataset=DATASET)}/fetched.json"]
             )
 
     def under_the_workflow(self) -> None:
@@ -174,7 +174,7 @@ class Campaign:
                 flip(self.project.folder / path)
                 reader = next(job for job in jobs.planned().values() if path in job.reads)
                 jobs.undo(self.project, reader)
-                self.refused_then_mended("old bytes flipped under the workflow", path, [path])
+                self.refused_then_mended("old bytes flipped under the workflow", path, reader, [path])
             else:
                 (flip, truncate)[number % 2](self.project.folder / path)
                 os.utime(self.project.folder / path)
@@ -189,16 +189,20 @@ class Campaign:
         failed = [f"{path}: exit {done.returncode}: {done.stderr[-500:]}"] if done.returncode else []
         row.compared(failed or [*self.undisturbed.differences(self.project), *self.project.remnants()])
 
-    def refused_then_mended(self, fault: str, path: str, to_delete: list[str]) -> None:
-        """The same command fails with a line that names it; files deleted as the line says, it completes."""
+    def refused_then_mended(self, fault: str, path: str, reader: Job, to_delete: list[str]) -> None:
+        """The same command fails with a line that names it; files deleted as the line says, it completes.
+
+        What the reader made, which is gone, is asked for too: nobody needs it where all that follows is there.
+        """
+        command = [*self.project.words(), *reader.outputs]
         row = self.row(fault)
         row.injected += 1
-        done = self.project.run()
+        done = self.project.run(*command)
         lines = [line for line in done.stderr.splitlines() if line.startswith("easel: ") and path in line]
         refused = done.returncode != 0 and len(lines) == 1 and "delete" in lines[0]
         row.found([] if refused else [f"{path}: exit {done.returncode}: {done.stderr[-500:]}"])
         self.project.clear(*to_delete)
-        again = self.project.run()
+        again = self.project.run(*command)
         failed = [f"{path}: exit {again.returncode}: {again.stderr[-500:]}"] if again.returncode else []
         row.compared(failed or [*self.undisturbed.differences(self.project), *self.project.remnants()])
 

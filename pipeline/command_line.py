@@ -9,6 +9,7 @@ import errno
 import functools
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,9 @@ OF_THE_DISK: dict[int | None, str] = {
     errno.ENAMETOOLONG: "give a shorter path",
 }
 """What a person can do about an error of the file system that no stage foresaw."""
+
+TOLD_BY_TORCH = re.compile(r"unable to .*<(?P<file>[^>]+)>.*: (?P<words>[^:]+) \((?P<number>\d+)\)")
+"""How torch, which maps the files of weights into memory, tells such an error: 'unable to open file <..>: .. (13)'."""
 
 
 def stages() -> dict[str, str]:
@@ -153,6 +157,9 @@ def _keep_traceback(log: Path) -> bool:
 
 def _remedy(error: Exception) -> str | None:
     """What went wrong with a file and what to do; None for what is no error of the file system."""
+    told = TOLD_BY_TORCH.search(str(error)) if isinstance(error, RuntimeError) else None
+    if told:
+        error = OSError(int(told["number"]), told["words"], told["file"])
     if not isinstance(error, OSError) or error.errno not in OF_THE_DISK:
         return None
     where = f"{error.filename}: " if error.filename else ""

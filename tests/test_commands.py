@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipeline import command_line as cli
 from pipeline.infra.errors import UserError
@@ -133,6 +134,22 @@ def test_whatever_a_command_raises_is_one_line(
     assert log.exists() == (code == 70)
     if code == 70:
         assert "Traceback" in log.read_text()
+
+
+def test_torchs_own_words_for_an_error_of_the_disk_are_one_line_with_a_remedy(
+    capsys: pytest.CaptureFixture[str], made_up: Callable[[Command], None], tmp_path: Path
+) -> None:
+    missing = tmp_path / "weights.safetensors"
+    with pytest.raises(RuntimeError) as told:
+        torch.UntypedStorage.from_file(str(missing), False, 8)  # as safetensors maps a file of weights into memory
+    words = str(told.value).replace("No such file or directory (2)", "Permission denied (13)")
+
+    def broken(arguments: argparse.Namespace) -> None:
+        raise RuntimeError(words)
+
+    made_up(broken)
+    line = f"easel: ponder: {missing}: Permission denied; mend its rights, then run the same command again\n"
+    assert ended(capsys, "ponder") == (1, line)
 
 
 def test_set_gives_commands_the_plan_that_it_gives_stages(

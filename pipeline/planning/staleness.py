@@ -41,6 +41,9 @@ PROTOCOL = {
 RUNS = ("runs", "contestants", "judges")
 """Keys of blocks that list models and seeds."""
 
+FOLLOW_FROM = {"judges": "runs", "figures": "runs", "seeds": "contestants"}
+"""Keys of blocks that change with a list of runs, and that list's key."""
+
 LISTED = 6
 """Items of a changed list that are named before they are only counted."""
 
@@ -193,8 +196,9 @@ def _params(job: Job, before: Mapping[str, Any]) -> Iterator[Cause]:
     was, now = _flat(before), _flat(json.loads(json.dumps(job.block)))
     for key in [*now, *(key for key in was if key not in now)]:
         old, new = was.get(key, ABSENT), now.get(key, ABSENT)
-        # The judges are some of the runs, and which figures there are is the runs' to say.
-        told = key in ("judges", "figures") and was.get("runs") != now.get("runs")
+        # The judges are some of the runs, and so on: what the runs say already is not told again.
+        runs = FOLLOW_FROM.get(key)
+        told = runs is not None and was.get(runs) != now.get(runs)
         if old != new and not told:
             subject, known_as = _key(job, key)
             yield Cause("params", subject, _changed(known_as, old, new))

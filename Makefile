@@ -36,12 +36,12 @@ bench: env  ## ours beside public peers, a textbook loop and the machine's limit
 build-bench:
 	@echo "easel: building $(PEERS): the peers of envs/bench.txt, beside what .venv has"
 	@rm -rf $(PEERS) && $(BIN)/python -m venv --without-pip $(PEERS)
-	@$(PEERS)/bin/python envs/beside.py "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@$(PEERS)/bin/python envs/link_site_packages.py "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@$(BIN)/python -m pip --python $(PEERS)/bin/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/bench.txt \
 	  && cp envs/bench.txt $(PEERS)/.built || echo "easel: PEERS ARE MISSING: their cells will be empty"
 
 chaos: env  ## put faults of every kind into copies of the tiny workflow, 200 kills among them (an hour or two)
-	@$(BIN)/python -m chaos --to runs/chaos.csv
+	@$(BIN)/python -m fault_injection --to runs/chaos.csv
 	@EASEL_RESUME_KILLS=20 $(BIN)/python -m pytest tests/test_resume.py -k after_any_step
 
 fuzz: env  ## ten thousand broken params.yaml, command lines, jobs and stamps: each plans or ends in one line

@@ -1,14 +1,14 @@
 """The workflow: raw files, splits, classifier, models, samples, metrics and battles, tables, figures.
 
 Each rule runs one command, `python -m pipeline STAGE`. What makes a job stale is the identity in its params, a digest of
-its block of params.yaml, its code, its libraries and what it reads (pipeline/infra/identity.py), never a clock.
+its block of params.yaml, its code, its libraries and what it reads (pipeline/workflow/job_hash.py), never a clock.
 """
 
 import sys
 
 sys.path.insert(0, workflow.basedir)
-from pipeline.infra import layout as at
-from pipeline.planning import workflow as easel
+from pipeline.workflow import layout as at
+from pipeline.workflow import snakefile as easel
 
 config.update(easel.plain(f"{workflow.basedir}/params.yaml"))
 

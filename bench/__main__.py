@@ -16,8 +16,8 @@ from bench import figure, rows
 from bench.asked import Asked, Task
 from bench.rows import Row
 from bench.timing import Pace, say
-from pipeline.infra.machine import cpu_model
-from pipeline.infra.progress import duration
+from pipeline.runtime.machine import cpu_model
+from pipeline.runtime.progress import duration
 from pipeline.training.device import pick_device
 
 ON_A_GPU = ("limit", "train", "sample")

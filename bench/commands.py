@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.infra.identity import ROOT
+from pipeline.workflow.job_hash import ROOT
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from bench.asked import Asked, Task
 from bench.rows import Row
 from bench.timing import say
 from pipeline import metrics
-from pipeline.infra import artifacts
+from pipeline.core import artifacts
 
 SIZES = (1000, 2000, 5000, 10_000, 20_000, 50_000)
 QUICK_SIZES = (200, 400)

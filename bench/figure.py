@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.rows import Row
+from pipeline.core import artifacts
 from pipeline.figures import style
-from pipeline.infra import artifacts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.infra import artifacts, identity, kept
-from pipeline.planning.plan import Job, Plan
-from pipeline.planning.staleness import jobs_of
+from pipeline.core import artifacts
+from pipeline.workflow import job_hash, kept
+from pipeline.workflow.plan import Job, Plan
+from pipeline.workflow.staleness import jobs_of
 
 
 def make(plan: Plan, *names: str, dataset: str = "mnist", keep: bool = False) -> None:
@@ -23,7 +24,7 @@ def make(plan: Plan, *names: str, dataset: str = "mnist", keep: bool = False) ->
 
 def write(job: Job) -> None:
     """A job's files, each with the stamp that the job itself would have written."""
-    closure = identity.code_closure(job.modules)
+    closure = job_hash.code_closure(job.modules)
     for path in map(Path, job.outputs):
         path.unlink(missing_ok=True)
         artifacts.write_text(path, f"{path} of {job.identity}\n")
@@ -32,7 +33,7 @@ def write(job: Job) -> None:
             job.identity,
             stage=job.stage,
             block=job.block,
-            modules={name: identity.module_digest(name) for name in closure},
-            versions=identity.library_versions(closure),
+            modules={name: job_hash.module_digest(name) for name in closure},
+            versions=job_hash.library_versions(closure),
             inputs=dict(zip(job.reads, (item.identity for item in job.inputs), strict=True)),
         )

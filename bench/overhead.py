@@ -14,10 +14,10 @@ import numpy as np
 from bench import commands, made_up, pictures
 from bench.asked import Asked, Task
 from bench.rows import Row, alone
-from pipeline.infra import artifacts, layout
-from pipeline.infra.identity import ROOT
-from pipeline.planning import params
-from pipeline.planning.plan import Plan
+from pipeline.core import artifacts
+from pipeline.workflow import layout, params
+from pipeline.workflow.job_hash import ROOT
+from pipeline.workflow.plan import Plan
 
 RUNS = (10, 100, 1000)
 QUICK_RUNS = (10,)

@@ -15,7 +15,7 @@ from bench import commands, pictures
 from bench.asked import Asked, Task
 from bench.rows import Row, alone
 from bench.timing import say
-from pipeline.infra.identity import ROOT
+from pipeline.workflow.job_hash import ROOT
 
 PICTURES, CLASSES, SHAPE = 20_000, 10, (3, 64, 64)
 QUICK_PICTURES = 200

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from pipeline.infra import artifacts
+from pipeline.core import artifacts
 
 NO_PEER = ""
 

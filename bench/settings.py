@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from bench import pictures
-from pipeline.infra.identity import ROOT
 from pipeline.models.base import ImageGenerator
-from pipeline.planning import params
 from pipeline.training.device import build
 from pipeline.training.loop import Settings, Trainer
+from pipeline.workflow import params
+from pipeline.workflow.job_hash import ROOT
 
 MNIST = (1, 28, 28)
 IMAGES = {784: 50_000}

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from bench.asked import Asked, Task
 from bench.rows import Row
-from pipeline.infra import artifacts
-from pipeline.infra.identity import ROOT
-from pipeline.planning import params
-from pipeline.planning.plan import Job, Plan
-from pipeline.planning.staleness import jobs_of
+from pipeline.core import artifacts
+from pipeline.workflow import params
+from pipeline.workflow.job_hash import ROOT
+from pipeline.workflow.plan import Job, Plan
+from pipeline.workflow.staleness import jobs_of
 
 DATASET = "mnist"
 BENCHMARK = "benchmarks/{stage}/{name}.tsv"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pipeline.infra.progress import duration
+from pipeline.runtime.progress import duration
 
 Contestant = Callable[[int], None]
 """Does n units of its work (training steps, batches of samples)."""

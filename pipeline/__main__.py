@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.command_line import main
+from pipeline.cli import main
 
 if __name__ == "__main__":
     main()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.nursery import Nursery
+from tests.fork_server import ForkServer
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -79,9 +79,9 @@ def copy_project(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
+def fork_server() -> Iterator[ForkServer]:
     """A process that forks stages."""
-    started = Nursery()
+    started = ForkServer()
     yield started
     started.close()
 

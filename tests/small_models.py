@@ -7,11 +7,11 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from pipeline.infra.identity import ROOT
 from pipeline.models import kinds
 from pipeline.models.base import ImageGenerator
-from pipeline.planning import params
 from pipeline.training.device import build
+from pipeline.workflow import params
+from pipeline.workflow.job_hash import ROOT
 
 WIDEST = 8
 """Largest value that a small model's counts have."""

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.infra import artifacts, layout
-from pipeline.planning import params
-from pipeline.planning.plan import Job, Plan
+from pipeline.core import artifacts
+from pipeline.workflow import layout, params
+from pipeline.workflow.plan import Job, Plan
 from tests.conftest import ROOT
-from tests.nursery import Nursery
+from tests.fork_server import ForkServer
 from tests.small_models import images, small_arguments
 
 STEPS = 23
@@ -109,7 +109,7 @@ def begun(folder: Path, model: str, steps: int = STEPS) -> Training:
     return Training(folder, model)
 
 
-def finish(nursery: Nursery, training: Training) -> dict[str, bytes]:
+def finish(fork_server: ForkServer, training: Training) -> dict[str, bytes]:
     """Train to the end; what was written."""
-    assert nursery.run(training.folder, *training.words) == 0, training.said
+    assert fork_server.run(training.folder, *training.words) == 0, training.said
     return training.written()

@@ -17,8 +17,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.infra import artifacts
-from pipeline.infra.errors import UserError
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 
@@ -78,7 +78,7 @@ def test_a_disk_that_fills_inside_the_format_library_keeps_the_old_file(tmp_path
         "tensors": "import torch; artifacts.write_tensors(path, {'w': torch.zeros(20_000)})",
     }[kind]
     code = (
-        "import resource, signal, numpy\nfrom pathlib import Path\nfrom pipeline.infra import artifacts, errors\n"
+        "import resource, signal, numpy\nfrom pathlib import Path\nfrom pipeline.core import artifacts, errors\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         f"path = Path({str(path)!r})\ntry:\n    {write}\nexcept errors.UserError as error:\n    print(error)\n"
     )
@@ -94,7 +94,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     artifacts.write_text(path, "old")
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom pipeline.infra import artifacts\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom pipeline.core import artifacts\n"
         "with artifacts.replacing(Path(sys.argv[1])) as partial:\n"
         "    partial.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

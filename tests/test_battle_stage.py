@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.battles.scores import judges_of
-from pipeline.infra import artifacts
-from pipeline.infra.progress import Progress
-from pipeline.infra.stage import Work
+from pipeline.core import artifacts
 from pipeline.models.base import ImageGenerator
+from pipeline.runtime.job_context import Work
+from pipeline.runtime.progress import Progress
 from pipeline.stages import battle
 from tests.small_models import NAMES, block_of, images, small, small_arguments
 

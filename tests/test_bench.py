@@ -20,12 +20,12 @@ from bench.apart import NotMeasured, child
 from bench.child import Peak
 from bench.timing import Pace, race
 from pipeline import metrics as pipeline_metrics
-from pipeline.infra import artifacts
-from pipeline.infra.identity import ROOT
+from pipeline.core import artifacts
 from pipeline.models.base import ImageGenerator
-from pipeline.planning import params
-from pipeline.planning.plan import Plan
-from pipeline.planning.staleness import jobs_of
+from pipeline.workflow import params
+from pipeline.workflow.job_hash import ROOT
+from pipeline.workflow.plan import Plan
+from pipeline.workflow.staleness import jobs_of
 
 BATCH = 16
 """Times an even number of latents, the one draw of normal noise that ours makes equals the textbook's many."""

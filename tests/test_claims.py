@@ -15,8 +15,7 @@ import pipeline.tables
 from pipeline import metrics
 from pipeline.battles.matrix import judged_by_seed
 from pipeline.battles.scores import JudgeScores
-from pipeline.command_line import main
-from pipeline.planning import params
+from pipeline.cli import main
 from pipeline.tables.claims import (
     CLAIM_COLUMNS,
     HELD,
@@ -32,6 +31,7 @@ from pipeline.tables.claims import (
     tally,
 )
 from pipeline.tables.text import from_csv, to_csv
+from pipeline.workflow import params
 
 CLAIMS = read_claims((Path(pipeline.tables.__file__).parent / "published" / "claims.csv").read_text())
 METRICS = metrics.columns()

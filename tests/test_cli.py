@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import command_line as cli
-from pipeline.infra import artifacts
-from pipeline.infra.errors import UserError
-from pipeline.infra.stage import Work, sole_writer
-from pipeline.planning import params
-from pipeline.planning.plan import Plan
+from pipeline import cli as cli
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
+from pipeline.runtime.job_context import Work, sole_writer
+from pipeline.workflow import params
+from pipeline.workflow.plan import Plan
 from tests.conftest import ROOT, Run, run, stage
 
 
@@ -221,6 +221,6 @@ def test_a_gpu_that_is_not_there_is_one_line(folder: Path) -> None:
 def test_a_stage_ends_with_its_owner(folder: Path) -> None:
     owner = subprocess.Popen([sys.executable, "-c", ""])
     owner.wait()
-    code = "import time; from pipeline.infra.endings import follow_owner; follow_owner(); time.sleep(60)"
+    code = "import time; from pipeline.runtime.signals import follow_owner; follow_owner(); time.sleep(60)"
     done = run([sys.executable, "-c", code], folder, PYTHONPATH=str(ROOT), EASEL_OWNER=f"{owner.pid}@{platform.node()}")
     assert done.returncode == -signal.SIGTERM

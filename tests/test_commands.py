@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline import command_line as cli
-from pipeline.infra.errors import UserError
-from pipeline.planning import overrides, params
+from pipeline import cli as cli
+from pipeline.core.errors import UserError
+from pipeline.workflow import overrides, params
 from tests.conftest import ROOT, run, stage
 
 Command = Callable[[argparse.Namespace], int | None]
@@ -74,7 +74,7 @@ def test_every_command_has_the_two_functions() -> None:
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     heavy = ["torch", "numpy", "pydantic", "yaml", "mlflow", "dvc", "pandas", "pyarrow", "scipy"]
     code = (
-        "import sys\nfrom pipeline.command_line import main\n"
+        "import sys\nfrom pipeline.cli import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
         f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)\n"
     )

@@ -15,10 +15,11 @@ import pytest
 from pipeline.battles.matrix import MATRIX_COLUMNS
 from pipeline.battles.standings import STANDINGS_COLUMNS
 from pipeline.battles.verdicts import BATTLE_COLUMNS
-from pipeline.infra import artifacts, layout, provenance, snapshots
-from pipeline.infra.errors import UserError
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
 from pipeline.tables import main_columns, seeds_columns, to_csv
 from pipeline.tables.comparison import COLUMNS, INTERVAL_ALONE, NO_INTERVAL, OUTSIDE, WITHIN, changed_rows
+from pipeline.workflow import layout, provenance, snapshots
 from tests.conftest import BIN, ROOT, Run, run
 
 METRICS = ("fid_classifier", "copying")

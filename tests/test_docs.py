@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline import command_line
-from pipeline.infra import artifacts
-from pipeline.planning import params, reported
-from pipeline.planning.plan import Plan
+from pipeline import cli
+from pipeline.core import artifacts
+from pipeline.workflow import params, report_inputs
+from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, ROOT, Run, run
 
 pytestmark = pytest.mark.workflow
@@ -105,9 +105,9 @@ def test_snakemake_plans_what_the_docs_have_it_do(command: str, tmp_path: Path) 
 def test_the_projects_own_commands_take_the_flags_that_the_docs_give_them(command: str) -> None:
     words = shlex.split(command.split(">")[0])
     name, *flags = words[words.index("pipeline") + 1 :]
-    assert name in {**command_line.commands(), **command_line.stages()}
-    module = "pipeline.one_stage" if name in command_line.stages() else f"pipeline.commands.{name}"
-    parser = command_line.Parser()
+    assert name in {**cli.commands(), **cli.stages()}
+    module = "pipeline.runtime.stage_cli" if name in cli.stages() else f"pipeline.commands.{name}"
+    parser = cli.Parser()
     importlib.import_module(module).arguments(parser)
     parser.parse_args(flags)  # exits where a flag is unknown
 
@@ -123,7 +123,7 @@ def test_dvc_has_the_commands_that_the_docs_name(command: str) -> None:
 
 
 def test_the_columns_are_described_as_the_code_describes_them(capsys: pytest.CaptureFixture[str]) -> None:
-    command_line.main(["columns", "--markdown"])
+    cli.main(["columns", "--markdown"])
     page = (ROOT / "docs" / "reading-the-table.md").read_text()
     assert page.split("## Every column\n\n")[1].rstrip() == capsys.readouterr().out.rstrip(), (
         "write what `python -m pipeline columns --markdown` prints under 'Every column' of docs/reading-the-table.md"
@@ -131,7 +131,7 @@ def test_the_columns_are_described_as_the_code_describes_them(capsys: pytest.Cap
 
 
 def test_every_column_is_printed_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
-    command_line.main(["columns"])
+    cli.main(["columns"])
     text = capsys.readouterr().out
     assert "The main table" in text and "  fid_classifier " in text and "  r_sample_matched " in text
 
@@ -170,7 +170,7 @@ def test_the_picture_of_the_workflow_has_every_stage_and_arrow() -> None:
     page = (ROOT / "docs" / "workflow.md").read_text()
     drawn = set(re.findall(r"^    (\w+) --> (\w+)$", page, re.MULTILINE))
     plan = Plan(params.load(["budget=smoke"], ROOT / "params.yaml"))
-    jobs = [*reported.closure(plan.job("summary", "mnist")), plan.job("report")]
+    jobs = [*report_inputs.closure(plan.job("summary", "mnist")), plan.job("report")]
     arrows = {(item.stage, job.stage) for job in jobs for item in job.inputs}
     needed = sorted(arrows - implied(arrows))
     text = "\n".join(f"    {here} --> {there}" for here, there in needed)

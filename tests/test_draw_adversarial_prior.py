@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from pipeline.infra import identity
 from pipeline.models.base import optimisers
 from pipeline.models.draw import DRAW
 from pipeline.models.draw_adversarial_prior import DRAWAdversarialPrior
+from pipeline.workflow import job_hash
 
 SHAPE = (1, 12, 12)
 SIZES: dict[str, Any] = {"glimpses": 3, "hidden": 16, "latent": 2, "read_size": 2, "write_size": 3}
@@ -91,7 +91,7 @@ def test_each_optimiser_holds_its_own_network_and_images_have_no_judge() -> None
     held = {n: {p for group in o.param_groups for p in group["params"]} for n, o in optimisers(model).items()}
     assert held == {"optimiser": set(drawing(model)), "prior_optimiser": set(model.of_prior.parameters())}
     assert not hasattr(model, "discriminate")
-    assert "discriminate" not in identity.methods_of("pipeline.models.draw_adversarial_prior")
+    assert "discriminate" not in job_hash.methods_of("pipeline.models.draw_adversarial_prior")
 
 
 def test_it_draws_and_bounds_as_draw_does() -> None:

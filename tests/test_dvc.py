@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from pipeline.infra import folders, layout
-from pipeline.planning import params
-from pipeline.planning.plan import Plan
-from pipeline.planning.staleness import jobs_of
+from pipeline.core import folders
+from pipeline.workflow import layout, params
+from pipeline.workflow.plan import Plan
+from pipeline.workflow.staleness import jobs_of
 from tests.conftest import BIN, ROOT, Run, run
 
 pytestmark = pytest.mark.workflow
@@ -156,7 +156,7 @@ def test_snakemake_after_dvc_has_nothing_to_do(recorded: Recorded) -> None:
 def test_repro_beside_a_live_run_is_one_line_and_changes_nothing(made: Project, tmp_path: Path) -> None:
     project = made.copy(tmp_path / "project")
     before = project.results()
-    hold = "from pipeline.planning import sole_run; sole_run.hold(); print('held', flush=True); input()"
+    hold = "from pipeline.workflow import run_lock; run_lock.hold(); print('held', flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", hold], cwd=project.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as live:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.infra.errors import UserError
-from pipeline.planning.params import check
-from pipeline.planning.plan import Plan
+from pipeline.core.errors import UserError
+from pipeline.workflow.params import check
+from pipeline.workflow.plan import Plan
 
 CONFIG = yaml.safe_load(Path(__file__).parents[1].joinpath("params.yaml").read_text())
 

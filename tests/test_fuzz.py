@@ -26,11 +26,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pipeline import command_line
-from pipeline.infra import artifacts
-from pipeline.infra.errors import UserError
-from pipeline.planning import params, reading, reconcile, staleness, workflow
-from pipeline.planning.plan import Plan
+from pipeline import cli
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
+from pipeline.workflow import params, reconcile, snakefile, staleness, yaml_loader
+from pipeline.workflow.plan import Plan
 from tests import hostile
 from tests.conftest import BIN, run
 from tests.hostile import CONFIG, ROOT
@@ -109,7 +109,7 @@ def test_any_params_file_plans_or_is_refused(folder: Path, content: bytes) -> No
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "huge").write_bytes(b"#" * (reading.LONGEST_FILE + 1))
+    (tmp_path / "huge").write_bytes(b"#" * (yaml_loader.LONGEST_FILE + 1))
     (tmp_path / "loop").symlink_to("loop")
     for name in ("folder", "pipe", "huge", "loop", "absent"):
         with pytest.raises(UserError, match=name) as caught:
@@ -121,13 +121,13 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 @given(st.lists(hostile.assignments(), min_size=1, max_size=3))
 def test_any_override_plans_or_is_refused(overrides: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "block_of", lambda file: copy.deepcopy(CONFIG))
+        patch.setattr(yaml_loader, "block_of", lambda file: copy.deepcopy(CONFIG))
         judged("set", lambda: plan_everything(params.load(overrides)))
 
 
 # --- command lines ----------------------------------------------------------------------------------------------
 
-STAGES = st.sampled_from(sorted(command_line.stages()))
+STAGES = st.sampled_from(sorted(cli.stages()))
 FLAGS = ["--dataset", "--model", "--seed", "--set", "--identity", "--spec", "--device", "--log", "--checkpoint-steps"]
 argument = st.text(st.characters(exclude_characters="\0"), max_size=8) | st.sampled_from(
     [text for text in hostile.ODD_TEXTS if "\0" not in text]
@@ -156,7 +156,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     return [word.replace("\0", "") for word in [*words, *more]]
 
 
-LAUNCHES = {*command_line.stages(), *command_line.commands()}
+LAUNCHES = {*cli.stages(), *cli.commands()}
 
 
 def called(words: list[str]) -> tuple[int, str]:
@@ -164,7 +164,7 @@ def called(words: list[str]) -> tuple[int, str]:
     complaint, code = io.StringIO(), 0
     with contextlib.redirect_stderr(complaint), contextlib.redirect_stdout(io.StringIO()):
         try:
-            command_line.main(words)
+            cli.main(words)
         except SystemExit as end:
             code = int(end.code or 0)
     return code, complaint.getvalue()
@@ -203,12 +203,12 @@ def loaded(config: dict[str, Any]) -> None:
 
     snakemake = types.SimpleNamespace(deployment_settings=None, basedir=str(ROOT), is_main_process=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workflow, "stop", stop)
-        patch.setattr(workflow, "settle", lambda asked: None)
-        patch.setattr(workflow, "command_line", lambda: types.SimpleNamespace(targets=[]))
+        patch.setattr(snakefile, "stop", stop)
+        patch.setattr(snakefile, "settle", lambda asked: None)
+        patch.setattr(snakefile, "command_line", lambda: types.SimpleNamespace(targets=[]))
         for name in ("PYTHON", "PYTHONPATH", "EASEL_OWNER", "EASEL_CONFIG"):
             patch.setenv(name, os.environ.get(name, ""))
-        found = workflow.load(config, snakemake)
+        found = snakefile.load(config, snakemake)
         plan_everything(found.plan.params)
 
 
@@ -267,7 +267,7 @@ TARGET_PARTS = [
 @given(st.lists(st.sampled_from(TARGET_PARTS) | st.text(max_size=5), max_size=6), st.booleans())
 def test_any_target_is_taken_or_refused(plan: Plan, parts: list[str], known: bool) -> None:
     prefix = ["results", "metrics"] if known else []
-    judged("target", lambda: workflow.check_target(plan, "/".join([*prefix, *parts])))
+    judged("target", lambda: snakefile.check_target(plan, "/".join([*prefix, *parts])))
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.infra import layout
-from pipeline.infra.progress import Progress
-from pipeline.infra.stage import Work
-from pipeline.planning import overrides
-from pipeline.planning.plan import Plan
+from pipeline.runtime.job_context import Work
+from pipeline.runtime.progress import Progress
 from pipeline.stages import gallery
+from pipeline.workflow import layout, overrides
+from pipeline.workflow.plan import Plan
 
 ALWAYS = ["walks", "neighbours", "epochs"]
 

@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow.ipc
 import pytest
 
+from pipeline.core.errors import UserError
 from pipeline.datasets import load_reader, members
-from pipeline.infra import contents, layout
-from pipeline.infra.errors import UserError
-from pipeline.infra.progress import Progress
-from pipeline.infra.stage import Work
+from pipeline.runtime.job_context import Work
+from pipeline.runtime.progress import Progress
 from pipeline.stages import fetch, prepare
+from pipeline.workflow import content_hash, layout
 from tests.test_readers import database, film, parquet, pictures, png, read, rows
 
 BEGUN: list[Progress] = []
@@ -311,7 +311,7 @@ def work(stage: str, place: Path, **block: Any) -> Work:
         "classes": None,
         "files": [],
     }
-    said = {"dataset": "it", "content": contents.digest(place, RAW)} if stage == "fetch" else whole
+    said = {"dataset": "it", "content": content_hash.digest(place, RAW)} if stage == "fetch" else whole
     BEGUN.append(Progress("it", Path("it.log")))
     return Work(
         stage=stage, wildcards={"dataset": "it"}, block=said | block, modules=(), identity="0" * 16,
@@ -380,26 +380,26 @@ def test_what_changed_since_it_was_fetched_is_seen(given: Path) -> None:
 
 def test_the_digest_follows_names_and_bytes_and_no_clock(given: Path) -> None:
     (given / "a.png").write_bytes(b"1")
-    first = contents.digest(given, RAW)
+    first = content_hash.digest(given, RAW)
     os.utime(given / "a.png", (1, 1))
-    assert contents.digest(given, RAW) == first
-    contents.write_index(given, RAW)
-    assert contents.digest(given, RAW) == first
+    assert content_hash.digest(given, RAW) == first
+    content_hash.write_index(given, RAW)
+    assert content_hash.digest(given, RAW) == first
     (given / "a.png").write_bytes(b"2")
-    assert (second := contents.digest(given, RAW)) != first
+    assert (second := content_hash.digest(given, RAW)) != first
     (given / "a.png").rename(given / "b.png")
-    assert contents.digest(given, RAW) not in (first, second)
+    assert content_hash.digest(given, RAW) not in (first, second)
     (given / "b.png").unlink()
-    assert contents.digest(given / "nothing", RAW) == contents.ABSENT
+    assert content_hash.digest(given / "nothing", RAW) == content_hash.ABSENT
 
 
 def test_an_index_spares_reading_and_a_damaged_one_does_no_harm(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (given / "a.png").write_bytes(b"1")
     os.utime(given / "a.png", (1_000_000_000, 1_000_000_000))
-    first = contents.digest(given, RAW)
-    contents.write_index(given, RAW)
+    first = content_hash.digest(given, RAW)
+    content_hash.write_index(given, RAW)
     with monkeypatch.context() as patch:
-        patch.setattr(contents, "_sha256", lambda *_: pytest.fail("it was read again"))
-        assert contents.digest(given, RAW) == first
-    (RAW / contents.INDEX).write_bytes(b"\xff\x00 no index\n" * 3)
-    assert contents.digest(given, RAW) == first
+        patch.setattr(content_hash, "_sha256", lambda *_: pytest.fail("it was read again"))
+        assert content_hash.digest(given, RAW) == first
+    (RAW / content_hash.INDEX).write_bytes(b"\xff\x00 no index\n" * 3)
+    assert content_hash.digest(given, RAW) == first

@@ -12,17 +12,17 @@ import torch
 import yaml
 from torch import Tensor
 
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
 from pipeline.features import classifier as features
-from pipeline.infra import artifacts, layout
-from pipeline.infra.errors import UserError
-from pipeline.infra.progress import Progress
-from pipeline.infra.stage import Work
 from pipeline.metrics import augmentation, coverage_bands, kid, kid_tail, prdc, sharpness
 from pipeline.metrics.bands import HEAD, MIDDLE, NO_BAND, TAIL, bands_of, imbalance_ratio, tail_ends_at
 from pipeline.metrics.comparison import Comparison
-from pipeline.planning import params
-from pipeline.planning.plan import Plan
+from pipeline.runtime.job_context import Work
+from pipeline.runtime.progress import Progress
 from pipeline.stages import augment, classifier, evaluate
+from pipeline.workflow import layout, params
+from pipeline.workflow.plan import Plan
 from tests.conftest import ROOT
 from tests.small_models import CLASSES, CONDITIONAL, block_of, small, small_arguments
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pipeline import metrics
 from pipeline.metrics import intervals
 from pipeline.metrics.comparison import Comparison, Estimate
-from pipeline.planning.params import FEWEST_COMPARED
 from pipeline.stages.evaluate import FEWEST
+from pipeline.workflow.params import FEWEST_COMPARED
 
 DRAWS = 200
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.infra import identity
 from pipeline.models.base import ImageGenerator
 from pipeline.training import latents
+from pipeline.workflow import job_hash
 from tests import small_models
 
-ENCODERS = [name for name in small_models.EVERY if "encode" in identity.methods_of(
+ENCODERS = [name for name in small_models.EVERY if "encode" in job_hash.methods_of(
     f"pipeline.models.{small_models.block_of(name)['class']}")]  # fmt: skip
 
 

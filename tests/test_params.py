@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
-from pipeline.infra import identity
-from pipeline.infra.errors import UserError
-from pipeline.planning import params, workflow
-from pipeline.planning.params import BUDGETS, check, constructor, load
-from pipeline.planning.plan import Plan
+from pipeline.core.errors import UserError
+from pipeline.workflow import job_hash, params, snakefile
+from pipeline.workflow.params import BUDGETS, check, constructor, load
+from pipeline.workflow.plan import Plan
 
 FILE = Path(__file__).parents[1] / "params.yaml"
 CONFIG: dict[str, Any] = yaml.safe_load(FILE.read_text())
@@ -83,7 +82,7 @@ def test_an_unknown_key_is_refused_and_the_near_one_suggested(path: str, suggest
 def test_what_yaml_knows_and_json_does_not_is_refused_with_its_place(tmp_path: Path, written: str) -> None:
     """An identity is a digest of JSON, where `options` may hold anything."""
     file = tmp_path / "params.yaml"
-    text = (identity.ROOT / "params.yaml").read_text()
+    text = (job_hash.ROOT / "params.yaml").read_text()
     file.write_text(text.replace("options: {class_names: [t-shirt,", f"options: {{class_names: [{written},", 1))
     with pytest.raises(UserError, match=r"datasets\.fashion_mnist\.options\.class_names\.0: found .*needs quotes"):
         params.load(file=file)
@@ -231,7 +230,7 @@ def test_nested_overrides_arrive_as_text() -> None:
 def test_what_an_alias_shares_is_set_for_the_one_that_is_named() -> None:
     """By `--set`, and by Snakemake's `--config`: cifar10 and celeba have their settings from one text."""
     block = {"datasets": {"celeba": {"settings": {"draw_gan": {"smoke": {"batch": 3}}}}}}
-    merged = workflow.plain(str(FILE))
+    merged = snakefile.plain(str(FILE))
     update_config(merged, load_configfile(FILE))
     update_config(merged, block)
     told = load(["datasets.celeba.settings.draw_gan.smoke.batch=3"], FILE)
@@ -389,8 +388,8 @@ def test_a_new_models_file_that_does_not_fit_is_named(
     folder = tmp_path / "pipeline" / "models"
     folder.mkdir(parents=True)
     (folder / "odd.py").write_text(text + "\n")
-    monkeypatch.setattr(identity, "ROOT", tmp_path)
-    cached = [identity.syntax_tree, identity.class_chain, identity.is_model, constructor, params._model_schema]
+    monkeypatch.setattr(job_hash, "ROOT", tmp_path)
+    cached = [job_hash.syntax_tree, job_hash.class_chain, job_hash.is_model, constructor, params._model_schema]
     for function in cached:
         function.cache_clear()
     block = {"batch": 1, "data": "grey", "steps": 1}

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.infra import pictures
-from pipeline.infra.errors import UserError
+from pipeline.core.errors import UserError
+from pipeline.tracking import pictures
 
 SHAPE, COLOUR = (1, 28, 28), (3, 32, 32)
 

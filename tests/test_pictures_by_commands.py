@@ -11,14 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline import command_line as cli
+from pipeline import cli as cli
+from pipeline.core import artifacts
 from pipeline.figures.mosaic import mosaic
-from pipeline.infra import artifacts, kept
 from pipeline.models.base import ImageGenerator
-from pipeline.planning import overrides
-from pipeline.planning.plan import Job
 from pipeline.training.device import build
 from pipeline.training.sampling import quantise, sample, sample_canvases
+from pipeline.workflow import kept, overrides
+from pipeline.workflow.plan import Job
 from tests.conftest import ROOT
 
 SET = ("--set", "budget=tiny", "--set", "models.draw.glimpses=3", "--set", "models.draw.hidden=16")

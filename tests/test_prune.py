@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from bench import made_up
-from pipeline import command_line as cli
-from pipeline.infra import artifacts, kept, layout, stage
-from pipeline.planning import leftovers, overrides, sole_run
-from pipeline.planning.staleness import jobs_of, look
+from pipeline import cli as cli
+from pipeline.core import artifacts
+from pipeline.runtime import job_context
+from pipeline.workflow import garbage, kept, layout, overrides, run_lock
+from pipeline.workflow.staleness import jobs_of, look
 from tests.conftest import ROOT, run
 from tests.conftest import stage as command
 
@@ -175,10 +176,10 @@ def test_only_files_without_another_name_free_room(folder: Path) -> None:
     os.link("a/two", "a/b/two again")
     Path("outside").write_bytes(b"x" * 7)
     os.link("outside", "a/outside")
-    a, two = leftovers.Leftover("", Path("a"), ""), leftovers.Leftover("", Path("a/two"), "")
-    assert leftovers.freed([a]) == 130
-    assert leftovers.freed([a, two]) == 130, "no file counts twice"
-    assert leftovers.freed([two]) == 0
+    a, two = garbage.Leftover("", Path("a"), ""), garbage.Leftover("", Path("a/two"), "")
+    assert garbage.freed([a]) == 130
+    assert garbage.freed([a, two]) == 130, "no file counts twice"
+    assert garbage.freed([two]) == 0
 
 
 # --- being asked ------------------------------------------------------------------------------------------------
@@ -222,7 +223,7 @@ def test_a_person_is_asked(folder: Path, leftover: Path, answer: str, gone: bool
 
 
 def test_a_live_run_is_left_alone_with_one_line(folder: Path, leftover: Path) -> None:
-    sole_run.hold()
+    run_lock.hold()
     done = command(folder, "prune", "--yes", "--set", TINY)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
     assert "easel: prune: another run is at work in " in done.stderr
@@ -230,7 +231,7 @@ def test_a_live_run_is_left_alone_with_one_line(folder: Path, leftover: Path) ->
 
 
 def test_what_a_stage_is_writing_stays(prune: Prune, leftover: Path) -> None:
-    with stage.sole_writer("train mnist vae 0"):
+    with job_context.sole_writer("train mnist vae 0"):
         assert "nothing to prune" in prune("--yes")[0]
     assert leftover.exists()
     prune("--yes")
@@ -239,7 +240,7 @@ def test_what_a_stage_is_writing_stays(prune: Prune, leftover: Path) -> None:
 
 def test_no_run_begins_while_files_go(prune: Prune, leftover: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr("pipeline.commands.prune.delete", lambda found: seen.append(sole_run.is_live()))
+    monkeypatch.setattr("pipeline.commands.prune.delete", lambda found: seen.append(run_lock.is_live()))
     prune("--yes")
     assert seen == [True]
 

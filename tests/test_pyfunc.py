@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.infra import artifacts, identity
-from pipeline.infra.flavour import copy_modules
-from pipeline.infra.progress import Progress
-from pipeline.infra.stage import Work
-from pipeline.planning import params
+from pipeline.core import artifacts
+from pipeline.runtime.job_context import Work
+from pipeline.runtime.progress import Progress
 from pipeline.stages import sample
 from pipeline.stages.track import Training, write_model
+from pipeline.tracking.pyfunc_export import copy_modules
 from pipeline.training.device import build, pick_device
+from pipeline.workflow import job_hash, params
 
 pytest.importorskip("mlflow", reason="NOT TESTED: MLflow is not installed")
 
@@ -164,7 +164,7 @@ def test_it_holds_the_code_that_it_needs_and_says_what_else(name: str, folder: P
     others = set(MODELS) - {name} - ({"vae"} if name == "draw_gan" else set())
     assert not {f"pipeline/models/{other}.py" for other in others} & held
     required = (folder / name / "requirements.txt").read_text().splitlines()
-    assert set(required) == {f"{lib}=={identity.version(lib)}" for lib in ("mlflow", "torch", "numpy", "safetensors")}
+    assert set(required) == {f"{lib}=={job_hash.version(lib)}" for lib in ("mlflow", "torch", "numpy", "safetensors")}
 
 
 def test_packages_come_with_their_modules(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.infra import artifacts, kept, layout
-from pipeline.infra.errors import UserError
-from pipeline.planning import reconcile, sole_run
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
+from pipeline.workflow import kept, layout, reconcile, run_lock
 from tests.conftest import ROOT
 
 METRICS = layout.path(layout.METRICS, dataset="mnist", model="vae", seed=0)
@@ -128,7 +128,7 @@ def test_bytes_are_read_again_only_where_a_file_is_another(tmp_path: Path, monke
 
 # --- one run at a time --------------------------------------------------------------------------------------------
 
-HOLD = "import sys, time\nfrom pipeline.planning import sole_run\nprint(sole_run.hold(), flush=True)\ntime.sleep(60)\n"
+HOLD = "import sys, time\nfrom pipeline.workflow import run_lock\nprint(run_lock.hold(), flush=True)\ntime.sleep(60)\n"
 
 
 def holding(folder: Path) -> subprocess.Popen[str]:
@@ -145,12 +145,12 @@ def test_a_live_run_is_named_and_a_dead_ones_lock_is_released(tmp_path: Path) ->
     locks.mkdir()
     (locks / "0.output.lock").write_text("results/tables/mnist.csv\n")
     with pytest.raises(UserError, match=rf"another run is at work .*process {process.pid} "):
-        sole_run.hold(tmp_path)
-    assert sole_run.is_live(tmp_path) and (locks / "0.output.lock").exists()
+        run_lock.hold(tmp_path)
+    assert run_lock.is_live(tmp_path) and (locks / "0.output.lock").exists()
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert not sole_run.is_live(tmp_path)
-    released = sole_run.hold(tmp_path)
+    assert not run_lock.is_live(tmp_path)
+    released = run_lock.hold(tmp_path)
     assert released and str(process.pid) in released and not locks.exists()
 
 
@@ -158,13 +158,13 @@ def test_a_lock_that_another_host_left_is_not_ours_to_release(tmp_path: Path) ->
     locks = tmp_path / ".snakemake" / "locks"
     locks.mkdir(parents=True)
     (locks / "0.output.lock").write_text("x\n")
-    (tmp_path / sole_run.LOCK).write_text(json.dumps({"process": 1, "host": "another-node", "since": "yesterday"}))
-    assert sole_run.hold(tmp_path) is None
+    (tmp_path / run_lock.LOCK).write_text(json.dumps({"process": 1, "host": "another-node", "since": "yesterday"}))
+    assert run_lock.hold(tmp_path) is None
     assert (locks / "0.output.lock").exists()
 
 
 def test_a_folder_in_which_nothing_ran_has_no_live_run(tmp_path: Path) -> None:
-    assert not sole_run.is_live(tmp_path)
+    assert not run_lock.is_live(tmp_path)
     assert not list(tmp_path.iterdir())
 
 

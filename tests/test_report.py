@@ -18,15 +18,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.infra import artifacts, layout
-from pipeline.infra.stage import Work
+from pipeline.core import artifacts
 from pipeline.metrics import columns
-from pipeline.planning import params
-from pipeline.planning.plan import Plan
 from pipeline.report import captions, page, pictures
+from pipeline.runtime.job_context import Work
 from pipeline.stages import report
 from pipeline.tables import from_csv
 from pipeline.tables.cells import main_names, to_cells
+from pipeline.workflow import layout, params
+from pipeline.workflow.plan import Plan
 from tests.conftest import EVERYTHING, REPORT, ROOT, TABLE, snakemake
 
 Attributes = dict[str, str | None]

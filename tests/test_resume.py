@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.infra import artifacts, layout
+from pipeline.core import artifacts
 from pipeline.models.base import optimisers
+from pipeline.workflow import layout
 from tests.conftest import ROOT, run
-from tests.nursery import At, Nursery
+from tests.fork_server import At, ForkServer
 from tests.small_models import NAMES, small
 from tests.small_trainings import BATCH, EVERY, IMAGES, STEPS, WRITTEN, Training, begun, finish, job
 
@@ -30,13 +31,13 @@ KILLS = int(os.environ.get("EASEL_RESUME_KILLS", "8"))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def undisturbed(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The training of a model, done once and not disturbed."""
 
     @functools.cache
     def of(model: str) -> Training:
         training = begun(tmp_path_factory.mktemp(model), model)
-        assert nursery.run(training.folder, *training.words) == 0, training.said
+        assert fork_server.run(training.folder, *training.words) == 0, training.said
         return training
 
     return of
@@ -45,11 +46,11 @@ def undisturbed(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> A
 # --- after any step -----------------------------------------------------------------------------------------------
 
 
-def killed_at(nursery: Nursery, training: Training, kills: list[int]) -> None:
+def killed_at(fork_server: ForkServer, training: Training, kills: list[int]) -> None:
     """Train in as many processes as there are kills; each begins where the one before had saved its last state."""
     before = 0
     for kill in kills:
-        assert nursery.run(training.folder, *training.words, at=At(step=kill)) == -signal.SIGKILL
+        assert fork_server.run(training.folder, *training.words, at=At(step=kill)) == -signal.SIGKILL
         assert training.resumed_at == before
         assert not training.path(layout.WEIGHTS).exists()
         before = max(before, (kill - 1) // EVERY * EVERY)  # step `kill` itself was taken, and not yet saved
@@ -70,14 +71,14 @@ def assert_whole(state: Path, model: str) -> None:
 
 @pytest.mark.parametrize("model", NAMES)
 def test_killed_after_any_step_it_writes_what_it_would_have_written(
-    model: str, nursery: Nursery, undisturbed: Any, tmp_path: Path
+    model: str, fork_server: ForkServer, undisturbed: Any, tmp_path: Path
 ) -> None:
     wanted = undisturbed(model).written()
     points = random.Random(f"{model} 0").sample(range(1, STEPS + 1), KILLS)
     for part in (points[:2], *(points[first : first + 6] for first in range(2, KILLS, 6))):  # with one process more
         training = begun(tmp_path / str(part[0]), model)
-        killed_at(nursery, training, sorted(part))
-        assert finish(nursery, training) == wanted
+        killed_at(fork_server, training, sorted(part))
+        assert finish(fork_server, training) == wanted
 
 
 def test_the_trainings_go_through_all_that_a_state_must_hold() -> None:
@@ -92,10 +93,10 @@ def test_the_trainings_go_through_all_that_a_state_must_hold() -> None:
 
 
 def test_a_process_that_nobody_forked_writes_the_same(undisturbed: Any, tmp_path: Path) -> None:
-    """The nursery's children are what the command is: another interpreter, another hash seed, the same bytes."""
+    """The fork_server's children are what the command is: another interpreter, another hash seed, the same bytes."""
     training = begun(tmp_path, "vae")
     (tmp_path / "begin.py").write_text(
-        "from pipeline.__main__ import main\nfrom tests.nursery import At, arm\narm(At())\nmain()\n"
+        "from pipeline.__main__ import main\nfrom tests.fork_server import At, arm\narm(At())\nmain()\n"
     )
     done = run([sys.executable, "begin.py", *training.words], tmp_path, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
@@ -112,11 +113,11 @@ def changes(training: Training) -> dict[int, str]:
 
 
 def test_killed_around_any_change_it_makes_it_writes_what_it_would_have_written(
-    nursery: Nursery, tmp_path: Path
+    fork_server: ForkServer, tmp_path: Path
 ) -> None:
     """In the middle of a file, between a file and its stamp, while the state before gives way, at the very end."""
     first = begun(tmp_path / "undisturbed", "vae", steps=12)
-    wanted, made = finish(nursery, first), changes(first)
+    wanted, made = finish(fork_server, first), changes(first)
     for part in (
         "vae/0/weights.safetensors",
         "history.csv.stamp.json",
@@ -129,21 +130,21 @@ def test_killed_around_any_change_it_makes_it_writes_what_it_would_have_written(
     saved = next(number for number, change in made.items() if change.endswith("-5.safetensors.stamp.json"))
     for number, change in made.items():
         training = begun(tmp_path / str(number), "vae", steps=12)
-        assert nursery.run(training.folder, *training.words, at=At(change=number)) == -signal.SIGKILL, change
+        assert fork_server.run(training.folder, *training.words, at=At(change=number)) == -signal.SIGKILL, change
         assert number <= saved or training.states() or training.is_stamped, f"{change}: nothing to go on from"
-        assert finish(nursery, training) == wanted, change
+        assert finish(fork_server, training) == wanted, change
 
 
 # --- states that are not to be used ---------------------------------------------------------------------------------
 
 
-def two_states(nursery: Nursery, folder: Path) -> Training:
+def two_states(fork_server: ForkServer, folder: Path) -> Training:
     """A killed training with a state of step 15 and, as if it had been killed a moment earlier, one of step 10."""
     training = begun(folder, "vae")
-    killed_at(nursery, training, [12])
+    killed_at(fork_server, training, [12])
     (older,) = training.states()
     kept = {path: path.read_bytes() for path in (older, artifacts.stamp_path(older))}
-    assert nursery.run(folder, *training.words, at=At(step=17)) == -signal.SIGKILL
+    assert fork_server.run(folder, *training.words, at=At(step=17)) == -signal.SIGKILL
     for path, content in kept.items():
         path.write_bytes(content)
     assert [path.stem.split("-")[1] for path in training.states()] == ["10", "15"]
@@ -152,15 +153,15 @@ def two_states(nursery: Nursery, folder: Path) -> Training:
 
 @pytest.mark.parametrize("damaged", [("15",), ("10",), ("10", "15")], ids=" and ".join)
 def test_a_damaged_state_is_named_and_not_used(
-    damaged: tuple[str, ...], nursery: Nursery, undisturbed: Any, tmp_path: Path
+    damaged: tuple[str, ...], fork_server: ForkServer, undisturbed: Any, tmp_path: Path
 ) -> None:
-    training = two_states(nursery, tmp_path)
+    training = two_states(fork_server, tmp_path)
     for state in training.states():
         if state.stem.split("-")[1] in damaged:
             content = bytearray(state.read_bytes())
             content[len(content) // 3] ^= 1 << 4
             state.write_bytes(content)
-    assert finish(nursery, training) == undisturbed("vae").written()
+    assert finish(fork_server, training) == undisturbed("vae").written()
     assert training.resumed_at == {("15",): 10, ("10",): 15, ("10", "15"): 0}[damaged]
     named = re.findall(r"(\d+)\.safetensors: damaged, .* not used$", training.said, re.MULTILINE)
     assert named == [step for step in ("15", "10") if step in damaged and int(step) > training.resumed_at]
@@ -168,20 +169,20 @@ def test_a_damaged_state_is_named_and_not_used(
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "[]", '{"identity": 1}'], ids=["deep", "a list", "half of one"])
 def test_a_state_whose_stamp_is_none_is_named_and_not_used(
-    content: str, nursery: Nursery, undisturbed: Any, tmp_path: Path
+    content: str, fork_server: ForkServer, undisturbed: Any, tmp_path: Path
 ) -> None:
     training = begun(tmp_path, "vae")
-    killed_at(nursery, training, [12])
+    killed_at(fork_server, training, [12])
     (state,) = training.states()
     artifacts.stamp_path(state).write_text(content)
-    assert finish(nursery, training) == undisturbed("vae").written()
+    assert finish(fork_server, training) == undisturbed("vae").written()
     assert training.resumed_at == 0 and f"{state.name}: damaged, half-written or of another job" in training.said
 
 
-def test_a_state_of_another_job_is_never_used(nursery: Nursery, undisturbed: Any, tmp_path: Path) -> None:
+def test_a_state_of_another_job_is_never_used(fork_server: ForkServer, undisturbed: Any, tmp_path: Path) -> None:
     """Not when it lies beside this job's own, and not when somebody gave it this job's name."""
     other = begun(tmp_path, "vae", steps=STEPS + 1)
-    assert nursery.run(tmp_path, *other.words, at=At(step=12)) == -signal.SIGKILL
+    assert fork_server.run(tmp_path, *other.words, at=At(step=12)) == -signal.SIGKILL
     (state,) = other.states()
     theirs = other.spec["identity"]
     mine = begun(tmp_path, "vae")
@@ -189,7 +190,7 @@ def test_a_state_of_another_job_is_never_used(nursery: Nursery, undisturbed: Any
     renamed = state.with_name(state.name.replace(theirs, mine.spec["identity"]))
     for path, name in ((state, renamed), (artifacts.stamp_path(state), artifacts.stamp_path(renamed))):
         name.write_bytes(path.read_bytes())
-    assert nursery.run(tmp_path, *mine.words) == 0
+    assert fork_server.run(tmp_path, *mine.words) == 0
     assert mine.resumed_at == 0 and f"{renamed.name}: damaged, half-written or of another job" in mine.said
     assert mine.states() == [state], "the other job may want it yet"
     assert {pattern: mine.path(pattern).read_bytes() for pattern in WRITTEN} == undisturbed("vae").written()

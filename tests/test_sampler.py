@@ -10,11 +10,11 @@ from hypothesis import settings as few
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pipeline.infra import artifacts
-from pipeline.infra.errors import UserError
-from pipeline.planning import params
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
 from pipeline.training.loop import Settings, Trainer
 from pipeline.training.sampler import epoch_order, power_of
+from pipeline.workflow import params
 from tests.conftest import ROOT
 from tests.small_models import CONDITIONAL, images, small
 

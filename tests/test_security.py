@@ -23,17 +23,17 @@ from typing import Any
 
 import pytest
 
-from pipeline.infra import sources
-from pipeline.infra.errors import UserError
-from pipeline.infra.sources import SourceError, check_source, fetch
-from pipeline.planning import params
+from pipeline.core.errors import UserError
+from pipeline.runtime import sources
+from pipeline.runtime.sources import SourceError, check_source, fetch
+from pipeline.workflow import params
 from tests.conftest import BIN, ROOT, run
 from tests.hostile import CONFIG
 from tests.test_layers import BANNED_CALLS, BANNED_METHODS, BANNED_MODULES
 
 CODE = [
     file
-    for folder in ("pipeline", "chaos", "bench", "envs")
+    for folder in ("pipeline", "fault_injection", "bench", "envs")
     for file in sorted((ROOT / folder).rglob("*.py"))
     if (ROOT / folder).is_dir()
 ]

@@ -18,10 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core import artifacts
 from pipeline.features.classifier import DomainClassifier, extract
-from pipeline.infra import artifacts, endings, layout
+from pipeline.runtime import signals
+from pipeline.workflow import layout
 from tests.conftest import BIN, ROOT, run, stage
-from tests.nursery import At, Nursery
+from tests.fork_server import At, ForkServer
 from tests.small_models import images
 from tests.small_trainings import Training, begun, finish, job, plan
 
@@ -47,30 +49,30 @@ def ended(text: str, *words: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_training_that_is_asked_to_end_saves_and_goes_on_there(
-    number: signal.Signals, nursery: Nursery, tmp_path: Path
+    number: signal.Signals, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     training = begun(tmp_path, "vae")
-    assert nursery.run(tmp_path, *training.words, at=At(step=7, signal=number)) == 128 + number
+    assert fork_server.run(tmp_path, *training.words, at=At(step=7, signal=number)) == 128 + number
     ended(training.said, "train mnist vae 0: stopped at step 7 of 23")
     assert [state.stem.split("-")[1] for state in training.states()] == ["7"]
-    stopped = finish(nursery, training)
+    stopped = finish(fork_server, training)
     assert training.resumed_at == 7
-    assert stopped == finish(nursery, begun(tmp_path / "undisturbed", "vae"))
+    assert stopped == finish(fork_server, begun(tmp_path / "undisturbed", "vae"))
 
 
-def test_a_training_asked_to_end_before_it_began_leaves_nothing(nursery: Nursery, tmp_path: Path) -> None:
+def test_a_training_asked_to_end_before_it_began_leaves_nothing(fork_server: ForkServer, tmp_path: Path) -> None:
     training = begun(tmp_path, "vae")
     at = At(call="pipeline.stages.train:resume", signal=signal.SIGTERM)
-    assert nursery.run(tmp_path, *training.words, at=at) == 143
+    assert fork_server.run(tmp_path, *training.words, at=at) == 143
     ended(training.said, "train mnist vae 0: stopped by SIGTERM")
     assert not training.states() and not (tmp_path / "results/models").exists()
 
 
-def test_a_training_asked_to_end_while_it_writes_finishes(nursery: Nursery, tmp_path: Path) -> None:
+def test_a_training_asked_to_end_while_it_writes_finishes(fork_server: ForkServer, tmp_path: Path) -> None:
     training = begun(tmp_path, "vae")
     at = At(call="pipeline.stages.train:history_csv", signal=signal.SIGTERM)
-    assert nursery.run(tmp_path, *training.words, at=at) == 0
-    assert training.written() == finish(nursery, begun(tmp_path / "undisturbed", "vae"))
+    assert fork_server.run(tmp_path, *training.words, at=at) == 0
+    assert training.written() == finish(fork_server, begun(tmp_path / "undisturbed", "vae"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -90,7 +92,7 @@ def test_a_command_asked_to_end_while_it_loads_ends_in_one_line(number: signal.S
 def test_what_is_ignored_from_the_start_stays_ignored() -> None:
     """`nohup make mnist &` outlives its terminal."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    endings.end_in_one_line("train mnist vae 0")
+    signals.end_in_one_line("train mnist vae 0")
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
 
@@ -107,19 +109,19 @@ def sampling(training: Training) -> list[str]:
 
 @pytest.mark.parametrize("change", [0, 1], ids=["amid the first file", "after it"])
 def test_sampling_that_is_asked_to_end_leaves_nothing_half_written(
-    change: int, nursery: Nursery, tmp_path: Path
+    change: int, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     training = begun(tmp_path, "vae")
-    finish(nursery, training)
+    finish(fork_server, training)
     words, samples = sampling(training), training.path(layout.SAMPLES)
-    assert nursery.run(tmp_path, *words, at=At(change=change, signal=signal.SIGTERM)) == 143
+    assert fork_server.run(tmp_path, *words, at=At(change=change, signal=signal.SIGTERM)) == 143
     ended(training.said, "sample mnist vae 0: stopped by SIGTERM")
     assert [path.name for path in samples.parent.iterdir()] == [samples.name] * change  # whole, and not stamped yet
-    assert nursery.run(tmp_path, *words) == 0, training.said
+    assert fork_server.run(tmp_path, *words) == 0, training.said
     assert all(artifacts.checked_stamp(training.path(pattern)) for pattern in layout.OUTPUTS["sample"])
 
 
-def test_an_evaluation_that_is_asked_to_end_leaves_nothing(nursery: Nursery, tmp_path: Path) -> None:
+def test_an_evaluation_that_is_asked_to_end_leaves_nothing(fork_server: ForkServer, tmp_path: Path) -> None:
     planned = plan().job("evaluate", "mnist", "dcgan", 0)
     classifier = DomainClassifier((1, 28, 28), 10).eval()
     features = extract(classifier, images(60))[0]
@@ -133,7 +135,7 @@ def test_an_evaluation_that_is_asked_to_end_leaves_nothing(nursery: Nursery, tmp
         artifacts.write_stamp(path, source.identity)
     artifacts.write_json(tmp_path / "spec.json", planned.spec)
     words = ["evaluate", "--model", "dcgan", "--seed", "0", "--spec", "spec.json"]
-    assert nursery.run(tmp_path, *words, at=At(line=" done", signal=signal.SIGTERM)) == 143
+    assert fork_server.run(tmp_path, *words, at=At(line=" done", signal=signal.SIGTERM)) == 143
     ended((tmp_path / "stderr").read_text(), "evaluate mnist dcgan 0: stopped by SIGTERM")
     assert not (tmp_path / "results/metrics").exists()
 
@@ -150,16 +152,16 @@ def owner() -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_stage_follows_an_owner_that_nobody_has_buried(
-    owner: subprocess.Popen[str], nursery: Nursery, tmp_path: Path
+    owner: subprocess.Popen[str], fork_server: ForkServer, tmp_path: Path
 ) -> None:
     """A killed process whose parent does not wait for it still has its number."""
     training = begun(tmp_path, "vae", steps=100_000)
     at = At(step=3, signal=signal.SIGSTOP)
-    child = nursery.start(tmp_path, *training.words, at=at, EASEL_OWNER=f"{owner.pid}@{platform.node()}")
-    assert nursery.wait(child) == 256 + signal.SIGSTOP
+    child = fork_server.start(tmp_path, *training.words, at=at, EASEL_OWNER=f"{owner.pid}@{platform.node()}")
+    assert fork_server.wait(child) == 256 + signal.SIGSTOP
     owner.kill()
     os.kill(child, signal.SIGCONT)
-    assert nursery.wait(child) == 143
+    assert fork_server.wait(child) == 143
     ended(training.said, "train mnist vae 0: stopped at step")
     assert training.states()
 
@@ -230,11 +232,11 @@ def is_free(handle: int) -> bool:
 # --- two at once, and what is left ----------------------------------------------------------------------------------
 
 
-def test_a_second_process_of_a_job_gets_one_line_and_touches_nothing(nursery: Nursery, tmp_path: Path) -> None:
+def test_a_second_process_of_a_job_gets_one_line_and_touches_nothing(fork_server: ForkServer, tmp_path: Path) -> None:
     """The first one is held in the middle of writing a state."""
     training = begun(tmp_path, "vae")
-    first = nursery.start(tmp_path, *training.words, at=At(change=0, signal=signal.SIGSTOP))
-    assert nursery.wait(first) == 256 + signal.SIGSTOP
+    first = fork_server.start(tmp_path, *training.words, at=At(change=0, signal=signal.SIGSTOP))
+    assert fork_server.wait(first) == 256 + signal.SIGSTOP
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert any(path.suffix == ".partial" for path in before)
     assert any(path.suffix == ".log" and before[path] for path in before)
@@ -244,40 +246,41 @@ def test_a_second_process_of_a_job_gets_one_line_and_touches_nothing(nursery: Nu
     assert done.stderr == line
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     os.kill(first, signal.SIGCONT)
-    assert nursery.wait(first) == 0
-    assert training.written() == finish(nursery, begun(tmp_path / "undisturbed", "vae"))
+    assert fork_server.wait(first) == 0
+    assert training.written() == finish(fork_server, begun(tmp_path / "undisturbed", "vae"))
 
 
-def test_what_a_killed_writer_left_goes_with_the_next_job_of_those_outputs(nursery: Nursery, tmp_path: Path) -> None:
+def test_a_killed_writers_leftovers_go_with_the_next_job(fork_server: ForkServer, tmp_path: Path) -> None:
     training = begun(tmp_path, "vae")
-    finish(nursery, training)
+    finish(fork_server, training)
     words, samples = sampling(training), training.path(layout.SAMPLES)
-    assert nursery.run(tmp_path, *words, at=At(change=0)) == -signal.SIGKILL
+    assert fork_server.run(tmp_path, *words, at=At(change=0)) == -signal.SIGKILL
     (left,) = tmp_path.rglob("*.partial")
     assert left.parent == samples.parent and samples.name in left.name and left.stat().st_size
-    assert nursery.run(tmp_path, *training.words) == 0  # another job is not concerned
+    assert fork_server.run(tmp_path, *training.words) == 0  # another job is not concerned
     assert left.exists()
     strangers = [samples.with_name(".notes.arrow.1.partial"), samples.with_name("images.arrow.1.partial")]
     for stranger in strangers:
         stranger.write_text("")
-    assert nursery.run(tmp_path, *words) == 0
+    assert fork_server.run(tmp_path, *words) == 0
     assert sorted(tmp_path.rglob("*.partial")) == sorted(strangers)
 
 
 EIGHT = """
 import sys
 from pathlib import Path
-from pipeline.infra import identity, stage
-from pipeline.infra.progress import Progress
+from pipeline.workflow import job_hash
+from pipeline.runtime import job_context
+from pipeline.runtime.progress import Progress
 
 number = int(sys.argv[1])
 modules = ("pipeline.stages.canvases",)
 for turn in range(5):
     wildcards = {"dataset": "mnist", "model": "vae", "seed": number}
     block = {**wildcards, "turn": turn}
-    planned = identity.job_identity("evaluate", block, modules, [])
-    work = stage.Work("evaluate", wildcards, block, modules, planned, [], Progress("evaluate"))
-    stage.run(work, lambda work: work.write_json(work.outputs[0], {"number": number, "turn": turn}))
+    planned = job_hash.job_identity("evaluate", block, modules, [])
+    work = job_context.Work("evaluate", wildcards, block, modules, planned, [], Progress("evaluate"))
+    job_context.run(work, lambda work: work.write_json(work.outputs[0], {"number": number, "turn": turn}))
 """
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.infra import layout
+from pipeline.workflow import layout
 from tests import local_slurm
 from tests.conftest import BIN, ROOT, TABLE, snakemake
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from bench import made_up
-from pipeline import command_line as cli
-from pipeline.infra import artifacts, identity, layout, stage
-from pipeline.planning import overrides
-from pipeline.planning.staleness import jobs_of, look
-from pipeline.planning.workflow import Workflow
+from pipeline import cli as cli
+from pipeline.core import artifacts
+from pipeline.runtime import job_context
+from pipeline.workflow import job_hash, layout, overrides
+from pipeline.workflow.snakefile import Workflow
+from pipeline.workflow.staleness import jobs_of, look
 from tests.conftest import BIN, ROOT, Run, run
 from tests.conftest import stage as command
 
@@ -48,10 +49,10 @@ def other_code(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]
     """Make results as if some modules or libraries were others than they are now."""
 
     def make(modules: tuple[str, ...] = (), versions: dict[str, str] | None = None) -> None:
-        digest, version = identity.module_digest, identity.version
+        digest, version = job_hash.module_digest, job_hash.version
         with monkeypatch.context() as patch:
-            patch.setattr(identity, "module_digest", lambda name: "0" * 16 if name in modules else digest(name))
-            patch.setattr(identity, "version", lambda name: (versions or {}).get(name) or version(name))
+            patch.setattr(job_hash, "module_digest", lambda name: "0" * 16 if name in modules else digest(name))
+            patch.setattr(job_hash, "version", lambda name: (versions or {}).get(name) or version(name))
             forget()
             made_up.make(overrides.plan([TINY]))
         forget()
@@ -61,8 +62,8 @@ def other_code(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]
 
 
 def forget() -> None:
-    identity.closure_digest.cache_clear()
-    identity.library_versions.cache_clear()
+    job_hash.closure_digest.cache_clear()
+    job_hash.library_versions.cache_clear()
 
 
 def plan(*words: str) -> made_up.Plan:
@@ -165,7 +166,7 @@ def test_an_edited_metric_names_its_file_and_the_measurements(status: Status, ot
 
 
 def test_another_library_concerns_all(status: Status, other_code: Callable[..., None]) -> None:
-    now = identity.version("torch")
+    now = job_hash.version("torch")
     other_code(versions={"torch": "2.1.0"})
     lines = status()
     assert re.fullmatch(rf"    all: torch 2.1.0 -> {re.escape(now)} \(1\d jobs\)", lines[2])
@@ -279,7 +280,7 @@ def test_a_state_of_other_settings_is_not_spoken_of(status: Status) -> None:
 
 
 def test_steps_that_are_saved_take_no_more_time() -> None:
-    from pipeline.planning import estimate
+    from pipeline.workflow import estimate
 
     one = [("train", {"dataset": "mnist", "model": "draw", "seed": 0})]
     laptop = overrides.plan([])
@@ -289,16 +290,16 @@ def test_steps_that_are_saved_take_no_more_time() -> None:
 
 
 def test_a_job_at_work_is_said_to_be(status: Status) -> None:
-    with stage.sole_writer("train mnist vae 0"):
+    with job_context.sole_writer("train mnist vae 0"):
         assert "    train mnist vae 0: being written now" in status()
     assert "  under way" not in status()
 
 
 def test_looking_leaves_the_lock_free(status: Status) -> None:
-    with stage.sole_writer("train mnist vae 0"):
+    with job_context.sole_writer("train mnist vae 0"):
         pass
     status()
-    with stage.sole_writer("train mnist vae 0"):
+    with job_context.sole_writer("train mnist vae 0"):
         pass
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.infra import artifacts
-from pipeline.infra.errors import Interrupted
-from pipeline.infra.tracking import (
+from pipeline.core import artifacts
+from pipeline.core.errors import Interrupted
+from pipeline.tracking.mlflow_runs import (
     ENVIRONMENT,
     create_store,
     forget_unrecorded,

@@ -20,14 +20,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.infra import artifacts, identity, layout
-from pipeline.infra import stage as runner
-from pipeline.infra.progress import Progress
+from pipeline.core import artifacts
 from pipeline.models.base import ImageGenerator, optimisers
 from pipeline.models.vae import VAE
+from pipeline.runtime import job_context as runner
+from pipeline.runtime.progress import Progress
 from pipeline.stages import train as stage
 from pipeline.training import loop
 from pipeline.training.loop import Diverged, Settings, Trainer
+from pipeline.workflow import job_hash, layout
 from tests.small_models import NAMES, RESOLVED, images, small
 
 
@@ -290,7 +291,7 @@ def prepared(folder: Path, *, steps: int = 800, learning_rate: float = 1e-3) -> 
     arguments = {"hidden": [16], "latent": 4, "learning_rate": learning_rate}
     block = {**WILDCARDS, "class": "vae", "training": training, "arguments": arguments}
     spec = {
-        "identity": identity.job_identity("train", block, MODULES, ["prepared"]),
+        "identity": job_hash.job_identity("train", block, MODULES, ["prepared"]),
         "block": block,
         "modules": MODULES,
         "reads": [str(layout.path(layout.TRAIN, **WILDCARDS))],
@@ -331,7 +332,7 @@ def checkpoints(folder: Path) -> list[Path]:
 def interrupted(folder: Path, by: signal.Signals) -> int:
     """Start a prepared job as a command, send it a signal once it has saved a state; its exit code."""
     options = ["--model", "vae", "--seed", "0", "--spec", "spec.json", "--checkpoint-steps", "5", "--device", "cpu"]
-    environment = os.environ | {"PYTHONPATH": str(identity.ROOT), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(job_hash.ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pipeline", "train", *options]
     with (folder / "stderr").open("w") as stderr:
         process = subprocess.Popen(command, cwd=folder, env=environment, stderr=stderr)

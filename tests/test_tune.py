@@ -16,16 +16,16 @@ import pytest
 import torch
 import yaml
 
-from pipeline import command_line as cli
+from pipeline import cli as cli
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
 from pipeline.features.classifier import DomainClassifier, extract
-from pipeline.infra import artifacts, layout, snapshots
-from pipeline.infra.errors import UserError
 from pipeline.metrics.frechet import frechet_distance
-from pipeline.planning import leftovers, overrides, params, search
-from pipeline.planning.plan import Plan
-from pipeline.planning.search import Choice, Search, Span
+from pipeline.workflow import garbage, layout, overrides, params, search, snapshots
+from pipeline.workflow.plan import Plan
+from pipeline.workflow.search import Choice, Search, Span
 from tests.conftest import ROOT
-from tests.nursery import At, Nursery
+from tests.fork_server import At, ForkServer
 
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 TRAINED = [name for name, block in CONFIG["models"].items() if "samples_of" not in block]
@@ -188,10 +188,10 @@ def said(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def searched(shut: Path, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def searched(shut: Path, fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tree in which one search was done, and nobody disturbed it."""
     folder = copy_of(shut, tmp_path_factory.mktemp("searched") / "tree")
-    assert nursery.run(folder, *WORDS, "--trials", str(TRIALS)) == 0, said(folder)
+    assert fork_server.run(folder, *WORDS, "--trials", str(TRIALS)) == 0, said(folder)
     return folder
 
 
@@ -261,30 +261,30 @@ def test_a_search_leaves_the_workflows_own_results_alone(searched: Path, shut: P
     ids=["asked to end in a training", "killed outright after a sampling"],
 )
 def test_a_search_that_is_stopped_goes_on_where_it_was(
-    at: At, code: int, word: str, searched: Path, shut: Path, nursery: Nursery, tmp_path: Path
+    at: At, code: int, word: str, searched: Path, shut: Path, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     folder = copy_of(shut, tmp_path / "tree")
-    assert nursery.run(folder, *WORDS, "--trials", "1") == 0, said(folder)
+    assert fork_server.run(folder, *WORDS, "--trials", "1") == 0, said(folder)
     first = folder / trials()[0].folder / layout.WEIGHTS.format(dataset="mnist", model=MODEL, seed=0)
     before = first.stat()
     more = [*WORDS, "--trials", str(TRIALS)]
-    assert nursery.run(folder, *more, at=at) == code
+    assert fork_server.run(folder, *more, at=at) == code
     assert "the block as it stands" in said(folder) and "from earlier" in said(folder)
     assert code < 0 or "easel: tune: stopped at step 7 of 12; run the same command to go on" in said(folder)
-    assert nursery.run(folder, *more) == 0, said(folder)
+    assert fork_server.run(folder, *more) == 0, said(folder)
     assert word in said(folder)
     assert made(folder) == made(searched), "bit for bit"
     assert (first.stat().st_mtime_ns, first.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
 
 
-def test_what_diverges_and_what_a_model_refuses_are_trials_too(shut: Path, nursery: Nursery, tmp_path: Path) -> None:
+def test_diverged_and_refused_settings_are_trials_too(shut: Path, fork_server: ForkServer, tmp_path: Path) -> None:
     folder = copy_of(shut, tmp_path / "tree")
     words = ["--trials", "2", "--over", "learning_rate=0.001,1.0e+30"]
-    assert nursery.run(folder, *WORDS, *words) == 0, said(folder)
+    assert fork_server.run(folder, *WORDS, *words) == 0, said(folder)
     assert "trial 2 of 2: learning_rate 1e+30: fid_classifier" in said(folder) and "(diverged)" in said(folder)
     assert "best of 2: trial 1" in said(folder) and "nothing to change" in said(folder)
     draw = ["tune", "--model", "draw", "--set", "budget=tiny", "--set", "models.draw.hidden=8", "--device", "cpu"]
-    assert nursery.run(folder, *draw, "--trials", "2", "--over", "read_size=1,5") == 0, said(folder)
+    assert fork_server.run(folder, *draw, "--trials", "2", "--over", "read_size=1,5") == 0, said(folder)
     assert "trial 2 of 2: read_size 1: a window needs at least 2 x 2 filters" in said(folder)
     assert "(refused)" in said(folder)
 
@@ -297,7 +297,7 @@ def test_prune_takes_the_trials_that_no_search_would_go_on_from(
     monkeypatch.delenv("EASEL_CONFIG", raising=False)
 
     def found(*words: str) -> list[Path]:
-        items = leftovers.find(overrides.plan(["budget=tiny", *words]))
+        items = garbage.find(overrides.plan(["budget=tiny", *words]))
         return [item.path for item in items if item.kind == "trials of other code, data or models"]
 
     assert found() == []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.infra import untrusted
+from pipeline.core import untrusted
 
 LEAVES = st.one_of(
     st.none(),

@@ -16,12 +16,13 @@ import pytest
 
 from pipeline.commands import verify
 from pipeline.commands.verify import Made
-from pipeline.infra import machine, snapshots
-from pipeline.infra.errors import UserError
-from pipeline.infra.provenance import Provenance
+from pipeline.core.errors import UserError
+from pipeline.runtime import machine
 from pipeline.tables import from_csv, to_csv, tolerance
 from pipeline.tables.columns import COST_COLUMNS
 from pipeline.tables.text import csv_value
+from pipeline.workflow import snapshots
+from pipeline.workflow.provenance import Provenance
 from tests.conftest import ROOT
 
 TINY = "vae,draw_gan,gran3,real,noise,mean_image"

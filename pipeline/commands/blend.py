@@ -6,15 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.infra import pictures
-from pipeline.infra.errors import UserError
-from pipeline.planning import overrides
+from pipeline.core.errors import UserError
+from pipeline.tracking import pictures
+from pipeline.workflow import overrides
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipeline.planning.plan import Plan
+    from pipeline.workflow.plan import Plan
 
     Picture = NDArray[np.uint8]
 
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from pipeline.figures.mosaic import magnification, mosaic
-    from pipeline.planning import kept_weights
+    from pipeline.workflow import kept_weights
 
     pictures.check_ending(arguments.to, pictures.STILL)
     check_percentages(arguments.percent)
@@ -80,9 +80,10 @@ def check_encoder(plan: Plan, model: str) -> None:
 
 def blends(pair: Picture, percentages: list[float], weights: Path, block: dict[str, Any]) -> Picture:
     """The pair's codes, mixed and decoded, uint8 (len(percentages), C, H, W)."""
-    from pipeline.infra import artifacts, stage
+    from pipeline.core import artifacts
+    from pipeline.runtime import job_context
 
-    stage.one_thread()
+    job_context.one_thread()
     import torch
 
     from pipeline.training import latents

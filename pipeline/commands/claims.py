@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.infra import artifacts
-from pipeline.infra.errors import UserError
-from pipeline.planning import overrides
-from pipeline.planning.params import published_file
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
+from pipeline.workflow import overrides
+from pipeline.workflow.params import published_file
 
 if TYPE_CHECKING:
     from pipeline.tables.rows import Row

@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import artifacts, provenance, snapshots
-from pipeline.infra.errors import UserError, one_line
-from pipeline.infra.provenance import Change
-from pipeline.infra.snapshots import Snapshot
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError, one_line
 from pipeline.tables import comparison
 from pipeline.tables.columns import HEADLINE_METRICS
 from pipeline.tables.comparison import COLUMN, COLUMNS, OUTSIDE, ROW
 from pipeline.tables.rows import Row
 from pipeline.tables.text import from_csv, to_csv
+from pipeline.workflow import provenance, snapshots
+from pipeline.workflow.provenance import Change
+from pipeline.workflow.snapshots import Snapshot
 
 READ_FIRST = (*HEADLINE_METRICS, "parameters", "status", "seeds", "n_real", "n_fake", ROW, COLUMN)
 """Columns of the main table that a terminal shows; the others are counted there and written by --to."""

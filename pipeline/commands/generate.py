@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.infra import pictures
-from pipeline.infra.errors import UserError
-from pipeline.planning import overrides
+from pipeline.core.errors import UserError
+from pipeline.tracking import pictures
+from pipeline.workflow import overrides
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,13 +70,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 def trained(arguments: argparse.Namespace) -> ImageGenerator:
     """The model with its kept weights, on the CPU."""
-    from pipeline.infra import artifacts, stage
-    from pipeline.planning import kept_weights
+    from pipeline.core import artifacts
+    from pipeline.runtime import job_context
+    from pipeline.workflow import kept_weights
 
     plan = overrides.plan(arguments.set)
     path, block = kept_weights.find(plan, arguments.dataset, arguments.model, arguments.training)
     check_label(block, arguments)
-    stage.one_thread()  # for the bits that the workflow's own samples of a seed have
+    job_context.one_thread()  # for the bits that the workflow's own samples of a seed have
     from pipeline.training.device import pick_device
     from pipeline.training.trained import rebuilt
 

@@ -1,6 +1,6 @@
 """Pass the histories of running trainings on to MLflow; the workflow starts it by itself.
 
-One process beside the workflow. It reads the files of `pipeline.infra.live` with the standard library alone, and
+One process beside the workflow. It reads the files of `pipeline.tracking.live` with the standard library alone, and
 imports MLflow once some training has gone on for more than ten seconds. A server that is dead, slow or restarted
 costs this process retries and nothing else anything: what it could not pass on, the `track` stage replays.
 """
@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import live
-from pipeline.infra.errors import UserError
-from pipeline.infra.live import Watched
-from pipeline.infra.stage import sole_writer
+from pipeline.core.errors import UserError
+from pipeline.runtime.job_context import sole_writer
+from pipeline.tracking import live
+from pipeline.tracking.live import Watched
 
 POLL = 0.5
 """Seconds between two looks at whether the workflow is still there."""
@@ -112,14 +112,14 @@ class Follower:
         rows = [row for row in watched.rows if row["step"] > progress.sent]
         budget = planned_budget(watched.dataset, watched.model, watched.seed, watched.identity)
         if rows and budget is not None:
-            from pipeline.infra import tracking
+            from pipeline.tracking import mlflow_runs
 
             tags = {name: getattr(watched, name) for name in ("dataset", "model", "seed", "identity")}
-            tracking.pass_on(
-                uri=tracking.tracking_uri(self.results),
+            mlflow_runs.pass_on(
+                uri=mlflow_runs.tracking_uri(self.results),
                 experiment=watched.dataset,
                 tags={**tags, "budget": budget},
-                params=tracking.run_params(watched.block),
+                params=mlflow_runs.run_params(watched.block),
                 curves=[(int(row["step"]), {k: v for k, v in row.items() if k != "step"}) for row in rows],
             )
             progress.sent = int(rows[-1]["step"])
@@ -137,8 +137,8 @@ class Follower:
 @functools.cache
 def planned_budget(dataset: str, model: str, seed: int, identity: str) -> str | None:
     """The budget of the plan that has this very training, None where params.yaml or the code are others by now."""
-    from pipeline.planning import params
-    from pipeline.planning.plan import Plan
+    from pipeline.workflow import params
+    from pipeline.workflow.plan import Plan
 
     config: Any = os.environ.get("EASEL_CONFIG")
     try:

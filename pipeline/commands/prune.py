@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.infra.errors import UserError
-from pipeline.planning import leftovers, overrides, sole_run
-from pipeline.planning.leftovers import Leftover
+from pipeline.core.errors import UserError
+from pipeline.workflow import garbage, overrides, run_lock
+from pipeline.workflow.garbage import Leftover
 
 NAMED = 5
 """Things that are named of each kind before they are only counted."""
@@ -27,10 +27,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """List what is not needed, ask, delete."""
-    if sole_run.is_live():
-        raise UserError(f"{sole_run.holder()}; wait for it or stop it")
+    if run_lock.is_live():
+        raise UserError(f"{run_lock.holder()}; wait for it or stop it")
     plan = overrides.plan(arguments.set)
-    found = leftovers.find(plan)
+    found = garbage.find(plan)
     seeds = len(plan.params.seeds_used())
     judged = f"params.yaml at the {plan.params.budget} budget with seeds={seeds}"
     if not found:
@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.yes and not agreed():
         print("nothing was deleted")
         return
-    sole_run.hold()  # no run begins while files go; what one took up while a person thought stays
-    still = set(leftovers.find(plan))
+    run_lock.hold()  # no run begins while files go; what one took up while a person thought stays
+    still = set(garbage.find(plan))
     delete([item for item in found if item in still])
     print("deleted")
 
@@ -53,14 +53,14 @@ def listing(found: list[Leftover], whole: bool) -> Iterator[str]:
     """Each kind with its size, some of it or all by name, and the total."""
     for kind, group in groupby(found, key=lambda item: item.kind):
         items = list(group)
-        yield f"  {size(leftovers.freed(items)):>9}  {kind}: {len(items)}"
+        yield f"  {size(garbage.freed(items)):>9}  {kind}: {len(items)}"
         if whole:
             yield from (f"             {item.path}  ({item.what})" for item in items)
         else:
             names = list(dict.fromkeys(item.what for item in items))
             more = f", and {len(names) - NAMED} more" if names[NAMED:] else ""
             yield f"             {', '.join(names[:NAMED])}{more}"
-    yield f"  {size(leftovers.freed(found)):>9}  in all"
+    yield f"  {size(garbage.freed(found)):>9}  in all"
 
 
 def size(count: int) -> str:

@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import artifacts, folders, layout, machine
-from pipeline.infra.errors import UserError, near
-from pipeline.planning import overrides, sole_run, staleness
-from pipeline.planning.plan import Plan
+from pipeline.core import artifacts, folders
+from pipeline.core.errors import UserError, near
+from pipeline.runtime import machine
+from pipeline.workflow import layout, overrides, run_lock, staleness
+from pipeline.workflow.plan import Plan
 
 TABLE_STAGES, FIGURE_STAGES = ("tables", "standings"), ("figures", "canvases", "gallery")
 LARGEST = 1_000_000
@@ -38,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Check, record, push, copy, and say what is left to do."""
     plan, dataset = overrides.plan([]), arguments.dataset
-    sole_run.hold()
+    run_lock.hold()
     remote = chosen_remote(arguments.remote)
     say(f"checking the results of {dataset}")
     made = current(plan, dataset)

@@ -6,11 +6,11 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping
 
-from pipeline.infra import kept, layout, stage
-from pipeline.infra.progress import duration
-from pipeline.planning import estimate, overrides, sole_run, staleness
-from pipeline.planning.plan import Job, Plan
-from pipeline.planning.staleness import Found, Group
+from pipeline.runtime import job_context
+from pipeline.runtime.progress import duration
+from pipeline.workflow import estimate, kept, layout, overrides, run_lock, staleness
+from pipeline.workflow.plan import Job, Plan
+from pipeline.workflow.staleness import Found, Group
 
 SHOWN = 10
 """Causes that are told of one data set unless all are asked for."""
@@ -30,8 +30,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print a page per data set."""
     plan = overrides.plan(arguments.set)
-    if sole_run.is_live():
-        print(sole_run.holder())
+    if run_lock.is_live():
+        print(run_lock.holder())
     needed = False
     for dataset in arguments.dataset or begun(plan):
         found = staleness.look(plan, dataset)
@@ -126,7 +126,7 @@ def under_way(needed: list[Found]) -> Iterator[str]:
     lines = []
     for item in needed:
         step = staleness.saved_step(item.job)
-        live = stage.is_being_written(staleness.name(item.job))
+        live = job_context.is_being_written(staleness.name(item.job))
         if live:
             lines.append(f"{staleness.name(item.job)}: being written now{f', saved at step {step:,}' if step else ''}")
         elif step:

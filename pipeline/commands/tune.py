@@ -18,14 +18,15 @@ from typing import Any
 
 import yaml
 
-from pipeline import metrics, one_stage, tables
-from pipeline.infra import artifacts, layout, stamps
-from pipeline.infra.errors import Interrupted, UserError
-from pipeline.infra.progress import duration
-from pipeline.planning import estimate, overrides, search
-from pipeline.planning.plan import Job
-from pipeline.planning.search import Search, Trial
+from pipeline import metrics, tables
+from pipeline.core import artifacts
+from pipeline.core.errors import Interrupted, UserError
+from pipeline.runtime import stage_cli
+from pipeline.runtime.progress import duration
 from pipeline.tables import comparison
+from pipeline.workflow import estimate, layout, overrides, search, stamps
+from pipeline.workflow.plan import Job
+from pipeline.workflow.search import Search, Trial
 
 SCORES = {"frechet": "fid_classifier", "elbo": "elbo"}
 """What trials may be ranked by: columns of the tables, here of the validation split."""
@@ -192,10 +193,10 @@ def perform(job: Job, device: str) -> None:
     spec = Path(f"{job.stage}.json")
     artifacts.write_json(spec, job.spec)
     parser = argparse.ArgumentParser()
-    one_stage.arguments(parser)
+    stage_cli.arguments(parser)
     parser.set_defaults(name=job.stage)
     words = [f"--{key}={value}" for key, value in job.wildcards.items()]
-    one_stage.run(parser.parse_args([*words, f"--spec={spec}", f"--device={device}"]))
+    stage_cli.run(parser.parse_args([*words, f"--spec={spec}", f"--device={device}"]))
 
 
 # --- what came out --------------------------------------------------------------------------------------------------

@@ -21,13 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.infra import artifacts, identity, layout, machine, provenance, snapshots, stamps
-from pipeline.infra.errors import UserError
-from pipeline.infra.progress import duration
-from pipeline.infra.provenance import Provenance
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
+from pipeline.runtime import machine
+from pipeline.runtime.progress import duration
 from pipeline.tables import comparison, tolerance
 from pipeline.tables.rows import Row
 from pipeline.tables.text import from_csv
+from pipeline.workflow import job_hash, layout, provenance, snapshots, stamps
+from pipeline.workflow.provenance import Provenance
 
 RECORDS = Path("docs/verify")
 TARGETS = (layout.TABLE, layout.STANDINGS)
@@ -191,13 +193,13 @@ def remake(dataset: str, budget: str, folder: Path, cores: int) -> Made:
         "-m",
         "snakemake",
         "--snakefile",
-        str(identity.ROOT / "Snakefile"),
+        str(job_hash.ROOT / "Snakefile"),
         "--cores",
         str(cores),
     ]
     command += ["--directory", str(folder), "--config", f"budget={budget}", "device=cpu", "--", *targets]
     print(f"easel: verify: the {budget} tables of {dataset} from scratch in {folder}", file=sys.stderr)
-    done = subprocess.run(command, cwd=identity.ROOT, env=_environment(dataset))
+    done = subprocess.run(command, cwd=job_hash.ROOT, env=_environment(dataset))
     if done.returncode:
         raise UserError("the tables could not be made; the lines above that begin with 'easel:' say why")
     shot = snapshots.from_folder(folder, dataset)

@@ -12,10 +12,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import folders, layout
-from pipeline.infra.errors import UserError
-from pipeline.planning import overrides
+from pipeline.core import folders
+from pipeline.core.errors import UserError
 from pipeline.tables import Row, from_csv, headline_columns
+from pipeline.workflow import layout, overrides
 
 DISTANCE = "fid_classifier"
 """The column that `dvc plots` compares models by."""

@@ -13,15 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
 from pipeline.features.classifier import DomainClassifier, correct, extract
-from pipeline.infra import artifacts, layout
-from pipeline.infra.errors import UserError
-from pipeline.infra.stage import Work
 from pipeline.metrics.bands import IMBALANCED_FROM, TAIL, bands_of, imbalance_ratio, tail_ends_at
-from pipeline.stages._device import use_device
+from pipeline.runtime.device import use_device
+from pipeline.runtime.job_context import Work
 from pipeline.stages.classifier import by_band, fit, load_classifier, load_split
 from pipeline.training.sampling import BATCH, quantise
 from pipeline.training.trained import rebuilt
+from pipeline.workflow import layout
 
 SURE = 0.9
 """Probability above which the domain classifier's word is taken for a label."""

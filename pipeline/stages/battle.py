@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.battles.scores import JudgeScores, beats_chance, errors_on_generated, errors_on_real, judges_of
-from pipeline.infra import artifacts, layout
-from pipeline.infra.stage import Work
+from pipeline.core import artifacts
 from pipeline.models.base import ImageGenerator
-from pipeline.stages._device import use_device
+from pipeline.runtime.device import use_device
+from pipeline.runtime.job_context import Work
 from pipeline.stages.classifier import load_split
 from pipeline.stages.evaluate import subset
 from pipeline.training.trained import rebuilt
+from pipeline.workflow import layout
 
 BATCH = 500
 REFRESHED_WITH = 2000

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pipeline.core import artifacts
 from pipeline.figures.canvases import canvas_sheet
 from pipeline.figures.style import save
-from pipeline.infra import artifacts, layout
-from pipeline.infra.stage import Work
+from pipeline.runtime.job_context import Work
+from pipeline.workflow import layout
 
 
 def run(work: Work) -> None:

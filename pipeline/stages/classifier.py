@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.core import artifacts
 from pipeline.features.classifier import DomainClassifier, correct, extract, quarter_turns, train_classifier
-from pipeline.infra import artifacts, layout
-from pipeline.infra.stage import Work
 from pipeline.metrics.bands import BANDS, bands_of, imbalance_ratio
-from pipeline.stages._device import use_device
+from pipeline.runtime.device import use_device
+from pipeline.runtime.job_context import Work
 from pipeline.training.sampler import balanced_order
+from pipeline.workflow import layout
 
 
 def run(work: Work) -> None:

@@ -14,17 +14,18 @@ import torch
 from torch import Tensor
 
 from pipeline import metrics
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
 from pipeline.features.classifier import extract
 from pipeline.features.pixels import LARGEST_DIMENSION, PrincipalComponents, flatten
-from pipeline.infra import artifacts, layout
-from pipeline.infra.errors import UserError
-from pipeline.infra.stage import Work
 from pipeline.metrics.bands import bands_of
 from pipeline.metrics.comparison import Comparison
 from pipeline.metrics.likelihood import importance_weighted
-from pipeline.stages._device import use_device
+from pipeline.runtime.device import use_device
+from pipeline.runtime.job_context import Work
 from pipeline.stages.classifier import load_classifier, load_split
 from pipeline.training.trained import rebuilt
+from pipeline.workflow import layout
 
 ELBO_BATCH = 500
 

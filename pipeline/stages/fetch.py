@@ -7,16 +7,17 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.infra import contents, layout, sources
-from pipeline.infra.errors import UserError
-from pipeline.infra.stage import Work, sole_writer
+from pipeline.core.errors import UserError
+from pipeline.runtime import sources
+from pipeline.runtime.job_context import Work, sole_writer
+from pipeline.workflow import content_hash, layout
 
 
 def run(work: Work) -> None:
     """Put the raw files in place; the list of them with their digests is what the next stage reads."""
     raw = work.at(layout.RAW)
     if "content" in work.block:
-        find(work, contents.located(work.neutral["path"]), raw)
+        find(work, content_hash.located(work.neutral["path"]), raw)
     else:
         bring(work, work.block["files"], raw)
     work.write_json(
@@ -27,20 +28,20 @@ def run(work: Work) -> None:
 def find(work: Work, path: Path, raw: Path) -> None:
     """A person's own folder or file stays where it is; its contents must be what was planned with."""
     expected, advice = work.block["content"], work.neutral.get("by_hand")
-    if expected in (contents.ABSENT, contents.UNREADABLE):
-        what = "not found" if expected == contents.ABSENT else "could not be read; mend its rights"
+    if expected in (content_hash.ABSENT, content_hash.UNREADABLE):
+        what = "not found" if expected == content_hash.ABSENT else "could not be read; mend its rights"
         raise UserError(f"{path}: {what}; datasets.{work.wildcards['dataset']}.path names it" + and_do(advice))
     raw.mkdir(parents=True, exist_ok=True)
-    if contents.digest(path, raw) != expected:
+    if content_hash.digest(path, raw) != expected:
         raise UserError(f"{path}: changed while it was being read; run the same command again")
-    contents.write_index(path, raw)
+    content_hash.write_index(path, raw)
     work.progress.say(f"{path}: found, {expected[:12]} by content")
 
 
 def bring(work: Work, files: Mapping[str, str], raw: Path) -> None:
     """Fetch files into data/raw, or into the folder that several working folders share and link to it from here."""
     dataset, advice = work.wildcards["dataset"], work.neutral.get("by_hand")
-    missing = [file for file, digest in files.items() if digest == contents.ABSENT]
+    missing = [file for file, digest in files.items() if digest == content_hash.ABSENT]
     if missing:
         raise UserError(f"{dataset}: no {', '.join(missing)} in {raw}/ or in $DATA_MIRROR/{dataset}/" + and_do(advice))
     mirror, shared = os.environ.get("DATA_MIRROR"), os.environ.get("DATA_RAW")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from pipeline.core import artifacts
 from pipeline.figures.battles import battle_matrix, standings_plot
 from pipeline.figures.class_sheet import class_sheet
 from pipeline.figures.class_sizes import class_sizes
@@ -17,11 +18,11 @@ from pipeline.figures.distances import Metric, score_overview
 from pipeline.figures.losses import loss_overview
 from pipeline.figures.samples import sample_sheet
 from pipeline.figures.style import save
-from pipeline.infra import artifacts, layout
-from pipeline.infra.stage import Work
 from pipeline.metrics import columns
 from pipeline.metrics.bands import BANDS, bands_of
+from pipeline.runtime.job_context import Work
 from pipeline.tables import from_csv, headline_columns
+from pipeline.workflow import layout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

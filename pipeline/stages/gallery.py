@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.core import artifacts
 from pipeline.features.classifier import extract
 from pipeline.features.pixels import flatten
 from pipeline.figures.adversaries import ACCURACIES, LOSSES, adversary_sheet, is_adversarial
@@ -24,16 +25,16 @@ from pipeline.figures.canvases import chosen_steps
 from pipeline.figures.planes import Plane, grid_side, plane_sheet
 from pipeline.figures.strips import Strip, strip_sheet
 from pipeline.figures.style import finite, number, save, short
-from pipeline.infra import artifacts, layout
-from pipeline.infra.stage import Work
 from pipeline.metrics.distances import nearest, prepare
 from pipeline.models.base import ImageGenerator
-from pipeline.stages._device import use_device
+from pipeline.runtime.device import use_device
+from pipeline.runtime.job_context import Work
 from pipeline.stages.classifier import load_classifier, load_split
 from pipeline.tables import Row, from_csv
 from pipeline.training import latents
 from pipeline.training.sampling import quantise
 from pipeline.training.trained import rebuilt
+from pipeline.workflow import layout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
 from pipeline.datasets import load_reader
 from pipeline.datasets.loaded import Loaded
 from pipeline.datasets.splits import mean_image, parted, summary
-from pipeline.infra import artifacts, contents, layout
-from pipeline.infra.errors import UserError
-from pipeline.infra.stage import Work
+from pipeline.runtime.job_context import Work
+from pipeline.workflow import content_hash, layout
 
 TOO_FEW = 3
 """A smaller class is not in every split."""
@@ -28,7 +29,7 @@ GATHERED = 1000
 def run(work: Work) -> None:
     """Read the raw files, hold out what the source does not, write the three splits and what they hold."""
     raw, block = work.at(layout.RAW), work.block
-    path = contents.located(work.neutral["path"]) if work.neutral.get("path") else None
+    path = content_hash.located(work.neutral["path"]) if work.neutral.get("path") else None
     check_raw(raw, path, artifacts.read_json(work.reads[0]))
     try:
         step = functools.partial(work.progress.step, unit="images")
@@ -93,7 +94,7 @@ def gathered(raw: Path, images: np.ndarray, labels: np.ndarray | None, chosen: n
 
 def check_raw(raw: Path, path: Path | None, fetched: Mapping[str, Any]) -> None:
     """Raise `UserError` for raw files that are missing or not what was fetched."""
-    if path is not None and contents.digest(path, raw) != fetched["content"]:
+    if path is not None and content_hash.digest(path, raw) != fetched["content"]:
         raise UserError(f"{path}: changed or not there any more; delete {raw}/fetched.json and run the same command")
     for name, digest in fetched.get("files", {}).items():
         path = raw / name

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.infra import artifacts, layout
-from pipeline.infra.stage import Work
-from pipeline.stages._device import use_device
+from pipeline.core import artifacts
+from pipeline.runtime.device import use_device
+from pipeline.runtime.job_context import Work
 from pipeline.stages.evaluate import Subject
+from pipeline.workflow import layout
 
 PIXEL_NOISE = 0.1 * 255
 """Standard deviation of the noise on the mean image."""

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.core import artifacts
 from pipeline.figures.mosaic import mosaic
-from pipeline.infra import artifacts, layout
-from pipeline.infra.progress import duration
-from pipeline.infra.stage import Work
 from pipeline.metrics import columns
 from pipeline.report import captions, page, pictures
+from pipeline.runtime.job_context import Work
+from pipeline.runtime.progress import duration
 from pipeline.tables import CAVEAT, COST_COLUMNS, Row, claims, from_csv, headline_columns
 from pipeline.tables.cells import main_names, to_cells
 from pipeline.tables.columns import PAPER_METRICS
 from pipeline.tables.published import PAPER_BATTLES
 from pipeline.tables.text import readable
+from pipeline.workflow import layout
 
 CAPTIONS = Path(__file__).parents[2] / "report"
 SHOWN_OTHERWISE = ("samples", "judges", "canvases")

@@ -6,12 +6,13 @@ import time
 
 import torch
 
-from pipeline.infra import artifacts, layout
-from pipeline.infra.stage import Work
+from pipeline.core import artifacts
 from pipeline.models.base import ImageGenerator
-from pipeline.stages._device import use_device
+from pipeline.runtime.device import use_device
+from pipeline.runtime.job_context import Work
 from pipeline.training.sampling import sample, sample_canvases
 from pipeline.training.trained import rebuilt
+from pipeline.workflow import layout
 
 
 def run(work: Work) -> None:

@@ -8,10 +8,10 @@ from pipeline.battles.matrix import MATRIX_COLUMNS, judge_matrix, judged_by_seed
 from pipeline.battles.scores import judges_of
 from pipeline.battles.standings import STANDINGS_COLUMNS, standings
 from pipeline.battles.verdicts import BATTLE_COLUMNS, battle_rows
-from pipeline.infra import layout
-from pipeline.infra.stage import Work
+from pipeline.runtime.job_context import Work
 from pipeline.tables import published, to_csv
 from pipeline.tables.claims import JUDGED_COLUMNS
+from pipeline.workflow import layout
 
 
 def run(work: Work) -> None:

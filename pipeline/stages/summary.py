@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.infra import artifacts, layout
-from pipeline.infra.progress import duration
-from pipeline.infra.stage import Work
+from pipeline.core import artifacts
 from pipeline.metrics import columns
+from pipeline.runtime.job_context import Work
+from pipeline.runtime.progress import duration
 from pipeline.tables import Row, from_csv, to_terminal
 from pipeline.tables.claims import UNRESOLVED, tally
+from pipeline.workflow import layout
 
 MADE = (
     ("the table", layout.TABLE, "also .md and .tex"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import artifacts, layout
-from pipeline.infra.stage import Work
+from pipeline.core import artifacts
 from pipeline.metrics import columns
 from pipeline.metrics.estimates import combine_seeds
+from pipeline.runtime.job_context import Work
 from pipeline.tables import (
     COST_COLUMNS,
     NETWORK_COLUMNS,
@@ -31,6 +31,7 @@ from pipeline.tables import (
 )
 from pipeline.tables.claims import CLAIM_COLUMNS, Evidence, claim_rows, read_claims
 from pipeline.tables.published import FOLDER
+from pipeline.workflow import layout
 
 
 def run(work: Work) -> None:

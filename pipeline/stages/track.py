@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.infra import artifacts, flavour, layout, tracking
-from pipeline.infra.stage import Work
+from pipeline.core import artifacts
+from pipeline.runtime.job_context import Work
 from pipeline.tables import Row, from_csv
+from pipeline.tracking import mlflow_runs, pyfunc_export
+from pipeline.workflow import layout
 
-GENERATOR = Path(__file__).with_name("_generator.py")
+GENERATOR = Path(pyfunc_export.__file__).with_name("pyfunc_model.py")
 """What MLflow runs to load a model. It is read as a file, never imported here: it takes torch."""
 
 
@@ -33,20 +35,20 @@ class Training:
 
 def run(work: Work) -> None:
     """Record them one after the other; what could not be recorded is said once, and a later run tries again."""
-    uri = tracking.tracking_uri(Path("results"))
+    uri = mlflow_runs.tracking_uri(Path("results"))
     runs = trainings(work)
-    problem = tracking.open_store_safely(uri)
+    problem = mlflow_runs.open_store_safely(uri)
     recorded: dict[str, str | None] = dict.fromkeys(f"{item.model}/{item.seed}" for item in runs)
     for number, item in enumerate(runs, start=1):
         if problem is None:
-            run_id, message = tracking.record_run_safely(
+            run_id, message = mlflow_runs.record_run_safely(
                 uri=uri, experiment=work.wildcards["dataset"], **content(work, item)
             )
             recorded[f"{item.model}/{item.seed}"] = run_id
             work.progress.say(f"{number}/{len(runs)} {item.model} seed {item.seed}: {message}")
             forget_live(work, item, run_id)
             if run_id is None:  # does the store still answer? else the rest would wait for it one by one
-                problem = tracking.open_store_safely(uri, patience=0.0)
+                problem = mlflow_runs.open_store_safely(uri, patience=0.0)
     if problem is not None:
         work.progress.say(f"{shown(uri)}: {sum(run is None for run in recorded.values())} of {len(runs)} {problem}")
     work.write_json(work.at(layout.TRACKED), {"store": shown(uri), "runs": recorded})
@@ -84,7 +86,7 @@ def content(work: Work, item: Training) -> dict[str, Any]:
             "status": artifacts.read_json(item.report)["status"],
             "commit": stamp.get("commit") or "none",
         },
-        "params": tracking.run_params(block),
+        "params": mlflow_runs.run_params(block),
         "curves": [(int(row["step"] or 0), numbers(row)) for row in from_csv(item.history.read_text())],
         "metrics": final,
         "files": {
@@ -98,7 +100,7 @@ def content(work: Work, item: Training) -> dict[str, Any]:
 
 def write_model(folder: Path, *, item: Training, block: dict[str, Any], shape: list[int]) -> None:
     """The trained model as a folder that `mlflow.pyfunc.load_model` loads."""
-    flavour.write_flavour(
+    pyfunc_export.write_flavour(
         folder,
         script=GENERATOR,
         modules=("pipeline.training.device", "pipeline.training.sampling", f"pipeline.models.{block['class']}"),

@@ -11,15 +11,17 @@ from typing import Any
 
 import torch
 
-from pipeline.infra import artifacts, endings, layout, stamps
-from pipeline.infra.errors import Interrupted, UserError
-from pipeline.infra.live import LiveHistory
-from pipeline.infra.stage import Work
+from pipeline.core import artifacts
+from pipeline.core.errors import Interrupted, UserError
 from pipeline.models.base import ImageGenerator
-from pipeline.stages._device import use_device
+from pipeline.runtime import signals
+from pipeline.runtime.device import use_device
+from pipeline.runtime.job_context import Work
+from pipeline.tracking.live import LiveHistory
 from pipeline.training.device import build
 from pipeline.training.loop import Diverged, Settings, Trainer
 from pipeline.training.sampling import diversity, sample
+from pipeline.workflow import layout, stamps
 
 CHECKPOINT_EVERY = 30.0
 """Seconds between two checkpoints; bits do not depend on when they are taken."""
@@ -77,7 +79,7 @@ def run(work: Work) -> None:
 def train(trainer: Trainer, work: Work, checkpoint: Path, clock: Clock) -> Diverged | None:
     """All the steps, with progress, checkpoints and a watch on the samples; the divergence that ended them, or None."""
     stop: list[int] = []
-    endings.answer(lambda number, frame: stop.append(number))
+    signals.answer(lambda number, frame: stop.append(number))
     real = diversity(trainer.images[:WATCHED_SAMPLES].cpu())
     since, saved, settings = trainer.step, time.monotonic(), trainer.settings
     live = LiveHistory(work)

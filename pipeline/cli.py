@@ -1,0 +1,167 @@
+"""The command line: stages and commands are found by listing their folders; a mistake is one line, not a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import errno
+import functools
+import importlib
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pipeline.core.errors import InUse, UserError, near, one_line
+from pipeline.workflow import job_hash, layout
+
+RESULT_NEUTRAL = True
+
+
+OF_THE_DISK: dict[int | None, str] = {
+    None: "see that it is there and readable, and that there is room",  # by a library that tells no more
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EROFS: "make the file system writable",
+    errno.EACCES: "mend its rights",
+    errno.EPERM: "mend its rights",
+    errno.EIO: "the disk is failing: delete the file, or take another disk",
+    errno.ENAMETOOLONG: "give a shorter path",
+}
+"""What a person can do about an error of the file system that no stage foresaw."""
+
+TOLD_BY_TORCH = re.compile(r"unable to .*<(?P<file>[^>]+)>.*: (?P<words>[^:]+) \((?P<number>\d+)\)")
+"""How torch, which maps the files of weights into memory, tells such an error: 'unable to open file <..>: .. (13)'."""
+
+
+def stages() -> dict[str, str]:
+    """Stage -> first line of its module's docstring."""
+    return _listed("stages")
+
+
+def commands() -> dict[str, str]:
+    """Command -> first line of its module's docstring."""
+    return _listed("commands")
+
+
+@functools.cache
+def _listed(folder: str) -> dict[str, str]:
+    files = sorted((job_hash.ROOT / "pipeline" / folder).glob("[!_]*.py"))
+    return {file.stem: (ast.get_docstring(ast.parse(file.read_text())) or " ").splitlines()[0] for file in files}
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line whose mistakes are told in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line instead of the usage."""
+        fail(f"{message}; see {self.prog} --help", 2)
+
+
+def parser() -> argparse.ArgumentParser:
+    """What comes before a stage's or a command's own flags."""
+    groups = {"commands": commands(), "stages, which Snakemake calls": stages()}
+    listing = [
+        "\n".join([f"{title}:", *(f"  {name:<20} {line}" for name, line in names.items())])
+        for title, names in groups.items()
+    ]
+    top = Parser(
+        prog="python -m pipeline",
+        description="Look at the workflow's results, or run one of its stages by hand.",
+        epilog="\n\n".join([*listing, "each has its own flags: python -m pipeline NAME --help"]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("name", metavar="NAME", help="one of those below")
+    return top
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """One line, then the exit code."""
+    print(f"easel: {one_line(message)}", file=sys.stderr)
+    sys.exit(code)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one stage or command; returns when all went well, else ends the process with an exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = parser().parse_args(words[:1]).name
+    known = {**commands(), **stages()}
+    if name not in known:
+        fail(f"unknown stage or command {name!r}{near(name, known)}", 2)
+    module = importlib.import_module("pipeline.runtime.stage_cli" if name in stages() else f"pipeline.commands.{name}")
+    own = Parser(prog=f"python -m pipeline {name}", description=known[name])
+    own.set_defaults(name=name)
+    module.arguments(own)
+    arguments = own.parse_args(words[1:])
+    with mistakes_in_one_line(*_title_and_log(module, arguments)):
+        code = module.run(arguments)
+        sys.stdout.flush()
+    if code:
+        sys.exit(code)
+
+
+def _title_and_log(module: Any, arguments: argparse.Namespace) -> tuple[str, Path]:
+    """What an error's line begins with, and where a traceback goes."""
+    if hasattr(module, "title_and_log"):
+        return module.title_and_log(arguments)
+    return arguments.name, layout.path(layout.LOG, stage="commands", name=arguments.name)
+
+
+@contextlib.contextmanager
+def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
+    """End the process with one line and an exit code for whatever is raised inside."""
+    try:
+        yield
+    except UserError as error:
+        if not isinstance(error, InUse):  # the log is that of the process that is at it
+            _keep_line(log, str(error))
+        fail(f"{title}: {error}", error.exit_code)
+    except KeyboardInterrupt:
+        fail(f"{title}: interrupted", 130)
+    except BrokenPipeError:  # whoever read what was printed has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except MemoryError:
+        fail(f"{title}: out of memory; lower `batch` in params.yaml or run fewer jobs at once (--cores)")
+    except Exception as error:  # the last resort: a traceback is for the log, one line for the person
+        written, remedy = _keep_traceback(log), _remedy(error)
+        if remedy:
+            fail(f"{title}: {remedy}, then run the same command again")
+        if not written:
+            traceback.print_exc()
+        found = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        fail(f"{title}: {found} (a bug here; traceback in {log})", 70)
+
+
+def _keep_line(log: Path, message: str) -> None:
+    """A stage's mistake at the end of its log, which is shown when a run ends."""
+    if log.exists():
+        with contextlib.suppress(OSError), log.open("a") as handle:
+            print(one_line(message), file=handle)
+
+
+def _keep_traceback(log: Path) -> bool:
+    """Whether there was room for it."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as handle:
+            traceback.print_exc(file=handle)
+    except OSError:
+        return False
+    return True
+
+
+def _remedy(error: Exception) -> str | None:
+    """What went wrong with a file and what to do; None for what is no error of the file system."""
+    told = TOLD_BY_TORCH.search(str(error)) if isinstance(error, RuntimeError) else None
+    if told:
+        error = OSError(int(told["number"]), told["words"], told["file"])
+    if not isinstance(error, OSError) or error.errno not in OF_THE_DISK:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    found = f"{where}{error.strerror}" if error.errno else " ".join(str(error).split())
+    return f"{found}; {OF_THE_DISK[error.errno]}"

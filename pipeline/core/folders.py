@@ -1,0 +1,53 @@
+"""Whole folders of small files, replaced as one: whoever looks finds the earlier one or the later one, complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.core.errors import UserError
+
+RESULT_NEUTRAL = True
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder by its path inside; nothing where there is no folder."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def replace(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """Make a folder hold exactly these files; False, and nothing is touched, where it does already.
+
+    The files are written beside it first, so that a stop on the way leaves the folder as it was. Raises `UserError` for
+    a disk that is full or a folder that may not be written.
+    """
+    beside, before = (folder.with_name(f".{folder.name}.{word}.partial") for word in (os.getpid(), "before"))
+    try:
+        if before.exists() and not folder.exists():  # a stop between the two renames below
+            before.rename(folder)
+        if content(folder) == dict(files):
+            return False
+        _write(beside, files)
+        shutil.rmtree(before, ignore_errors=True)
+        if folder.exists():
+            folder.rename(before)
+        beside.rename(folder)
+        shutil.rmtree(before, ignore_errors=True)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: could not be written: {error.strerror or error}; make room or mend the folder's rights, "
+            "then run the same command again (what was there is kept)"
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return True
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)

@@ -1,1 +1,0 @@
-"""Files, identities and processes: what surrounds the models without changing a number."""

@@ -1,1 +1,0 @@
-"""What is to be done, worked out before anything runs: params.yaml, every job and its identity, the estimate."""

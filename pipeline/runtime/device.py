@@ -1,0 +1,22 @@
+"""The device of a stage's job."""
+
+from __future__ import annotations
+
+from pipeline.core.errors import UserError
+from pipeline.runtime.gpu_slots import hold_gpu
+from pipeline.runtime.job_context import Work
+from pipeline.training.device import pick_device
+
+
+def use_device(work: Work) -> str:
+    """Decide where this job computes, and note it for the stamp; `UserError` if a GPU is asked for and missing.
+
+    On a machine with GPUs it waits for one that has room.
+    """
+    if work.device != "cpu":
+        hold_gpu(work.progress.say)
+    try:
+        work.device = pick_device(work.device)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return work.device

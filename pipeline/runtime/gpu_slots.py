@@ -1,0 +1,138 @@
+"""One of the machine's GPUs for each job, and no more jobs to a GPU than it is to take.
+
+Every run of one user on a machine shares a folder of slots, EASEL_JOBS_PER_GPU of them (1 unless set) for each GPU. A
+slot is a file under a lock that the kernel frees when its holder ends, however that ends. Who finds none free stands
+in line. Within a Slurm job the slots are that job's own: Slurm has given it its GPUs already.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pipeline.core.errors import UserError
+from pipeline.runtime import locks
+
+RESULT_NEUTRAL = True  # which of the machine's GPUs computes
+
+JOBS_PER_GPU = "EASEL_JOBS_PER_GPU"
+FOLDER = "EASEL_LEASES"
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+ASK_EVERY = 0.2
+"""Seconds between two looks at the slots."""
+
+SAY_EVERY = 30.0
+"""Seconds between two lines of a job that waits."""
+
+_held: list[int] = []
+"""Open files of the slots that this process holds: never closed, a GPU is in use until the process has ended."""
+
+
+def hold_gpu(say: Callable[[str], None]) -> None:
+    """Wait for a slot of a GPU, hold it until this process ends, and let CUDA see that GPU alone.
+
+    To be called before CUDA is first used. Where there is no GPU it does nothing. Raises `UserError` if the folder of
+    slots cannot be written or is somebody else's, or if EASEL_JOBS_PER_GPU is no number of jobs.
+    """
+    devices = visible_gpus()
+    if _held or not devices:
+        return
+    slots = [f"{device}.{number}" for number in range(jobs_per_gpu()) for device in devices]  # emptiest GPU first
+    slot = _next(slots_folder(), [name.replace("/", "_") for name in slots], say)
+    os.environ[VISIBLE] = devices[slot % len(devices)]
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; all that nvidia-smi lists if not set."""
+    given = os.environ.get(VISIBLE)
+    if given is None:
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # nvidia-smi's order
+        return _listed()
+    devices = [name.strip() for name in given.split(",")]
+    hidden = next((place for place, name in enumerate(devices) if name in ("", "-1", "NoDevFiles")), len(devices))
+    return devices[:hidden]
+
+
+def _listed() -> list[str]:
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return done.stdout.split() if done.returncode == 0 else []
+    return []
+
+
+def jobs_per_gpu() -> int:
+    """How many jobs may share one GPU; raises `UserError` if that is no whole number from 1 on."""
+    given = os.environ.get(JOBS_PER_GPU, "1")
+    if not given.isdecimal() or int(given) < 1:
+        raise UserError(f"{JOBS_PER_GPU}: found {given!r}, expected a whole number from 1 on")
+    return int(given)
+
+
+def slots_folder() -> Path:
+    """This user's folder of slots on this machine (not on a shared file system), or a Slurm job's own one.
+
+    Raises `UserError` if it cannot be made or belongs to somebody else.
+    """
+    given = os.environ.get(FOLDER)
+    # Not $XDG_RUNTIME_DIR or $TMPDIR: not every process of a user has the same.
+    shared = Path(given) if given else Path(f"/tmp/easel-{os.getuid()}")  # noqa: S108 - its owner is looked at below
+    job = os.environ.get("SLURM_JOB_ID")
+    folder = shared / (f"slurm-{job}" if job else "machine")
+    try:
+        shared.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        owner = shared.lstat().st_uid
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}; give another folder as {FOLDER}") from error
+    if owner != os.getuid():
+        raise UserError(f"{shared}: belongs to user {owner}, not to you; give another folder as {FOLDER}")
+    return folder
+
+
+def _next(folder: Path, slots: list[str], say: Callable[[str], None]) -> int:
+    """Wait in line, then for the first free slot; which one it is."""
+    silent_until = 0.0
+    with _in_line(folder) as ticket:
+        while True:
+            if _first_in_line(folder, ticket):
+                for place, slot in enumerate(slots):
+                    handle = locks.take(folder / f"gpu-{slot}")
+                    if handle is not None:
+                        _held.append(handle)
+                        return place
+            if time.monotonic() > silent_until:
+                silent_until = time.monotonic() + SAY_EVERY
+                say(f"waits for a GPU: {len(slots)} at most may work at once here, others came first")
+            time.sleep(ASK_EVERY)
+
+
+@contextlib.contextmanager
+def _in_line(folder: Path) -> Iterator[str]:
+    """A ticket, a locked file named by the moment since the machine's start: no clock that can jump."""
+    moment = f"{time.monotonic_ns():020}-{os.getpid()}"
+    unseen, ticket = folder / f"new-{moment}", folder / f"line-{moment}"
+    handle = locks.take(unseen)
+    try:
+        unseen.rename(ticket)  # seen only once it is locked: nobody takes it for a dead one's
+        yield ticket.name
+    finally:
+        ticket.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _first_in_line(folder: Path, ticket: str) -> bool:
+    """Whether nobody alive came before; tickets of the dead are removed."""
+    for earlier in sorted(folder.glob("line-*")):
+        if earlier.name >= ticket:
+            return True
+        if locks.is_held(earlier):
+            return False
+        earlier.unlink(missing_ok=True)
+    return True

@@ -1,0 +1,140 @@
+"""A training's history while it grows, for whoever watches: one small file per training, rewritten as it goes on.
+
+The training only writes that file. It imports no tracker and talks to no server; `python -m pipeline live`, one
+process beside the workflow, reads the files and passes the rows on. Whatever becomes of that process, of the file or
+of the server, the training goes on, and the `track` stage replays what is missing from the history at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.workflow import layout
+
+if TYPE_CHECKING:
+    from pipeline.runtime.job_context import Work
+
+RESULT_NEUTRAL = True
+
+WRITE_EVERY = 2.0
+"""Seconds between two versions of the file; a training shorter than this writes none."""
+
+LOG = Path("logs/live.log")
+
+
+class LiveHistory:
+    """Where one training writes its rows so far."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.path = work.at(layout.LIVE, identity=work.identity)
+        self.began = self.wrote = time.monotonic()
+        self.rows = 0
+        self.broken = False
+        with contextlib.suppress(OSError):  # of a training that was killed while it wrote
+            self._partial.unlink(missing_ok=True)
+
+    @property
+    def _partial(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.partial")
+
+    def write(self, rows: Sequence[dict[str, float]], *, finished: bool = False) -> None:
+        """Rewrite the file if there are new rows and it is time, or the last row of a file that is there.
+
+        What prevents it (a full disk) is said once; no error leaves.
+        """
+        now = time.monotonic()
+        due = now - self.wrote >= WRITE_EVERY or (finished and self.rows > 0)
+        if self.broken or not due or len(rows) == self.rows:
+            return
+        content = {
+            **self.work.wildcards,
+            "identity": self.work.identity,
+            "block": self.work.block,
+            "seconds": round(now - self.began, 1),
+            "finished": finished,
+            "rows": rows,
+        }
+        try:
+            self._replace(json.dumps(content))
+        except OSError as error:
+            self.broken = True
+            self.work.progress.say(
+                f"{self.path}: could not be written: {error.strerror}; not shown live, else no matter"
+            )
+        self.wrote, self.rows = now, len(rows)
+
+    def _replace(self, text: str) -> None:
+        """Rename over the old file. Not synchronised to the disk: after a power cut the history has all of it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._partial.write_text(text)
+            self._partial.replace(self.path)
+        except OSError:
+            self._partial.unlink(missing_ok=True)
+            raise
+
+
+@dataclass
+class Watched:
+    """What a live file held when it was read."""
+
+    dataset: str
+    model: str
+    seed: int
+    identity: str
+    block: dict[str, Any]
+    seconds: float
+    """For how long the process that wrote it had been training."""
+    finished: bool
+    rows: list[dict[str, float]]
+
+
+def read(path: Path) -> Watched | None:
+    """What a live file holds; None for one that vanished or that this version did not write."""
+    try:
+        return Watched(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def files(results: Path = Path("results")) -> dict[Path, tuple[int, int]]:
+    """Every live file, with what changes when it is written: its time in ns and its inode."""
+    found = {}
+    for path in results.glob("live/*/*/*/*.json"):
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        found[path] = (status.st_mtime_ns, status.st_ino)
+    return found
+
+
+def start(owner: int) -> subprocess.Popen[bytes] | None:
+    """Start the process that passes live rows on to MLflow; it ends when `owner`, its parent, does.
+
+    In a session of its own, so that Ctrl-C does not end it in the middle of a write. None where it cannot be
+    started: what it would have passed on is replayed at the end.
+    """
+    try:
+        LOG.parent.mkdir(parents=True, exist_ok=True)
+        with LOG.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "pipeline", "live"],
+                env={**os.environ, "EASEL_OWNER": str(owner)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+    except OSError:
+        return None

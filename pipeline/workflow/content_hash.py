@@ -1,0 +1,110 @@
+"""Identity by content for files that a person brings: a digest of what lies there, whatever its name or its age.
+
+A person's folder may be large, so each file's SHA-256 is kept in an index beside what the fetching stage writes, with
+the file's size and time of change. A file whose size and time are as they were is not read again; one that changed
+less than two seconds before the index was written always is, as in Git. Planning reads the index and never writes it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pipeline.core import artifacts
+
+RESULT_NEUTRAL = True
+
+INDEX = ".contents"
+"""Its name in the folder of a data set's raw files."""
+
+RACY = 2_000_000_000
+"""Nanoseconds within which a file may change again without a new time."""
+
+ABSENT = "absent"
+UNREADABLE = "unreadable"
+ENTRY = re.compile(r"([0-9a-f]{64}) ([0-9]{1,19}) ([0-9]{1,19}) (.+)")
+
+Index = Mapping[str, tuple[str, int, int]]
+"""Path -> SHA-256, size in bytes, time of the last change in ns."""
+
+
+def located(path: str) -> Path:
+    """A path of params.yaml, with ~ and environment variables filled in."""
+    return Path(os.path.expandvars(path)).expanduser()
+
+
+def digest(path: Path, raw: Path) -> str:
+    """SHA-256 of a file, or of a folder's relative names and files; ABSENT or UNREADABLE where it cannot be had.
+
+    `raw` is the folder with the index.
+    """
+    try:
+        if not path.exists():
+            return ABSENT
+        index = _read(raw / INDEX)
+        if path.is_file():
+            return _of_file(path, index)
+        names = [[name, _of_file(path / name, index)] for name in files(path)]
+    except OSError:
+        return UNREADABLE
+    return hashlib.sha256(repr(names).encode()).hexdigest()
+
+
+def write_index(path: Path, raw: Path) -> None:
+    """Note what was found, so that the next plan need not read it all again."""
+    now, index = time.time_ns(), _read(raw / INDEX)
+    lines = []
+    for file in [path] if path.is_file() else [path / name for name in files(path)]:
+        found = file.lstat()
+        if found.st_mtime_ns < now - RACY and file.is_file():
+            lines.append(f"{_of_file(file, index)} {found.st_size} {found.st_mtime_ns} {file.absolute()}\n")
+    artifacts.write_text(raw / INDEX, "".join(line for line in lines if line.count("\n") == 1))
+
+
+def files(folder: Path) -> list[str]:
+    """Relative names of all files and links under a folder, in order; links are not followed, hidden ones not seen.
+
+    Raises OSError for a folder that cannot be read.
+    """
+    return sorted(_walk(folder, ""))
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(folder / entry.name, f"{prefix}{entry.name}/")
+            else:
+                yield f"{prefix}{entry.name}"
+
+
+def _of_file(path: Path, index: Index) -> str:
+    found = path.lstat()
+    if path.is_symlink() and not path.is_file():
+        return "link"
+    known = index.get(str(path.absolute()))
+    if known is not None and known[1:] == (found.st_size, found.st_mtime_ns):
+        return known[0]
+    return _sha256(str(path), found.st_size, found.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1 << 21)
+def _sha256(path: str, size: int, changed: int) -> str:
+    return artifacts.sha256(Path(path))
+
+
+def _read(path: Path) -> dict[str, tuple[str, int, int]]:
+    """The index; lines that are none are passed over, so that a damaged one costs time alone."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return {}
+    entries = (ENTRY.fullmatch(line) for line in lines)
+    return {entry[4]: (entry[1], int(entry[2]), int(entry[3])) for entry in entries if entry}

@@ -1,0 +1,218 @@
+"""What makes a result stale: identities from content, never from clocks.
+
+The identity of a job is a digest of its name, its resolved block of params.yaml, the syntax trees (without
+docstrings and comments) of the project's modules that it imports, the versions of the numerical libraries that
+those modules import, and the identities of what it reads. Modules that cannot change a result say so with
+`RESULT_NEUTRAL = True` and are left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import UserError
+
+RESULT_NEUTRAL = True
+
+ROOT = Path(__file__).resolve().parents[2]
+NUMERICAL = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "pyarrow": "pyarrow",
+             "PIL": "pillow", "av": "av", "lmdb": "lmdb",
+             "uharfbuzz": "uharfbuzz", "freetype": "freetype-py"}  # fmt: skip
+"""Import name -> distribution of the libraries whose version is part of an identity."""
+MODULE = re.compile(r"pipeline(\.\w{1,100}){0,5}", re.ASCII)
+"""A dotted name of this project, as stamps and jobs' files may have it."""
+
+
+def digest(*parts: Any) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of the parts as canonical JSON."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def job_identity(stage: str, block: Any, modules: Iterable[str], inputs: Sequence[str]) -> str:
+    """Identity of a job: `modules` are the roots of its code, `inputs` the identities of what it reads, in order."""
+    closure = code_closure(tuple(modules))
+    return digest(stage, block, closure_digest(closure), library_versions(closure), list(inputs))
+
+
+# --- code -----------------------------------------------------------------------------------------------------
+
+
+def module_file(name: str) -> Path | None:
+    """The file of a module of this project, or None."""
+    base = ROOT.joinpath(*name.split("."))
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@functools.cache
+def syntax_tree(name: str) -> ast.Module:
+    """Parsed source of a module of this project."""
+    file = module_file(name)
+    if file is None:
+        raise ModuleNotFoundError(f"no module {name} in this project")
+    try:
+        return ast.parse(file.read_text(), filename=str(file))
+    except SyntaxError as error:
+        raise UserError(f"{file}:{error.lineno}: {error.msg}") from None
+
+
+@functools.cache
+def imports(name: str) -> frozenset[str]:
+    """Every module that a module imports anywhere in its text, as dotted names (a `from` import's parts included)."""
+    found: set[str] = set()
+    for node in ast.walk(syntax_tree(name)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(found)
+
+
+@functools.cache
+def is_neutral(name: str) -> bool:
+    """Whether a module declares that it cannot change a result."""
+    return any(
+        isinstance(node, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == "RESULT_NEUTRAL" for target in node.targets)
+        for node in syntax_tree(name).body
+    )
+
+
+@functools.cache
+def code_closure(roots: tuple[str, ...]) -> tuple[str, ...]:
+    """The project's modules reached from the roots by imports, neutral ones left out, sorted."""
+    seen: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name in seen or module_file(name) is None or is_neutral(name):
+            continue
+        seen.add(name)
+        waiting.extend(found for found in imports(name) if found.startswith("pipeline."))
+    return tuple(sorted(seen))
+
+
+@functools.cache
+def closure_digest(closure: tuple[str, ...]) -> str:
+    """Digest of the normalised syntax trees of some modules."""
+    return digest([[name, module_digest(name)] for name in closure])
+
+
+@functools.cache
+def module_digest(name: str) -> str:
+    """Digest of a module's normalised syntax tree: comments, docstrings and layout do not count."""
+    return tree_digest(syntax_tree(name))
+
+
+def tree_digest(tree: ast.Module) -> str:
+    """The same for a tree that was parsed elsewhere, from another revision's text."""
+    return digest(_normalised(tree))
+
+
+def _normalised(node: Any) -> Any:
+    """The tree as nested lists, without docstrings and empty fields (which differ between Python versions)."""
+    if isinstance(node, ast.AST):
+        fields = []
+        for field, value in ast.iter_fields(node):
+            if field == "body" and isinstance(value, list):
+                value = _without_docstring(value)
+            if value is None or value == [] or field in ("type_comment", "kind"):
+                continue
+            fields.append([field, _normalised(value)])
+        return [type(node).__name__, fields]
+    if isinstance(node, list):
+        return [_normalised(item) for item in node]
+    return node if isinstance(node, str | int | bool) else repr(node)
+
+
+def _without_docstring(body: list[Any]) -> list[Any]:
+    """Statements of a body but for strings that stand alone (docstrings, attribute docstrings)."""
+    return [
+        statement
+        for statement in body
+        if not (
+            isinstance(statement, ast.Expr)
+            and isinstance(statement.value, ast.Constant)
+            and isinstance(statement.value.value, str)
+        )
+    ]
+
+
+@functools.cache
+def library_versions(closure: tuple[str, ...]) -> dict[str, str]:
+    """Versions of the numerical libraries that some modules import."""
+    imported = {found.split(".")[0] for name in closure for found in imports(name)}
+    return {NUMERICAL[name]: version(NUMERICAL[name]) for name in sorted(imported & set(NUMERICAL))}
+
+
+@functools.cache
+def version(distribution: str) -> str:
+    """Installed version of a distribution, 'none' if it is not there."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
+
+
+# --- what a model's class declares, read without importing it ---------------------------------------------------
+
+
+def literal(module: str, name: str, default: Any = None) -> Any:
+    """What a module's top level says a name is, where that is written out."""
+    for node in syntax_tree(module).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
+            return ast.literal_eval(node.value)
+    return default
+
+
+@functools.cache
+def is_model(module: str) -> bool:
+    """Whether a module holds a model: it names exactly one class in `__all__`; what models share names none."""
+    return module_file(module) is not None and len(_exported(module)) == 1
+
+
+def _exported(module: str) -> list[str]:
+    return list(literal(module, "__all__", ()))
+
+
+@functools.cache
+def class_chain(module: str, name: str | None = None) -> tuple[ast.ClassDef, ...]:
+    """A model's class (or class `name` of a module) and what it derives from, nearest first, but for the common base.
+
+    Raises `UserError` for a module that names no model.
+    """
+    if name is None and not is_model(module):
+        raise UserError(f'{module_file(module)}: no __all__ = ["TheModel"] that names the one class of the model')
+    name = name or _exported(module)[0]
+    tree = syntax_tree(module)
+    own = next((item for item in tree.body if isinstance(item, ast.ClassDef) and item.name == name), None)
+    if own is None:
+        raise UserError(f'{module_file(module)}: no __all__ = ["TheModel"] that names a class of it: found {name!r}')
+    bases = {base.id for base in own.bases if isinstance(base, ast.Name)}
+    chain = [own]
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pipeline.models."):
+            for alias in node.names:
+                if alias.name in bases and alias.name != "ImageGenerator":
+                    chain.extend(class_chain(node.module, alias.name))
+    return tuple(chain)
+
+
+@functools.cache
+def methods_of(module: str) -> frozenset[str]:
+    """Names of the methods that a model defines, inherited ones included but for those of the common base."""
+    return frozenset(
+        item.name for owner in class_chain(module) for item in owner.body if isinstance(item, ast.FunctionDef)
+    )

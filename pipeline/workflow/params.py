@@ -1,0 +1,686 @@
+"""params.yaml and command-line overrides, checked before any job starts.
+
+Closed keys: an unknown one stops with a single line that suggests the near name. A model's own arguments are checked
+against its constructor's signature, read from the syntax tree, so nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic.fields import FieldInfo
+
+from pipeline.core import artifacts, untrusted
+from pipeline.core.errors import UserError, near
+from pipeline.models import kinds
+from pipeline.workflow import job_hash, layout, yaml_loader
+
+RESULT_NEUTRAL = True  # what it resolves is part of every identity; how it resolves it is not
+
+Budget = Literal["tiny", "smoke", "laptop", "paper"]
+BUDGETS: tuple[str, ...] = get_args(Budget)
+MOST_SEEDS = 100
+"""Trainings of one model: every one judges the samples of all."""
+
+PLAIN: dict[str, Any] = {"bool": bool, "str": str, "int": int, "float": float}
+PARAMS_FILE = Path("params.yaml")
+
+
+def _no_bool(value: Any) -> Any:
+    """`true` is no number, though Python lets it pass for 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"found {value}, expected a number")
+    return value
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+"""Part of paths and of the rules' shell commands."""
+
+
+def _list_or_all(value: Any) -> Any:
+    """One word may stand in the list's place."""
+    if not isinstance(value, list) and value != "all":
+        raise ValueError(f"found {value!r}, expected a list of models, or all")
+    return value
+
+
+Names = Annotated[Literal["all"] | list[Name], BeforeValidator(_list_or_all)]
+"""Models of a table; `all` that params.yaml has."""
+
+CURRENT: Literal["current"] = "current"
+
+
+def _list_or_current(value: Any) -> Any:
+    """One word may stand in the list's place."""
+    if (not isinstance(value, list) or not value) and value != CURRENT:
+        raise ValueError(f"found {value!r}, expected a list of data sets, or {CURRENT}")
+    return value
+
+
+Reported = Annotated[Literal["current"] | list[Name], BeforeValidator(_list_or_current)]
+"""Data sets of the report; `current` whose results are there, or asked for."""
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=128)]
+"""A plain name: nothing is fetched to anywhere but the data set's own folder."""
+
+Positive = Annotated[int, Field(ge=1), BeforeValidator(_no_bool)]
+NotNegative = Annotated[int, Field(ge=0), BeforeValidator(_no_bool)]
+Rate = Annotated[float, Field(gt=0), BeforeValidator(_no_bool)]
+
+
+class _Block(BaseModel):
+    """A block of closed keys; numbers may arrive as text, as they do from the command line."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=False, allow_inf_nan=False, validate_default=True)
+
+
+class CountPerBudget(_Block):
+    """A count that differs by budget."""
+
+    tiny: Positive
+    smoke: Positive
+    laptop: Positive
+    paper: Positive
+
+
+FEWEST_COMPARED = 8
+"""Images of a set that metrics are computed on: a fifth neighbour needs six, a covariance of each half four."""
+
+Compared = Annotated[int, Field(ge=FEWEST_COMPARED), BeforeValidator(_no_bool)]
+
+
+class ComparedPerBudget(CountPerBudget):
+    """How many images are compared, where that differs by budget."""
+
+    tiny: Compared
+    smoke: Compared
+    laptop: Compared
+    paper: Compared
+
+
+class Protocol(_Block):
+    """How models are compared."""
+
+    samples: ComparedPerBudget | Compared
+    importance_samples: CountPerBudget | Positive
+    canvases: Positive
+    seed: NotNegative
+    jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]
+    judged_training_images: Positive
+    battle_tolerance: Rate
+    battle_ratio: Literal["error", "accuracy"]
+
+
+class Classifier(_Block):
+    """The domain classifier's training."""
+
+    steps: CountPerBudget | Positive
+    batch: Positive
+    learning_rate: Rate
+    seed: NotNegative
+
+
+class ModelsPerBudget(_Block):
+    """Which models a data set's table has, by budget."""
+
+    tiny: Names
+    smoke: Names
+    laptop: Names
+    paper: Names
+
+
+Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|any)$")]
+"""SHA-256 of a file's contents; `any` where everyone has another: what lies there is part of the identity."""
+
+
+def _count_or_share(value: Any) -> Any:
+    """How many images, or what share of them."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = float(value) if "." in value else int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (value >= 1 or 0 < value < 1):
+        raise ValueError(f"found {value!r}, expected a number of images, at least 1, or a share of them below 1")
+    if value > 1 and value != int(value):
+        raise ValueError(f"found {value!r}, expected a whole number of images, or a share of them below 1")
+    return value if value < 1 else int(value)
+
+
+Part = Annotated[int | float, BeforeValidator(_count_or_share)]
+
+
+def _square_or_sides(value: Any) -> Any:
+    """One number is a square's side."""
+    if value in (None, "square"):
+        return value
+    sides = value if isinstance(value, list | tuple) else [value, value]
+    if len(sides) != 2 or any(type(side) is not int or side < 1 for side in sides):
+        raise ValueError(f"found {value!r}, expected square, a side, or [height, width]")
+    return tuple(sides)
+
+
+Crop = Annotated[Literal["square"] | tuple[int, int] | None, BeforeValidator(_square_or_sides)]
+"""The part around the middle that is kept: the largest square, or so many pixels."""
+
+
+class Form(_Block):
+    """What a data set comes as: files of one format or a place of the user's own, and how images are taken from it."""
+
+    reader: Name
+    files: dict[FileName, Digest] | None = None
+    sources: list[dict[str, Any]] = []
+    path: str | None = None
+    options: dict[str, Any] = {}
+    crop: Crop = None
+    resize: bool = False
+    limit: Positive | None = None
+    valid: Part = 0.1
+    test: Part = 0.1
+
+
+OF_A_FORM_ALONE = ("reader", "files", "sources", "path", "options")
+"""What another form of a data set does not take over from the first."""
+
+
+class Dataset(Form):
+    """Where a data set comes from, how it is split and what is trained on it."""
+
+    shape: tuple[Positive, Positive, Positive]
+    split_seed: NotNegative = 0
+    models: ModelsPerBudget | Names
+    classes: NotNegative | None = None
+    imbalanced: bool = False
+    published: Name | None = None
+    settings: dict[Name, dict[str, Any]] = {}
+    otherwise: list[dict[str, Any]] = []
+    by_hand: str | None = None
+
+    @functools.cached_property
+    def forms(self) -> list[Form]:
+        """The forms that it can be had in, the preferred one first."""
+        own = {key: getattr(self, key) for key in Form.model_fields}
+        shared = {key: value for key, value in own.items() if key not in OF_A_FORM_ALONE}
+        return [Form(**own), *(Form.model_validate(shared | other) for other in self.otherwise)]
+
+
+class Training(_Block):
+    """What the training loop takes from a model's block."""
+
+    batch: Positive
+    data: Literal["binarised", "grey"]
+    precision: Literal["float32", "bfloat16"] = "float32"
+    decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    sampler: Literal["natural", "balanced", "tempered"] = "natural"
+    sampler_power: Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_no_bool)] = 0.5
+    steps: CountPerBudget | Positive
+
+
+class Params(_Block):
+    """The whole of params.yaml, resolved for one budget."""
+
+    FILE: ClassVar[Path] = PARAMS_FILE
+
+    budget: Budget
+    seeds: CountPerBudget | Positive
+    device: Literal["auto", "cpu", "cuda"]
+    protocol: Protocol
+    classifier: Classifier
+    datasets: dict[Name, Dataset]
+    models: dict[Name, dict[str, Any]]
+    report: Reported = CURRENT
+    versioned: list[Name] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _models_are_blocks(cls, values: Any) -> Any:
+        models = values.get("models") if isinstance(values, dict) else None
+        for name, block in models.items() if isinstance(models, dict) else ():
+            if not isinstance(block, dict):
+                raise ValueError(f"models.{name}: found {block!r}, expected a block of keys")
+        return values
+
+    def at_budget(self, value: CountPerBudget | int) -> int:
+        """A count at this budget."""
+        return getattr(value, self.budget) if isinstance(value, CountPerBudget) else value
+
+    def models_of(self, dataset: str) -> list[str]:
+        """The models in a data set's table at this budget."""
+        chosen = self.datasets[dataset].models
+        chosen = getattr(chosen, self.budget) if isinstance(chosen, ModelsPerBudget) else chosen
+        return list(self.models if chosen == "all" else chosen)
+
+    def seeds_used(self) -> list[int]:
+        """0, 1, ... up to the number of independent trainings."""
+        return list(range(self.at_budget(self.seeds)))
+
+    @functools.cached_property
+    def resolved_models(self) -> dict[str, dict[str, Any]]:
+        """Every model's block at this budget: {class, training: {...}, arguments: {...}}, defaults filled in."""
+        return {name: resolve_model(name, block, self.budget, self.models) for name, block in self.models.items()}
+
+    @functools.cached_property
+    def adapted(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """The models that a data set has settings of its own for, resolved with them: {data set: {model: block}}."""
+        return {dataset: adapted_models(self, dataset) for dataset, block in self.datasets.items() if block.settings}
+
+    def model_for(self, dataset: str, model: str) -> dict[str, Any]:
+        """A model's resolved block as a data set's table has it: without labels no classes, and no choice by class."""
+        block = self.adapted.get(dataset, self.resolved_models)[model]
+        if self.datasets[dataset].classes != 0:
+            return block
+        arguments = block["arguments"]
+        plain = {"conditional": False} if "conditional" in arguments else {}
+        return block | {"arguments": arguments | plain, "training": block["training"] | {"sampler": "natural"}}
+
+    def classes_of(self, dataset: str, model: str) -> int:
+        """How many classes a conditional model can be asked for; `UserError` where the data set names none."""
+        return self._classes(dataset, f"models.{model}.conditional: found true", "say false")
+
+    def check_labels(self, dataset: str, model: str) -> None:
+        """Raise `UserError` for a model that needs labels in the table of a data set that names no classes."""
+        block = self.model_for(dataset, model)
+        sampler = block["training"]["sampler"]
+        if block["arguments"].get("conditional"):
+            self.classes_of(dataset, model)
+        if sampler != "natural":
+            self._classes(dataset, f"models.{model}.sampler: found {sampler}", "say natural")
+
+    def _classes(self, dataset: str, found: str, otherwise: str) -> int:
+        classes = self.datasets[dataset].classes
+        if classes is None:
+            raise UserError(
+                f"params.yaml: {found}, but datasets.{dataset} has no `classes`; "
+                f"give their number there if its images are labelled, or {otherwise}"
+            )
+        return classes
+
+
+# --- loading ----------------------------------------------------------------------------------------------------
+
+
+def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE) -> Params:
+    """Params from params.yaml and overrides of the form `key.subkey=value` (values are YAML)."""
+    config = yaml_loader.block_of(file)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise UserError(f"--set {override}: expected KEY=VALUE, for instance --set budget=smoke")
+        try:
+            _set(config, key.split("."), yaml_loader.value_of(value))
+        except ValueError as error:
+            raise UserError(f"--set {override}: the value is not YAML ({error}); put it in quotes") from None
+    return check(config)
+
+
+def _set(config: dict[str, Any], keys: list[str], value: Any) -> None:
+    """Set a nested key, making blocks on the way."""
+    for key in keys[:-1]:
+        config = config.setdefault(key, {})
+        if not isinstance(config, dict):
+            raise UserError(f"--set {'.'.join(keys)}: {key} is a value, not a block")
+    config[keys[-1]] = value
+
+
+def check(config: Mapping[str, Any]) -> Params:
+    """Validate a whole configuration.
+
+    Raises `UserError` with one line: the key, what was found, what was expected, and a suggestion.
+    """
+    if not isinstance(config, Mapping):
+        raise UserError(f"params.yaml: found {type(config).__name__}, expected a block of keys")
+    found = untrusted.flaw(config)
+    if found:
+        raise UserError(f"params.yaml: {found}; shorten it")
+    try:
+        params = Params.model_validate(_yaml_numbers(dict(config)))
+    except ValidationError as error:
+        raise UserError(f"params.yaml: {_one_line(error, Params)}") from None
+    _check_counts(params)
+    _check_places(params)
+    _check_names(params)
+    _check_reported(params)
+    params.resolved_models  # noqa: B018  every model's block is checked, not only those of this budget
+    params.adapted  # noqa: B018
+    return params
+
+
+def _yaml_numbers(value: Any) -> Any:
+    """Values of nested overrides arrive as text from the command line; read those as YAML would."""
+    if isinstance(value, dict):
+        return {key: _yaml_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_yaml_numbers(item) for item in value]
+    if isinstance(value, str) and value.lower() in ("true", "false", "null", "none"):
+        return {"true": True, "false": False}.get(value.lower())
+    return value
+
+
+def _check_counts(params: Params) -> None:
+    """There must be something to do, and no more than can be planned."""
+    if not params.datasets:
+        raise UserError("params.yaml: datasets: found an empty block, expected at least one data set")
+    seeds_of = params.seeds.model_dump() if isinstance(params.seeds, CountPerBudget) else {"": params.seeds}
+    for budget, seeds in seeds_of.items():
+        if seeds > MOST_SEEDS:
+            where = f"seeds.{budget}" if budget else "seeds"
+            raise UserError(f"params.yaml: {where}: found {seeds}, expected at most {MOST_SEEDS}")
+
+
+def _check_places(params: Params) -> None:
+    """No two data sets may write one file, no model may take a reference's row, no raw file the list of them."""
+    owners: dict[str, str] = {}
+    patterns = [pattern for of in layout.OUTPUTS.values() for pattern in of]
+    patterns = [pattern for pattern in patterns if "{dataset}" in pattern and "{model}" not in pattern]
+    for dataset, block in params.datasets.items():
+        for path in (pattern.format(dataset=dataset) for pattern in patterns):
+            if owners.setdefault(path, dataset) != dataset:
+                other = owners[path]
+                raise UserError(f"params.yaml: datasets.{dataset}: {path} is {other}'s; choose another name")
+        for file in (name for form in forms_of(dataset, block) for name in form.files or {}):
+            if file == Path(layout.FETCHED).name or file.endswith(artifacts.STAMP):
+                raise UserError(f"params.yaml: datasets.{dataset}.files: found {file!r}, which the workflow writes")
+    for model in params.models:
+        if model in layout.REFERENCES:
+            raise UserError(f"params.yaml: models.{model}: the name of a row that no model makes; choose another name")
+
+
+def _check_names(params: Params) -> None:
+    """Models that a data set lists, and the files of models and readers, must exist."""
+    for dataset, block in params.datasets.items():
+        by_budget = block.models.model_dump() if isinstance(block.models, ModelsPerBudget) else {"": block.models}
+        for budget, names in by_budget.items():
+            where = f"params.yaml: datasets.{dataset}.models{'.' + budget if budget else ''}"
+            if names == "all":
+                continue
+            for name in names:
+                if name not in params.models:
+                    raise UserError(f"{where}: unknown model {name!r}{near(name, params.models)}")
+            if len(set(names)) != len(names):
+                raise UserError(f"{where}: a model is listed twice: {', '.join(names)}")
+            if not names:
+                raise UserError(f"{where}: found an empty list, expected at least one model")
+        for name in block.settings:
+            if name not in params.models:
+                where = f"params.yaml: datasets.{dataset}.settings"
+                raise UserError(f"{where}: unknown model {name!r}{near(name, params.models)}")
+        if block.imbalanced and not block.classes:
+            raise UserError(
+                f"params.yaml: datasets.{dataset}.imbalanced: found true, but it has no `classes`; "
+                "give their number there if its images are labelled, or say false"
+            )
+        for name in params.models_of(dataset):
+            params.check_labels(dataset, name)
+        _check_published(dataset, block.published)
+        for number, form in enumerate(block.forms):
+            _check_form(f"datasets.{dataset}" + (f".otherwise[{number - 1}]" if number else ""), form)
+
+
+def forms_of(dataset: str, block: Dataset) -> list[Form]:
+    """The forms of a data set; `UserError` in one line where one of them is malformed."""
+    try:
+        return block.forms
+    except ValidationError as error:
+        raise UserError(f"params.yaml: datasets.{dataset}.otherwise: {_one_line(error, Form)}") from None
+
+
+def _check_form(where: str, form: Form) -> None:
+    """There must be a reader, with the options that it has, and something to read."""
+    if job_hash.module_file(f"pipeline.datasets.{form.reader}") is None:
+        known = files_in("datasets")
+        raise UserError(
+            f"params.yaml: {where}.reader: no file pipeline/datasets/{form.reader}.py{near(form.reader, known)}"
+        )
+    if (form.files is None) == (form.path is None):
+        found = "missing" if form.files is None else "found beside `path`"
+        raise UserError(
+            f"params.yaml: {where}.files: {found}; expected file names with their SHA-256 (or any), or a `path`"
+        )
+    options = job_hash.literal(f"pipeline.datasets.{form.reader}", "OPTIONS", ())
+    for option in form.options:
+        if option not in options:
+            hint = near(option, options) if options else f"; the reader {form.reader} has none"
+            raise UserError(f"params.yaml: {where}.options.{option}: unknown key{hint}")
+    _check_sources(where, form.sources)
+
+
+def _check_reported(params: Params) -> None:
+    """The report's data sets, and those that DVC keeps, must exist."""
+    reported = params.report if params.report != CURRENT else ()
+    for key, names in (("report", reported), ("versioned", params.versioned)):
+        for name in names:
+            if name not in params.datasets:
+                raise UserError(f"params.yaml: {key}: unknown data set {name!r}{near(name, params.datasets)}")
+
+
+def _check_published(dataset: str, name: str | None) -> None:
+    """A paper's own table must be among those that are kept here."""
+    if name is not None and not published_file(name).is_file():
+        known = [file.stem for file in published_file(name).parent.glob("*.csv")]
+        raise UserError(
+            f"params.yaml: datasets.{dataset}.published: no file pipeline/tables/published/{name}.csv"
+            f"{near(name, known)}"
+        )
+
+
+def published_file(name: str) -> Path:
+    """Where a paper's own table is kept."""
+    return job_hash.ROOT / "pipeline" / "tables" / "published" / f"{name}.csv"
+
+
+def _check_sources(where: str, sources: Sequence[Mapping[str, Any]]) -> None:
+    """Every source must be of a known kind and have that kind's keys."""
+    from pipeline.runtime.sources import check_source  # archives and HTTP are needed only here
+
+    for number, source in enumerate(sources):
+        try:
+            check_source(source)
+        except UserError as error:
+            raise UserError(f"params.yaml: {where}.sources[{number}]: {error}") from None
+
+
+def files_in(folder: str) -> list[str]:
+    """Names of the modules in a folder of the pipeline."""
+    return sorted(file.stem for file in (job_hash.ROOT / "pipeline" / folder).glob("*.py") if file.stem != "__init__")
+
+
+def adapted_models(params: Params, dataset: str) -> dict[str, dict[str, Any]]:
+    """Every model's block at the budget, with the data set's own settings put over those of `models`."""
+    settings = params.datasets[dataset].settings
+    merged = {name: merged_block(block, settings.get(name, {})) for name, block in params.models.items()}
+    for name, block in settings.items():
+        owned = sorted({"class", "samples_of"} & set(block))
+        if owned:
+            where = f"params.yaml: datasets.{dataset}.settings.{name}.{owned[0]}"
+            raise UserError(f"{where}: what a model is does not depend on the data set; give it a block of its own")
+    try:
+        return {name: resolve_model(name, block, params.budget, merged) for name, block in merged.items()}
+    except UserError as error:
+        raise UserError(f"{error} (with datasets.{dataset}.settings)") from None
+
+
+def merged_block(block: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's block with settings put over it; those of one budget are put over those of that budget."""
+    levels = [key for key in BUDGETS if isinstance(block.get(key), dict) and isinstance(settings.get(key), dict)]
+    both = {key: {**block[key], **settings[key]} for key in levels}
+    return {**block, **settings, **both}
+
+
+# --- a model's block against its class's constructor ---------------------------------------------------------------
+
+
+def resolve_model(
+    name: str, block: Mapping[str, Any], budget: str, others: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A model's block at a budget: the class's file, the loop's settings, and the constructor's arguments in full.
+
+    A block with `samples_of: other` is the other's, with the arguments that it changes: one training, sampled twice.
+    """
+    where = f"params.yaml: models.{name}"
+    if "samples_of" in block:
+        return _other_samples(name, block, budget, others)
+    flat = {key: value for key, value in block.items() if key not in ("class", *BUDGETS)}
+    for level in BUDGETS:
+        if not isinstance(block.get(level, {}), dict):
+            raise UserError(f"{where}.{level}: found {block[level]!r}, expected a block of keys for this budget")
+    source = str(block.get("class", name))
+    module = f"pipeline.models.{source}"
+    shared = ("adversarial", "base", "blocks", "kinds")
+    known = [item for item in files_in("models") if item not in shared]
+    if source not in known:
+        raise UserError(f"{where}: no file pipeline/models/{source}.py{near(source, known)}")
+    resolved: dict[str, Any] = {}
+    for level in BUDGETS:
+        values = _validated(where, module, {**flat, **block.get(level, {})})
+        if level == budget:
+            resolved = values
+    training = {key: resolved.pop(key) for key in Training.model_fields}
+    steps = training["steps"]
+    training["steps"] = steps[budget] if isinstance(steps, dict) else steps
+    return {"class": source, "training": training, "arguments": resolved}
+
+
+def _other_samples(
+    name: str, block: Mapping[str, Any], budget: str, others: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Another model's resolved block with the arguments that its samples are to be made with."""
+    where, source = f"params.yaml: models.{name}", block["samples_of"]
+    trained = {key: other for key, other in others.items() if "samples_of" not in other}
+    if not isinstance(source, str) or source not in trained:
+        raise UserError(
+            f"{where}.samples_of: found {source!r}, expected a model with a training{near(str(source), trained)}"
+        )
+    changed = {key: value for key, value in block.items() if key != "samples_of"}
+    owned = sorted({"class", *Training.model_fields, *BUDGETS} & set(changed))
+    if owned:
+        raise UserError(
+            f"{where}.{owned[0]}: its training is {source}'s; set it there, or give {name} its own training"
+        )
+    return {**resolve_model(name, {"class": source, **others[source], **changed}, budget, {}), "samples_of": source}
+
+
+def _validated(where: str, module: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    schema = _model_schema(module)
+    try:
+        return schema.model_validate(_yaml_numbers(dict(values))).model_dump(mode="json")  # as a job on file has it
+    except ValidationError as error:
+        raise UserError(f"{where}.{_one_line(error, schema)}") from None
+
+
+@functools.cache
+def _model_schema(module: str) -> type[BaseModel]:
+    """Schema of a model's block: the loop's keys and its constructor's keyword-only arguments."""
+    fields: dict[str, Any] = {argument: (kind, default) for argument, kind, default in constructor(module)}
+    clash = set(fields) & set(Training.model_fields)
+    if clash:
+        raise UserError(f"{module}: argument {min(clash)!r} is a key of the training loop; give it another name")
+    return create_model("Block", __base__=Training, **fields)
+
+
+@functools.cache
+def constructor(module: str) -> tuple[tuple[str, Any, Any], ...]:
+    """(name, type, default) of the keyword-only arguments of a model's constructor, read from its syntax tree."""
+    function = _constructor(module)
+    return () if function is None else tuple(_arguments(function, module))
+
+
+def kinds_of(module: str) -> dict[str, str]:
+    """What annotates each of those arguments, as it is written: Rate, Count, bool, Literal['a', 'b'], ..."""
+    function = _constructor(module)
+    return {} if function is None else {item.arg: _text(item.annotation) for item in function.args.kwonlyargs}
+
+
+def _text(annotation: ast.expr | None) -> str:
+    return "" if annotation is None else ast.unparse(annotation)
+
+
+def _constructor(module: str) -> ast.FunctionDef | None:
+    """The nearest `__init__` of a model's class and what it derives from."""
+    own = (item for owner in job_hash.class_chain(module) for item in owner.body if isinstance(item, ast.FunctionDef))
+    return next((item for item in own if item.name == "__init__"), None)
+
+
+def _arguments(function: ast.FunctionDef, module: str) -> Iterable[tuple[str, Any, Any]]:
+    for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
+        where = f"{job_hash.module_file(module)}: argument {argument.arg!r}"
+        value = ... if default is None else _plain_value(default, where)
+        yield argument.arg, _kind(argument.annotation, where), value
+
+
+def _one_alone(value: Any) -> Any:
+    """`hidden: 400` is `hidden: [400]`."""
+    return value if isinstance(value, list | tuple | dict) else [value]
+
+
+def _plain_value(default: ast.expr, where: str) -> Any:
+    """The value of a default that is written out."""
+    try:
+        return ast.literal_eval(default)
+    except ValueError:
+        raise UserError(f"{where}: found the default {ast.unparse(default)}, expected a plain value") from None
+
+
+def _kind(annotation: ast.expr | None, where: str) -> Any:
+    """The type that an annotation names: one of `pipeline.models.kinds`, bool, str, a Literal, or a tuple of them."""
+    if isinstance(annotation, ast.Name) and hasattr(kinds, annotation.id):
+        found = getattr(kinds, annotation.id)
+        bounds = getattr(found, "__metadata__", None)
+        return Annotated[found.__origin__, Field(**bounds[0]), BeforeValidator(_no_bool)] if bounds else found
+    if isinstance(annotation, ast.Name) and annotation.id in PLAIN:
+        return PLAIN[annotation.id]
+    if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):
+        if annotation.value.id == "Literal":
+            return Literal[ast.literal_eval(annotation.slice)]
+        if annotation.value.id == "tuple" and isinstance(annotation.slice, ast.Tuple):
+            return Annotated[tuple[_kind(annotation.slice.elts[0], where), ...], BeforeValidator(_one_alone)]  # type: ignore[misc]
+    raise UserError(
+        f"{where}: found the annotation {ast.unparse(annotation) if annotation else None}, "
+        "expected one of pipeline.models.kinds, bool, str, Literal[...] or tuple[kind, ...]"
+    )
+
+
+# --- one line for a person --------------------------------------------------------------------------------------
+
+
+def _one_line(error: ValidationError, schema: type[BaseModel]) -> str:
+    """The first of a validation's complaints as one line."""
+    # Of a union's complaints the one about the plain value says more than 'not a block'.
+    rank = {"extra_forbidden": 0, "model_type": 2, "dict_type": 2}
+    first = min(error.errors(), key=lambda item: rank.get(item["type"], 1))
+    path = [part for part in first["loc"] if not str(part).startswith(("function-", "constrained-"))]
+    path = [part for part in path if part not in ("int", "list[constrained-str]", "[key]")]
+    path = [part for part in path if not str(part).endswith("PerBudget")]
+    where = ".".join(str(part) for part in path)
+    if first["type"] == "extra_forbidden":
+        return f"{where}: unknown key{near(str(path[-1]), _keys_at(schema, path[:-1]))}"
+    if first["type"] == "missing":
+        return f"{where}: missing; expected {_expected(first)}"
+    if first["type"] == "value_error":
+        message = str(first["ctx"]["error"])
+        return f"{where}: {message}" if message.startswith("found") else message
+    return f"{where}: found {first['input']!r}, expected {_expected(first)}"
+
+
+def _expected(first: Any) -> str:
+    message = first["msg"].removeprefix("Input should be ").removeprefix("Field required")
+    message = message.split(", unable to parse")[0].split(", got a number")[0]
+    return message or "a value"
+
+
+def _keys_at(schema: type[BaseModel], path: Sequence[Any]) -> list[str]:
+    """Which keys a block may have."""
+    kind: Any = schema
+    for part in path:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            field: FieldInfo | None = kind.model_fields.get(str(part))
+            kind = field.annotation if field else None
+        else:
+            kind = (get_args(kind) or (None, None))[-1]
+    for candidate in (kind, *get_args(kind)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return list(candidate.model_fields)
+    return []

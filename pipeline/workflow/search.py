@@ -1,0 +1,314 @@
+"""A model's settings searched at random (Bergstra & Bengio 2012, JMLR 13): what may vary, the trials, their jobs.
+
+A trial is the model's block with some values drawn anew, trained for a few steps, sampled, and measured against the
+validation split by the workflow's own stages, in a folder of its own. Nothing of it reads the test split.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.core.errors import UserError, near
+from pipeline.workflow import layout, params, yaml_loader
+from pipeline.workflow.plan import Job, Plan
+
+RESULT_NEUTRAL = True
+
+FACTOR = 4.0
+"""A rate, a weight, or the odds of a fraction are searched from a quarter of the present value to four times it."""
+
+SHARE_OF_STEPS = 0.1
+"""Of the budget's steps: the length of a trial's training."""
+
+SAMPLES = 2000
+"""Images of a trial that are compared with as many of the validation split, at most."""
+
+STAGES = ("train", "sample", "evaluate")
+"""What a trial goes through."""
+
+SEED = 0
+"""Of every trial's training: what differs between two trials is their settings."""
+
+REDRAWS = 100
+"""Draws for one trial, so that none stands twice, before the space is taken to hold no more."""
+
+IN_STEPS = ("warmup",)
+"""Arguments that count steps of the training: a trial shortens them as it shortens the training."""
+
+LOOP = {"batch": "Count", "decay": "Fraction", "data": "str", "precision": "str", "sampler": "str"}
+LOOP |= {"sampler_power": "Number"}  # searched only where it is asked for: most samplers do not look at it
+"""Kinds of the loop's own keys but for the steps, which are the same for all trials."""
+
+Scale = Literal["log", "odds", "linear"]
+SCALES: dict[str, Scale] = {"Rate": "log", "Weight": "log", "Count": "log", "Fraction": "linear", "Number": "linear"}
+"""Where a range that a person gave is even, by the argument's kind."""
+
+
+# --- what a key may be --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Span:
+    """Numbers from low to high, evenly spread on a scale: log x, log x / (1 - x), or x itself."""
+
+    low: float
+    high: float
+    scale: Scale
+    whole: bool = False
+
+    def at(self, share: float) -> float | int:
+        """The number at a share, 0 to 1, of the way, rounded to three digits (of 1 - x too, where x is a fraction)."""
+        low, high = (_forward(end, self.scale) for end in (self.low, self.high))
+        value = _back(low + share * (high - low), self.scale)
+        if self.whole:
+            return round(value)
+        return round(1 - _three_digits(1 - value), 12) if self.scale == "odds" and value > 0.5 else _three_digits(value)
+
+    def ends(self) -> tuple[Any, ...]:
+        """What has to be valid for all of it to be."""
+        return (self.at(0.0), self.at(1.0))
+
+    def __str__(self) -> str:
+        return f"{self.at(0.0)} to {self.at(1.0)}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values."""
+
+    values: tuple[Any, ...]
+
+    def at(self, share: float) -> Any:
+        """The value at a share, from 0 to below 1, of the way."""
+        return self.values[int(share * len(self.values))]
+
+    def ends(self) -> tuple[Any, ...]:
+        """All of them."""
+        return self.values
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.values))
+
+
+def _forward(value: float, scale: Scale) -> float:
+    if scale == "linear":
+        return value
+    return math.log(value) if scale == "log" else math.log(value / (1 - value))
+
+
+def _back(value: float, scale: Scale) -> float:
+    if scale == "linear":
+        return value
+    return math.exp(value) if scale == "log" else 1 / (1 + math.exp(-value))
+
+
+def _three_digits(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def space_of(kinds: Mapping[str, str], present: Mapping[str, Any], steps: int) -> dict[str, Span | Choice]:
+    """What a model offers without being asked, from the kinds of its arguments and their present values.
+
+    Rates and weights but for those of 0, which are switched off, and fractions but for 0 and 1. Counts stay: sizes are
+    what the model is, and decide what a step costs. So do initial values and alternatives.
+    """
+    space: dict[str, Span | Choice] = {}
+    for key, kind in kinds.items():
+        value = present[key]
+        if kind in ("Rate", "Weight") and value > 0:
+            highest = steps if key in IN_STEPS else math.inf
+            space[key] = Span(value / FACTOR, min(value * FACTOR, highest), "log")
+        elif kind == "Fraction" and 0 < value < 1:
+            odds = value / (1 - value)
+            low, high = odds / FACTOR, odds * FACTOR
+            space[key] = Span(low / (1 + low), high / (1 + high), "odds")
+    return space
+
+
+def asked_for(given: str, kinds: Mapping[str, str]) -> tuple[str, Span | Choice]:
+    """`KEY=LOW..HIGH` or `KEY=A,B,C` as a key and what it may be; `UserError` for anything else."""
+    key, equals, text = given.partition("=")
+    if not equals or not text:
+        raise UserError(
+            f"--over {given}: expected KEY=LOW..HIGH or KEY=A,B,C, for instance learning_rate=1.0e-4..1.0e-2"
+        )
+    if key not in kinds:
+        raise UserError(f"--over {given}: unknown key {key!r}{near(key, kinds)}")
+    if ".." not in text:
+        try:
+            values = yaml_loader.value_of(f"[{text}]")
+        except ValueError as error:
+            raise UserError(f"--over {given}: not a list of values ({error}); put texts in quotes") from None
+        return key, Choice(tuple(values))
+    if kinds[key] not in SCALES:
+        raise UserError(f"--over {given}: {key} is no number; expected {key}=A,B,C")
+    return key, _span(given, text, kinds[key])
+
+
+def _span(given: str, text: str, kind: str) -> Span:
+    low, _, high = text.partition("..")
+    try:
+        ends = float(low), float(high)
+    except ValueError:
+        raise UserError(f"--over {given}: found {text!r}, expected two numbers, LOW..HIGH") from None
+    if not (all(map(math.isfinite, ends)) and ends[0] < ends[1]):
+        raise UserError(f"--over {given}: found {text!r}, expected two numbers, the lower one first")
+    return Span(*ends, SCALES[kind] if ends[0] > 0 else "linear", whole=kind == "Count")
+
+
+def draws(
+    space: Mapping[str, Span | Choice], present: Mapping[str, Any], trials: int, seed: int
+) -> list[dict[str, Any]]:
+    """Values of each trial, no two alike: first the present ones, then at random.
+
+    Trial k's come from a counter-based generator keyed by (seed, k): more trials begin with the same ones. Fewer come
+    back where the space does not hold as many.
+    """
+    import numpy as np  # a plan is made without it
+
+    found = [{key: present[key] for key in space}]
+    for number in range(1, trials):
+        generator = np.random.Generator(np.random.Philox(key=[seed, number]))
+        fresh = ({key: of.at(generator.random()) for key, of in space.items()} for _ in range(REDRAWS))
+        values = next((values for values in fresh if values not in found), None)
+        if values is None:
+            break
+        found.append(values)
+    return found
+
+
+# --- trials and their jobs ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting of a model."""
+
+    number: int
+    """1, 2, ...; the first is the block as it stands."""
+    values: Mapping[str, Any]
+    """Of every key that is searched, as a block at the budget's full steps would have them."""
+    changed: Mapping[str, Any]
+    """Those that the present block does not have."""
+    jobs: tuple[Job, ...]
+    """Of STAGES, in this order."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its jobs work, by the identity of its training."""
+        train = self.jobs[0]
+        return layout.path(layout.TRIAL, **{**train.wildcards, "identity": train.identity})
+
+
+@dataclass(frozen=True)
+class Search:
+    """The trials of one model on one data set: all of the same steps."""
+
+    plan: Plan
+    dataset: str
+    model: str
+    steps: int
+    space: Mapping[str, Span | Choice]
+
+    @classmethod
+    def of(cls, plan: Plan, dataset: str, model: str, steps: int | None, over: Sequence[str] = ()) -> Search:
+        """The search that a person asked for; with `over` it is over those keys alone.
+
+        Raises `UserError` for keys, values or steps that cannot be.
+        """
+        plan.require(dataset, model)
+        plan.require_trained(model)
+        full = plan.model(model, dataset)["training"]["steps"]
+        steps = max(1, round(full * SHARE_OF_STEPS)) if steps is None else steps
+        if not 1 <= steps <= full:
+            raise UserError(f"--steps: found {steps}, expected 1 to {full:,}, which a whole training has")
+        search = cls(plan, dataset, model, steps, {})
+        kinds = {**params.kinds_of(plan.module(model)), **LOOP}
+        space = {key: search.allowed(key, of) for key, of in (asked_for(given, kinds) for given in over)}
+        if not over:
+            space = space_of(params.kinds_of(plan.module(model)), search.present, full)
+        if not space:
+            raise UserError(f"{model} has no rate, weight or fraction to search; name keys with --over KEY=A,B,C")
+        return dataclasses.replace(search, space=space)
+
+    @property
+    def present(self) -> dict[str, Any]:
+        """The model's values as params.yaml has them."""
+        return _values(self.plan, self.dataset, self.model)
+
+    def allowed(self, key: str, of: Span | Choice) -> Span | Choice:
+        """The same, its values as params.yaml means them; raises `UserError` unless it may have every one."""
+        found = []
+        for value in of.ends():
+            try:
+                found.append(_values(self._plan_with({key: value}), self.dataset, self.model)[key])
+            except UserError as error:
+                raise UserError(f"--over {str(error).removeprefix(f'params.yaml: models.{self.model}.')}") from None
+        return of if isinstance(of, Span) or key in IN_STEPS else Choice(tuple(found))
+
+    def trials(self, count: int, seed: int) -> list[Trial]:
+        """As many trials, if the space holds them; the first is the block as it stands."""
+        drawn = draws(self.space, self.present, count, seed)
+        return [self._trial(number, values) for number, values in enumerate(drawn, start=1)]
+
+    @property
+    def short_plan(self) -> Plan:
+        """The plan of the first trial."""
+        return self._plan_with({})
+
+    def _trial(self, number: int, values: Mapping[str, Any]) -> Trial:
+        changed = {key: value for key, value in values.items() if value != self.present[key]}
+        plan = self._plan_with(changed)
+        train, sample, evaluate = (plan.job(stage, self.dataset, self.model, SEED) for stage in STAGES)
+        return Trial(number, values, changed, (train, sample, self._on_valid(evaluate)))
+
+    def _plan_with(self, changed: Mapping[str, Any]) -> Plan:
+        """The plan of a params.yaml with other values for the model, its training short and its comparison small."""
+        config = copy.deepcopy(self.plan.params.model_dump())
+        full = self.plan.model(self.model, self.dataset)["training"]["steps"]
+        wanted = {**self.present, **changed}
+        counted = {key: wanted[key] * self.steps / full for key in IN_STEPS if key in wanted}
+        own = config["datasets"][self.dataset]["settings"]
+        block = own.get(self.model) or config["models"][self.model]  # a data set's own settings come last
+        level = block.get(self.plan.params.budget, {}) | changed | counted | {"steps": self.steps}
+        block[self.plan.params.budget] = level
+        n = min(SAMPLES, self.plan.params.at_budget(self.plan.params.protocol.samples))
+        config["protocol"] |= {"samples": n, "importance_samples": 1}
+        config["datasets"][self.dataset]["imbalanced"] = False  # a classifier for each trial would cost more than it
+        return Plan(params.check(config))
+
+    def _on_valid(self, job: Job) -> Job:
+        """An evaluation with the validation split in the test split's place."""
+        instead = {layout.TEST.format(dataset=self.dataset): layout.VALID.format(dataset=self.dataset)}
+        block, reads = {**job.block, "held_out": "valid"}, tuple(instead.get(path, path) for path in job.reads)
+        return dataclasses.replace(job, block=block, reads=reads)
+
+    def block_with(self, changed: Mapping[str, Any]) -> dict[str, Any]:
+        """What to put under `models:` for some values: each key where the present block has it, or else at its top."""
+        budget = self.plan.params.budget
+        level = self.plan.params.models[self.model].get(budget, {})
+        flat: dict[str, Any] = {key: value for key, value in changed.items() if key not in level}
+        nested = {key: value for key, value in changed.items() if key in level}
+        return {self.model: flat | ({budget: nested} if nested else {})}
+
+
+def _values(plan: Plan, dataset: str, model: str) -> dict[str, Any]:
+    block = plan.model(model, dataset)
+    return {**block["arguments"], **block["training"]}
+
+
+def inputs_of(trials: Iterable[Trial]) -> dict[str, str]:
+    """Path -> identity of the files that trials read and do not make themselves."""
+    return {
+        path: item.identity
+        for trial in trials
+        for job in trial.jobs
+        for item, path in zip(job.inputs, job.reads, strict=True)
+        if item.stage not in ("train", "sample")
+    }

@@ -1,0 +1,397 @@
+"""Identities: what changes a result changes them, nothing else does."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.workflow import job_hash, params, plan
+from pipeline.workflow.plan import Plan
+
+ROOT = Path(__file__).parents[1]
+CACHES = [
+    function
+    for module in (job_hash, params, plan)
+    for function in vars(module).values()
+    if callable(function) and hasattr(function, "cache_clear")
+]
+MODELS = ["vae", "info_vae", "draw", "draw_gan", "dcgan", "gran3"]
+PER_RUN = ("train", "sample", "evaluate")
+SHARED = ("fetch", "prepare", "classifier", "references")
+PER_TABLE = ("tables", "standings", "figures", "gallery", "track", "summary")
+JUDGES = ["draw_gan", "dcgan", "gran3"]
+
+Key = tuple[str, ...]
+Identities = dict[Key, str]
+
+
+def clear() -> None:
+    for function in CACHES:
+        function.cache_clear()
+
+
+class Tree:
+    """A copy of the project whose files can be edited."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "params.yaml", root)
+        self.before = self.identities()
+
+    def edit(self, file: str, change: Callable[[str], str]) -> None:
+        path = self.root / file
+        text = path.read_text()
+        path.write_text(change(text))
+        assert path.read_text() != text, "an edit that edits nothing proves nothing"
+
+    def identities(self, *overrides: str) -> Identities:
+        """(stage[, model]) -> identity of every job of the data set, seed 0."""
+        clear()
+        jobs = Plan(params.load(overrides, self.root / "params.yaml"))
+        keys = [(stage,) for stage in (*SHARED, *PER_TABLE)]
+        keys += [(stage, model) for stage in PER_RUN for model in MODELS]
+        keys += [("battle", model) for model in JUDGES] + [("canvases", "draw")]
+        seeds = {"battle": ()}
+        return {
+            key: jobs.job(key[0], "mnist", *key[1:], *(seeds.get(key[0], (0,)) if len(key) > 1 else ())).identity
+            for key in keys
+        }
+
+    def changed(self, *overrides: str) -> set[Key]:
+        """Jobs whose identity is not what it was."""
+        after = self.identities(*overrides)
+        return {key for key in after if after[key] != self.before[key]}
+
+
+def by_text(function: Any) -> Callable[[str], Any]:
+    """A function of a module's name that is computed once for each text that the module has had: files are many."""
+    known: dict[tuple[str, str], Any] = {}
+
+    def of(name: str) -> Any:
+        file = job_hash.module_file(name)
+        key = (name, file.read_text() if file else "")
+        if key not in known:
+            known[key] = function.__wrapped__(name)
+        return known[key]
+
+    return of
+
+
+SYNTAX_TREE, MODULE_DIGEST = by_text(job_hash.syntax_tree), by_text(job_hash.module_digest)
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tree]:
+    monkeypatch.setattr(job_hash, "syntax_tree", SYNTAX_TREE)
+    monkeypatch.setattr(job_hash, "module_digest", MODULE_DIGEST)
+    monkeypatch.setattr(job_hash, "ROOT", tmp_path)
+    yield Tree(tmp_path)
+    monkeypatch.undo()
+    clear()
+
+
+def of(stage: str, *models: str) -> set[Key]:
+    """Keys of a stage's jobs of some models."""
+    return {(stage, model) for model in models}
+
+
+def follow(*models: str) -> set[Key]:
+    """What is made from these models' trainings: their samples and metrics, and every comparison."""
+    made = {key for stage in PER_RUN for key in of(stage, *models)}
+    canvases = of("canvases", "draw") & of("canvases", *models)
+    return made | of("battle", *JUDGES) | canvases | {(stage,) for stage in PER_TABLE}
+
+
+def new_line(text: str) -> str:
+    """A statement of code at the end of a file."""
+    return f"{text}\nEDITED = 1\n"
+
+
+EVERY_MODULE = sorted(str(file.relative_to(ROOT)) for file in (ROOT / "pipeline").rglob("*.py"))
+
+# --- what changes nothing ---------------------------------------------------------------------------------------
+
+
+def test_layout_comments_and_docstrings_do_not_count(tree: Tree) -> None:
+    for file in EVERY_MODULE:  # parsed and printed again: every comment is gone, every line is laid out anew
+        tree.edit(file, lambda text: f"# edited\n{ast.unparse(ast.parse(text))}\n# end\n")
+    assert tree.changed() == set()
+
+
+def test_other_docstrings_do_not_count(tree: Tree) -> None:
+    for file in ("pipeline/models/draw.py", "pipeline/metrics/frechet.py", "pipeline/training/loop.py"):
+
+        def reword(text: str) -> str:
+            parsed = ast.parse(text)
+            for node in ast.walk(parsed):
+                if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                    node.value.value = "Reworded."
+            return ast.unparse(parsed)
+
+        tree.edit(file, reword)
+    assert tree.changed() == set()
+
+
+def test_a_touch_and_a_copy_do_not_count(tree: Tree, tmp_path: Path) -> None:
+    for file in (tree.root / "pipeline").rglob("*.py"):
+        file.touch()
+    assert tree.changed() == set()
+    clear()
+    job_hash.ROOT = ROOT  # the fixture restores it
+    assert Plan(params.load(file=ROOT / "params.yaml")).job("summary", "mnist").identity == tree.before["summary",]
+
+
+def test_what_cannot_change_a_result_is_left_out(tree: Tree) -> None:
+    neutral = [file for file in EVERY_MODULE if "\nRESULT_NEUTRAL = True" in (ROOT / file).read_text()]
+    for name in (
+        "tracking/mlflow_runs",
+        "runtime/progress",
+        "runtime/sources",
+        "workflow/estimate",
+        "workflow/snakefile",
+    ):
+        assert f"pipeline/{name}.py" in neutral
+    for file in neutral:
+        tree.edit(file, new_line)
+    assert tree.changed() == set()
+
+
+def test_addresses_and_the_device_are_no_part_of_a_result(tree: Tree) -> None:
+    assert tree.changed("datasets.mnist.sources=[]", "device=cpu") == set()
+
+
+# --- what changes what ------------------------------------------------------------------------------------------
+
+
+def test_a_models_code_changes_it_and_what_derives_from_it(tree: Tree) -> None:
+    tree.edit("pipeline/models/draw.py", new_line)
+    assert tree.changed() == follow("draw", "draw_gan")
+
+
+def test_a_derived_models_code_leaves_its_base_alone(tree: Tree) -> None:
+    tree.edit("pipeline/models/draw_gan.py", new_line)
+    assert tree.changed() == follow("draw_gan")
+
+
+def test_a_shared_block_changes_the_models_that_import_it(tree: Tree) -> None:
+    tree.edit("pipeline/models/blocks.py", new_line)
+    assert tree.changed() == follow("vae", "info_vae", "draw", "draw_gan", "dcgan")
+
+
+def test_a_metrics_code_changes_evaluations_and_no_training(tree: Tree) -> None:
+    tree.edit("pipeline/metrics/frechet.py", new_line)
+    evaluations = of("evaluate", *MODELS) | {("references",)}
+    assert tree.changed() == evaluations | {("tables",), ("figures",), ("track",), ("summary",)}
+
+
+def test_every_metric_is_part_of_every_evaluation(tree: Tree) -> None:
+    metrics = {path.stem for path in (ROOT / "pipeline/metrics").glob("*.py") if "\nCOLUMNS" in path.read_text()}
+    assert "frechet" in metrics
+    jobs = Plan(params.load(file=tree.root / "params.yaml"))
+    for job in (jobs.job("evaluate", "mnist", "gran3", 0), jobs.job("references", "mnist")):
+        assert {f"pipeline.metrics.{name}" for name in metrics} <= set(job_hash.code_closure(job.modules))
+
+
+def test_the_loops_code_changes_every_training(tree: Tree) -> None:
+    tree.edit("pipeline/training/loop.py", new_line)
+    assert tree.changed() == follow(*MODELS)
+
+
+def test_a_readers_code_changes_all_that_comes_from_its_data(tree: Tree) -> None:
+    tree.edit("pipeline/datasets/idx.py", new_line)
+    assert tree.changed() == set(tree.before) - {("fetch",)}
+
+
+def test_a_stages_own_code_changes_it_and_what_follows(tree: Tree) -> None:
+    tree.edit("pipeline/stages/standings.py", new_line)
+    assert tree.changed() == {("standings",), ("tables",), ("figures",), ("track",), ("summary",)}
+
+
+def test_a_papers_own_table_changes_the_table(tree: Tree) -> None:
+    tree.edit("pipeline/tables/published/draw_gan_table1_mnist.csv", lambda text: text.replace(".", ".1", 1))
+    assert tree.changed() == {("tables",), ("figures",), ("track",), ("summary",)}
+
+
+@pytest.mark.parametrize("name", ["gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps"])
+def test_what_the_papers_say_of_battles_changes_the_battles_and_no_judge(tree: Tree, name: str) -> None:
+    tree.edit(f"pipeline/tables/published/{name}.csv", lambda text: text.replace(".", ".1", 1))
+    assert tree.changed() == {("standings",), ("tables",), ("figures",), ("track",), ("summary",)}
+
+
+def test_the_papers_claims_change_the_tables_alone(tree: Tree) -> None:
+    tree.edit("pipeline/tables/published/claims.csv", lambda text: text.replace("DRAW", "Draw", 1))
+    assert tree.changed() == {("tables",), ("figures",), ("track",), ("summary",)}
+
+
+def replaced(text: str, kind: type[ast.AST], change: Callable[[Any], bool]) -> str:
+    """The code with the first node of a kind changed for which `change` says so."""
+    parsed = ast.parse(text)
+    assert any(change(node) for node in ast.walk(parsed) if isinstance(node, kind))
+    return ast.unparse(parsed)
+
+
+def other_number(node: ast.Constant) -> bool:
+    if type(node.value) is not float:
+        return False
+    node.value *= 2
+    return True
+
+
+def other_flag(node: ast.Constant) -> bool:
+    if not isinstance(node.value, bool):
+        return False
+    node.value = not node.value
+    return True
+
+
+def other_sign(node: ast.BinOp) -> bool:
+    if not isinstance(node.op, ast.Add):
+        return False
+    node.op = ast.Sub()
+    return True
+
+
+def other_name(node: ast.Attribute) -> bool:
+    if node.attr != "exp":
+        return False
+    node.attr = "expm1"
+    return True
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        (ast.Constant, other_number),
+        (ast.Constant, other_flag),
+        (ast.BinOp, other_sign),
+        (ast.Attribute, other_name),
+    ],
+)
+def test_every_kind_of_edit_counts(tree: Tree, kind: type[ast.AST], change: Callable[[Any], bool]) -> None:
+    tree.edit("pipeline/models/draw.py", lambda text: replaced(text, kind, change))
+    assert of("train", "draw") <= tree.changed()
+
+
+def test_a_string_that_is_no_docstring_counts(tree: Tree) -> None:
+    tree.edit("pipeline/models/draw.py", lambda text: text + '\nNAME = "a"\n')
+    one = tree.identities()
+    tree.edit("pipeline/models/draw.py", lambda text: text.replace('NAME = "a"', 'NAME = "b"'))
+    assert tree.identities()["train", "draw"] != one["train", "draw"]
+
+
+# --- params -----------------------------------------------------------------------------------------------------
+
+
+def test_a_models_argument_changes_its_jobs_and_no_other_training(tree: Tree) -> None:
+    assert tree.changed("models.draw.glimpses=11") == follow("draw")
+
+
+def test_defaults_written_out_are_the_same_jobs(tree: Tree) -> None:
+    blocks = yaml.safe_load((tree.root / "params.yaml").read_text())["models"]
+    overrides = [
+        f"models.{model}.{argument}={json.dumps(default)}"
+        for model, block in blocks.items()
+        if "samples_of" not in block  # its arguments are those of the training that it samples
+        for argument, _, default in params.constructor(f"pipeline.models.{block.get('class', model)}")
+        if argument not in block
+    ]
+    assert len(overrides) > len(MODELS)
+    assert tree.changed(*overrides) == set()
+
+
+def test_a_value_set_back_gives_the_earlier_identity(tree: Tree) -> None:
+    steps = params.load(file=tree.root / "params.yaml").resolved_models["draw"]["training"]["steps"]
+    assert tree.changed(f"models.draw.steps={steps + 1}") == follow("draw")
+    assert tree.changed(f"models.draw.steps={steps}") == set()
+
+
+def test_the_comparisons_settings_change_no_training(tree: Tree) -> None:
+    for override, stages in (
+        ("protocol.jackknife_groups=21", {"evaluate"}),
+        ("protocol.samples=123", {"sample", "evaluate", "battle"}),
+        ("protocol.battle_ratio=accuracy", {"standings"}),
+    ):
+        found = tree.changed(override)
+        assert stages <= {key[0] for key in found}
+        assert "train" not in {key[0] for key in found}
+        assert ("classifier",) not in found
+
+
+def test_a_budgets_name_is_no_part_of_a_training(tree: Tree) -> None:
+    laptop = {"seeds": 1, "protocol.samples": 77, "protocol.importance_samples": 3, "classifier.steps": 9}
+    laptop["models.vae.steps"] = 5
+    overrides = [f"{key}={value}" for key, value in laptop.items()]
+    one, other = (tree.identities(f"budget={budget}", *overrides) for budget in ("laptop", "smoke"))
+    for key in (("train", "vae"), ("sample", "vae"), ("evaluate", "vae"), ("classifier",), ("references",)):
+        assert one[key] == other[key]
+    assert one["train", "dcgan"] != other["train", "dcgan"], "its steps differ"
+
+
+def test_a_second_seed_leaves_the_first_ones_jobs_alone(tree: Tree) -> None:
+    found = tree.changed("seeds=2")
+    assert {key for key in found if key[0] in PER_RUN} == set()
+    assert ("tables",) in found
+
+
+def test_seeds_and_models_are_different_jobs(tree: Tree) -> None:
+    assert len(set(tree.before.values())) == len(tree.before)
+    jobs = Plan(params.load(file=tree.root / "params.yaml"))
+    assert jobs.job("train", "mnist", "vae", 0).identity != jobs.job("train", "mnist", "vae", 1).identity
+
+
+# --- libraries --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", ["torch", "numpy", "pyarrow"])
+def test_a_librarys_version_changes_the_jobs_that_import_it(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    installed = job_hash.version
+
+    def version(distribution: str) -> str:
+        return "99.0" if distribution == library else installed(distribution)
+
+    monkeypatch.setattr(job_hash, "version", version)
+    found = tree.changed()
+    assert ("fetch",) not in found, "it fetches bytes"
+    if library == "torch":
+        assert found == set(tree.before) - {("fetch",), ("prepare",)}, "those compute with numpy"
+    else:
+        assert ("train", "vae") in found
+
+
+def test_a_missing_library_has_a_version_too() -> None:
+    assert job_hash.version("no-such-distribution-anywhere") == "none"
+
+
+# --- the digest itself ------------------------------------------------------------------------------------------
+
+
+def test_an_identity_depends_on_each_of_its_parts_and_on_their_order() -> None:
+    def of_parts(stage: str = "train", block: Any = None, inputs: tuple[str, ...] = ("a", "b")) -> str:
+        return job_hash.job_identity(stage, block or {"x": 1, "y": 2}, ["pipeline.models.kinds"], inputs)
+
+    same = of_parts()
+    assert same == of_parts(block={"y": 2, "x": 1}), "the order of keys is no content"
+    others = [
+        of_parts("sample"),
+        of_parts(block={"x": 1}),
+        of_parts(block={"x": 1, "y": 2.5}),
+        of_parts(inputs=("b", "a")),
+        of_parts(inputs=("a",)),
+    ]
+    assert len({same, *others}) == len(others) + 1
+
+
+def test_the_identity_of_some_code_is_the_same_on_every_python() -> None:
+    """Pinned: an interpreter whose syntax trees have new empty fields must not make everything stale."""
+    tree = ast.parse('def f(x: int, /, *, y=1.5) -> int:\n    """Doc."""\n    return f"{x!r:>3}" if x else ~y\n')
+    assert job_hash.digest(job_hash._normalised(tree)) == "60dcc4426b66612f"

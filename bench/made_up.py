@@ -17,7 +17,7 @@ def make(plan: Plan, *names: str, dataset: str = "mnist", keep: bool = False) ->
     for name in names or jobs:
         write(jobs[name])
         if keep:
-            kept.keep(jobs[name].identity, [Path(path) for path in jobs[name].outputs])
+            kept.keep(jobs[name].identity, [Path(path) for path in jobs[name].outputs.values()])
     if not names:
         write(plan.job("report"))
 
@@ -25,15 +25,15 @@ def make(plan: Plan, *names: str, dataset: str = "mnist", keep: bool = False) ->
 def write(job: Job) -> None:
     """A job's files, each with the stamp that the job itself would have written."""
     closure = job_hash.code_closure(job.modules)
-    for path in map(Path, job.outputs):
+    for path in map(Path, job.outputs.values()):
         path.unlink(missing_ok=True)
         artifacts.write_text(path, f"{path} of {job.identity}\n")
         artifacts.write_stamp(
             path,
             job.identity,
             stage=job.stage,
-            block=job.block,
+            block=job.config,
             modules={name: job_hash.module_digest(name) for name in closure},
             versions=job_hash.library_versions(closure),
-            inputs=dict(zip(job.reads, (item.identity for item in job.inputs), strict=True)),
+            inputs={source.path: source.job.identity for source in job.sources},
         )

@@ -77,7 +77,7 @@ def job(asked: Asked) -> list[Row]:
         images = pictures.made_up(1000, (1, 28, 28))
         split = folder / layout.path(layout.TRAIN, dataset="mnist")
         artifacts.write_images(split, images.numpy(), np.zeros(len(images), dtype=np.int64))
-        artifacts.write_stamp(split, planned.inputs[0].identity)
+        artifacts.write_stamp(split, planned.parents[0].identity)
         artifacts.write_json(folder / "spec.json", planned.spec)
         cost = folder / layout.path(layout.TRAINING_COST, dataset="mnist", model="vae", seed=0)
         for _ in range(asked.pace.rounds + 1):

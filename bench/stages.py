@@ -28,7 +28,7 @@ def seconds_of(job: Job, folder: Path) -> float | None:
     with contextlib.suppress(OSError, KeyError, ValueError, StopIteration), file.open() as lines:
         return float(next(csv.DictReader(lines, delimiter="\t"))["s"])
     with contextlib.suppress(OSError, KeyError, ValueError):
-        stamp = json.loads(artifacts.stamp_path(folder / job.outputs[0]).read_text())
+        stamp = json.loads(artifacts.stamp_path(folder / next(iter(job.outputs.values()))).read_text())
         return float(stamp["seconds"])
     return None
 
@@ -45,7 +45,7 @@ def critical_path(jobs: Mapping[str, Job], seconds: Mapping[str, float]) -> tupl
     until: dict[str, float] = {}
     before: dict[str, str | None] = {}
     for name, job in jobs.items():
-        inputs = {named[item.identity] for item in job.inputs}
+        inputs = {named[item.identity] for item in job.parents}
         before[name] = max(inputs, key=until.__getitem__, default=None)
         until[name] = seconds.get(name, 0.0) + (until[before[name]] if before[name] is not None else 0.0)  # type: ignore[index]
     chain = [max(until, key=until.__getitem__)]

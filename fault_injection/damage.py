@@ -121,8 +121,8 @@ class Campaign:
     def kept_of(self, job: Job) -> None:
         """Each of its kept files: it does not come back, the work is done again."""
         kept = layout.path(layout.KEPT, identity=job.identity)
-        for number, path in enumerate(job.outputs if job.stage not in layout.NOT_KEPT else ()):
-            outputs = [name for output in job.outputs for name in (output, f"{output}.stamp.json")]
+        for number, path in enumerate(job.outputs.values() if job.stage not in layout.NOT_KEPT else ()):
+            outputs = [name for output in job.outputs.values() for name in (output, f"{output}.stamp.json")]
             self.project.clear(*outputs)
             list(DAMAGES.values())[number % len(DAMAGES)](self.project.folder / kept / path)
             ended = self.forks.run(self.project.folder, jobs.words(job))
@@ -196,7 +196,7 @@ class Campaign:
 
         What the reader made, which is gone, is asked for too: nobody needs it where all that follows is there.
         """
-        command = [*self.project.words(), *reader.outputs]
+        command = [*self.project.words(), *reader.outputs.values()]
         row = self.row(fault)
         row.injected += 1
         done = self.project.run(*command)

@@ -35,7 +35,7 @@ def words(job: Job) -> list[str]:
 def undo(project: Project, job: Job) -> None:
     """Remove what a job left, so that it has to be done again."""
     more = [f"{layout.RAW.format(**job.wildcards)}/*"] if job.stage == "fetch" else []
-    outputs = [name for path in job.outputs for name in (path, f"{path}.stamp.json")]
+    outputs = [name for path in job.outputs.values() for name in (path, f"{path}.stamp.json")]
     project.clear(*outputs, *more, layout.KEPT.format(identity=job.identity))
 
 
@@ -49,7 +49,7 @@ class State:
     def of(cls, project: Project, job: Job) -> State:
         """As it is now."""
         own = (
-            *job.outputs,
+            *job.outputs.values(),
             layout.KEPT.format(identity=job.identity),
             "results/.locks",
             "results/mlflow",
@@ -79,7 +79,7 @@ def differences(project: Project, undisturbed: Undisturbed, job: Job) -> list[st
     """How a job's files differ from the undisturbed ones."""
     stamps = project.stamped()
     found = []
-    for path in job.outputs:
+    for path in job.outputs.values():
         if any(part in path for part in MEASURED_TIME):
             found += [] if path in stamps else [f"{path}: missing"]
         elif stamps.get(path, {}).get("sha256") != undisturbed.stamps[path]["sha256"]:

@@ -4,13 +4,9 @@
 rule references:
     """The reference rows: held-out real images, uniform noise, the mean image with pixel noise."""
     input:
-        valid=at.VALID,
-        train=at.TRAIN,
-        test=at.TEST,
-        classifier=at.CLASSIFIER,
-        features=at.FEATURES,
+        unpack(plan.inputs("references")),
     output:
-        at.REFERENCE_METRICS,
+        **at.OUTPUTS["references"],
     log:
         "logs/references/{dataset}.log",
     benchmark:
@@ -27,13 +23,9 @@ rule references:
 rule augment:
     """What training on a model's images too does for a classifier of rare classes; for imbalanced data sets alone."""
     input:
-        images=at.SAMPLES,
-        train=at.TRAIN,
-        test=at.TEST,
-        classifier=at.CLASSIFIER,
-        weights=plan.weights_to_ask,
+        unpack(plan.inputs("augment")),
     output:
-        at.AUGMENTED,
+        **at.OUTPUTS["augment"],
     log:
         "logs/augment/{dataset}-{model}-{seed}.log",
     benchmark:
@@ -50,15 +42,9 @@ rule augment:
 rule evaluate:
     """All metrics of one model and seed against held-out real images."""
     input:
-        images=at.SAMPLES,
-        train=at.TRAIN,
-        test=at.TEST,
-        classifier=at.CLASSIFIER,
-        features=at.FEATURES,
-        weights=plan.weights_for_elbo,
-        augmented=plan.augmented,
+        unpack(plan.inputs("evaluate")),
     output:
-        at.METRICS,
+        **at.OUTPUTS["evaluate"],
     log:
         "logs/evaluate/{dataset}-{model}-{seed}.log",
     benchmark:
@@ -75,14 +61,9 @@ rule evaluate:
 rule battle:
     """One model's judges, of every seed, score real images and every contestant's samples."""
     input:
-        weights=plan.seeds(at.WEIGHTS),
-        train=at.TRAIN,
-        valid=at.VALID,
-        test=at.TEST,
-        samples=plan.runs(at.SAMPLES),
+        unpack(plan.inputs("battle")),
     output:
-        scores=at.SCORES,
-        judge=at.JUDGE,
+        **at.OUTPUTS["battle"],
     log:
         "logs/battle/{dataset}-{model}.log",
     benchmark:
@@ -99,12 +80,9 @@ rule battle:
 rule standings:
     """Battles, the full judge-by-contestant matrix, and the rating of all models."""
     input:
-        plan.reads("standings"),
+        unpack(plan.inputs("standings")),
     output:
-        battles=at.BATTLES,
-        judges=at.JUDGES,
-        seeds=at.JUDGES_SEEDS,
-        standings=at.STANDINGS,
+        **at.OUTPUTS["standings"],
     log:
         "logs/standings/{dataset}.log",
     conda:
@@ -119,28 +97,9 @@ rule standings:
 rule tables:
     """The main table, the same figures by seed, what every run cost, and the papers' claims."""
     input:
-        metrics=plan.runs(at.METRICS),
-        training=plan.trainings(at.TRAINING),
-        costs=plan.trainings(at.TRAINING_COST),
-        sampling=plan.runs(at.SAMPLING_COST),
-        references=at.REFERENCE_METRICS,
-        battles=at.BATTLES,
-        judges=at.JUDGES,
-        judged=at.JUDGES_SEEDS,
+        unpack(plan.inputs("tables")),
     output:
-        table=report(
-            at.TABLE,
-            caption="../report/table.rst",
-            category="{dataset}",
-            subcategory="comparison",
-            labels={"model": "all", "figure": "table"},
-        ),
-        markdown=at.TABLE_MARKDOWN,
-        latex=at.TABLE_LATEX,
-        seeds=at.SEEDS,
-        cost=at.COST,
-        claims=at.CLAIMS,
-        networks=at.NETWORKS,
+        **easel.captioned(at.OUTPUTS["tables"], "comparison"),
     log:
         "logs/tables/{dataset}.log",
     conda:

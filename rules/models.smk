@@ -4,13 +4,9 @@
 rule train:
     """One model, one seed; resumes from its own checkpoint after a kill."""
     input:
-        train=at.TRAIN,
+        unpack(plan.inputs("train")),
     output:
-        weights=at.WEIGHTS,
-        history=at.HISTORY,
-        training=at.TRAINING,
-        cost=at.TRAINING_COST,
-        snapshots=at.SNAPSHOTS,
+        **at.OUTPUTS["train"],
     log:
         "logs/train/{dataset}-{model}-{seed}.log",
     benchmark:
@@ -28,11 +24,9 @@ rule train:
 rule sample:
     """Generated images, and the canvases of some of them through time."""
     input:
-        weights=plan.weights,
+        unpack(plan.inputs("sample")),
     output:
-        images=at.SAMPLES,
-        canvases=at.CANVASES,
-        cost=at.SAMPLING_COST,
+        **at.OUTPUTS["sample"],
     log:
         "logs/sample/{dataset}-{model}-{seed}.log",
     benchmark:

@@ -4,26 +4,9 @@
 rule figures:
     """What a person looks at first, as PNG and SVG."""
     input:
-        splits=[at.TRAIN, at.TEST, at.SUMMARY],
-        samples=plan.runs(at.SAMPLES),
-        histories=plan.trainings(at.HISTORY),
-        metrics=plan.runs(at.METRICS),
-        table=at.TABLE,
-        cost=at.COST,
-        judges=at.JUDGES,
-        standings=at.STANDINGS,
+        unpack(plan.inputs("figures")),
     output:
-        [f"{path}.svg" for path in at.FIGURE_PATHS],
-        [
-            report(
-                f"{path}.png",
-                caption=f"../report/{at.figure_name(f'{path}.png')}.rst",
-                category="{dataset}",
-                subcategory="comparison",
-                labels={"model": "all", "figure": at.figure_name(f"{path}.png")},
-            )
-            for path in at.FIGURE_PATHS
-        ],
+        **easel.captioned(at.OUTPUTS["figures"], "comparison"),
     log:
         "logs/figures/{dataset}.log",
     conda:
@@ -38,15 +21,10 @@ rule figures:
 rule canvases:
     """How one model draws: its canvases through time."""
     input:
-        at.CANVASES,
+        unpack(plan.inputs("canvases")),
     output:
-        f"{at.CANVAS_SHEET}.svg",
-        report(
-            f"{at.CANVAS_SHEET}.png",
-            caption="../report/canvases.rst",
-            category="{dataset}",
-            subcategory="models",
-            labels={"model": "{model}", "figure": "canvases", "seed": "{seed}"},
+        **easel.captioned(
+            at.OUTPUTS["canvases"], "models", model="{model}", seed="{seed}"
         ),
     log:
         "logs/canvases/{dataset}-{model}-{seed}.log",
@@ -67,20 +45,9 @@ for name in plan.each_dataset:
         name:
             f"gallery_{name}"
         input:
-            plan.reads("gallery"),
+            unpack(plan.inputs("gallery")),
         output:
-            [path for path in plan.gallery(name) if not path.endswith(".png")],
-            [
-                report(
-                    path,
-                    caption=f"../report/{at.figure_name(path)}.rst",
-                    category="{dataset}",
-                    subcategory="models",
-                    labels={"model": "all", "figure": at.figure_name(path)},
-                )
-                for path in plan.gallery(name)
-                if path.endswith(".png")
-            ],
+            **easel.captioned(plan.gallery(name), "models"),
         log:
             "logs/gallery/{dataset}.log",
         benchmark:
@@ -99,9 +66,9 @@ for name in plan.each_dataset:
 rule track:
     """One MLflow run per model and seed; never a cause of failure."""
     input:
-        plan.reads("track"),
+        unpack(plan.inputs("track")),
     output:
-        at.TRACKED,
+        **at.OUTPUTS["track"],
     log:
         "logs/track/{dataset}.log",
     conda:
@@ -116,9 +83,9 @@ rule track:
 rule summary:
     """The headline table and the paths of all that was made, printed when the run ends."""
     input:
-        plan.reads("summary"),
+        unpack(plan.inputs("summary")),
     output:
-        at.SUMMARY_TEXT,
+        **at.OUTPUTS["summary"],
     log:
         "logs/summary/{dataset}.log",
     conda:
@@ -133,9 +100,9 @@ rule summary:
 rule report:
     """The page that people look at: every data set whose results are there, in one file that opens offline."""
     input:
-        plan.reads("report"),
+        unpack(plan.inputs("report")),
     output:
-        at.REPORT,
+        **at.OUTPUTS["report"],
     log:
         "logs/report/all.log",
     conda:

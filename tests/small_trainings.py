@@ -75,7 +75,7 @@ class Training:
     @property
     def is_stamped(self) -> bool:
         """Whether it came to its end."""
-        return all(artifacts.stamp_path(self.path(pattern)).exists() for pattern in layout.OUTPUTS["train"])
+        return all(artifacts.stamp_path(self.path(pattern)).exists() for pattern in layout.OUTPUTS["train"].values())
 
     def states(self) -> list[Path]:
         """The states that are saved whole, the furthest last."""
@@ -85,7 +85,7 @@ class Training:
 
     def written(self) -> dict[str, bytes]:
         """What it left behind, all of it stamped, and nothing else."""
-        for pattern in layout.OUTPUTS["train"]:
+        for pattern in layout.OUTPUTS["train"].values():
             assert artifacts.checked_stamp(self.path(pattern))["identity"] == self.spec["identity"]
         assert not list(self.folder.rglob("*.partial"))
         assert not self.states()
@@ -95,16 +95,16 @@ class Training:
 def job(model: str, steps: int = STEPS) -> Job:
     """The plan's job, its network small, its steps few."""
     planned = plan().job("train", "mnist", model, 0)
-    training = planned.block["training"] | {"steps": steps, "batch": BATCH, "decay": 0.5}
+    training = planned.config["training"] | {"steps": steps, "batch": BATCH, "decay": 0.5}
     small_block = {"training": training, "arguments": small_arguments(model)}
-    return dataclasses.replace(planned, block=planned.block | small_block)
+    return dataclasses.replace(planned, config=planned.config | small_block)
 
 
 def begun(folder: Path, model: str, steps: int = STEPS) -> Training:
     """A folder with a training's job and its stamped training split."""
     planned, split = job(model, steps), folder / layout.path(layout.TRAIN, dataset="mnist")
     artifacts.write_images(split, images(IMAGES).numpy(), np.zeros(IMAGES, dtype=np.int64))
-    artifacts.write_stamp(split, planned.inputs[0].identity)
+    artifacts.write_stamp(split, planned.parents[0].identity)
     artifacts.write_json(folder / "spec.json", planned.spec)
     return Training(folder, model)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pipeline.battles.scores import judges_of
 from pipeline.core import artifacts
 from pipeline.models.base import ImageGenerator
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import battle
 from tests.small_models import NAMES, block_of, images, small, small_arguments
@@ -147,21 +147,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def work_of_three_judges() -> Work:
+def work_of_three_judges() -> JobContext:
     """Three trainings of one model are to judge their own samples and another model's; splits of some images."""
     contestants = [(model, seed) for model in (OTHER, JUDGE) for seed in SEEDS]
-    reads = [Path(f"weights{seed}.safetensors") for seed in SEEDS]
-    for seed, path in zip(SEEDS, reads, strict=True):
+    weights = [Path(f"weights{seed}.safetensors") for seed in SEEDS]
+    for seed, path in zip(SEEDS, weights, strict=True):
         artifacts.write_tensors(path, small(JUDGE, seed=seed).state_dict())
     names = ["train", "valid", "test", *(f"{model}{seed}" for model, seed in contestants)]
     for number, name in enumerate(names):
-        reads.append(Path(f"{name}.arrow"))
-        artifacts.write_images(reads[-1], images(20, seed=number).numpy())
+        artifacts.write_images(Path(f"{name}.arrow"), images(20, seed=number).numpy())
+    paths = [Path(f"{name}.arrow") for name in names]
+    inputs = {"weights": weights, "train": paths[0], "valid": paths[1], "test": paths[2], "samples": paths[3:]}
     block = {
         "dataset": "mnist", "model": JUDGE, "class": block_of(JUDGE)["class"], "arguments": small_arguments(JUDGE),
         "shape": (1, 28, 28), "seeds": SEEDS, "contestants": contestants, "judged_training_images": 15, "n": 12,
     }  # fmt: skip
-    return Work("battle", {"dataset": "mnist", "model": JUDGE}, block, (), "0", reads, Progress("battle"), device="cpu")
+    return JobContext(
+        "battle", {"dataset": "mnist", "model": JUDGE}, block, (), "0", inputs, Progress("battle"), device="cpu"
+    )
 
 
 def test_every_seeds_judge_scores_everyone_as_it_would_alone(folder: Path) -> None:

@@ -285,7 +285,7 @@ def test_the_critical_path_is_the_longest_chain_of_jobs() -> None:
     assert chain[:4] == ["fetch mnist", "prepare mnist", "train mnist gran3 0", "sample mnist gran3 0"]
     assert length == sum(seconds[name] for name in chain)
     for earlier, later in pairwise(chain):
-        assert jobs[earlier].identity in {job.identity for job in jobs[later].inputs}
+        assert jobs[earlier].identity in {job.identity for job in jobs[later].parents}
 
 
 def test_seconds_of_jobs_come_from_snakemake_or_from_stamps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,7 +295,7 @@ def test_seconds_of_jobs_come_from_snakemake_or_from_stamps(tmp_path: Path, monk
     file = tmp_path / stages.BENCHMARK.format(stage="train", name="mnist-vae-0")
     file.parent.mkdir(parents=True)
     file.write_text("s\th:m:s\tmax_rss\n12.5\t0:00:12\t300.00\n")
-    for path in other.outputs:
+    for path in other.outputs.values():
         artifacts.write_text(Path(path), "it")
         artifacts.write_stamp(Path(path), other.identity, seconds=3.25)
     assert stages.seconds_of(job, tmp_path) == 12.5 and stages.seconds_of(other, tmp_path) == 3.25

@@ -16,7 +16,7 @@ import pytest
 from pipeline import cli as cli
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
-from pipeline.runtime.job_context import Work, sole_writer
+from pipeline.runtime.job_context import JobContext, sole_writer
 from pipeline.workflow import params
 from pipeline.workflow.plan import Plan
 from tests.conftest import ROOT, Run, run, stage
@@ -112,7 +112,7 @@ def test_a_job_is_printed_as_json(folder: Path, capsys: pytest.CaptureFixture[st
     job = Plan(params.load(["budget=tiny"])).job("train", "mnist", "draw", 0)
     assert spec == json.loads(json.dumps(job.spec))
     assert spec["identity"] == job.identity
-    assert spec["reads"] == ["data/prepared/mnist/train.arrow"]
+    assert spec["inputs"] == {"train": "data/prepared/mnist/train.arrow"}
     assert not (folder / "logs").exists(), "nothing is done yet"
 
 
@@ -147,7 +147,7 @@ def fetched(folder: Path, identity: str | None = None) -> Path:
     """What the fetch stage leaves, without the files themselves."""
     path = folder / "data/raw/mnist/fetched.json"
     job = Plan(params.load()).job("fetch", "mnist")
-    artifacts.write_json(path, {"files": job.block["files"]})
+    artifacts.write_json(path, {"files": job.config["files"]})
     artifacts.write_stamp(path, identity or job.identity)
     return path
 
@@ -182,7 +182,7 @@ def test_a_bug_is_one_line_and_a_traceback_in_the_log(
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError("one\ntwo")
 
-    monkeypatch.setattr(Work, "check_inputs", broken)
+    monkeypatch.setattr(JobContext, "check_inputs", broken)
     line = told(capsys, "prepare", code=70)
     assert "ZeroDivisionError: one two (a bug here; traceback in logs/prepare/mnist.log)" in line
     assert "Traceback" in (folder / "logs/prepare/mnist.log").read_text()
@@ -211,7 +211,7 @@ def test_a_gpu_that_is_not_there_is_one_line(folder: Path) -> None:
     job = Plan(params.load(["budget=tiny"])).job("train", "mnist", "vae", 0)
     path = folder / job.reads[0]
     artifacts.write_images(path, np.zeros((8, 1, 28, 28), np.uint8))
-    artifacts.write_stamp(path, job.inputs[0].identity)
+    artifacts.write_stamp(path, job.parents[0].identity)
     words = ["train", "--model", "vae", "--seed", "0", "--set", "budget=tiny", "--device", "cuda"]
     line = refused(stage(folder, *words, CUDA_VISIBLE_DEVICES=""))
     assert "train mnist vae 0: device: found cuda, but torch sees no GPU here; expected auto or cpu" in line

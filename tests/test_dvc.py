@@ -178,7 +178,7 @@ def planned(project: Project) -> Iterator[str]:
     """Every file of the workflow but the raw ones' list, as `Project.results` names it."""
     plan = project.plan()
     for job in [*jobs_of(plan, "mnist").values(), plan.job("report")]:
-        yield from (path.split("/", 1)[1] for path in job.outputs if job.stage != "fetch")
+        yield from (path.split("/", 1)[1] for path in job.outputs.values() if job.stage != "fetch")
 
 
 def test_every_result_and_its_stamp_travels_and_nothing_else(recorded: Recorded, pulled: Project) -> None:
@@ -202,7 +202,7 @@ def test_every_out_persists_and_holds_what_a_stage_of_the_workflow_leaves() -> N
     ]
     options = {path.replace("${item}", "{dataset}"): option for out in outs for path, option in out.items()}
     assert all(option["persist"] is True for option in options.values())
-    patterns = [pattern for stage, found in layout.OUTPUTS.items() if stage != "fetch" for pattern in found]
+    patterns = [pattern for stage, found in layout.OUTPUTS.items() if stage != "fetch" for pattern in found.values()]
     for path in [*patterns, *(f"{pattern}.stamp.json" for pattern in patterns)]:
         assert [out for out in options if path == out or path.startswith(f"{out}/")], f"{path} does not travel"
 
@@ -263,7 +263,7 @@ def test_plots_show_distances_losses_and_figures(recorded: Recorded, tmp_path: P
         "loss", "reconstruction", "kl", "d_loss", "g_loss"
     }  # fmt: skip
     images = [tmp_path / "plots" / source for source in re.findall(r'<img src="([^"]+)"', page)]
-    gallery = recorded.project.plan().job("gallery", "mnist").block["figures"]
+    gallery = recorded.project.plan().job("gallery", "mnist").config["figures"]
     assert len(images) == len(layout.FIGURES) + len(gallery) + 2
     assert all(image.read_bytes().startswith(b"\x89PNG") for image in images)
     assert "stamp" not in page and "DVC_METRIC" not in page

@@ -69,7 +69,7 @@ def test_what_is_wrong_is_found(project: Project, undisturbed: Undisturbed) -> N
     assert undisturbed.differences(project) == [] and project.damaged() == []
     file = project.folder / SAMPLES
     with damage.damaged(file, damage.flip):
-        (job,) = (job for job in jobs.planned().values() if SAMPLES in job.outputs)
+        (job,) = (job for job in jobs.planned().values() if SAMPLES in job.outputs.values())
         kept = layout.path(layout.KEPT, identity=job.identity) / SAMPLES
         assert project.damaged() == [SAMPLES, str(kept)], "both names of the same bytes"
     table = project.folder / layout.TABLE.format(dataset="mnist")
@@ -120,7 +120,7 @@ def test_a_stage_that_cannot_write_or_read_says_so_and_completes_later(
 
 
 def test_a_disk_that_is_full(project: Project, undisturbed: Undisturbed, forks: Forks) -> None:
-    job = next(job for job in jobs.planned().values() if SAMPLES in job.outputs)
+    job = next(job for job in jobs.planned().values() if SAMPLES in job.outputs.values())
     jobs.undo(project, job)
     place = (project.folder / SAMPLES).parent
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "full", str(place)]

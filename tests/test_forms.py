@@ -40,7 +40,7 @@ def test_a_path_and_three_lines_are_a_data_set(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "shirts").mkdir()
     (tmp_path / "shirts/a.png").write_bytes(b"1")
     after = Plan(check(config(shirts=OWN))).job("prepare", "shirts")
-    assert after.neutral["path"] == str(tmp_path / "shirts")
+    assert after.runtime_only["path"] == str(tmp_path / "shirts")
     assert before.identity != after.identity, "what lies there is part of the identity"
     (tmp_path / "shirts").rename(tmp_path / "skirts")
     moved = Plan(check(config(shirts=OWN | {"path": str(tmp_path / "skirts")}))).job("prepare", "shirts")
@@ -62,10 +62,10 @@ def test_what_a_mirror_holds_decides_the_form(tmp_path: Path, monkeypatch: pytes
 
 
 def test_files_that_everyone_has_another_of_are_known_by_content(tmp_path: Path) -> None:
-    assert Plan(check(CONFIG)).job("fetch", "skyline").block["files"] == {"timelapse.mp4": "absent"}
+    assert Plan(check(CONFIG)).job("fetch", "skyline").config["files"] == {"timelapse.mp4": "absent"}
     (tmp_path / "data/raw/skyline").mkdir(parents=True)
     (tmp_path / "data/raw/skyline/timelapse.mp4").write_bytes(b"film")
-    found = Plan(check(CONFIG)).job("fetch", "skyline").block["files"]["timelapse.mp4"]
+    found = Plan(check(CONFIG)).job("fetch", "skyline").config["files"]["timelapse.mp4"]
     assert found == hashlib.sha256(b"film").hexdigest()
 
 

@@ -325,14 +325,14 @@ def made(tmp_path_factory: pytest.TempPathFactory, plan: Plan) -> Path:
     for job in staleness.jobs_of(plan, "mnist").values():
         provenance = {
             "stage": job.stage,
-            "block": json.loads(json.dumps(job.block)),
+            "block": json.loads(json.dumps(job.config)),
             "modules": dict.fromkeys(job.modules, "0" * 16),
             "versions": {"numpy": "1"},
-            "inputs": {path: source.identity for path, source in zip(job.reads, job.inputs, strict=True)},
+            "inputs": {source.path: source.job.identity for source in job.sources},
             "device": "cpu",
             "seconds": 1.0,
         }
-        for path in job.outputs:
+        for path in job.outputs.values():
             artifacts.write_bytes(folder / path, b"{}")
             artifacts.write_stamp(folder / path, job.identity, **provenance)
     (folder / "params.yaml").write_text(hostile.TEXT)

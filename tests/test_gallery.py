@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import gallery
 from pipeline.workflow import layout, overrides
@@ -41,9 +41,9 @@ def plan(*words: str) -> Plan:
 )
 def test_a_table_has_the_figures_that_its_models_can_show(models: str, figures: list[str]) -> None:
     job = plan(f"datasets.mnist.models={models}").job("gallery", "mnist")
-    assert job.block["figures"] == [name for name in layout.GALLERY if name in {*ALWAYS, *figures}]
-    drawn = {f"results/figures/mnist/{name}.{kind}" for name in job.block["figures"] for kind in ("png", "svg")}
-    assert set(job.outputs) == drawn | {"results/gallery/mnist.json"}
+    assert job.config["figures"] == [name for name in layout.GALLERY if name in {*ALWAYS, *figures}]
+    drawn = {f"results/figures/mnist/{name}.{kind}" for name in job.config["figures"] for kind in ("png", "svg")}
+    assert set(job.outputs.values()) == drawn | {"results/gallery/mnist.json"}
 
 
 def test_a_model_made_planar_by_its_params_gets_its_plane_and_draw_does_not() -> None:
@@ -72,7 +72,7 @@ def test_what_an_earlier_list_of_models_had_to_show_goes(tmp_path: Path, monkeyp
              for stamp in ("", ".stamp.json")]  # fmt: skip
     for name in [*names, "samples.png"]:
         (folder / name).touch()
-    work = Work("gallery", {"dataset": "mnist"}, {"figures": ["walks"]}, (), "0", [], Progress("gallery"))
+    work = JobContext("gallery", {"dataset": "mnist"}, {"figures": ["walks"]}, (), "0", [], Progress("gallery"))
     gallery.forget_others(work)
     assert {path.name for path in folder.iterdir()} == {name for name in names if "walks" in name} | {"samples.png"}
 

@@ -20,7 +20,7 @@ import pytest
 
 from pipeline.core.errors import UserError
 from pipeline.datasets import load_reader, members
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import fetch, prepare
 from pipeline.workflow import content_hash, layout
@@ -295,7 +295,7 @@ def test_arrays_of_objects_and_damaged_ones(given: Path) -> None:
 # --- through the stages -----------------------------------------------------------------------------------------
 
 
-def work(stage: str, place: Path, **block: Any) -> Work:
+def work(stage: str, place: Path, **block: Any) -> JobContext:
     """A job on a person's own folder, as the plan would have it."""
     whole = {
         "dataset": "it",
@@ -313,14 +313,14 @@ def work(stage: str, place: Path, **block: Any) -> Work:
     }
     said = {"dataset": "it", "content": content_hash.digest(place, RAW)} if stage == "fetch" else whole
     BEGUN.append(Progress("it", Path("it.log")))
-    return Work(
-        stage=stage, wildcards={"dataset": "it"}, block=said | block, modules=(), identity="0" * 16,
-        reads=[layout.path(layout.FETCHED, dataset="it")], progress=BEGUN[-1],
-        neutral={"path": str(place), "sources": [], "by_hand": "Draw it yourself"},
+    return JobContext(
+        stage=stage, wildcards={"dataset": "it"}, config=said | block, modules=(), identity="0" * 16,
+        inputs={"fetched": layout.path(layout.FETCHED, dataset="it")}, progress=BEGUN[-1],
+        runtime_only={"path": str(place), "sources": [], "by_hand": "Draw it yourself"},
     )  # fmt: skip
 
 
-def prepared(place: Path, **block: Any) -> Work:
+def prepared(place: Path, **block: Any) -> JobContext:
     fetch.run(work("fetch", place))
     job = work("prepare", place, **block)
     prepare.run(job)

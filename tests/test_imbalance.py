@@ -18,7 +18,7 @@ from pipeline.features import classifier as features
 from pipeline.metrics import augmentation, coverage_bands, kid, kid_tail, prdc, sharpness
 from pipeline.metrics.bands import HEAD, MIDDLE, NO_BAND, TAIL, bands_of, imbalance_ratio, tail_ends_at
 from pipeline.metrics.comparison import Comparison
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import augment, classifier, evaluate
 from pipeline.workflow import layout, params
@@ -215,10 +215,17 @@ def patterned(sizes: tuple[int, ...], seed: int) -> tuple[np.ndarray, np.ndarray
 SETTINGS = {"steps": 60, "batch": 32, "learning_rate": 3e-3, "seed": 0}
 
 
-def work_of(stage: str, reads: list[str], block: dict[str, Any]) -> Work:
+NAMES = {
+    layout.TRAIN: "train", layout.VALID: "valid", layout.TEST: "test", layout.SAMPLES: "samples",
+    layout.CLASSIFIER: "classifier", layout.FEATURES: "features", layout.AUGMENTED: "augmented",
+    layout.WEIGHTS: "weights",
+}  # fmt: skip
+
+
+def work_of(stage: str, reads: list[str], block: dict[str, Any]) -> JobContext:
     wildcards = {"dataset": "d"} | ({} if stage == "classifier" else {"model": "m", "seed": 0})
-    paths = [layout.path(pattern, **{"dataset": "d", "model": "m", "seed": 0}) for pattern in reads]
-    return Work(stage, wildcards, {**wildcards, **block}, (), "identity", paths, Progress(stage), device="cpu")
+    inputs = {NAMES[name]: layout.path(name, **{"dataset": "d", "model": "m", "seed": 0}) for name in reads}
+    return JobContext(stage, wildcards, {**wildcards, **block}, (), "identity", inputs, Progress(stage), device="cpu")
 
 
 @pytest.fixture
@@ -328,13 +335,13 @@ def test_a_copy_is_seen_whichever_training_image_it_is_of(folder: Path) -> None:
 
 def test_only_imbalanced_data_has_jobs_of_augmentation() -> None:
     plain = Plan(params.load(["budget=smoke"], ROOT / "params.yaml"))
-    assert all(job.stage != "augment" for job in plain.job("evaluate", "mnist", "vae", 0).inputs)
+    assert all(job.stage != "augment" for job in plain.job("evaluate", "mnist", "vae", 0).parents)
     with pytest.raises(UserError, match="mnist is not imbalanced"):
         plain.job("augment", "mnist", "vae", 0)
     words = ["budget=smoke", "datasets.mnist.imbalanced=true", "models.vae.conditional=true"]
     plan = Plan(params.load(words, ROOT / "params.yaml"))
-    assert plan.job("evaluate", "mnist", "vae", 0).inputs[-1] == plan.job("augment", "mnist", "vae", 0)
-    stages = [[job.stage for job in plan.job("augment", "mnist", model, 0).inputs] for model in ("vae", "dcgan")]
+    assert plan.job("evaluate", "mnist", "vae", 0).parents[-1] == plan.job("augment", "mnist", "vae", 0)
+    stages = [[job.stage for job in plan.job("augment", "mnist", model, 0).parents] for model in ("vae", "dcgan")]
     assert stages == [
         ["sample", "prepare", "prepare", "classifier", "train"],
         ["sample", "prepare", "prepare", "classifier"],
@@ -358,8 +365,8 @@ def test_the_overlay_s_blocks_are_the_product_s_but_for_sampler_and_classes() ->
         assert block["training"] == base["training"] | {"sampler": sampler}
         assert block["arguments"] == base["arguments"] | {"conditional": "conditional" in words}
     tables = plan.job("tables", "telugu_print")
-    assert tables.block["published"] == "draw_gan_table2_ocr_telugu"
-    assert {job.inputs[-1].stage for job in tables.inputs if job.stage == "evaluate"} == {"augment"}
+    assert tables.config["published"] == "draw_gan_table2_ocr_telugu"
+    assert {job.parents[-1].stage for job in tables.parents if job.stage == "evaluate"} == {"augment"}
 
 
 def test_imbalanced_data_without_classes_is_refused() -> None:

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import metrics
+from pipeline.features.evaluator import FEWEST
 from pipeline.metrics import intervals
 from pipeline.metrics.comparison import Comparison, Estimate
-from pipeline.stages.evaluate import FEWEST
 from pipeline.workflow.params import FEWEST_COMPARED
 
 DRAWS = 200

@@ -20,7 +20,7 @@ import pytest
 
 from pipeline.commands.live import Follower
 from pipeline.core import artifacts
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import track
 from pipeline.tables import from_csv
@@ -132,7 +132,10 @@ def live_rows(folder: Path) -> int:
     return max((len(watched.rows) for watched in seen if watched), default=0)
 
 
-def track_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
+OF_TRAINING = ("history", "training", "cost", "weights")
+
+
+def track_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobContext:
     """The `track` stage's job for the one training, its metrics and figure stood in for."""
     monkeypatch.chdir(folder)
     plan = Plan(params.load(list(CONFIG), ROOT / "params.yaml"))
@@ -141,11 +144,10 @@ def track_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
     artifacts.write_json(metrics, {"estimates": {"fid_pixels": {"value": 3.5}}})
     artifacts.write_stamp(metrics, "measured")
     artifacts.write_bytes(figure, b"not looked at")
-    of_training = [layout.HISTORY, layout.TRAINING, layout.TRAINING_COST, layout.WEIGHTS]
-    return Work(
+    return JobContext(
         stage="track",
         wildcards={"dataset": "mnist"},
-        block={
+        config={
             "runs": [["vae", 0]],
             "sequential": [],
             "budget": "tiny",
@@ -154,12 +156,13 @@ def track_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
         },
         modules=(),
         identity="tttt",
-        reads=[
-            *(layout.path(name, **where) for name in of_training),
-            metrics,
-            layout.path(layout.SUMMARY, **where),
-            figure,
-        ],
+        inputs={
+            **{name: [layout.path(layout.OUTPUTS["train"][name], **where)] for name in OF_TRAINING},
+            "metrics": [metrics],
+            "canvases": [],
+            "summary": layout.path(layout.SUMMARY, **where),
+            "samples_figure": figure,
+        },
         progress=Progress("track mnist"),
     )
 
@@ -258,7 +261,7 @@ def test_the_run_holds_what_the_training_left(
     track.run(work)
     client = MlflowClient(tracking_uri=server.uri)
     (run,) = client.search_runs([client.get_experiment_by_name("mnist").experiment_id])
-    identity = artifacts.read_json(artifacts.stamp_path(work.reads[0]))["identity"]
+    identity = artifacts.read_json(artifacts.stamp_path(work.inputs["history"][0]))["identity"]
     expected = {"model": "vae", "seed": "0", "budget": "tiny", "identity": identity, "measured": "measured"}
     assert {**expected, "status": "ok", "superseded": "false"}.items() <= run.data.tags.items()
     assert len(run.data.tags["data_digest"]) >= 8 and run.info.status == "FINISHED"
@@ -312,14 +315,14 @@ def test_make_ui_listens_on_this_machine_alone(server: Server) -> None:
 # --- the file and the process that reads it ---------------------------------------------------------------------
 
 
-def work_in(folder: Path) -> Work:
-    return Work(
+def work_in(folder: Path) -> JobContext:
+    return JobContext(
         stage="train",
         wildcards={"dataset": "mnist", "model": "vae", "seed": 0},
-        block={"class": "vae"},
+        config={"class": "vae"},
         modules=(),
         identity="aaaa",
-        reads=[],
+        inputs={},
         progress=Progress("train"),
     )
 
@@ -405,7 +408,7 @@ def test_only_new_versions_of_files_are_passed_on_and_all_rows_arrive_after_fail
 
     monkeypatch.setattr(mlflow_runs, "pass_on", pass_on)
     work = work_in(tmp_path)
-    work.block = {"class": "vae", "training": {}, "arguments": {}}
+    work.config = {"class": "vae", "training": {}, "arguments": {}}
     history, rows = LiveHistory(work), [{"step": 1.0, "loss": 3.0}]
     history.write(rows)
     follower = Follower(Path("results"), after=0.0)

@@ -292,9 +292,9 @@ def test_other_samples_of_a_training_have_its_block_but_for_what_they_change() -
     assert other["arguments"] == own["arguments"] | {"sample_steps": 5}
     assert (other["class"], other["training"]) == (own["class"], own["training"])
     sample = plan.job("sample", "mnist", "longer", 0)
-    assert sample.inputs == (plan.job("train", "mnist", "gran3", 0),)
+    assert sample.parents == (plan.job("train", "mnist", "gran3", 0),)
     assert "models/mnist/gran3/0" in sample.reads[0]
-    assert "samples/mnist/longer/0" in sample.outputs[0]
+    assert "samples/mnist/longer/0" in sample.outputs["images"]
     with pytest.raises(UserError, match="longer is gran3's training sampled otherwise; train gran3"):
         plan.job("train", "mnist", "longer", 0)
 
@@ -331,9 +331,9 @@ def test_a_conditional_model_needs_a_data_set_with_classes() -> None:
     config = copy.deepcopy(CONFIG)
     config["models"]["draw"]["conditional"] = True
     plan = Plan(check(config))
-    assert plan.job("train", "mnist", "draw", 0).block["classes"] == 10
-    assert plan.job("sample", "mnist", "draw", 0).block["classes"] == 10
-    assert "classes" not in plan.job("train", "mnist", "vae", 0).block
+    assert plan.job("train", "mnist", "draw", 0).config["classes"] == 10
+    assert plan.job("sample", "mnist", "draw", 0).config["classes"] == 10
+    assert "classes" not in plan.job("train", "mnist", "vae", 0).config
     del config["datasets"]["mnist"]["classes"]
     assert "models.draw.conditional: found true, but datasets.mnist has no `classes`" in refusal(config)
 

@@ -46,11 +46,11 @@ def job_of(model: str, *settings: str) -> Job:
 def trained(model: str, *settings: str) -> ImageGenerator:
     """A model as it would be after a training, its weights lying where they would."""
     job = job_of(model, *settings)
-    block = job.block
+    block = job.config
     network = build(block["class"], block["arguments"], (1, 28, 28), seed=7, device="cpu", classes=10).eval()
     if network.classes:
         network.class_counts += torch.arange(10)
-    weights = Path(job.outputs[0])
+    weights = Path(job.outputs["weights"])
     artifacts.write_tensors(weights, network.state_dict())
     artifacts.write_stamp(weights, job.identity)
     return network
@@ -179,7 +179,7 @@ def test_weights_are_used_only_if_they_are_those_that_are_asked_for(
 def test_an_earlier_training_that_is_kept_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["generate", "--model", "vae", *SET, "--n", "1", "--to", "a.png"]
     model, job = trained("vae"), job_of("vae")
-    kept.keep(job.identity, [Path(job.outputs[0])])
+    kept.keep(job.identity, [Path(job.outputs["weights"])])
     trained("vae", "--set", "models.vae.hidden=10")
     cli.main(words)
     np.testing.assert_array_equal(pixels("a.png"), drawn(sample(model, 1, 0).numpy(), 1))

@@ -21,7 +21,8 @@ from PIL import Image
 from pipeline.core import artifacts
 from pipeline.metrics import columns
 from pipeline.report import captions, page, pictures
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
+from pipeline.runtime.stage_cli import as_paths
 from pipeline.stages import report
 from pipeline.tables import from_csv
 from pipeline.tables.cells import main_names, to_cells
@@ -68,9 +69,9 @@ def made(tiny: Path) -> Iterator[Made]:
         patch.chdir(tiny)
         planned = job("report")
         assert artifacts.read_json(artifacts.stamp_path(Path(REPORT)))["identity"] == planned.identity
-        block = json.loads(json.dumps(planned.block))
-        reads = [Path(path) for path in planned.reads]
-        work = Work("report", {}, block, planned.modules, planned.identity, reads, progress=Silent())  # type: ignore[arg-type]
+        block = json.loads(json.dumps(planned.config))
+        inputs = {name: as_paths(found) for name, found in planned.paths().items()}
+        work = JobContext("report", {}, block, planned.modules, planned.identity, inputs, progress=Silent())  # type: ignore[arg-type]
         known = captions.read(ROOT / "report")
         context = [report.dataset(work, name, about, known) for name, about in block["report"].items()]
     yield Made(text, Read(text), context, tiny)
@@ -267,7 +268,7 @@ def test_no_text_of_the_results_becomes_markup(made: Made) -> None:
 
 def named_figures() -> list[str]:
     """Every figure that a stage of the layout leaves."""
-    patterns = [item for of in layout.OUTPUTS.values() for item in of if layout.FIGURE_FOLDER.match(item)]
+    patterns = [item for of in layout.OUTPUTS.values() for item in of.values() if layout.FIGURE_FOLDER.match(item)]
     return sorted({layout.figure_name(pattern) for pattern in patterns if pattern.endswith(".png")})
 
 

@@ -83,7 +83,7 @@ def test_killed_after_any_step_it_writes_what_it_would_have_written(
 
 def test_the_trainings_go_through_all_that_a_state_must_hold() -> None:
     """Or the test above would show less than it seems to: shuffles, warm-up, falling rates, batch norms, noise."""
-    settings = [job(model).block for model in NAMES]
+    settings = [job(model).config for model in NAMES]
     assert STEPS > 2 * (IMAGES // BATCH)
     assert any(0 < block["arguments"].get("warmup", 0) < STEPS // 2 for block in settings)
     assert all(block["training"]["decay"] * STEPS > EVERY for block in settings)

@@ -101,7 +101,7 @@ def sampling(training: Training) -> list[str]:
     """The words that sample a finished training."""
     planned = plan().job("sample", "mnist", training.model, 0)
     trained = job(training.model)
-    block = planned.block | {"arguments": trained.block["arguments"], "n": 20, "canvases": 2}
+    block = planned.config | {"arguments": trained.config["arguments"], "n": 20, "canvases": 2}
     planned = dataclasses.replace(planned, block=block, inputs=(trained,))
     artifacts.write_json(training.folder / "sample.json", planned.spec)
     return ["sample", "--model", training.model, "--seed", "0", "--spec", "sample.json", "--device", "cpu"]
@@ -118,14 +118,14 @@ def test_sampling_that_is_asked_to_end_leaves_nothing_half_written(
     ended(training.said, "sample mnist vae 0: stopped by SIGTERM")
     assert [path.name for path in samples.parent.iterdir()] == [samples.name] * change  # whole, and not stamped yet
     assert fork_server.run(tmp_path, *words) == 0, training.said
-    assert all(artifacts.checked_stamp(training.path(pattern)) for pattern in layout.OUTPUTS["sample"])
+    assert all(artifacts.checked_stamp(training.path(pattern)) for pattern in layout.OUTPUTS["sample"].values())
 
 
 def test_an_evaluation_that_is_asked_to_end_leaves_nothing(fork_server: ForkServer, tmp_path: Path) -> None:
     planned = plan().job("evaluate", "mnist", "dcgan", 0)
     classifier = DomainClassifier((1, 28, 28), 10).eval()
     features = extract(classifier, images(60))[0]
-    for path, source in zip((tmp_path / path for path in planned.reads), planned.inputs, strict=True):
+    for path, source in ((tmp_path / source.path, source.job) for source in planned.sources):
         if path.suffix == ".arrow":
             artifacts.write_images(path, images(60).numpy(), (images(60)[:, 0, 0, 0].numpy() * 0 + 1))
         elif path.name == "weights.safetensors":
@@ -279,8 +279,8 @@ for turn in range(5):
     wildcards = {"dataset": "mnist", "model": "vae", "seed": number}
     block = {**wildcards, "turn": turn}
     planned = job_hash.job_identity("evaluate", block, modules, [])
-    work = job_context.Work("evaluate", wildcards, block, modules, planned, [], Progress("evaluate"))
-    job_context.run(work, lambda work: work.write_json(work.outputs[0], {"number": number, "turn": turn}))
+    work = job_context.JobContext("evaluate", wildcards, block, modules, planned, {}, Progress("evaluate"))
+    job_context.run(work, lambda work: work.write_json(work.outputs["metrics"], {"number": number, "turn": turn}))
 """
 
 

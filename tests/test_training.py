@@ -292,10 +292,10 @@ def prepared(folder: Path, *, steps: int = 800, learning_rate: float = 1e-3) -> 
     block = {**WILDCARDS, "class": "vae", "training": training, "arguments": arguments}
     spec = {
         "identity": job_hash.job_identity("train", block, MODULES, ["prepared"]),
-        "block": block,
+        "config": block,
         "modules": MODULES,
-        "reads": [str(layout.path(layout.TRAIN, **WILDCARDS))],
-        "neutral": {},
+        "inputs": {"train": str(layout.path(layout.TRAIN, **WILDCARDS))},
+        "runtime_only": {},
     }
     artifacts.write_json(folder / "spec.json", spec)
     return folder / "spec.json"
@@ -313,8 +313,8 @@ def train_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes
     """Run a prepared job to its end in this process; what it wrote."""
     monkeypatch.chdir(folder)
     spec = json.loads(Path("spec.json").read_text())
-    spec |= {"reads": [Path(path) for path in spec["reads"]], "modules": tuple(spec["modules"])}
-    work = runner.Work("train", WILDCARDS, progress=Progress("train"), device="cpu", **spec)
+    spec |= {"inputs": {"train": Path(spec["inputs"]["train"])}, "modules": tuple(spec["modules"])}
+    work = runner.JobContext("train", WILDCARDS, progress=Progress("train"), device="cpu", **spec)
     runner.run(work, stage.run)
     written = (layout.WEIGHTS, layout.HISTORY, layout.TRAINING)
     paths = [layout.path(pattern, **WILDCARDS) for pattern in written]

@@ -68,7 +68,7 @@ def test_every_model_can_be_searched(model: str) -> None:
         for key, value in trial.values.items():
             span = found.space[key]
             assert isinstance(span, Span) and span.low * 0.995 <= value <= span.high * 1.005
-        assert trial.jobs[0].block["training"]["steps"] == found.steps
+        assert trial.jobs[0].config["training"]["steps"] == found.steps
 
 
 @pytest.mark.parametrize(("scale", "low", "high"), [("log", 1e-4, 1e-2), ("odds", 0.05, 0.999), ("linear", -3.0, 1.0)])
@@ -120,9 +120,9 @@ def test_a_key_that_is_asked_for_is_searched_alone_and_means_what_params_yaml_me
 
 
 def test_the_first_trial_is_the_block_as_it_stands_but_short() -> None:
-    found, whole = asked("draw_gan"), planned().job("train", "mnist", "draw_gan", 0).block
+    found, whole = asked("draw_gan"), planned().job("train", "mnist", "draw_gan", 0).config
     first = found.trials(1, seed=0)[0]
-    block = first.jobs[0].block
+    block = first.jobs[0].config
     assert not first.changed
     assert found.steps == 400 and block["training"] == whole["training"] | {"steps": 400}
     assert block["arguments"] == whole["arguments"] | {"warmup": 250}, "a schedule is shortened with the training"

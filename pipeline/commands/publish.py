@@ -69,7 +69,7 @@ def current(plan: Plan, dataset: str) -> Made:
     found = staleness.look(plan, dataset)
     wrong = [f"{name}: {cause.text}" for name, item in found.items() for cause in item.causes]
     stale = [f"{name} is {item.state}" for name, item in found.items() if item.needed]
-    files = [Path(path) for item in found.values() if item.job.stage != "fetch" for path in item.job.outputs]
+    files = [Path(path) for item in found.values() if item.job.stage != "fetch" for path in item.job.outputs.values()]
     absent = [f"{path}: missing" for path in files if not path.exists()]
     if stale or absent:
         raise UserError(

@@ -130,14 +130,14 @@ def under_way(needed: list[Found]) -> Iterator[str]:
         if live:
             lines.append(f"{staleness.name(item.job)}: being written now{f', saved at step {step:,}' if step else ''}")
         elif step:
-            steps = item.job.block["training"]["steps"]
+            steps = item.job.config["training"]["steps"]
             lines.append(f"{title(item.job)}: stopped at step {step:,} of {steps:,}; goes on from there")
     yield from section("under way", lines)
 
 
 def title(job: Job) -> str:
     """A training as a person calls it: 'draw 0', with its data set in the page's head."""
-    return f"{job.block['model']} {job.block['seed']}"
+    return f"{job.config['model']} {job.config['seed']}"
 
 
 def comes_back(needed: list[Found]) -> Iterator[str]:
@@ -150,7 +150,7 @@ def comes_back(needed: list[Found]) -> Iterator[str]:
 def is_kept(job: Job) -> bool:
     """Whether all of a job's files are kept from an earlier time."""
     folder = kept.folder_of(job.identity)
-    return job.stage not in layout.NOT_KEPT and all((folder / path).exists() for path in job.outputs)
+    return job.stage not in layout.NOT_KEPT and all((folder / path).exists() for path in job.outputs.values())
 
 
 def rest(plan: Plan, needed: list[Found]) -> str:

@@ -106,7 +106,7 @@ def check_inputs(trials: Sequence[Trial]) -> None:
     for path, wanted in search.inputs_of(trials).items():
         stamp = stamps.read(Path(path))
         if stamp is None or stamp["identity"] != wanted:
-            features = layout.FEATURES.format(dataset=trials[0].jobs[0].block["dataset"])
+            features = layout.FEATURES.format(dataset=trials[0].jobs[0].config["dataset"])
             found = "made by other code or params" if stamp else "not found"
             raise UserError(f"{path}: {found}; `snakemake --cores 8 {features}` makes what a search reads")
 
@@ -163,7 +163,7 @@ def attempt(trial: Trial, device: str) -> Outcome:
             except Interrupted:
                 raise
             except UserError as error:
-                refusal = f"params.yaml: models.{job.block['model']}: "
+                refusal = f"params.yaml: models.{job.config['model']}: "
                 if not str(error).startswith(refusal):
                     raise
                 return Outcome(trial, "refused", {}, str(error).removeprefix(refusal))
@@ -175,7 +175,7 @@ def attempt(trial: Trial, device: str) -> Outcome:
 
 def is_done(trial: Trial, job: Job, folder: Path | None = None) -> bool:
     """Whether all files of a trial's job are there, each stamped by that very job."""
-    found = [stamps.read((folder or trial.folder) / path) for path in job.outputs]
+    found = [stamps.read((folder or trial.folder) / path) for path in job.outputs.values()]
     return all(stamp is not None and stamp["identity"] == job.identity for stamp in found)
 
 

@@ -1,6 +1,6 @@
 """How a stage runs: its job, its checked inputs, its stamped outputs, its lock, its progress.
 
-`python -m pipeline STAGE` builds a `Work`, calls `pipeline.stages.STAGE.run(work)` and stamps what was written.
+`python -m pipeline STAGE` builds a `JobContext`, calls `pipeline.stages.STAGE.run(job)` and stamps what was written.
 A stage needs neither Snakemake nor params.yaml when its job is handed over with `--spec`.
 """
 
@@ -28,17 +28,18 @@ RESULT_NEUTRAL = True  # what it reads and writes is decided by the stage and by
 
 
 @dataclass
-class Work:
+class JobContext:
     """One job at work."""
 
     stage: str
     wildcards: dict[str, Any]
-    block: dict[str, Any]
+    config: dict[str, Any]
     modules: tuple[str, ...]
     identity: str
-    reads: list[Path]
+    inputs: dict[str, Any]
+    """Input name -> path, or list of paths in the order that the stage's specification states."""
     progress: Progress
-    neutral: dict[str, Any] = field(default_factory=dict)
+    runtime_only: dict[str, Any] = field(default_factory=dict)
     """What the job needs but its result does not depend on (addresses of sources)."""
     device: str = "auto"
     checkpoint_steps: int | None = None
@@ -54,9 +55,14 @@ class Work:
         return " ".join([self.stage, *(str(value) for value in self.wildcards.values())])
 
     @property
-    def outputs(self) -> list[Path]:
-        """All files that the job leaves behind."""
-        return [self.at(pattern) for pattern in layout.outputs(self.stage, self.block)]
+    def outputs(self) -> dict[str, Path]:
+        """All files that the job leaves behind, by name."""
+        return {name: self.at(pattern) for name, pattern in layout.outputs(self.stage, self.config).items()}
+
+    @property
+    def reads(self) -> list[Path]:
+        """All input files, in order."""
+        return [path for found in self.inputs.values() for path in (found if isinstance(found, list) else [found])]
 
     def at(self, pattern: str, **more: Any) -> Path:
         """A path of the layout for this job's wildcards."""
@@ -98,7 +104,7 @@ class Work:
         """Every input's bytes must be what its stamp says, and its stamp what this job was planned with."""
         self.stamps = [stamps.checked(path) for path in self.reads]
         found = job_hash.job_identity(
-            self.stage, self.block, self.modules, [stamp["identity"] for stamp in self.stamps]
+            self.stage, self.config, self.modules, [stamp["identity"] for stamp in self.stamps]
         )
         if found != self.identity:
             listed = ", ".join(
@@ -113,7 +119,7 @@ class Work:
         """Stamp everything that was written; what is spent then goes."""
         provenance = {
             "stage": self.stage,
-            "block": self.block,
+            "block": self.config,
             "modules": {name: job_hash.module_digest(name) for name in job_hash.code_closure(self.modules)},
             "versions": job_hash.library_versions(job_hash.code_closure(self.modules)),
             "inputs": {str(path): stamp["identity"] for path, stamp in zip(self.reads, self.stamps, strict=True)},
@@ -166,13 +172,13 @@ def is_being_written(name: str) -> bool:
     return locks.is_held(lock_of(name))
 
 
-def take_over(work: Work) -> None:
+def take_over(work: JobContext) -> None:
     """Clear away what an earlier, killed process of this job left: its log, its half-written outputs.
 
     The job's lock must be held: then nobody alive writes these files, on whatever machine.
     """
     work.progress.begin()
-    for path in work.outputs:
+    for path in work.outputs.values():
         work.sweep(path.parent, path.name)
         work.sweep(path.parent, artifacts.stamp_path(path).name)
 
@@ -183,16 +189,16 @@ def one_thread() -> None:
         os.environ[variable] = "1"
 
 
-def run(work: Work, main: Callable[[Work], None]) -> None:
+def run(work: JobContext, main: Callable[[JobContext], None]) -> None:
     """Check the inputs, do the stage's work under its lock, stamp what it wrote; or bring an earlier result back."""
     with sole_writer(work.name):
         take_over(work)
         work.check_inputs()
         kept_here = work.stage not in layout.NOT_KEPT
-        if kept_here and "EASEL_AFRESH" not in os.environ and kept.restore(work.identity, work.outputs):
+        if kept_here and "EASEL_AFRESH" not in os.environ and kept.restore(work.identity, list(work.outputs.values())):
             work.progress.say("an earlier result came back")
             return
         main(work)
         work.stamp_outputs()
         if kept_here:
-            kept.keep(work.identity, work.outputs)
+            kept.keep(work.identity, list(work.outputs.values()))

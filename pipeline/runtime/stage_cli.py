@@ -79,15 +79,15 @@ def run(arguments: argparse.Namespace) -> None:
         progress = Progress(title, log)
     except OSError as error:
         raise UserError(f"{log}: could not be written: {error.strerror}; make room or mend its rights") from error
-    work = runner.Work(
+    work = runner.JobContext(
         stage=arguments.name,
         wildcards=wildcards(arguments),
-        block=spec["block"],
+        config=spec["config"],
         modules=tuple(spec["modules"]),
         identity=spec["identity"],
-        reads=[Path(path) for path in spec["reads"]],
+        inputs={name: as_paths(found) for name, found in spec["inputs"].items()},
         progress=progress,
-        neutral=spec["neutral"],
+        runtime_only=spec["runtime_only"],
         device=device,
         checkpoint_steps=arguments.checkpoint_steps,
     )
@@ -110,7 +110,12 @@ def read_spec(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return spec, arguments.device or "auto"
 
 
-SPEC = {"identity": str, "block": dict, "modules": list, "reads": list, "neutral": dict}
+def as_paths(found: Any) -> Any:
+    """A path, or a list of paths, of a job's inputs."""
+    return [Path(path) for path in found] if isinstance(found, list) else Path(found)
+
+
+SPEC = {"identity": str, "config": dict, "modules": list, "inputs": dict, "runtime_only": dict}
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -121,23 +126,31 @@ def _check_spec(spec: Any, asked: dict[str, Any]) -> None:
     for key, kind in SPEC.items():
         if not isinstance(spec.get(key), kind):
             raise ValueError(f"{key}: found {spec.get(key)!r}, expected {kind.__name__}")
-    for key in ("modules", "reads"):
-        odd = [item for item in spec[key] if not isinstance(item, str)]
-        if odd:
-            raise ValueError(f"{key}: found {odd[0]!r}, expected text")
-    for path in map(PurePosixPath, spec["reads"]):
-        if path.is_absolute() or ".." in path.parts or not str(path).isprintable():
-            raise ValueError(f"reads: found {str(path)!r}, expected a path within this folder")
+    odd = [item for item in spec["modules"] if not isinstance(item, str)]
+    if odd:
+        raise ValueError(f"modules: found {odd[0]!r}, expected text")
+    for name, found in spec["inputs"].items():
+        for path in found if isinstance(found, list) else [found]:
+            _check_path(name, path)
     for module in spec["modules"]:
         if not job_hash.MODULE.fullmatch(module):
             raise ValueError(f"modules: found {module!r}, expected a module of this project")
-    keys = WILDCARDS if "model" in spec["block"] else WILDCARDS[:1]
-    block = {key: spec["block"][key] for key in keys if key in spec["block"]}
+    config = spec["config"]
+    keys = WILDCARDS if "model" in config else WILDCARDS[:1]
+    block = {key: config[key] for key in keys if key in config}
     if block != asked:
         raise ValueError(f"a job of {_words(block)}, asked for {_words(asked)}")
     for name in (str(asked[key]) for key in ("dataset", "model") if key in asked):
         if not NAME.fullmatch(name):
             raise ValueError(f"found {name!r}, expected a name of small letters, digits and _")
+
+
+def _check_path(name: str, path: Any) -> None:
+    if not isinstance(path, str):
+        raise ValueError(f"inputs.{name}: found {path!r}, expected text")
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or not path.isprintable():
+        raise ValueError(f"inputs.{name}: found {path!r}, expected a path within this folder")
 
 
 def _words(found: dict[str, Any]) -> str:

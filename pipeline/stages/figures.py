@@ -20,7 +20,7 @@ from pipeline.figures.samples import sample_sheet
 from pipeline.figures.style import save
 from pipeline.metrics import columns
 from pipeline.metrics.bands import BANDS, bands_of
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.tables import from_csv, headline_columns
 from pipeline.workflow import layout
 
@@ -31,24 +31,25 @@ SCORE_AGAINST_COST = "fid_classifier"
 
 
 class Material:
-    """Everything that the figures show, read from this job's inputs in the order of the plan."""
+    """Everything that the figures show, read from this job's inputs."""
 
-    def __init__(self, work: Work) -> None:
-        runs = [tuple(run) for run in work.block["runs"]]
-        train, test, summary, *rest = work.reads
-        groups = [rest[i * len(runs) : (i + 1) * len(runs)] for i in range(3)]
-        samples, histories, metrics = (dict(zip(runs, paths, strict=True)) for paths in groups)
-        table, cost, judges, standings = rest[3 * len(runs) :]
+    def __init__(self, job: JobContext) -> None:
+        runs = [tuple(run) for run in job.config["runs"]]
+        inputs = job.inputs
+        samples, histories, metrics = (
+            dict(zip(runs, inputs[name], strict=True)) for name in ("samples", "histories", "metrics")
+        )
         self.models: list[str] = list(dict.fromkeys(model for model, _ in runs))
         first = {model: min(seed for name, seed in runs if name == model) for model in self.models}
-        self.training_images, self.training_labels = artifacts.read_images(train)
-        self.real = artifacts.read_images(test)[0]
-        self.summary = artifacts.read_json(summary)
+        self.training_images, self.training_labels = artifacts.read_images(inputs["train"])
+        self.real = artifacts.read_images(inputs["test"])[0]
+        self.summary = artifacts.read_json(inputs["summary"])
         self.samples = {model: artifacts.read_images(samples[model, first[model]])[0] for model in self.models}
         self.histories = {model: from_csv(histories[model, first[model]].read_text()) for model in self.models}
         self.metrics = {run: artifacts.read_json(path) for run, path in metrics.items()}
-        self.table, self.cost = from_csv(table.read_text()), from_csv(cost.read_text())
-        self.judges, self.standings = from_csv(judges.read_text()), from_csv(standings.read_text())
+        self.table, self.cost, self.judges, self.standings = (
+            from_csv(inputs[name].read_text()) for name in ("table", "cost", "judges", "standings")
+        )
 
     def costs(self) -> list[dict[str, Any]]:
         """One row per model: its row of the table with the mean of what its trainings cost."""
@@ -72,15 +73,15 @@ class Material:
         return found
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """Draw and write them all."""
-    material = Material(work)
+    material = Material(job)
     for name, figure in figures(material):
         png, svg = save(figure)
-        path = work.at(layout.FIGURE, figure=name)
-        work.write_bytes(path.with_name(f"{name}.png"), png)
-        work.write_bytes(path.with_name(f"{name}.svg"), svg)
-        work.progress.note(f"{name} drawn")
+        path = job.at(layout.FIGURE, figure=name)
+        job.write_bytes(path.with_name(f"{name}.png"), png)
+        job.write_bytes(path.with_name(f"{name}.svg"), svg)
+        job.progress.note(f"{name} drawn")
 
 
 def figures(material: Material) -> Iterator[tuple[str, Figure]]:

@@ -18,7 +18,9 @@ import torch
 from torch import Tensor
 
 from pipeline.core import artifacts
+from pipeline.datasets.prepared import load_split
 from pipeline.features.classifier import extract
+from pipeline.features.fitting import load_classifier
 from pipeline.features.pixels import flatten
 from pipeline.figures.adversaries import ACCURACIES, LOSSES, adversary_sheet, is_adversarial
 from pipeline.figures.canvases import chosen_steps
@@ -28,8 +30,7 @@ from pipeline.figures.style import finite, number, save, short
 from pipeline.metrics.distances import nearest, prepare
 from pipeline.models.base import ImageGenerator
 from pipeline.runtime.device import use_device
-from pipeline.runtime.job_context import Work
-from pipeline.stages.classifier import load_classifier, load_split
+from pipeline.runtime.job_context import JobContext
 from pipeline.tables import Row, from_csv
 from pipeline.training import latents
 from pipeline.training.sampling import quantise
@@ -86,17 +87,18 @@ class Trained(NamedTuple):
 
 
 class Material:
-    """What the figures are made of, read from this job's inputs in the order of the plan."""
+    """What the figures are made of, read from this job's inputs."""
 
-    def __init__(self, work: Work, device: str) -> None:
-        self.shown, self.device = work.neutral, device
-        self.seed: int = work.block["protocol_seed"]
-        test, train, classifier, features, *rest = work.reads
-        self.test, self.labels = load_split(test)
-        self.train = load_split(train)[0]
-        self.classifier, self.features = load_classifier(classifier), artifacts.read_tensors(features)
-        names = [model for model, _ in work.block["runs"]]
-        groups = [rest[k * len(names) : (k + 1) * len(names)] for k in range(6)]
+    def __init__(self, job: JobContext, device: str) -> None:
+        self.shown, self.device = job.runtime_only, device
+        self.seed: int = job.config["protocol_seed"]
+        inputs = job.inputs
+        self.test, self.labels = load_split(inputs["test"])
+        self.train = load_split(inputs["train"])[0]
+        self.classifier = load_classifier(inputs["classifier"])
+        self.features = artifacts.read_tensors(inputs["features"])
+        names = [model for model, _ in job.config["runs"]]
+        groups = [inputs[name] for name in ("weights", "images", "canvases", "history", "training", "snapshots")]
         self.files = dict(zip(names, zip(*groups, strict=True), strict=True))
         self.cached: dict[str, Trained] = {}
 
@@ -134,26 +136,26 @@ class Material:
         return torch.arange(0, len(self.test), max(1, len(self.test) // count))[:count]
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """Draw and write the figures that the plan names, then the numbers that stand in them."""
-    material = Material(work, use_device(work))
+    material = Material(job, use_device(job))
     facts: dict[str, Facts] = {}
-    for done, name in enumerate(work.block["figures"], start=1):
+    for done, name in enumerate(job.config["figures"], start=1):
         figure, facts[name] = FIGURES[name](material)
-        path = work.at(layout.FIGURE, figure=name)
+        path = job.at(layout.FIGURE, figure=name)
         for kind, content in zip(("png", "svg"), save(figure), strict=True):
-            work.write_bytes(path.with_name(f"{name}.{kind}"), content)
-        work.progress.note(f"{name} drawn")
-        work.progress.step(done, len(work.block["figures"]), unit="figures")
-    work.write_json(work.at(layout.GALLERY_FACTS), facts)
-    forget_others(work)
+            job.write_bytes(path.with_name(f"{name}.{kind}"), content)
+        job.progress.note(f"{name} drawn")
+        job.progress.step(done, len(job.config["figures"]), unit="figures")
+    job.write_json(job.at(layout.GALLERY_FACTS), facts)
+    forget_others(job)
 
 
-def forget_others(work: Work) -> None:
+def forget_others(job: JobContext) -> None:
     """Remove figures of an earlier list of models that this one has nothing to show for."""
-    for name in set(layout.GALLERY) - set(work.block["figures"]):
+    for name in set(layout.GALLERY) - set(job.config["figures"]):
         for kind in ("png", "svg"):
-            path = work.at(layout.FIGURE, figure=f"{name}.{kind}")
+            path = job.at(layout.FIGURE, figure=f"{name}.{kind}")
             for left in (artifacts.stamp_path(path), path):
                 with contextlib.suppress(OSError):
                     left.unlink()

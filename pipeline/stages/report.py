@@ -13,7 +13,7 @@ from pipeline.core import artifacts
 from pipeline.figures.mosaic import mosaic
 from pipeline.metrics import columns
 from pipeline.report import captions, page, pictures
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
 from pipeline.tables import CAVEAT, COST_COLUMNS, Row, claims, from_csv, headline_columns
 from pipeline.tables.cells import main_names, to_cells
@@ -35,67 +35,74 @@ BATTLE_COLUMNS = (
 STANDING_COLUMNS = ("model", "rating", "judged")
 REAL = ("real_test", "real_train")
 CHANCE = 0.5
+OF_RUNS = ("training", "weights", "metrics")
+"""Inputs of which there is a file for every run."""
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """One page of all data sets that this job was planned with."""
     found = captions.read(CAPTIONS)
-    shown = [dataset(work, name, about, found) for name, about in work.block["report"].items()]
-    text = page.render(shown, captions=found, budget=work.block["budget"], caveat=CAVEAT)
-    path = work.at(layout.REPORT)
-    work.write_text(path, text)
-    work.progress.say(f"{path}: {', '.join(work.block['report'])}, {len(text.encode()) / 1e6:.1f} MB")
+    shown = [dataset(job, name, about, found) for name, about in job.config["report"].items()]
+    text = page.render(shown, captions=found, budget=job.config["budget"], caveat=CAVEAT)
+    path = job.at(layout.REPORT)
+    job.write_text(path, text)
+    job.progress.say(f"{path}: {', '.join(job.config['report'])}, {len(text.encode()) / 1e6:.1f} MB")
 
 
 class Source:
-    """The files of one data set among those that the job reads."""
+    """The files of one data set among the job's inputs."""
 
-    def __init__(self, work: Work, dataset: str) -> None:
+    def __init__(self, job: JobContext, dataset: str, about: dict[str, Any]) -> None:
         self.dataset = dataset
-        self.reads = {path.as_posix() for path in work.reads}
+        self.inputs = {
+            name.removeprefix(f"{dataset}_"): found
+            for name, found in job.inputs.items()
+            if name.startswith(f"{dataset}_")
+        }
+        self.keys: dict[str, list[Any]] = {name: [tuple(run) for run in about["runs"]] for name in OF_RUNS}
+        self.keys |= {"samples": about["models"], "canvases": about["sequential"]}
 
-    def path(self, pattern: str, **wildcards: object) -> Path:
-        """A file of the layout; KeyError for one that the job was not planned to read."""
-        path = layout.path(pattern, dataset=self.dataset, **wildcards)
-        if path.as_posix() not in self.reads:
-            raise KeyError(f"{path} is no input of this job")
+    def path(self, name: str, key: Any = None) -> Path:
+        """A file by its input name; `key` is the run or the model where there is one for each."""
+        found = self.inputs[name]
+        path: Path = found if key is None else found[self.keys[name].index(key)]
         return path
 
-    def rows(self, pattern: str) -> list[Row]:
+    def rows(self, name: str) -> list[Row]:
         """The rows of a table."""
-        return from_csv(self.path(pattern).read_text())
+        return from_csv(self.path(name).read_text())
 
-    def json(self, pattern: str, **wildcards: object) -> Any:
+    def json(self, name: str, key: Any = None) -> Any:
         """The content of a JSON file."""
-        return artifacts.read_json(self.path(pattern, **wildcards))
+        return artifacts.read_json(self.path(name, key))
 
-    def stamp(self, pattern: str, **wildcards: object) -> dict[str, Any]:
+    def stamp(self, name: str, key: Any = None) -> dict[str, Any]:
         """What made a file."""
-        return artifacts.read_json(artifacts.stamp_path(self.path(pattern, **wildcards)))
+        return artifacts.read_json(artifacts.stamp_path(self.path(name, key)))
 
-    def images(self, pattern: str, **wildcards: object) -> np.ndarray:
+    def images(self, name: str, key: Any = None) -> np.ndarray:
         """Images of an Arrow file."""
-        return artifacts.read_images(self.path(pattern, **wildcards))[0]
+        return artifacts.read_images(self.path(name, key))[0]
 
 
-def dataset(work: Work, name: str, about: dict[str, Any], known: dict[str, captions.Caption]) -> dict[str, Any]:
+def dataset(job: JobContext, name: str, about: dict[str, Any], known: dict[str, captions.Caption]) -> dict[str, Any]:
     """All that the page shows of a data set."""
-    source = Source(work, name)
+    source = Source(job, name, about)
     entries = columns()
-    table, battles, standings = (source.rows(item) for item in (layout.TABLE, layout.BATTLES, layout.STANDINGS))
+    table, battles, standings = (source.rows(item) for item in ("table", "battles", "standings"))
     papers = there(table, PAPER_METRICS)
     few = ["model", *(column for column in headline_columns(entries) if column != "model"), *papers]
-    work.progress.note(f"{name}: tables read")
+    job.progress.note(f"{name}: tables read")
     return {
         "name": name,
         "facts": facts(source, about),
         "table": to_cells(table, entries, main_names(table, entries), few),
         "papers": bool(papers),
         "battles": to_cells(battles, entries, there(battles, BATTLE_COLUMNS)),
-        "claims": to_cells(source.rows(layout.CLAIMS), claims.claims_columns(), claims.CLAIMS_SHOWN),
+        "claims": to_cells(source.rows("claims"), claims.claims_columns(), claims.CLAIMS_SHOWN),
         "standings": to_cells(standings, entries, STANDING_COLUMNS),
-        "cost": to_cells(source.rows(layout.COST), entries, COST_COLUMNS),
-        "matrix": matrix(source.rows(layout.JUDGES), about["models"]),
+        "cost": to_cells(source.rows("cost"), entries, COST_COLUMNS),
+        "matrix": matrix(source.rows("judges"), about["models"]),
         "sheets": list(sheets(source, about["models"])),
         "players": list(players(source, about["sequential"])),
         "figures": figures(source, known),
@@ -110,7 +117,7 @@ def there(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
 
 def facts(source: Source, about: dict[str, Any]) -> list[tuple[str, str]]:
     """What has to be known of the data set and the comparison, in words."""
-    summary, classifier = source.json(layout.SUMMARY), source.json(layout.CLASSIFIER_REPORT)
+    summary, classifier = source.json("summary"), source.json("classifier")
     channels, height, width = summary["shape"]
     split = ", ".join(f"{readable(summary[part]['count'])} {part}" for part in ("train", "valid", "test"))
     ratio = summary["train"].get("imbalance_ratio")
@@ -165,12 +172,12 @@ def judged(row: Row | None, judge: str, contestant: str) -> dict[str, Any]:
 
 def sheets(source: Source, models: Sequence[str]) -> Iterator[dict[str, str]]:
     """Real images, then each model's samples: the same number of each, as they come."""
-    real = source.images(layout.TEST)
+    real = source.images("test")
     across = max(3, round(SHEET / real.shape[-1]))
     # A split may be ordered by class or by writer: its images are taken from all of it.
     wanted = {"real": real[:: max(1, len(real) // across**2)]}
     for name in models:
-        wanted[name] = source.images(layout.SAMPLES, model=name, seed=0)
+        wanted[name] = source.images("samples", name)
     for name, images in wanted.items():
         count = min(len(images), across**2)
         what = "held-out real images" if name == "real" else f"samples of {name}"
@@ -181,7 +188,7 @@ def sheets(source: Source, models: Sequence[str]) -> Iterator[dict[str, str]]:
 def players(source: Source, models: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Every step by step model's canvases: one picture for each step, samples side by side."""
     for name in models:
-        steps = source.images(layout.CANVASES, model=name, seed=0)  # (samples, steps, C, H, W)
+        steps = source.images("canvases", name)  # (samples, steps, C, H, W)
         across = min(len(steps), 4 if steps.shape[-1] <= 64 else 3)
         frames = [pictures.png(mosaic(steps[:, step], across)) for step in range(steps.shape[1])]
         yield {"name": name, "frames": frames, "count": len(steps), "dataset": source.dataset}
@@ -204,10 +211,8 @@ def figures(source: Source, known: dict[str, captions.Caption]) -> list[dict[str
 
 def drawn(source: Source) -> Iterator[tuple[Path, str, dict[str, str]]]:
     """(PNG file, name of the figure, its model and seed) of every figure, in the order of the layout."""
-    patterns = [item for of in layout.OUTPUTS.values() for item in of if layout.FIGURE_FOLDER.match(item)]
-    paths = sorted(
-        path for path in source.reads if path.startswith(layout.FIGURE.format(dataset=source.dataset, figure=""))
-    )
+    patterns = [item for of in layout.OUTPUTS.values() for item in of.values() if layout.FIGURE_FOLDER.match(item)]
+    paths = sorted(path.as_posix() for path in source.inputs["figures"])
     for pattern in (item for item in patterns if item.endswith(".png")):
         matches = expression(pattern, source.dataset)
         for path in paths:
@@ -226,12 +231,12 @@ def expression(pattern: str, dataset: str) -> Callable[[str], re.Match[str] | No
 
 def trainings(source: Source, about: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every row's training: what was asked for, what made it, where and how long."""
-    tracked = source.json(layout.TRACKED)
-    costs = {(row["model"], row["seed"]): row for row in source.rows(layout.COST)}
+    tracked = source.json("tracked")
+    costs = {(row["model"], row["seed"]): row for row in source.rows("cost")}
     for model, seed in about["runs"]:
         trained = about["trained"][model]
-        report = source.json(layout.TRAINING, model=trained, seed=seed)
-        stamp = source.stamp(layout.TRAINING, model=trained, seed=seed)
+        report = source.json("training", (model, seed))
+        stamp = source.stamp("training", (model, seed))
         block = stamp["block"]
         yield {
             "model": model,
@@ -242,14 +247,14 @@ def trainings(source: Source, about: dict[str, Any]) -> Iterator[dict[str, Any]]
             "settings": [
                 (key, shown(value)) for part in ("training", "arguments") for key, value in block[part].items()
             ],
-            "made": [*made(source, stamp, trained, model, seed), ("MLflow run", recorded(tracked, model, seed))],
+            "made": [*made(source, stamp, model, seed), ("MLflow run", recorded(tracked, model, seed))],
         }
 
 
-def made(source: Source, stamp: dict[str, Any], trained: str, model: str, seed: int) -> list[tuple[str, str]]:
+def made(source: Source, stamp: dict[str, Any], model: str, seed: int) -> list[tuple[str, str]]:
     """Digests, machine and time of a training."""
-    weights = source.stamp(layout.WEIGHTS, model=trained, seed=seed)
-    metrics = source.stamp(layout.METRICS, model=model, seed=seed)
+    weights = source.stamp("weights", (model, seed))
+    metrics = source.stamp("metrics", (model, seed))
     versions = ", ".join(f"{name} {version}" for name, version in stamp.get("versions", {}).items())
     return [
         ("class", f"pipeline/models/{stamp['block']['class']}.py"),

@@ -48,7 +48,7 @@ def find(plan: Plan) -> list[Leftover]:
         *_training_states(needed),
         *_live_histories(needed),
         *_trials(plan),
-        *_results_of_nothing(plan, {path for job in jobs for path in job.outputs}),
+        *_results_of_nothing(plan, {path for job in jobs for path in job.outputs.values()}),
         *_unfinished_files(),
     ]
 
@@ -142,7 +142,9 @@ def _results_of_nothing(plan: Plan, outputs: set[str]) -> Iterator[Leftover]:
         "seed": {str(seed) for seed in plan.params.seeds_used()},
     }
     seen: set[Path] = set()
-    for stage_name, pattern in ((s, p) for s, patterns in layout.OUTPUTS.items() for p in patterns if s != "fetch"):
+    for stage_name, pattern in (
+        (s, p) for s, patterns in layout.OUTPUTS.items() for p in patterns.values() if s != "fetch"
+    ):
         for path, found in _matching(pattern):
             gone = {key: value for key, value in found.items() if value not in known[key]}
             if stage_name == "gallery" and not gone and path.as_posix() not in outputs:

@@ -26,7 +26,7 @@ def find(plan: Plan, dataset: str, model: str, training: int) -> tuple[Path, dic
     path = layout.path(layout.WEIGHTS, **job.wildcards)
     for place in (path, kept.folder_of(job.identity) / path):
         if place.exists() and stamps.checked(place)["identity"] == job.identity:
-            return place, plan.job("sample", dataset, model, training).block
+            return place, plan.job("sample", dataset, model, training).config
     if path.exists():
         raise UserError(
             f"{path}: trained with other settings or code than those of now; train again with `snakemake --cores 8 "

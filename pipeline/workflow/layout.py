@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,40 +70,54 @@ FIGURES = (
 )  # fmt: skip
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
 
-FIGURE_PATHS = tuple(FIGURE.replace("{figure}", name) for name in FIGURES)
-"""Their paths without the kind."""
-
 GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries")
 """What the papers show of trained models; a table has those that its models can show, by its job's block."""
 
 GALLERY_FACTS = "results/gallery/{dataset}.json"
 """The numbers that stand in the gallery's figures."""
 
+
+def _drawings(names: Iterable[str]) -> dict[str, str]:
+    """Output names and patterns of some figures, each as PNG and SVG."""
+    return {f"{name}_{kind}": FIGURE.replace("{figure}", f"{name}.{kind}") for name in names for kind in ("png", "svg")}
+
+
 SAMPLES_FIGURE = FIGURE.replace("{figure}", "samples.png")
 
-OUTPUTS: dict[str, tuple[str, ...]] = {
-    "fetch": (FETCHED,),
-    "prepare": (TRAIN, VALID, TEST, SUMMARY),
-    "classifier": (CLASSIFIER, FEATURES, CLASSIFIER_REPORT),
-    "train": (WEIGHTS, HISTORY, TRAINING, TRAINING_COST, SNAPSHOTS),
-    "sample": (SAMPLES, CANVASES, SAMPLING_COST),
-    "references": (REFERENCE_METRICS,),
-    "augment": (AUGMENTED,),
-    "evaluate": (METRICS,),
-    "battle": (SCORES, JUDGE),
-    "standings": (BATTLES, JUDGES, JUDGES_SEEDS, STANDINGS),
-    "tables": (TABLE, TABLE_MARKDOWN, TABLE_LATEX, SEEDS, COST, NETWORKS, CLAIMS),
-    "figures": tuple(f"{path}.{kind}" for path in FIGURE_PATHS for kind in ("png", "svg")),
-    "gallery": (
-        *(FIGURE.replace("{figure}", f"{name}.{kind}") for name in GALLERY for kind in ("png", "svg")),
-        GALLERY_FACTS,
-    ),
-    "canvases": (f"{CANVAS_SHEET}.png", f"{CANVAS_SHEET}.svg"),
-    "track": (TRACKED,),
-    "summary": (SUMMARY_TEXT,),
-    "report": (REPORT,),
+OUTPUTS: dict[str, dict[str, str]] = {
+    "fetch": {"fetched": FETCHED},
+    "prepare": {"train": TRAIN, "valid": VALID, "test": TEST, "summary": SUMMARY},
+    "classifier": {"classifier": CLASSIFIER, "features": FEATURES, "report": CLASSIFIER_REPORT},
+    "train": {
+        "weights": WEIGHTS,
+        "history": HISTORY,
+        "training": TRAINING,
+        "cost": TRAINING_COST,
+        "snapshots": SNAPSHOTS,
+    },
+    "sample": {"images": SAMPLES, "canvases": CANVASES, "cost": SAMPLING_COST},
+    "references": {"metrics": REFERENCE_METRICS},
+    "augment": {"augmented": AUGMENTED},
+    "evaluate": {"metrics": METRICS},
+    "battle": {"scores": SCORES, "judge": JUDGE},
+    "standings": {"battles": BATTLES, "judges": JUDGES, "judges_seeds": JUDGES_SEEDS, "standings": STANDINGS},
+    "tables": {
+        "table": TABLE,
+        "markdown": TABLE_MARKDOWN,
+        "latex": TABLE_LATEX,
+        "seeds": SEEDS,
+        "cost": COST,
+        "networks": NETWORKS,
+        "claims": CLAIMS,
+    },
+    "figures": _drawings(FIGURES),
+    "gallery": _drawings(GALLERY) | {"facts": GALLERY_FACTS},
+    "canvases": {"png": f"{CANVAS_SHEET}.png", "svg": f"{CANVAS_SHEET}.svg"},
+    "track": {"tracked": TRACKED},
+    "summary": {"text": SUMMARY_TEXT},
+    "report": {"page": REPORT},
 }
-"""What each stage leaves behind, all of it stamped; of the gallery's figures only those of the job's block."""
+"""Stage -> output name -> path pattern. Every output is stamped; a gallery has those figures that its config names."""
 
 KEPT = "results/.kept/{identity}"
 """Finished results by the identity of the job that made them, as hard links."""
@@ -114,7 +128,8 @@ NOT_KEPT = ("fetch", "track")
 
 def wildcards(stage: str) -> tuple[str, ...]:
     """Which of dataset, model and seed a stage has a job for each of; the report is one page of all."""
-    return tuple(name for name in ("dataset", "model", "seed") if f"{{{name}}}" in OUTPUTS[stage][0])
+    pattern = next(iter(OUTPUTS[stage].values()))
+    return tuple(name for name in ("dataset", "model", "seed") if f"{{{name}}}" in pattern)
 
 
 def figure_name(pattern: str) -> str:
@@ -123,15 +138,15 @@ def figure_name(pattern: str) -> str:
     return re.sub(r"[_/]?\{\w+\}[_/]?", "", name).strip("_/")
 
 
-def outputs(stage: str, block: Mapping[str, Any]) -> tuple[str, ...]:
-    """Patterns of the files that a stage's job leaves behind: all of the stage's, or the figures that it is asked for.
+def outputs(stage: str, config: Mapping[str, Any]) -> dict[str, str]:
+    """Patterns of the files that a stage's job leaves behind, by name; of the gallery's figures those of its config.
 
     Raises KeyError for a stage that there is not.
     """
     if stage != "gallery":
         return OUTPUTS[stage]
-    asked = block["figures"]
-    return tuple(pattern for pattern in OUTPUTS[stage] if pattern == GALLERY_FACTS or Path(pattern).stem in asked)
+    names = {"facts", *_drawings(config["figures"])}
+    return {name: pattern for name, pattern in OUTPUTS[stage].items() if name in names}
 
 
 def path(pattern: str, **wildcards: object) -> Path:

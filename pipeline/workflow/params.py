@@ -374,7 +374,7 @@ def _check_counts(params: Params) -> None:
 def _check_places(params: Params) -> None:
     """No two data sets may write one file, no model may take a reference's row, no raw file the list of them."""
     owners: dict[str, str] = {}
-    patterns = [pattern for of in layout.OUTPUTS.values() for pattern in of]
+    patterns = [pattern for of in layout.OUTPUTS.values() for pattern in of.values()]
     patterns = [pattern for pattern in patterns if "{dataset}" in pattern and "{model}" not in pattern]
     for dataset, block in params.datasets.items():
         for path in (pattern.format(dataset=dataset) for pattern in patterns):

@@ -7,17 +7,24 @@ Snakemake, it does the same.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.errors import UserError, near
-from pipeline.workflow import job_hash, layout, locate_raw, report_inputs
-from pipeline.workflow.params import Form, Params, files_in, published_file
+from pipeline.workflow import job_hash, layout, locate_raw, specs
+from pipeline.workflow.params import Form, Params
 
 RESULT_NEUTRAL = True
 
-BATTLES_OF_001 = ("gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps")
-"""Published tables that stand beside the battles."""
+
+@dataclass(frozen=True)
+class Input:
+    """One file that a job reads: an output of another job."""
+
+    job: Job
+    output: str
+    path: str
 
 
 @dataclass(frozen=True)
@@ -25,39 +32,59 @@ class Job:
     """What one stage does for one data set (and model, and seed): all that its result depends on."""
 
     stage: str
-    block: dict[str, Any]
+    wildcards: Mapping[str, Any]
+    config: dict[str, Any]
+    """The resolved configuration, the wildcards among it."""
     modules: tuple[str, ...]
-    inputs: tuple[Job, ...]
-    reads: tuple[str, ...]
-    """Paths of the stamped files that it reads, one for each input."""
-    neutral: dict[str, Any]
-    """What it needs but its result does not depend on, or only as its inputs' identities say already."""
+    inputs: Mapping[str, Input | tuple[Input, ...]]
+    """By name; where a stage reads one file of many runs, they are in the order that its specification states."""
+    runtime_only: dict[str, Any]
+    """What it needs but its result does not depend on, or only as its inputs' hashes say already."""
 
     @property
-    def wildcards(self) -> dict[str, Any]:
-        """The data set, the model and the seed, as far as the stage has them."""
-        names = ("dataset", "model", "seed") if "model" in self.block else ("dataset",)  # the others' seeds are params
-        return {name: self.block[name] for name in names if name in self.block}
+    def outputs(self) -> dict[str, str]:
+        """Paths of all files that it leaves behind, by name."""
+        patterns = layout.outputs(self.stage, self.config)
+        return {name: pattern.format(**self.wildcards) for name, pattern in patterns.items()}
 
     @property
-    def outputs(self) -> tuple[str, ...]:
-        """Paths of all files that it leaves behind."""
-        return tuple(pattern.format(**self.wildcards) for pattern in layout.outputs(self.stage, self.block))
+    def sources(self) -> Iterator[Input]:
+        """Every input file, in order; a file may be read twice."""
+        for found in self.inputs.values():
+            yield from (found,) if isinstance(found, Input) else found
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Paths of all input files, in order."""
+        return tuple(source.path for source in self.sources)
+
+    @property
+    def parents(self) -> tuple[Job, ...]:
+        """The jobs that it reads from, each once."""
+        return tuple({id(source.job): source.job for source in self.sources}.values())
+
+    def paths(self) -> dict[str, str | list[str]]:
+        """Input name -> path or paths, the form that Snakemake's `unpack` takes."""
+        return {
+            name: found.path if isinstance(found, Input) else [source.path for source in found]
+            for name, found in self.inputs.items()
+        }
 
     @functools.cached_property
     def identity(self) -> str:
-        """Digest of the block, the code, the library versions and the inputs' identities."""
-        return job_hash.job_identity(self.stage, self.block, self.modules, [job.identity for job in self.inputs])
+        """Digest of the configuration, the code, the library versions and the inputs' identities."""
+        identities = [source.job.identity for source in self.sources]
+        return job_hash.job_identity(self.stage, self.config, self.modules, identities)
 
     @property
     def spec(self) -> dict[str, Any]:
         """What a stage is told: enough to do the job without params.yaml."""
         return {
             "identity": self.identity,
-            "block": self.block,
+            "config": self.config,
             "modules": self.modules,
-            "reads": self.reads,
-            "neutral": self.neutral,
+            "inputs": self.paths(),
+            "runtime_only": self.runtime_only,
         }
 
 
@@ -195,10 +222,6 @@ class Plan:
                 f"({', '.join(judges) or 'there is none'})"
             )
 
-    def _trainings(self, dataset: str, pattern: str) -> list[Any]:
-        """A file of the training behind every row of the table, as jobs' inputs."""
-        return [(("train", dataset, self.trained(model), seed), pattern) for model, seed in self.runs(dataset)]
-
     def module(self, model: str) -> str:
         """The module that holds the model's class."""
         return f"pipeline.models.{self.model(model)['class']}"
@@ -222,270 +245,42 @@ class Plan:
     def _job(self, stage: str, dataset: str | None, model: str | None, seed: int | None) -> Job:
         given = {"dataset": dataset, "model": model, "seed": seed}
         wildcards = {key: value for key, value in given.items() if value is not None}
-        block, inputs, more = getattr(self, f"_{stage}")(**wildcards)
-        modules = (f"pipeline.stages.{stage}", *more)
-        jobs = tuple(self.job(*key) for key, _ in inputs)
-        reads = tuple(str(layout.path(pattern, **_wildcards(key))) for key, pattern in inputs)
-        return Job(stage, {**wildcards, **block}, modules, jobs, reads, self._neutral(stage, str(dataset)))
+        request = specs.request(self, stage, **wildcards)
+        inputs: dict[str, Input | tuple[Input, ...]] = {
+            name: self._input(found) if isinstance(found, specs.Source) else tuple(map(self._input, found))
+            for name, found in request.inputs.items()
+        }
+        modules = (f"pipeline.stages.{stage}", *request.modules)
+        config = {**wildcards, **request.config}
+        return Job(stage, wildcards, config, modules, inputs, dict(request.runtime_only))
 
-    def _neutral(self, stage: str, dataset: str) -> dict[str, Any]:
-        if stage == "gallery":
-            return self.shown(dataset) | {
-                "models": {model: self._network(model, dataset) for model in self.models(dataset)},
-                "trained": {model: self.trained(model) for model in self.models(dataset)},
-            }
-        return self._places(dataset) if stage in ("fetch", "prepare") else {}
+    def report_paths(self, dataset: str) -> list[str]:
+        """Paths of all files that the report reads of a data set."""
+        found = specs.report_sources(self, dataset).values()
+        sources = (source for item in found for source in ([item] if isinstance(item, specs.Source) else item))
+        return [self._input(source).path for source in sources]
 
-    def _places(self, dataset: str) -> dict[str, Any]:
-        """Where the raw data lie or come from: a result depends on what they hold."""
-        form = self.form(dataset)
-        path = None if form.path is None else str(locate_raw.located(dataset, form))
-        return {"sources": form.sources, "path": path, "by_hand": self.params.datasets[dataset].by_hand}
+    def _input(self, source: specs.Source) -> Input:
+        job = self.job(*source.job)
+        return Input(job, source.output, job.outputs[source.output])
 
-    def _fetch(self, dataset: str) -> Any:
-        return locate_raw.contents(dataset, self.form(dataset)), [], []
+    # -- configuration that several stages share -----------------------------------------------------------------
 
-    def _prepare(self, dataset: str) -> Any:
-        block, form = self.params.datasets[dataset], self.form(dataset)
-        how = form.model_dump(exclude={"files", "sources", "path"}) | {"files": sorted(form.files or {})}
-        settings = block.model_dump(include={"shape", "split_seed", "classes"}) | how
-        return settings, [(("fetch", dataset), layout.FETCHED)], [f"pipeline.datasets.{form.reader}"]
-
-    def _splits(self, dataset: str, *patterns: str) -> list[Any]:
-        return [(("prepare", dataset), pattern) for pattern in patterns]
-
-    def _classifier(self, dataset: str) -> Any:
-        return self._classifier_settings(), self._splits(dataset, layout.TRAIN, layout.VALID, layout.TEST), []
-
-    def _classifier_settings(self) -> dict[str, Any]:
+    def classifier_settings(self) -> dict[str, Any]:
+        """The reference classifier's settings."""
         block = self.params.classifier
         return block.model_dump() | {"steps": self.params.at_budget(block.steps)}
 
-    def _train(self, dataset: str, model: str, seed: int) -> Any:
-        self.require_trained(model)
-        block = self.model(model, dataset) | self._classes(model, dataset)
-        return block, self._splits(dataset, layout.TRAIN), [self.module(model)]
-
-    def _sample(self, dataset: str, model: str, seed: int) -> Any:
-        protocol = self.params.protocol
-        block = {
-            **self._network(model, dataset),
-            "n": self._n(),
-            "canvases": protocol.canvases,
-            "protocol_seed": protocol.seed,
-        }
-        return block, [self._weights(dataset, model, seed)], [self.module(model)]
-
-    def _weights(self, dataset: str, model: str, seed: int) -> Any:
-        return ("train", dataset, self.trained(model), seed), layout.WEIGHTS
-
-    def _network(self, model: str, dataset: str) -> dict[str, Any]:
+    def network(self, model: str, dataset: str) -> dict[str, Any]:
         """What rebuilds a trained model: its class, its arguments and the images' shape."""
         block = self.model(model, dataset)
         network = {"shape": self.params.datasets[dataset].shape} | {key: block[key] for key in ("class", "arguments")}
-        return network | self._classes(model, dataset)
+        return network | self.class_count(model, dataset)
 
-    def _classes(self, model: str, dataset: str) -> dict[str, Any]:
-        """How many classes a conditional model can be asked for."""
+    def class_count(self, model: str, dataset: str) -> dict[str, Any]:
+        """How many classes a conditional model can be asked for; nothing for the others."""
         return {"classes": self.params.classes_of(dataset, model)} if self.is_conditional(model, dataset) else {}
 
-    def _n(self) -> int:
+    def n_samples(self) -> int:
+        """Generated images, and held-out real ones, per comparison."""
         return self.params.at_budget(self.params.protocol.samples)
-
-    def _references(self, dataset: str) -> Any:
-        splits = self._splits(dataset, layout.VALID, layout.TRAIN, layout.TEST)
-        return self._comparison(), [*splits, *self._features(dataset)], metric_modules()
-
-    def _features(self, dataset: str) -> list[Any]:
-        return [(("classifier", dataset), layout.CLASSIFIER), (("classifier", dataset), layout.FEATURES)]
-
-    def _comparison(self) -> dict[str, Any]:
-        protocol = self.params.protocol
-        return {"n": self._n(), "protocol_seed": protocol.seed, "groups": protocol.jackknife_groups}
-
-    def _evaluate(self, dataset: str, model: str, seed: int) -> Any:
-        block = self._comparison()
-        inputs = [
-            (("sample", dataset, model, seed), layout.SAMPLES),
-            *self._splits(dataset, layout.TRAIN, layout.TEST),
-            *self._features(dataset),
-        ]
-        modules = metric_modules()
-        if self.has_elbo(model, dataset):
-            draws = self.params.at_budget(self.params.protocol.importance_samples)
-            block |= self._network(model, dataset) | {"importance_samples": draws}
-            inputs.append(self._weights(dataset, model, seed))
-            modules = [*modules, self.module(model)]
-        if self.is_imbalanced(dataset):
-            block |= {"augmented": True}
-            inputs.append((("augment", dataset, model, seed), layout.AUGMENTED))
-        return block, inputs, modules
-
-    def _augment(self, dataset: str, model: str, seed: int) -> Any:
-        if not self.is_imbalanced(dataset):
-            raise UserError(
-                f"datasets.{dataset} is not imbalanced: nothing to augment; say `imbalanced: true` there if it is"
-            )
-        inputs = [
-            (("sample", dataset, model, seed), layout.SAMPLES),
-            *self._splits(dataset, layout.TRAIN, layout.TEST),
-            (("classifier", dataset), layout.CLASSIFIER),
-        ]
-        settings = {"classifier": self._classifier_settings(), "protocol_seed": self.params.protocol.seed}
-        if not self.is_conditional(model, dataset):
-            return settings, inputs, []
-        # a model that can be asked for a class is asked: its weights are needed
-        inputs.append(self._weights(dataset, model, seed))
-        return settings | self._network(model, dataset), inputs, [self.module(model)]
-
-    def _battle(self, dataset: str, model: str) -> Any:
-        """One job for a model's judges of all seeds: each of them by itself would have to read every contestant."""
-        self.require_judge(dataset, model)
-        seeds = self.params.seeds_used()
-        block = {
-            **self._network(model, dataset),
-            "judged_training_images": self.params.protocol.judged_training_images,
-            "n": self._n(),
-            "seeds": seeds,
-            "contestants": self.runs(dataset),
-        }
-        inputs = [
-            *(self._weights(dataset, model, seed) for seed in seeds),
-            *self._splits(dataset, layout.TRAIN, layout.VALID, layout.TEST),
-            *((("sample", dataset, *run), layout.SAMPLES) for run in self.runs(dataset)),
-        ]
-        return block, inputs, [self.module(model)]
-
-    def _tables(self, dataset: str) -> Any:
-        name = self.params.datasets[dataset].published
-        block = {
-            "runs": self.runs(dataset),
-            "published": name,
-            "published_digest": None if name is None else _published_digest(name),
-            "claims_digest": _published_digest("claims"),
-            "judged_by": self.judged_by(dataset),
-            "tolerance": self.params.protocol.battle_tolerance,
-        }
-        inputs = [
-            *((("evaluate", dataset, *run), layout.METRICS) for run in self.runs(dataset)),
-            *self._trainings(dataset, layout.TRAINING),
-            *self._trainings(dataset, layout.TRAINING_COST),
-            *((("sample", dataset, *run), layout.SAMPLING_COST) for run in self.runs(dataset)),
-            (("references", dataset), layout.REFERENCE_METRICS),
-            (("standings", dataset), layout.BATTLES),
-            (("standings", dataset), layout.JUDGES),
-            (("standings", dataset), layout.JUDGES_SEEDS),
-        ]
-        return block, inputs, []
-
-    def _standings(self, dataset: str) -> Any:
-        protocol = self.params.protocol
-        block = {
-            "judges": self.judges(dataset),
-            "judged_by": self.judged_by(dataset),
-            "published_digests": [_published_digest(name) for name in BATTLES_OF_001],
-            "runs": self.runs(dataset),
-            "tolerance": protocol.battle_tolerance,
-            "ratio": protocol.battle_ratio,
-            "seed": protocol.seed,
-        }
-        return block, [(("battle", dataset, model), layout.SCORES) for model in self.judges(dataset)], []
-
-    def _canvases(self, dataset: str, model: str, seed: int) -> Any:
-        return {}, [(("sample", dataset, model, seed), layout.CANVASES)], []
-
-    def _figures(self, dataset: str) -> Any:
-        runs = self.runs(dataset)
-        inputs = [
-            *self._splits(dataset, layout.TRAIN, layout.TEST, layout.SUMMARY),
-            *((("sample", dataset, *run), layout.SAMPLES) for run in runs),
-            *self._trainings(dataset, layout.HISTORY),
-            *((("evaluate", dataset, *run), layout.METRICS) for run in runs),
-            (("tables", dataset), layout.TABLE),
-            (("tables", dataset), layout.COST),
-            (("standings", dataset), layout.JUDGES),
-            (("standings", dataset), layout.STANDINGS),
-        ]
-        return {"runs": runs}, inputs, []
-
-    def _gallery(self, dataset: str) -> Any:
-        models = self.models(dataset)
-        block = {
-            "runs": [(model, 0) for model in models],
-            "figures": self.gallery(dataset),
-            "protocol_seed": self.params.protocol.seed,
-        }
-        first = [(("sample", dataset, model, 0), self._training(dataset, model)) for model in models]
-        inputs = [
-            *self._splits(dataset, layout.TEST, layout.TRAIN),
-            *self._features(dataset),
-            *((trained, layout.WEIGHTS) for _, trained in first),
-            *((sampled, pattern) for pattern in (layout.SAMPLES, layout.CANVASES) for sampled, _ in first),
-            *(
-                (trained, pattern)
-                for pattern in (layout.HISTORY, layout.TRAINING, layout.SNAPSHOTS)
-                for _, trained in first
-            ),
-        ]
-        return block, inputs, []  # the models' own code is in the identities of their weights and samples
-
-    def _training(self, dataset: str, model: str) -> Any:
-        return "train", dataset, self.trained(model), 0
-
-    def _track(self, dataset: str) -> Any:
-        runs, sequential = self.runs(dataset), self.sequential(dataset)
-        block = {
-            "runs": runs,
-            "sequential": sequential,
-            "budget": self.params.budget,
-            "shape": self.params.datasets[dataset].shape,
-            "models": {
-                model: self.model(model, dataset) | self._classes(model, dataset) for model in self.models(dataset)
-            },
-        }
-        inputs = [
-            *self._trainings(dataset, layout.HISTORY),
-            *self._trainings(dataset, layout.TRAINING),
-            *self._trainings(dataset, layout.TRAINING_COST),
-            *self._trainings(dataset, layout.WEIGHTS),
-            *((("evaluate", dataset, *run), layout.METRICS) for run in runs),
-            *((("canvases", dataset, model, 0), f"{layout.CANVAS_SHEET}.png") for model in sequential),
-            *self._splits(dataset, layout.SUMMARY),
-            (("figures", dataset), layout.SAMPLES_FIGURE),
-        ]
-        return block, inputs, []
-
-    def _summary(self, dataset: str) -> Any:
-        inputs = [
-            (("tables", dataset), layout.TABLE),
-            (("tables", dataset), layout.COST),
-            (("standings", dataset), layout.BATTLES),
-            (("standings", dataset), layout.STANDINGS),
-            (("tables", dataset), layout.CLAIMS),
-            (("gallery", dataset), layout.GALLERY_FACTS),
-            (("figures", dataset), layout.SAMPLES_FIGURE),
-            (("track", dataset), layout.TRACKED),
-            *((("canvases", dataset, model, 0), f"{layout.CANVAS_SHEET}.png") for model in self.sequential(dataset)),
-        ]
-        return {}, inputs, []
-
-    def _report(self) -> Any:
-        names = report_inputs.datasets(self)
-        inputs = [found for name in names for found in report_inputs.inputs(self, name)]
-        keys = [((job.stage, *job.wildcards.values()), path) for job, path in inputs]
-        return report_inputs.block(self, names), keys, []
-
-
-def _published_digest(name: str) -> str:
-    return job_hash.digest(published_file(name).read_text())
-
-
-def _wildcards(key: tuple[Any, ...]) -> dict[str, Any]:
-    """(stage, data set[, model, seed]) as wildcards."""
-    return dict(zip(("dataset", "model", "seed"), key[1:], strict=False))
-
-
-@functools.cache
-def metric_modules() -> list[str]:
-    """The modules of all metrics: every one is measured in the one evaluation of a model and seed."""
-    return [f"pipeline.metrics.{name}" for name in files_in("metrics")]

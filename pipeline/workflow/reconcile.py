@@ -70,7 +70,9 @@ def absent(made: Mapping[str, Made]) -> Iterator[Made]:
 
 def existing(folder: Path = Path()) -> Iterator[Made]:
     """Every file of the layout that lies in a folder, with its stamp."""
-    patterns = {re.sub(r"\{\w+\}", "*", pattern) for patterns in layout.OUTPUTS.values() for pattern in patterns}
+    patterns = {
+        re.sub(r"\{\w+\}", "*", pattern) for patterns in layout.OUTPUTS.values() for pattern in patterns.values()
+    }
     paths = {path for pattern in patterns for path in folder.glob(pattern)}
     sums = Sums(folder)
     for path in sorted(paths):
@@ -84,7 +86,7 @@ def _made(path: Path, name: str, sums: Sums) -> Made:
     try:
         if stamp and sums.of(path, name) == (stamp["bytes"], stamp["sha256"]):
             stage, checksum = stamp["stage"], f"sha256:{stamp['sha256']}"
-            patterns = layout.outputs(stage, stamp["block"])
+            patterns = layout.outputs(stage, stamp["block"]).values()
             siblings = tuple(pattern.format(**stamp["block"]) for pattern in patterns)
             if name in siblings:  # else it is another file's stamp
                 return Made(name, stage, stamp["identity"], checksum, stamp["inputs"], siblings)

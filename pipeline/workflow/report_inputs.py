@@ -7,7 +7,7 @@ shows no number that its own plan would not give. Where nothing is there and not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,6 @@ from pipeline.workflow import job_hash, layout, reconcile, stamps
 from pipeline.workflow.params import CURRENT
 
 RESULT_NEUTRAL = True
-
-Input = tuple[Any, str]
-"""(a job of the plan, the path of one of its outputs)."""
 
 CAPTIONS = job_hash.ROOT / "report"
 PAGE = job_hash.ROOT / "pipeline" / "report"
@@ -41,11 +38,11 @@ def is_current(plan: Any, dataset: str) -> bool:
     if not layout.path(layout.TABLE, dataset=dataset).exists():
         return False  # most data sets of params.yaml: nothing of theirs has to be planned
     try:
-        if not all(Path(path).exists() for _, path in inputs(plan, dataset)):
+        if not all(Path(path).exists() for path in plan.report_paths(dataset)):
             return False
         sums = reconcile.Sums()
         jobs = closure(plan.job("summary", dataset))
-        return all(_is_sound(job, path, sums) for job in jobs for path in job.outputs if Path(path).exists())
+        return all(_is_sound(job, path, sums) for job in jobs for path in job.outputs.values() if Path(path).exists())
     except (OSError, UserError):  # another data set's own trouble is told where that one is asked for
         return False
 
@@ -58,33 +55,6 @@ def _is_sound(job: Any, path: str, sums: reconcile.Sums) -> bool:
     return sums.of(Path(path), path) == (stamp["bytes"], stamp["sha256"])
 
 
-def inputs(plan: Any, dataset: str) -> list[Input]:
-    """All that the report reads of a data set, each file once."""
-    runs, jobs = plan.runs(dataset), closure(plan.job("summary", dataset))
-    wanted = [
-        layout.SUMMARY, layout.TEST, layout.CLASSIFIER_REPORT, layout.TABLE, layout.COST, layout.CLAIMS,
-        layout.BATTLES, layout.JUDGES, layout.STANDINGS, layout.TRACKED,
-    ]  # fmt: skip
-    paths = [str(layout.path(pattern, dataset=dataset)) for pattern in wanted]
-    for model, seed in runs:
-        trained = plan.trained(model)
-        for pattern, name in ((layout.TRAINING, trained), (layout.WEIGHTS, trained), (layout.METRICS, model)):
-            paths.append(str(layout.path(pattern, dataset=dataset, model=name, seed=seed)))
-    for model, pattern in shown(plan, dataset):
-        paths.append(str(layout.path(pattern, dataset=dataset, model=model, seed=0)))
-    makers = {path: job for job in jobs for path in job.outputs}
-    paths += [path for path in makers if layout.FIGURE_FOLDER.match(path)]
-    return [(makers[path], path) for path in dict.fromkeys(paths)]
-
-
-def shown(plan: Any, dataset: str) -> Iterator[tuple[str, str]]:
-    """(model, pattern) of the images that the report shows: every model's samples, and canvases where it has them."""
-    for model in plan.models(dataset):
-        yield model, layout.SAMPLES
-        if model in plan.sequential(dataset):
-            yield model, layout.CANVASES
-
-
 def closure(job: Any) -> list[Any]:
     """A job and all that it is made from, each once."""
     found: dict[int, Any] = {}
@@ -92,14 +62,14 @@ def closure(job: Any) -> list[Any]:
     def visit(item: Any) -> None:
         if id(item) not in found:
             found[id(item)] = item
-            for other in item.inputs:
+            for other in item.parents:
                 visit(other)
 
     visit(job)
     return list(found.values())
 
 
-def block(plan: Any, names: Iterable[str]) -> dict[str, Any]:
+def config(plan: Any, names: Iterable[str]) -> dict[str, Any]:
     """What the report is told, the digest of the page's own text among it."""
     about = {
         name: {

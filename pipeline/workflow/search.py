@@ -285,9 +285,11 @@ class Search:
 
     def _on_valid(self, job: Job) -> Job:
         """An evaluation with the validation split in the test split's place."""
-        instead = {layout.TEST.format(dataset=self.dataset): layout.VALID.format(dataset=self.dataset)}
-        block, reads = {**job.block, "held_out": "valid"}, tuple(instead.get(path, path) for path in job.reads)
-        return dataclasses.replace(job, block=block, reads=reads)
+        (test,) = (source for source in job.sources if source.output == "test")
+        valid = dataclasses.replace(test, output="valid", path=test.job.outputs["valid"])
+        return dataclasses.replace(
+            job, config={**job.config, "held_out": "valid"}, inputs={**job.inputs, "test": valid}
+        )
 
     def block_with(self, changed: Mapping[str, Any]) -> dict[str, Any]:
         """What to put under `models:` for some values: each key where the present block has it, or else at its top."""
@@ -306,9 +308,9 @@ def _values(plan: Plan, dataset: str, model: str) -> dict[str, Any]:
 def inputs_of(trials: Iterable[Trial]) -> dict[str, str]:
     """Path -> identity of the files that trials read and do not make themselves."""
     return {
-        path: item.identity
+        source.path: source.job.identity
         for trial in trials
         for job in trial.jobs
-        for item, path in zip(job.inputs, job.reads, strict=True)
-        if item.stage not in ("train", "sample")
+        for source in job.sources
+        if source.job.stage not in ("train", "sample")
     }

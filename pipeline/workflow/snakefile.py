@@ -12,7 +12,7 @@ import platform
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,29 +45,11 @@ class Workflow:
 
         return of
 
-    def runs(self, pattern: str) -> InputFunction:
-        """A file of every training in the data set's table."""
+    def inputs(self, stage: str) -> InputFunction:
+        """All that a stage's job reads, by name; for `unpack`."""
 
-        def of(wildcards: Wildcards) -> list[str]:
-            return _files(pattern, wildcards.dataset, self.plan.runs(wildcards.dataset))
-
-        return of
-
-    def seeds(self, pattern: str) -> InputFunction:
-        """A file of every seed's training of one model."""
-
-        def of(wildcards: Wildcards) -> list[str]:
-            runs = [(wildcards.model, seed) for seed in self.plan.params.seeds_used()]
-            return _files(pattern, wildcards.dataset, runs)
-
-        return of
-
-    def trainings(self, pattern: str) -> InputFunction:
-        """A file of the training behind every row of the data set's table; rows may share one."""
-
-        def of(wildcards: Wildcards) -> list[str]:
-            runs = self.plan.runs(wildcards.dataset)
-            return _files(pattern, wildcards.dataset, [(self.plan.trained(model), seed) for model, seed in runs])
+        def of(wildcards: Wildcards) -> dict[str, str | list[str]]:
+            return self._job(stage, wildcards).paths()
 
         return of
 
@@ -79,38 +61,12 @@ class Workflow:
 
         return of
 
-    def weights(self, wildcards: Wildcards) -> list[str]:
-        """The weights that a model's samples are made with."""
-        return _files(layout.WEIGHTS, wildcards.dataset, [(self.plan.trained(wildcards.model), wildcards.seed)])
-
-    def weights_for_elbo(self, wildcards: Wildcards) -> list[str]:
-        """The weights of a likelihood model, whose bound is evaluated; nothing for the others."""
-        return self.weights(wildcards) if self.plan.has_elbo(wildcards.model, wildcards.dataset) else []
-
-    def augmented(self, wildcards: Wildcards) -> list[str]:
-        """What a run's images did for a classifier of rare classes, where the data set is imbalanced."""
-        run = (wildcards.model, wildcards.seed)
-        imbalanced = self.plan.is_imbalanced(wildcards.dataset)
-        return _files(layout.AUGMENTED, wildcards.dataset, [run]) if imbalanced else []
-
-    def weights_to_ask(self, wildcards: Wildcards) -> list[str]:
-        """The weights of a model that can be asked for a class; nothing for the others."""
-        return self.weights(wildcards) if self.plan.is_conditional(wildcards.model, wildcards.dataset) else []
-
-    def gallery(self, dataset: str) -> list[str]:
-        """The files of the gallery that a data set's models can fill, with the wildcards left open."""
+    def gallery(self, dataset: str) -> dict[str, str]:
+        """The files of the gallery that a data set's models can fill, by name, with the wildcards left open."""
         try:
-            return list(layout.outputs("gallery", {"figures": self.plan.gallery(dataset)}))
+            return layout.outputs("gallery", {"figures": self.plan.gallery(dataset)})
         except UserError as error:
             stop(str(error))
-
-    def reads(self, stage: str) -> InputFunction:
-        """All that a stage's job reads."""
-
-        def of(wildcards: Wildcards) -> list[str]:
-            return list(self._job(stage, wildcards).reads)
-
-        return of
 
     def _job(self, stage: str, wildcards: Wildcards) -> Job:
         named = dict(wildcards.items())
@@ -118,8 +74,19 @@ class Workflow:
         return self.plan.job(stage, named.get("dataset"), named.get("model"), None if seed is None else int(seed))
 
 
-def _files(pattern: str, dataset: str, runs: Iterable[tuple[str, int | str]]) -> list[str]:
-    return [pattern.format(dataset=dataset, model=model, seed=seed) for model, seed in runs]
+def captioned(outputs: Mapping[str, str], subcategory: str, **labels: str) -> dict[str, Any]:
+    """A stage's outputs, its PNG figures and its main table marked for `snakemake --report` with their captions."""
+    from snakemake.io import report
+
+    def marked(path: str) -> Any:
+        name = "table" if path == layout.TABLE else layout.figure_name(path)
+        about = {"model": "all", "figure": name, **labels}
+        caption = f"../report/{name}.rst"
+        return report(path, caption=caption, category="{dataset}", subcategory=subcategory, labels=about)
+
+    return {
+        name: marked(path) if path.endswith(".png") or path == layout.TABLE else path for name, path in outputs.items()
+    }
 
 
 def plain(file: str) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def jobs_of(plan: Plan, dataset: str) -> dict[str, Job]:
 
     def visit(job: Job) -> None:
         if name(job) not in found:
-            for item in job.inputs:
+            for item in job.parents:
                 visit(item)
             found[name(job)] = job
 
@@ -101,7 +101,7 @@ def jobs_of(plan: Plan, dataset: str) -> dict[str, Job]:
 
 def is_begun(plan: Plan, dataset: str) -> bool:
     """Whether anything of a data set's comparison is there."""
-    return any(Path(path).exists() for job in jobs_of(plan, dataset).values() for path in job.outputs)
+    return any(Path(path).exists() for job in jobs_of(plan, dataset).values() for path in job.outputs.values())
 
 
 def look(plan: Plan, dataset: str, *, bytes_too: bool = True) -> dict[str, Found]:
@@ -120,12 +120,12 @@ def look(plan: Plan, dataset: str, *, bytes_too: bool = True) -> dict[str, Found
 
 def is_current(job: Job) -> bool:
     """Whether all of a job's files are there, sound, and made by it as it is planned now."""
-    return all(Path(path).exists() for path in job.outputs) and not _own(job, bytes_too=True).needed
+    return all(Path(path).exists() for path in job.outputs.values()) and not _own(job, bytes_too=True).needed
 
 
 def _own(job: Job, bytes_too: bool) -> Found:
     """What a job's own files say, whatever became of its inputs."""
-    there = [Path(path) for path in job.outputs if Path(path).exists()]
+    there = [Path(path) for path in job.outputs.values() if Path(path).exists()]
     causes: dict[Cause, None] = {}
     needed = False
     for path in there:
@@ -158,16 +158,16 @@ def _mark_needed(found: Mapping[str, Found]) -> None:
     """Spread from stale jobs to what follows, and to missing files that jobs to be run read, as Snakemake does."""
     readers: dict[str, list[Found]] = {key: [] for key in found}
     for item in found.values():
-        for key in {name(job) for job in item.job.inputs}:
+        for key in {name(job) for job in item.job.parents}:
             readers[key].append(item)
     target = list(found.values())[-1]
-    target.absent = [path for path in target.job.outputs if not Path(path).exists()]
+    target.absent = [path for path in target.job.outputs.values() if not Path(path).exists()]
     waiting = [item for item in found.values() if item.needed or item.absent]
     while waiting:
         item = waiting.pop()
         item.needed = True
-        for producer, path in zip(item.job.inputs, item.job.reads, strict=True):
-            source = found[name(producer)]
+        for needed in item.job.sources:
+            source, path = found[name(needed.job)], needed.path
             if path not in source.absent and not Path(path).exists():
                 source.absent.append(path)
                 waiting.append(source)
@@ -194,7 +194,7 @@ def differences(job: Job, stamp: Mapping[str, Any]) -> Iterator[Cause]:
 
 
 def _params(job: Job, before: Mapping[str, Any]) -> Iterator[Cause]:
-    was, now = _flat(before), _flat(json.loads(json.dumps(job.block)))
+    was, now = _flat(before), _flat(json.loads(json.dumps(job.config)))
     for key in [*now, *(key for key in was if key not in now)]:
         old, new = was.get(key, ABSENT), now.get(key, ABSENT)
         # The judges are some of the runs, and so on: what the runs say already is not told again.
@@ -217,7 +217,7 @@ def _flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _key(job: Job, key: str) -> tuple[str, str]:
     """(model or '', the key as params.yaml has it) of a key of a job's block."""
     parts = key.split(".")
-    model = str(job.block.get("model", ""))
+    model = str(job.config.get("model", ""))
     if parts[0] == "models" and len(parts) > 2:
         model, parts = parts[1], parts[2:]
     if parts[0] in ("arguments", "training", "class"):
@@ -225,10 +225,10 @@ def _key(job: Job, key: str) -> tuple[str, str]:
     if key in RUNS:
         return "", "runs"
     if job.stage in ("fetch", "prepare", "classifier"):
-        owner = "classifier" if job.stage == "classifier" else f"datasets.{job.block['dataset']}"
+        owner = "classifier" if job.stage == "classifier" else f"datasets.{job.config['dataset']}"
         return "", f"{owner}.{key}"
     if parts[0] in ("shape", "published", "published_digest"):
-        return "", f"datasets.{job.block['dataset']}.{key}"
+        return "", f"datasets.{job.config['dataset']}.{key}"
     return "", f"protocol.{PROTOCOL[key]}" if key in PROTOCOL else key
 
 
@@ -271,12 +271,11 @@ def module_path(module: str) -> str:
 
 def _of_inputs(item: Found, found: Mapping[str, Found]) -> Iterator[Cause]:
     """For a stale job that nobody changed and that follows from no other: what it read was made anew since."""
-    if item.causes or item.absent or any(found[name(job)].needed for job in item.job.inputs):
+    if item.causes or item.absent or any(found[name(job)].needed for job in item.job.parents):
         return
-    found_stamps = [stamps.read(Path(path)) for path in item.job.outputs]
+    found_stamps = [stamps.read(Path(path)) for path in item.job.outputs.values()]
     read = next(stamp.get("inputs", {}) for stamp in found_stamps if stamp and stamp["identity"] != item.job.identity)
-    planned = zip(item.job.reads, item.job.inputs, strict=True)
-    anew = [path for path, producer in planned if read.get(path) != producer.identity]
+    anew = [source.path for source in item.job.sources if read.get(source.path) != source.job.identity]
     if anew:
         yield Cause("remade", "", f"{anew[0]} was made anew since")
     else:
@@ -322,8 +321,8 @@ def grouped(found: Mapping[str, Found]) -> list[Group]:
 
 def _subject(keys: tuple[str, ...], found: Mapping[str, Found]) -> str:
     """Whom a change concerns: some models alone, 'all' jobs, or '' for whatever lies between."""
-    models = dict.fromkeys(found[key].job.block.get("model", "") for key in keys)
-    every = {item.job.block["model"] for item in found.values() if "model" in item.job.block}
+    models = dict.fromkeys(found[key].job.config.get("model", "") for key in keys)
+    every = {item.job.config["model"] for item in found.values() if "model" in item.job.config}
     if "" not in models and (len(models) < len(every) or len(every) == 1):
         return ", ".join(models)
     return "all" if len(keys) > len(found) // 2 else ""

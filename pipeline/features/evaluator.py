@@ -1,0 +1,135 @@
+"""Compare a set of generated images with held-out and training images: every metric, with its protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sized
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline import metrics
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
+from pipeline.datasets.prepared import load_split, subset
+from pipeline.features.classifier import extract
+from pipeline.features.fitting import Reporter, load_classifier
+from pipeline.features.pixels import LARGEST_DIMENSION, PrincipalComponents, flatten
+from pipeline.metrics.bands import bands_of
+from pipeline.metrics.comparison import Comparison
+
+FEWEST = 8
+"""Images of a set: a fifth neighbour needs six, a covariance of each half four."""
+
+
+class Evaluator:
+    """What every set of generated images is compared with: held-out and training images and their features."""
+
+    def __init__(
+        self, inputs: Mapping[str, Path], *, dataset: str, n: int, seed: int, groups: int, progress: Reporter
+    ) -> None:
+        """`inputs` has `train`, `test`, `classifier` and `features`; n images of each side are compared."""
+        self.dataset, self.seed, self.groups, self.progress = dataset, seed, groups, progress
+        train, test, classifier = (inputs[name] for name in ("train", "test", "classifier"))
+        self.classifier = load_classifier(classifier)
+        kept = artifacts.read_tensors(inputs["features"])
+        (test_images, test_labels), (train_images, train_labels) = load_split(test), load_split(train)
+        self.enough(test.stem, test_images)
+        chosen = subset(len(test_images), n, seed)
+        # As many training images as held-out ones, so that the two comparisons are alike.
+        seen = subset(len(train_images), len(chosen), seed + 1)
+        self.components = None
+        if test_images[0].numel() > LARGEST_DIMENSION:
+            self.components = PrincipalComponents.fit(train_images)
+        held_out = kept[test.stem]  # a search for settings passes the validation split as `test`
+        self.real = {"pixels": self.pixels(test_images[chosen]), "classifier": held_out[chosen]}
+        self.memory = self.pixels(train_images)
+        self.train = {"pixels": self.memory[seen], "classifier": kept["train"][seen]}
+        self.images = test_images[chosen]
+        self.classes = self.labels = self.bands = None
+        if test_labels is not None and train_labels is not None:
+            self.labels = test_labels[chosen]
+            self.classes = torch.bincount(test_labels, minlength=self.classifier.classes)
+            self.bands = bands_of(torch.bincount(train_labels, minlength=self.classifier.classes))
+        self.digest = artifacts.sha256(classifier)[:12]
+
+    def enough(self, split: str, images: Sized) -> None:
+        """Raise `UserError` for a split of fewer images than metrics can be computed on."""
+        if len(images) < FEWEST:
+            raise UserError(
+                f"params.yaml: datasets.{self.dataset}.{split}: the split holds {len(images)} "
+                f"images, but a comparison needs at least {FEWEST}; hold out more, or bring more images"
+            )
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """The space `pixels`: flattened, projected where there are too many of them."""
+        return flatten(images) if self.components is None else self.components.project(images)
+
+    def measure(self, images: np.ndarray, known: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+        """All estimates of a set of generated images (n, C, H, W) uint8, and the protocol that they were made by.
+
+        `known` is what else the model's comparison holds, by its name: bounds, answers of an augmented classifier.
+        """
+        fake = torch.from_numpy(images.copy())
+        features, probabilities = extract(self.classifier, fake)
+        comparison = Comparison(
+            real=self.real,
+            fake={"pixels": self.pixels(fake), "classifier": features},
+            train=self.train,
+            memory=self.memory,
+            probabilities=probabilities if self.classes is not None else None,
+            real_class_histogram=self.classes,
+            real_images=self.images,
+            fake_images=fake,
+            real_labels=self.labels,
+            bands=self.bands,
+            **known,
+            seed=self.seed,
+            groups=self.groups,
+        )
+        content: dict[str, Any] = {"protocol": self.protocol(len(fake)), "estimates": dict(self.estimates(comparison))}
+        if self.classes is not None:
+            content["class_histogram"] = torch.bincount(
+                probabilities.argmax(1), minlength=self.classifier.classes
+            ).tolist()
+        return content
+
+    def estimates(self, comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(column, estimate) of every metric; what is not finite is left out."""
+        names = metrics.names()
+        for done, name in enumerate(names, start=1):
+            for column, estimate in metrics.load(name).measure(comparison).items():
+                if estimate is None or not math.isfinite(estimate.value):
+                    self.progress.note(f"{column}: no finite value")
+                    continue
+                bounds = {side: finite(getattr(estimate, side)) for side in ("low", "high")}
+                yield column, {"value": estimate.value, **bounds, "kind": estimate.kind}
+            self.progress.note(f"{name} done")
+            self.progress.step(done, len(names), unit="metrics")
+
+    def protocol(self, n_fake: int) -> dict[str, Any]:
+        """What stands beside the numbers: n, d and the extractor's digest of each space; n <= d is flagged."""
+        n_real = len(self.real["pixels"])
+        spaces = {}
+        for space, points in self.real.items():
+            d = points.shape[1]
+            spaces[space] = {"d": d, "n_at_most_d": min(n_real, n_fake) <= d}
+        spaces["classifier"]["extractor"] = self.digest
+        if self.components is not None:
+            spaces["pixels"]["projected"] = True
+        return {
+            "n_real": n_real,
+            "n_fake": n_fake,
+            "quantised": "uint8",
+            "spaces": spaces,
+            "seed": self.seed,
+        }
+
+
+def finite(value: float) -> float | None:
+    """JSON has no NaN: a bound that is not there is null."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,380 @@
+"""Every stage, stated once: its inputs by name, and the configuration and the code that its result depends on.
+
+`request(plan, stage, ...)` is the only place where the DAG is written. Rules, planner and stages all read it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pipeline.core.errors import UserError
+from pipeline.workflow import job_hash, layout, locate_raw, report_inputs
+from pipeline.workflow.params import files_in, published_file
+
+if TYPE_CHECKING:
+    from pipeline.workflow.plan import Plan
+
+RESULT_NEUTRAL = True
+
+BATTLES_OF_GRAN = ("gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps")
+"""Published tables of Im et al. 2016 that stand next to our battles."""
+
+
+class Source(NamedTuple):
+    """One file that a job reads: the output of a job, which is (stage, data set[, model[, seed]])."""
+
+    job: tuple[Any, ...]
+    output: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one job of a stage needs."""
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """The resolved configuration that the stage uses."""
+    inputs: Mapping[str, Source | Sequence[Source]] = field(default_factory=dict)
+    """Input name -> the file, or the files in a documented order."""
+    modules: Sequence[str] = ()
+    """Science modules that the stage loads by name, besides those it imports."""
+    runtime_only: Mapping[str, Any] = field(default_factory=dict)
+    """What the job needs but its result does not depend on, or only as its inputs' hashes say already."""
+
+
+Stage = Callable[..., Request]
+STAGES: dict[str, Stage] = {}
+
+
+def stage(function: Stage) -> Stage:
+    """Register a function of (plan, wildcards) as the specification of the stage of its name."""
+    STAGES[function.__name__] = function
+    return function
+
+
+def request(plan: Plan, name: str, **wildcards: Any) -> Request:
+    """The request of one job."""
+    return STAGES[name](plan, **wildcards)
+
+
+# --- inputs that several stages share -------------------------------------------------------------------------------
+
+
+def splits(dataset: str, *names: str) -> dict[str, Source]:
+    """Prepared splits by name: train, valid, test."""
+    return {name: Source(("prepare", dataset), name) for name in names}
+
+
+def reference_classifier(dataset: str) -> dict[str, Source]:
+    """The reference classifier and the features of the real images."""
+    return {name: Source(("classifier", dataset), name) for name in ("classifier", "features")}
+
+
+def training(plan: Plan, dataset: str, model: str, seed: int, output: str) -> Source:
+    """A file of the training that gives a model its weights."""
+    return Source(("train", dataset, plan.trained(model), seed), output)
+
+
+def trainings(plan: Plan, dataset: str, output: str, runs: Iterable[tuple[str, int]] | None = None) -> list[Source]:
+    """A file of the training behind every run, in the order of `plan.runs`; rows may share a training."""
+    runs = plan.runs(dataset) if runs is None else runs
+    return [training(plan, dataset, model, seed, output) for model, seed in runs]
+
+
+def of_runs(
+    plan: Plan, stage_name: str, dataset: str, output: str, runs: Iterable[tuple[str, int]] | None = None
+) -> list[Source]:
+    """A file of a stage for every run, in the order of `plan.runs`."""
+    runs = plan.runs(dataset) if runs is None else runs
+    return [Source((stage_name, dataset, *run), output) for run in runs]
+
+
+def comparison(plan: Plan) -> dict[str, Any]:
+    """The protocol by which sets of images are compared."""
+    protocol = plan.params.protocol
+    return {"n": plan.n_samples(), "protocol_seed": protocol.seed, "groups": protocol.jackknife_groups}
+
+
+def published_digest(name: str) -> str:
+    """Digest of a published table."""
+    return job_hash.digest(published_file(name).read_text())
+
+
+@functools.cache
+def metric_modules() -> list[str]:
+    """The modules of all metrics: one evaluation measures them all."""
+    return [f"pipeline.metrics.{name}" for name in files_in("metrics")]
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+@stage
+def fetch(plan: Plan, dataset: str) -> Request:
+    """Raw files; their place and addresses change no result, their contents do."""
+    return Request(locate_raw.contents(dataset, plan.form(dataset)), runtime_only=places(plan, dataset))
+
+
+@stage
+def prepare(plan: Plan, dataset: str) -> Request:
+    """Splits of one shape."""
+    block, form = plan.params.datasets[dataset], plan.form(dataset)
+    options = form.model_dump(exclude={"files", "sources", "path"}) | {"files": sorted(form.files or {})}
+    return Request(
+        block.model_dump(include={"shape", "split_seed", "classes"}) | options,
+        {"fetched": Source(("fetch", dataset), "fetched")},
+        [f"pipeline.datasets.{form.reader}"],
+        places(plan, dataset),
+    )
+
+
+def places(plan: Plan, dataset: str) -> dict[str, Any]:
+    """Where the raw data lie or come from."""
+    form = plan.form(dataset)
+    path = None if form.path is None else str(locate_raw.located(dataset, form))
+    return {"sources": form.sources, "path": path, "by_hand": plan.params.datasets[dataset].by_hand}
+
+
+@stage
+def classifier(plan: Plan, dataset: str) -> Request:
+    """The reference classifier."""
+    return Request(plan.classifier_settings(), splits(dataset, "train", "valid", "test"))
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+@stage
+def train(plan: Plan, dataset: str, model: str, seed: int) -> Request:
+    """One training."""
+    plan.require_trained(model)
+    config = plan.model(model, dataset) | plan.class_count(model, dataset)
+    return Request(config, splits(dataset, "train"), [plan.module(model)])
+
+
+@stage
+def sample(plan: Plan, dataset: str, model: str, seed: int) -> Request:
+    """Generated images of one run."""
+    protocol = plan.params.protocol
+    config = {"n": plan.n_samples(), "canvases": protocol.canvases, "protocol_seed": protocol.seed}
+    inputs = {"weights": training(plan, dataset, model, seed, "weights")}
+    return Request(plan.network(model, dataset) | config, inputs, [plan.module(model)])
+
+
+# --- comparison -------------------------------------------------------------------------------------------------------
+
+
+@stage
+def references(plan: Plan, dataset: str) -> Request:
+    """Rows that no model made."""
+    inputs = splits(dataset, "valid", "train", "test") | reference_classifier(dataset)
+    return Request(comparison(plan), inputs, metric_modules())
+
+
+@stage
+def evaluate(plan: Plan, dataset: str, model: str, seed: int) -> Request:
+    """All metrics of one run; a likelihood model's bound needs its weights."""
+    config, modules = comparison(plan), metric_modules()
+    inputs = {"samples": Source(("sample", dataset, model, seed), "images")}
+    inputs |= splits(dataset, "train", "test") | reference_classifier(dataset)
+    if plan.has_elbo(model, dataset):
+        draws = plan.params.at_budget(plan.params.protocol.importance_samples)
+        config |= plan.network(model, dataset) | {"importance_samples": draws}
+        inputs["weights"] = training(plan, dataset, model, seed, "weights")
+        modules = [*modules, plan.module(model)]
+    if plan.is_imbalanced(dataset):
+        config["augmented"] = True
+        inputs["augmented"] = Source(("augment", dataset, model, seed), "augmented")
+    return Request(config, inputs, modules)
+
+
+@stage
+def augment(plan: Plan, dataset: str, model: str, seed: int) -> Request:
+    """A classifier of rare classes trained with generated images; a conditional model is asked for each class."""
+    if not plan.is_imbalanced(dataset):
+        raise UserError(
+            f"datasets.{dataset} is not imbalanced: nothing to augment; say `imbalanced: true` there if it is"
+        )
+    inputs = {"samples": Source(("sample", dataset, model, seed), "images"), **splits(dataset, "train", "test")}
+    inputs["classifier"] = reference_classifier(dataset)["classifier"]
+    config = {"classifier": plan.classifier_settings(), "protocol_seed": plan.params.protocol.seed}
+    if not plan.is_conditional(model, dataset):
+        return Request(config, inputs)
+    inputs["weights"] = training(plan, dataset, model, seed, "weights")
+    return Request(config | plan.network(model, dataset), inputs, [plan.module(model)])
+
+
+@stage
+def battle(plan: Plan, dataset: str, model: str) -> Request:
+    """A model's judges of all seeds in one job: a job for each seed would read every contestant again.
+
+    `weights` are in the order of `seeds`, `samples` in the order of `contestants`.
+    """
+    plan.require_judge(dataset, model)
+    config = {
+        **plan.network(model, dataset),
+        "judged_training_images": plan.params.protocol.judged_training_images,
+        "n": plan.n_samples(),
+        "seeds": plan.params.seeds_used(),
+        "contestants": plan.runs(dataset),
+    }
+    inputs: dict[str, Source | Sequence[Source]] = {
+        "weights": trainings(plan, dataset, "weights", [(model, seed) for seed in plan.params.seeds_used()]),
+        **splits(dataset, "train", "valid", "test"),
+        "samples": of_runs(plan, "sample", dataset, "images"),
+    }
+    return Request(config, inputs, [plan.module(model)])
+
+
+@stage
+def standings(plan: Plan, dataset: str) -> Request:
+    """Battles, the judge-by-contestant matrix and the ratings; `scores` are in the order of `judges`."""
+    protocol = plan.params.protocol
+    config = {
+        "judges": plan.judges(dataset),
+        "judged_by": plan.judged_by(dataset),
+        "published_digests": [published_digest(name) for name in BATTLES_OF_GRAN],
+        "runs": plan.runs(dataset),
+        "tolerance": protocol.battle_tolerance,
+        "ratio": protocol.battle_ratio,
+        "seed": protocol.seed,
+    }
+    return Request(config, {"scores": [Source(("battle", dataset, name), "scores") for name in plan.judges(dataset)]})
+
+
+@stage
+def tables(plan: Plan, dataset: str) -> Request:
+    """The main table and its companions; `metrics` to `sampling_costs` are in the order of `runs`."""
+    name = plan.params.datasets[dataset].published
+    config = {
+        "runs": plan.runs(dataset),
+        "published": name,
+        "published_digest": None if name is None else published_digest(name),
+        "claims_digest": published_digest("claims"),
+        "judged_by": plan.judged_by(dataset),
+        "tolerance": plan.params.protocol.battle_tolerance,
+    }
+    inputs: dict[str, Source | Sequence[Source]] = {
+        "metrics": of_runs(plan, "evaluate", dataset, "metrics"),
+        "trainings": trainings(plan, dataset, "training"),
+        "training_costs": trainings(plan, dataset, "cost"),
+        "sampling_costs": of_runs(plan, "sample", dataset, "cost"),
+        "references": Source(("references", dataset), "metrics"),
+        **{key: Source(("standings", dataset), key) for key in ("battles", "judges", "judges_seeds")},
+    }
+    return Request(config, inputs)
+
+
+# --- what people see --------------------------------------------------------------------------------------------------
+
+
+@stage
+def canvases(plan: Plan, dataset: str, model: str, seed: int) -> Request:
+    """How one run draws."""
+    return Request(inputs={"canvases": Source(("sample", dataset, model, seed), "canvases")})
+
+
+@stage
+def figures(plan: Plan, dataset: str) -> Request:
+    """Figures of the comparison; `samples`, `histories` and `metrics` are in the order of `runs`."""
+    inputs: dict[str, Source | Sequence[Source]] = {
+        **splits(dataset, "train", "test", "summary"),
+        "samples": of_runs(plan, "sample", dataset, "images"),
+        "histories": trainings(plan, dataset, "history"),
+        "metrics": of_runs(plan, "evaluate", dataset, "metrics"),
+        **{key: Source(("tables", dataset), key) for key in ("table", "cost")},
+        **{key: Source(("standings", dataset), key) for key in ("judges", "standings")},
+    }
+    return Request({"runs": plan.runs(dataset)}, inputs)
+
+
+@stage
+def gallery(plan: Plan, dataset: str) -> Request:
+    """Figures of trained models; lists are in the order of `runs`, which has the first seed of every model.
+
+    The models' own code is in the hashes of their weights and samples.
+    """
+    models = plan.models(dataset)
+    runs = [(model, 0) for model in models]
+    config = {"runs": runs, "figures": plan.gallery(dataset), "protocol_seed": plan.params.protocol.seed}
+    inputs: dict[str, Source | Sequence[Source]] = {**splits(dataset, "test", "train"), **reference_classifier(dataset)}
+    inputs |= {name: trainings(plan, dataset, name, runs) for name in ("weights", "history", "training", "snapshots")}
+    inputs |= {name: of_runs(plan, "sample", dataset, name, runs) for name in ("images", "canvases")}
+    runtime_only = plan.shown(dataset) | {
+        "models": {model: plan.network(model, dataset) for model in models},
+        "trained": {model: plan.trained(model) for model in models},
+    }
+    return Request(config, inputs, runtime_only=runtime_only)
+
+
+@stage
+def track(plan: Plan, dataset: str) -> Request:
+    """Runs in MLflow; lists are in the order of `runs`, `canvases` in the order of `sequential`."""
+    sequential = plan.sequential(dataset)
+    config = {
+        "runs": plan.runs(dataset),
+        "sequential": sequential,
+        "budget": plan.params.budget,
+        "shape": plan.params.datasets[dataset].shape,
+        "models": {
+            model: plan.model(model, dataset) | plan.class_count(model, dataset) for model in plan.models(dataset)
+        },
+    }
+    inputs: dict[str, Source | Sequence[Source]] = {
+        name: trainings(plan, dataset, name) for name in ("history", "training", "cost", "weights")
+    }
+    inputs["metrics"] = of_runs(plan, "evaluate", dataset, "metrics")
+    inputs["canvases"] = [Source(("canvases", dataset, model, 0), "png") for model in sequential]
+    inputs |= splits(dataset, "summary") | {"samples_figure": Source(("figures", dataset), "samples_png")}
+    return Request(config, inputs)
+
+
+@stage
+def summary(plan: Plan, dataset: str) -> Request:
+    """The page that is printed at the end; it waits for the figures and for MLflow."""
+    inputs: dict[str, Source | Sequence[Source]] = {
+        **{key: Source(("tables", dataset), key) for key in ("table", "cost", "claims")},
+        **{key: Source(("standings", dataset), key) for key in ("battles", "standings")},
+        "gallery": Source(("gallery", dataset), "facts"),
+        "samples_figure": Source(("figures", dataset), "samples_png"),
+        "tracked": Source(("track", dataset), "tracked"),
+        "canvases": [Source(("canvases", dataset, model, 0), "png") for model in plan.sequential(dataset)],
+    }
+    return Request(inputs=inputs)
+
+
+@stage
+def report(plan: Plan) -> Request:
+    """One page of every data set whose results are current; input names begin with the data set's name."""
+    names = report_inputs.datasets(plan)
+    inputs: dict[str, Source | Sequence[Source]] = {}
+    for dataset in names:
+        inputs |= {f"{dataset}_{name}": source for name, source in report_sources(plan, dataset).items()}
+    return Request(report_inputs.config(plan, names), inputs)
+
+
+def report_sources(plan: Plan, dataset: str) -> dict[str, Source | Sequence[Source]]:
+    """All that the report reads of one data set.
+
+    `training`, `weights` and `metrics` are in the order of the runs, `samples` of the models, `canvases` of the
+    sequential models.
+    """
+    first, sequential = ([(name, 0) for name in names] for names in (plan.models(dataset), plan.sequential(dataset)))
+    drawn: list[tuple[tuple[Any, ...], Iterable[str]]] = [(("figures", dataset), layout.OUTPUTS["figures"])]
+    drawn += [(("canvases", dataset, *run), layout.OUTPUTS["canvases"]) for run in sequential]
+    drawn.append((("gallery", dataset), layout.outputs("gallery", {"figures": plan.gallery(dataset)})))
+    return {
+        **splits(dataset, "summary", "test"),
+        "classifier": Source(("classifier", dataset), "report"),
+        **{key: Source(("tables", dataset), key) for key in ("table", "cost", "claims")},
+        **{key: Source(("standings", dataset), key) for key in ("battles", "judges", "standings")},
+        "tracked": Source(("track", dataset), "tracked"),
+        "training": trainings(plan, dataset, "training"),
+        "weights": trainings(plan, dataset, "weights"),
+        "metrics": of_runs(plan, "evaluate", dataset, "metrics"),
+        "samples": of_runs(plan, "sample", dataset, "images", first),
+        "canvases": of_runs(plan, "sample", dataset, "canvases", sequential),
+        "figures": [Source(job, name) for job, outputs in drawn for name in outputs if name != "facts"],
+    }

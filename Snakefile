@@ -1,7 +1,8 @@
-"""The workflow: raw files, splits, classifier, models, samples, metrics and battles, tables, figures.
+"""The workflow: raw files, splits, classifier, models, samples, metrics and battles, tables, figures, report.
 
-Each rule runs one command, `python -m pipeline STAGE`. What makes a job stale is the identity in its params, a digest of
-its block of params.yaml, its code, its libraries and what it reads (pipeline/workflow/job_hash.py), never a clock.
+Each rule runs one command, `python -m pipeline STAGE`. Results are stored under the hash of the job that made them
+(pipeline/workflow/job_hash.py); inputs come from the stages' specifications (pipeline/workflow/specs.py). The views
+at the end copy stored results to where people look for them.
 """
 
 import sys
@@ -23,6 +24,7 @@ wildcard_constraints:
     dataset=plan.datasets,
     model=plan.models,
     seed=r"\d+",
+    hash=at.HASH.pattern,
 
 
 localrules:
@@ -35,11 +37,17 @@ localrules:
     track,
     summary,
     report,
+    view_tables,
+    view_figures,
+    view_summary,
+    view_report,
 
 
 rule mnist:
     """Everything about MNIST, which is what `make mnist` asks for."""
     input:
+        at.TABLE.format(dataset="mnist"),
+        at.FIGURE_FOLDER.format(dataset="mnist"),
         at.SUMMARY_TEXT.format(dataset="mnist"),
         at.REPORT,
 
@@ -48,15 +56,16 @@ include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/compare.smk"
 include: "rules/show.smk"
+include: "rules/views.smk"
 
 
 onstart:
-    easel.announce(workflow)
+    easel.announce(plan, workflow)
 
 
 onsuccess:
-    easel.finish(workflow)
+    easel.finish(plan, workflow)
 
 
 onerror:
-    easel.finish(workflow, failed=True)
+    easel.finish(plan, workflow, failed=True)

@@ -19,9 +19,6 @@ from typing import Any, NoReturn
 from pipeline.core.errors import InUse, UserError, near, one_line
 from pipeline.workflow import job_hash, layout
 
-RESULT_NEUTRAL = True
-
-
 OF_THE_DISK: dict[int | None, str] = {
     None: "see that it is there and readable, and that there is room",  # by a library that tells no more
     errno.ENOSPC: "make room",

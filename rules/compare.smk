@@ -8,16 +8,14 @@ rule references:
     output:
         **at.OUTPUTS["references"],
     log:
-        "logs/references/{dataset}.log",
+        "logs/references/{dataset}/{hash}.log",
     benchmark:
-        "benchmarks/references/{dataset}.tsv"
+        "benchmarks/references/{dataset}/{hash}.tsv"
     conda:
         "../envs/stage.yaml"
-    params:
-        identity=plan.identity("references"),
     shell:
         "$PYTHON -m pipeline references --dataset {wildcards.dataset}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"
 
 
 rule augment:
@@ -27,16 +25,14 @@ rule augment:
     output:
         **at.OUTPUTS["augment"],
     log:
-        "logs/augment/{dataset}-{model}-{seed}.log",
+        "logs/augment/{dataset}-{model}-{seed}/{hash}.log",
     benchmark:
-        "benchmarks/augment/{dataset}-{model}-{seed}.tsv"
+        "benchmarks/augment/{dataset}-{model}-{seed}/{hash}.tsv"
     conda:
         "../envs/stage.yaml"
-    params:
-        identity=plan.identity("augment"),
     shell:
         "$PYTHON -m pipeline augment --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"
 
 
 rule evaluate:
@@ -46,16 +42,14 @@ rule evaluate:
     output:
         **at.OUTPUTS["evaluate"],
     log:
-        "logs/evaluate/{dataset}-{model}-{seed}.log",
+        "logs/evaluate/{dataset}-{model}-{seed}/{hash}.log",
     benchmark:
-        "benchmarks/evaluate/{dataset}-{model}-{seed}.tsv"
+        "benchmarks/evaluate/{dataset}-{model}-{seed}/{hash}.tsv"
     conda:
         "../envs/stage.yaml"
-    params:
-        identity=plan.identity("evaluate"),
     shell:
         "$PYTHON -m pipeline evaluate --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"
 
 
 rule battle:
@@ -65,16 +59,14 @@ rule battle:
     output:
         **at.OUTPUTS["battle"],
     log:
-        "logs/battle/{dataset}-{model}.log",
+        "logs/battle/{dataset}-{model}/{hash}.log",
     benchmark:
-        "benchmarks/battle/{dataset}-{model}.tsv"
+        "benchmarks/battle/{dataset}-{model}/{hash}.tsv"
     conda:
         "../envs/stage.yaml"
-    params:
-        identity=plan.identity("battle"),
     shell:
         "$PYTHON -m pipeline battle --dataset {wildcards.dataset} --model {wildcards.model}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"
 
 
 rule standings:
@@ -84,14 +76,12 @@ rule standings:
     output:
         **at.OUTPUTS["standings"],
     log:
-        "logs/standings/{dataset}.log",
+        "logs/standings/{dataset}/{hash}.log",
     conda:
         "../envs/stage.yaml"
-    params:
-        identity=plan.identity("standings"),
     shell:
         "$PYTHON -m pipeline standings --dataset {wildcards.dataset}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"
 
 
 rule tables:
@@ -99,13 +89,11 @@ rule tables:
     input:
         unpack(plan.inputs("tables")),
     output:
-        **easel.captioned(at.OUTPUTS["tables"], "comparison"),
+        **at.OUTPUTS["tables"],
     log:
-        "logs/tables/{dataset}.log",
+        "logs/tables/{dataset}/{hash}.log",
     conda:
         "../envs/stage.yaml"
-    params:
-        identity=plan.identity("tables"),
     shell:
         "$PYTHON -m pipeline tables --dataset {wildcards.dataset}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"

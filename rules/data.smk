@@ -6,14 +6,12 @@ rule fetch:
     output:
         **at.OUTPUTS["fetch"],
     log:
-        "logs/fetch/{dataset}.log",
+        "logs/fetch/{dataset}/{hash}.log",
     conda:
         "../envs/stage.yaml"
-    params:
-        identity=plan.identity("fetch"),
     shell:
         "$PYTHON -m pipeline fetch --dataset {wildcards.dataset}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"
 
 
 rule prepare:
@@ -23,16 +21,14 @@ rule prepare:
     output:
         **at.OUTPUTS["prepare"],
     log:
-        "logs/prepare/{dataset}.log",
+        "logs/prepare/{dataset}/{hash}.log",
     benchmark:
-        "benchmarks/prepare/{dataset}.tsv"
+        "benchmarks/prepare/{dataset}/{hash}.tsv"
     conda:
         "../envs/stage.yaml"
-    params:
-        identity=plan.identity("prepare"),
     shell:
         "$PYTHON -m pipeline prepare --dataset {wildcards.dataset}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"
 
 
 rule classifier:
@@ -42,13 +38,11 @@ rule classifier:
     output:
         **at.OUTPUTS["classifier"],
     log:
-        "logs/classifier/{dataset}.log",
+        "logs/classifier/{dataset}/{hash}.log",
     benchmark:
-        "benchmarks/classifier/{dataset}.tsv"
+        "benchmarks/classifier/{dataset}/{hash}.tsv"
     conda:
         "../envs/stage.yaml"
-    params:
-        identity=plan.identity("classifier"),
     shell:
         "$PYTHON -m pipeline classifier --dataset {wildcards.dataset}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"

@@ -8,17 +8,15 @@ rule train:
     output:
         **at.OUTPUTS["train"],
     log:
-        "logs/train/{dataset}-{model}-{seed}.log",
+        "logs/train/{dataset}-{model}-{seed}/{hash}.log",
     benchmark:
-        "benchmarks/train/{dataset}-{model}-{seed}.tsv"
+        "benchmarks/train/{dataset}-{model}-{seed}/{hash}.tsv"
     priority: plan.seconds("train")
     conda:
         "../envs/stage.yaml"
-    params:
-        identity=plan.identity("train"),
     shell:
         "$PYTHON -m pipeline train --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"
 
 
 rule sample:
@@ -28,13 +26,11 @@ rule sample:
     output:
         **at.OUTPUTS["sample"],
     log:
-        "logs/sample/{dataset}-{model}-{seed}.log",
+        "logs/sample/{dataset}-{model}-{seed}/{hash}.log",
     benchmark:
-        "benchmarks/sample/{dataset}-{model}-{seed}.tsv"
+        "benchmarks/sample/{dataset}-{model}-{seed}/{hash}.tsv"
     conda:
         "../envs/stage.yaml"
-    params:
-        identity=plan.identity("sample"),
     shell:
         "$PYTHON -m pipeline sample --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"

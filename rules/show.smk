@@ -6,16 +6,14 @@ rule figures:
     input:
         unpack(plan.inputs("figures")),
     output:
-        **easel.captioned(at.OUTPUTS["figures"], "comparison"),
+        **at.OUTPUTS["figures"],
     log:
-        "logs/figures/{dataset}.log",
+        "logs/figures/{dataset}/{hash}.log",
     conda:
         "../envs/requirements.yaml"
-    params:
-        identity=plan.identity("figures"),
     shell:
         "$PYTHON -m pipeline figures --dataset {wildcards.dataset}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"
 
 
 rule canvases:
@@ -23,44 +21,31 @@ rule canvases:
     input:
         unpack(plan.inputs("canvases")),
     output:
-        **easel.captioned(
-            at.OUTPUTS["canvases"], "models", model="{model}", seed="{seed}"
-        ),
+        **at.OUTPUTS["canvases"],
     log:
-        "logs/canvases/{dataset}-{model}-{seed}.log",
+        "logs/canvases/{dataset}-{model}-{seed}/{hash}.log",
     conda:
         "../envs/requirements.yaml"
-    params:
-        identity=plan.identity("canvases"),
     shell:
         "$PYTHON -m pipeline canvases --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"
 
 
-# One rule for each data set: which figures there are depends on the models of its table.
-for name in plan.each_dataset:
-
-    rule:
-        """What the papers show of trained models: blends, walks, nearest training images, collapses and more."""
-        name:
-            f"gallery_{name}"
-        input:
-            unpack(plan.inputs("gallery")),
-        output:
-            **easel.captioned(plan.gallery(name), "models"),
-        log:
-            "logs/gallery/{dataset}.log",
-        benchmark:
-            "benchmarks/gallery/{dataset}.tsv"
-        wildcard_constraints:
-            dataset=name,
-        conda:
-            "../envs/requirements.yaml"
-        params:
-            identity=plan.identity("gallery"),
-        shell:
-            "$PYTHON -m pipeline gallery --dataset {wildcards.dataset}"
-            " --identity {params.identity} --log {log}"
+rule gallery:
+    """What the papers show of trained models; which figures there are depends on the models of the table."""
+    input:
+        unpack(plan.inputs("gallery")),
+    output:
+        **at.OUTPUTS["gallery"],
+    log:
+        "logs/gallery/{dataset}/{hash}.log",
+    benchmark:
+        "benchmarks/gallery/{dataset}/{hash}.tsv"
+    conda:
+        "../envs/requirements.yaml"
+    shell:
+        "$PYTHON -m pipeline gallery --dataset {wildcards.dataset}"
+        " --job {wildcards.hash} --log {log}"
 
 
 rule track:
@@ -70,14 +55,12 @@ rule track:
     output:
         **at.OUTPUTS["track"],
     log:
-        "logs/track/{dataset}.log",
+        "logs/track/{dataset}/{hash}.log",
     conda:
         "../envs/requirements.yaml"
-    params:
-        identity=plan.identity("track"),
     shell:
         "$PYTHON -m pipeline track --dataset {wildcards.dataset}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"
 
 
 rule summary:
@@ -87,14 +70,12 @@ rule summary:
     output:
         **at.OUTPUTS["summary"],
     log:
-        "logs/summary/{dataset}.log",
+        "logs/summary/{dataset}/{hash}.log",
     conda:
         "../envs/stage.yaml"
-    params:
-        identity=plan.identity("summary"),
     shell:
         "$PYTHON -m pipeline summary --dataset {wildcards.dataset}"
-        " --identity {params.identity} --log {log}"
+        " --job {wildcards.hash} --log {log}"
 
 
 rule report:
@@ -104,10 +85,8 @@ rule report:
     output:
         **at.OUTPUTS["report"],
     log:
-        "logs/report/all.log",
+        "logs/report/all/{hash}.log",
     conda:
         "../envs/requirements.yaml"
-    params:
-        identity=plan.identity("report"),
     shell:
-        "$PYTHON -m pipeline report --identity {params.identity} --log {log}"
+        "$PYTHON -m pipeline report" " --job {wildcards.hash} --log {log}"

@@ -110,11 +110,11 @@ class Follower:
     def send(self, watched: Watched, progress: Progress) -> None:
         """Pass on the rows after the last one that arrived."""
         rows = [row for row in watched.rows if row["step"] > progress.sent]
-        budget = planned_budget(watched.dataset, watched.model, watched.seed, watched.identity)
+        budget = planned_budget(watched.dataset, watched.model, watched.seed, watched.hash)
         if rows and budget is not None:
             from pipeline.tracking import mlflow_runs
 
-            tags = {name: getattr(watched, name) for name in ("dataset", "model", "seed", "identity")}
+            tags = {name: getattr(watched, name) for name in ("dataset", "model", "seed", "hash")}
             mlflow_runs.pass_on(
                 uri=mlflow_runs.tracking_uri(self.results),
                 experiment=watched.dataset,
@@ -135,7 +135,7 @@ class Follower:
 
 
 @functools.cache
-def planned_budget(dataset: str, model: str, seed: int, identity: str) -> str | None:
+def planned_budget(dataset: str, model: str, seed: int, hash_: str) -> str | None:
     """The budget of the plan that has this very training, None where params.yaml or the code are others by now."""
     from pipeline.workflow import params
     from pipeline.workflow.plan import Plan
@@ -143,7 +143,7 @@ def planned_budget(dataset: str, model: str, seed: int, identity: str) -> str | 
     config: Any = os.environ.get("EASEL_CONFIG")
     try:
         plan = Plan(params.check(json.loads(config)) if config else params.load())
-        planned = plan.job("train", dataset, model, seed).identity
+        planned = plan.job("train", dataset, model, seed).hash
     except UserError:
         return None
-    return plan.params.budget if planned == identity else None
+    return plan.params.budget if planned == hash_ else None

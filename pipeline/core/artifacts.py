@@ -1,8 +1,7 @@
-"""Reading and writing artifacts: atomic, stamped, memory-mapped, never a pickle.
+"""Reading and writing artifacts: atomic, memory-mapped, never a pickle.
 
 Every file is written under a temporary name in its own folder and renamed, so a killed stage leaves nothing that
-looks finished. Beside each file lies `<file>.stamp.json`: the identity of the job that made it (see
-`pipeline.workflow.job_hash`) and the SHA-256 of its bytes. Readers check both before they use a file.
+looks finished.
 """
 
 from __future__ import annotations
@@ -137,45 +136,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         return dict(file.metadata() or {})
 
 
-# --- stamps ---------------------------------------------------------------------------------------------------
-
-STAMP = ".stamp.json"
-"""What a stamp's name ends with."""
-
-
-def stamp_path(path: Path) -> Path:
-    """Where the stamp of a file lies."""
-    return path.with_name(path.name + STAMP)
-
-
 def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def write_stamp(path: Path, identity: str, **provenance: Any) -> None:
-    """Stamp a finished file with the identity of the job that made it and with its digest."""
-    stamp = {"identity": identity, "sha256": sha256(path), "bytes": path.stat().st_size, **provenance}
-    write_json(stamp_path(path), stamp)
-
-
-def checked_stamp(path: Path) -> dict[str, Any]:
-    """The stamp of a file whose bytes are what the stamp says.
-
-    Raises `UserError` naming the file if it or its stamp is missing, or if the bytes changed since it was made.
-    """
-    if not path.exists():
-        raise UserError(f"{path}: not found; make it with `snakemake --cores 8 {path}`")
-    try:
-        stamp = read_json(stamp_path(path))
-        identity, digest = stamp["identity"], stamp["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: its stamp is missing or damaged; delete {path} and run the same command") from error
-    found = sha256(path)
-    if found != digest:
-        raise UserError(
-            f"{path}: damaged or changed by hand (SHA-256 {found[:12]}, its stamp for {identity} says {digest[:12]}); "
-            f"delete it and run the same command: only this file and what it feeds is made again"
-        )
-    return stamp

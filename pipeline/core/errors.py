@@ -6,8 +6,6 @@ import difflib
 import signal
 from collections.abc import Iterable
 
-RESULT_NEUTRAL = True
-
 
 class UserError(Exception):
     """Names the key or the file, what was found, what was expected, and what to do; ends with `exit_code`."""

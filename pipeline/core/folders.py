@@ -9,8 +9,6 @@ from pathlib import Path
 
 from pipeline.core.errors import UserError
 
-RESULT_NEUTRAL = True
-
 
 def content(folder: Path) -> dict[str, bytes]:
     """Every file of a folder by its path inside; nothing where there is no folder."""

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-RESULT_NEUTRAL = True
-
 DEEPEST = 20
 """Levels of nesting; params.yaml has six."""
 

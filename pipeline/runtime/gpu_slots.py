@@ -17,8 +17,6 @@ from pathlib import Path
 from pipeline.core.errors import UserError
 from pipeline.runtime import locks
 
-RESULT_NEUTRAL = True  # which of the machine's GPUs computes
-
 JOBS_PER_GPU = "EASEL_JOBS_PER_GPU"
 FOLDER = "EASEL_LEASES"
 VISIBLE = "CUDA_VISIBLE_DEVICES"

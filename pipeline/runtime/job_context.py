@@ -1,7 +1,7 @@
-"""How a stage runs: its job, its checked inputs, its stamped outputs, its lock, its progress.
+"""How a stage runs: its job, its checked inputs, its stored outputs, its lock, its progress.
 
-`python -m pipeline STAGE` builds a `JobContext`, calls `pipeline.stages.STAGE.run(job)` and stamps what was written.
-A stage needs neither Snakemake nor params.yaml when its job is handed over with `--spec`.
+`python -m pipeline STAGE` builds a `JobContext`, calls `pipeline.stages.STAGE.run(job)` and writes the record.
+A stage needs neither Snakemake nor params.yaml when its specification is given with `--spec`.
 """
 
 from __future__ import annotations
@@ -22,20 +22,18 @@ from pipeline.core import artifacts
 from pipeline.core.errors import InUse, UserError
 from pipeline.runtime import locks, machine
 from pipeline.runtime.progress import Progress
-from pipeline.workflow import job_hash, kept, layout, stamps
-
-RESULT_NEUTRAL = True  # what it reads and writes is decided by the stage and by pipeline.core.artifacts
+from pipeline.workflow import job_hash, layout, store
 
 
 @dataclass
 class JobContext:
-    """One job at work."""
+    """One running job."""
 
     stage: str
     wildcards: dict[str, Any]
     config: dict[str, Any]
     modules: tuple[str, ...]
-    identity: str
+    hash: str
     inputs: dict[str, Any]
     """Input name -> path, or list of paths in the order that the stage's specification states."""
     progress: Progress
@@ -44,9 +42,8 @@ class JobContext:
     device: str = "auto"
     checkpoint_steps: int | None = None
     written: list[Path] = field(default_factory=list)
-    stamps: list[dict[str, Any]] = field(default_factory=list)
     spent: list[Path] = field(default_factory=list)
-    """What only a killed job would need: it goes once all outputs are stamped."""
+    """What only a killed job would need: it is deleted once the record is written."""
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -55,9 +52,14 @@ class JobContext:
         return " ".join([self.stage, *(str(value) for value in self.wildcards.values())])
 
     @property
+    def folder(self) -> Path:
+        """Where the job's results are stored."""
+        return layout.path(layout.folder(self.stage), **self.wildcards, hash=self.hash)
+
+    @property
     def outputs(self) -> dict[str, Path]:
-        """All files that the job leaves behind, by name."""
-        return {name: self.at(pattern) for name, pattern in layout.outputs(self.stage, self.config).items()}
+        """The files that the job declares, by name."""
+        return {name: self.folder / file for name, file in layout.FILES[self.stage].items()}
 
     @property
     def reads(self) -> list[Path]:
@@ -66,63 +68,58 @@ class JobContext:
 
     def at(self, pattern: str, **more: Any) -> Path:
         """A path of the layout for this job's wildcards."""
-        return layout.path(pattern, **(self.wildcards | more))
-
-    def sweep(self, folder: Path, name: str = "*") -> None:
-        """Remove what killed writers of a file (or of any in a folder that is this job's alone) left half-written."""
-        for partial in folder.glob(f".{name}.[0-9]*.partial"):
-            partial.unlink(missing_ok=True)
+        return layout.path(pattern, **({"hash": self.hash} | self.wildcards | more))
 
     def write_images(self, path: Path, images: np.ndarray, labels: np.ndarray | None = None) -> None:
-        """Write an Arrow file of images and stamp it at the end."""
+        """Write an Arrow file of images."""
         artifacts.write_images(path, images, labels)
         self.written.append(path)
 
     def write_tensors(self, path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
-        """Write safetensors and stamp them at the end."""
+        """Write safetensors."""
         artifacts.write_tensors(path, tensors, metadata)
         self.written.append(path)
 
     def write_json(self, path: Path, content: Any) -> None:
-        """Write JSON and stamp it at the end."""
+        """Write JSON."""
         artifacts.write_json(path, content)
         self.written.append(path)
 
     def write_text(self, path: Path, content: str) -> None:
-        """Write text and stamp it at the end."""
+        """Write text."""
         artifacts.write_text(path, content)
         self.written.append(path)
 
     def write_bytes(self, path: Path, content: bytes) -> None:
-        """Write bytes and stamp them at the end."""
+        """Write bytes."""
         artifacts.write_bytes(path, content)
         self.written.append(path)
 
     # -- what the runner does around a stage --------------------------------------------------------------------
 
     def check_inputs(self) -> None:
-        """Every input's bytes must be what its stamp says, and its stamp what this job was planned with."""
-        self.stamps = [stamps.checked(path) for path in self.reads]
-        found = job_hash.job_identity(
-            self.stage, self.config, self.modules, [stamp["identity"] for stamp in self.stamps]
+        """Every input's bytes must be what its record says, and the job must still have its planned hash."""
+        found = job_hash.compute(
+            self.stage, self.config, self.modules, [store.checked(path)["hash"] for path in self.reads]
         )
-        if found != self.identity:
-            listed = ", ".join(
-                f"{path} ({stamp['identity']})" for path, stamp in zip(self.reads, self.stamps, strict=True)
-            )
+        if found != self.hash:
             raise UserError(
-                f"this job was planned as {self.identity} but its code and inputs are {found}: they changed since; "
-                f"run the same snakemake command again (inputs: {listed or 'none'})"
+                f"planned as {self.hash}, but its code, libraries and inputs now give {found}: they changed since; "
+                "run the same snakemake command again"
             )
 
-    def stamp_outputs(self) -> None:
-        """Stamp everything that was written; what is spent then goes."""
-        provenance = {
+    def write_record(self) -> None:
+        """Write the record of what was written, last of all; what is spent is then deleted."""
+        closure = job_hash.code_closure(self.modules)
+        newest = max((path.stat().st_mtime for path in self.reads), default=0.0)
+        record = {
+            "hash": self.hash,
             "stage": self.stage,
-            "block": self.config,
-            "modules": {name: job_hash.module_digest(name) for name in job_hash.code_closure(self.modules)},
-            "versions": job_hash.library_versions(job_hash.code_closure(self.modules)),
-            "inputs": {str(path): stamp["identity"] for path, stamp in zip(self.reads, self.stamps, strict=True)},
+            "wildcards": self.wildcards,
+            "config": self.config,
+            "modules": {name: job_hash.module_digest(name) for name in closure},
+            "versions": job_hash.library_versions(closure),
+            "inputs": {str(path): str(path.parent.name) for path in self.reads},
             "device": self.device,
             "machine": machine.cpu_model(),
             "python": platform.python_version(),
@@ -130,14 +127,16 @@ class JobContext:
             "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": round(time.monotonic() - self.began, 2),
         }
-        for path in self.written:
-            artifacts.write_stamp(path, self.identity, **provenance)
+        store.write(self.folder, record, {path.name: path for path in self.written})
+        for path in (*self.written, self.folder / layout.RECORD):  # Snakemake refuses outputs older than inputs
+            if path.stat().st_mtime < newest:
+                os.utime(path, (newest, newest))
         for path in self.spent:
             path.unlink(missing_ok=True)
 
 
 def commit() -> str | None:
-    """The checked-out commit, '+' appended where tracked files differ; provenance only. None outside Git."""
+    """The checked-out commit, '+' appended where tracked files differ; None outside Git. Provenance only."""
     git = ["git", "-C", str(job_hash.ROOT)]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=10)
@@ -172,33 +171,30 @@ def is_being_written(name: str) -> bool:
     return locks.is_held(lock_of(name))
 
 
-def take_over(work: JobContext) -> None:
-    """Clear away what an earlier, killed process of this job left: its log, its half-written outputs.
+def take_over(job: JobContext) -> None:
+    """Clear what an earlier, killed process of this job left: its log, its half-written files.
 
-    The job's lock must be held: then nobody alive writes these files, on whatever machine.
+    The job's lock must be held: then no live process writes these files, on whatever machine.
     """
-    work.progress.begin()
-    for path in work.outputs.values():
-        work.sweep(path.parent, path.name)
-        work.sweep(path.parent, artifacts.stamp_path(path).name)
+    job.progress.begin()
+    for partial in job.folder.glob(".*.partial"):
+        partial.unlink(missing_ok=True)
 
 
 def one_thread() -> None:
-    """Make this process compute with one thread: bits depend on the number of threads, so it is never left open."""
+    """Make this process compute with one thread: bits depend on the number of threads."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
         os.environ[variable] = "1"
 
 
-def run(work: JobContext, main: Callable[[JobContext], None]) -> None:
-    """Check the inputs, do the stage's work under its lock, stamp what it wrote; or bring an earlier result back."""
-    with sole_writer(work.name):
-        take_over(work)
-        work.check_inputs()
-        kept_here = work.stage not in layout.NOT_KEPT
-        if kept_here and "EASEL_AFRESH" not in os.environ and kept.restore(work.identity, list(work.outputs.values())):
-            work.progress.say("an earlier result came back")
+def run(job: JobContext, main: Callable[[JobContext], None]) -> None:
+    """Check the inputs, do the stage's work under the lock of its hash, write the record; a finished job stays."""
+    with sole_writer(f"{job.name} {job.hash}"):
+        take_over(job)
+        job.check_inputs()
+        if store.is_complete(job.folder) and "EASEL_AFRESH" not in os.environ:
+            job.progress.say("done already")
             return
-        main(work)
-        work.stamp_outputs()
-        if kept_here:
-            kept.keep(work.identity, list(work.outputs.values()))
+        (job.folder / layout.RECORD).unlink(missing_ok=True)
+        main(job)
+        job.write_record()

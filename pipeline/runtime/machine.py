@@ -7,8 +7,6 @@ import re
 import subprocess
 from pathlib import Path
 
-RESULT_NEUTRAL = True
-
 VECTORS = (
     "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "sve", "sve2",
 )  # fmt: skip

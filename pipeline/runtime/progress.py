@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-RESULT_NEUTRAL = True
-
 TERMINAL_EVERY = 10.0
 """Seconds between two lines of one stage on the terminal."""
 

@@ -14,8 +14,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-RESULT_NEUTRAL = True
-
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What asks a stage to end: the workflow or Slurm, a person's Ctrl-C, a terminal that was closed."""
 

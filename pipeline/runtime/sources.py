@@ -39,8 +39,6 @@ from pipeline.core.errors import UserError
 
 __all__ = ["SourceError", "check_source", "fetch", "kinds"]
 
-RESULT_NEUTRAL = True
-
 CHUNK = 1 << 20
 SIZE_LIMIT = 1 << 30
 """Most uncompressed bytes that a file (or a whole archive) may have, unless its source's `size_limit` says more."""

@@ -13,9 +13,7 @@ from typing import Any
 from pipeline.core import untrusted
 from pipeline.core.errors import UserError
 from pipeline.runtime import signals
-from pipeline.workflow import job_hash, layout, overrides
-
-RESULT_NEUTRAL = True
+from pipeline.workflow import job_hash, layout, overrides, store
 
 WILDCARDS = ("dataset", "model", "seed")
 
@@ -33,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="a model of params.yaml")
     parser.add_argument("--seed", type=int, help="which independent training (0, 1, ...)")
     overrides.add(parser)
-    parser.add_argument("--identity", help="the job's identity as Snakemake planned it; anything else is refused")
+    parser.add_argument("--job", metavar="HASH", help="a job that the running workflow planned, by its hash")
     parser.add_argument("--print-spec", action="store_true", help="print the whole job as JSON instead of doing it")
     parser.add_argument(
         "--spec", type=Path, help="a file with such a job, for machines without the validator of params.yaml"
@@ -46,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def wildcards(arguments: argparse.Namespace) -> dict[str, Any]:
     """Those that were given, and the usual data set where the stage has one."""
     given = {key: getattr(arguments, key) for key in WILDCARDS if getattr(arguments, key) is not None}
-    return ({"dataset": "mnist"} if "dataset" in layout.wildcards(arguments.name) else {}) | given
+    return ({"dataset": "mnist"} if "dataset" in layout.WILDCARDS[arguments.name] else {}) | given
 
 
 def title_and_log(arguments: argparse.Namespace) -> tuple[str, Path]:
@@ -66,25 +64,20 @@ def run(arguments: argparse.Namespace) -> None:
     runner.one_thread()
     from pipeline.runtime.progress import Progress
 
-    spec, device = read_spec(arguments) if arguments.spec else planned(arguments)
+    spec, device = specification(arguments)
     if arguments.print_spec:
         print(json.dumps(spec, indent=1))
         return
-    if arguments.identity not in (None, spec["identity"]):
-        raise UserError(
-            f"planned as {arguments.identity}, but params.yaml and the code now give {spec['identity']}: "
-            "they changed since; run the same snakemake command again"
-        )
     try:
         progress = Progress(title, log)
     except OSError as error:
         raise UserError(f"{log}: could not be written: {error.strerror}; make room or mend its rights") from error
     work = runner.JobContext(
         stage=arguments.name,
-        wildcards=wildcards(arguments),
+        wildcards=spec["wildcards"],
         config=spec["config"],
         modules=tuple(spec["modules"]),
-        identity=spec["identity"],
+        hash=spec["hash"],
         inputs={name: as_paths(found) for name, found in spec["inputs"].items()},
         progress=progress,
         runtime_only=spec["runtime_only"],
@@ -100,11 +93,23 @@ def perform(work: Any) -> None:
     importlib.import_module(f"pipeline.stages.{work.stage}").run(work)
 
 
+def specification(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """The job and the device that it is to use: as the workflow planned it, from a file, or from params.yaml."""
+    if arguments.job:
+        spec = store.specification(arguments.job)
+        try:
+            _check_spec(spec, spec.get("wildcards", {}), arguments.name)
+        except ValueError as error:
+            raise UserError(f"job {arguments.job}: damaged specification ({error}); run snakemake again") from None
+        return spec, arguments.device or spec.get("device", "auto")
+    return read_spec(arguments) if arguments.spec else planned(arguments)
+
+
 def read_spec(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """The job from a file that `--print-spec` made."""
     try:
         spec = untrusted.read_json(arguments.spec)
-        _check_spec(spec, wildcards(arguments))
+        _check_spec(spec, wildcards(arguments), arguments.name)
     except (OSError, ValueError) as error:
         raise UserError(f"{arguments.spec}: not a readable job ({error}); make one with --print-spec") from error
     return spec, arguments.device or "auto"
@@ -115,11 +120,19 @@ def as_paths(found: Any) -> Any:
     return [Path(path) for path in found] if isinstance(found, list) else Path(found)
 
 
-SPEC = {"identity": str, "config": dict, "modules": list, "inputs": dict, "runtime_only": dict}
+SPEC = {
+    "hash": str,
+    "stage": str,
+    "wildcards": dict,
+    "config": dict,
+    "modules": list,
+    "inputs": dict,
+    "runtime_only": dict,
+}
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
-def _check_spec(spec: Any, asked: dict[str, Any]) -> None:
+def _check_spec(spec: Any, asked: dict[str, Any], stage: str) -> None:
     """ValueError unless it has a job's shape, is the one asked for, and names files of this folder alone."""
     if not isinstance(spec, dict):
         raise ValueError(f"found {type(spec).__name__}, expected an object")
@@ -135,11 +148,8 @@ def _check_spec(spec: Any, asked: dict[str, Any]) -> None:
     for module in spec["modules"]:
         if not job_hash.MODULE.fullmatch(module):
             raise ValueError(f"modules: found {module!r}, expected a module of this project")
-    config = spec["config"]
-    keys = WILDCARDS if "model" in config else WILDCARDS[:1]
-    block = {key: config[key] for key in keys if key in config}
-    if block != asked:
-        raise ValueError(f"a job of {_words(block)}, asked for {_words(asked)}")
+    if spec["stage"] != stage or spec["wildcards"] != asked:
+        raise ValueError(f"a job of {spec['stage']} {_words(spec['wildcards'])}, expected {stage} {_words(asked)}")
     for name in (str(asked[key]) for key in ("dataset", "model") if key in asked):
         if not NAME.fullmatch(name):
             raise ValueError(f"found {name!r}, expected a name of small letters, digits and _")
@@ -163,7 +173,7 @@ def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if arguments.seed is not None and arguments.seed < 0:
         raise UserError(f"--seed: found {arguments.seed}, expected 0 or more")
     given = wildcards(arguments)
-    takes = layout.wildcards(arguments.name)
+    takes = layout.WILDCARDS[arguments.name]
     if "dataset" in given and "dataset" not in takes:
         raise UserError(f"this stage takes no --dataset; which it has is {arguments.name}: in params.yaml")
     if tuple(given) != takes:

@@ -23,7 +23,6 @@ from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
 from pipeline.training.sampling import BATCH, quantise
 from pipeline.training.trained import rebuilt
-from pipeline.workflow import layout
 
 SURE = 0.9
 """Probability above which the domain classifier's word is taken for a label."""
@@ -65,7 +64,7 @@ def run(job: JobContext) -> None:
         "accuracy_by_band": {name: by_band(found, of_test) for name, found in right.items()},
         "tail_correct": {name: found[of_test == TAIL].int().tolist() for name, found in right.items()},
     }
-    job.write_json(job.at(layout.AUGMENTED), content)
+    job.write_json(job.outputs["augmented"], content)
     for name, accuracy in content["accuracy_by_band"].items():
         job.progress.say(f"{name}: " + ", ".join(f"{band} {v:.4f}" for band, v in accuracy.items() if v is not None))
 

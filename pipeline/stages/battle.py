@@ -16,7 +16,6 @@ from pipeline.models.base import ImageGenerator
 from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
 from pipeline.training.trained import rebuilt
-from pipeline.workflow import layout
 
 BATCH = 500
 REFRESHED_WITH = 2000
@@ -38,7 +37,7 @@ def run(job: JobContext) -> None:
     for done, (name, part) in enumerate(_parts(splits, contestants, block), 1):
         scores |= {f"{seed}/{name}": logits(judge, part) for seed, judge in judges.items()}
         job.progress.step(done, total, unit="sets", per_unit=len(part) * len(judges), of="verdicts")
-    job.write_tensors(job.at(layout.SCORES), scores)
+    job.write_tensors(job.outputs["scores"], scores)
     report(job, scores)
 
 
@@ -100,7 +99,7 @@ def report(job: JobContext, scores: dict[str, Tensor]) -> None:
         {"seed": judge.seed, **own_accuracy(judge)}
         for judge in judges_of(job.config["model"], {name: values.numpy() for name, values in scores.items()})
     ]
-    job.write_json(job.at(layout.JUDGE), found)
+    job.write_json(job.outputs["judge"], found)
     for judge in found:
         job.progress.say(
             f"seed {judge['seed']}: accuracy on held-out real {judge['accuracy_real_test']:.3f}, own generated "

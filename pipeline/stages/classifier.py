@@ -14,7 +14,6 @@ from pipeline.features.fitting import by_band, fit, share
 from pipeline.metrics.bands import bands_of, imbalance_ratio
 from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
-from pipeline.workflow import layout
 
 
 def run(job: JobContext) -> None:
@@ -44,10 +43,10 @@ def run(job: JobContext) -> None:
         job.progress.say(f"accuracy on test images by class frequency: {said}")
     # One entry: safetensors writes several in an order of chance, and the file's digest stands beside the metrics.
     metadata = {"classes_and_shape": " ".join(map(str, (classes, *images.shape[1:])))}
-    job.write_tensors(job.at(layout.CLASSIFIER), model.state_dict(), metadata)
+    job.write_tensors(job.outputs["classifier"], model.state_dict(), metadata)
     features = {name: extract(model, load_split(path)[0])[0] for name, path in paths.items()}
-    job.write_tensors(job.at(layout.FEATURES), features)
-    job.write_json(job.at(layout.CLASSIFIER_REPORT), report)
+    job.write_tensors(job.outputs["features"], features)
+    job.write_json(job.outputs["report"], report)
 
 
 def labelled(path: Path, seed: int) -> tuple[Tensor, Tensor]:

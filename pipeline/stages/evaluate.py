@@ -16,7 +16,6 @@ from pipeline.metrics.likelihood import importance_weighted
 from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
 from pipeline.training.trained import rebuilt
-from pipeline.workflow import layout
 
 ELBO_BATCH = 500
 
@@ -36,7 +35,7 @@ def run(job: JobContext) -> None:
         progress=job.progress,
     )
     samples = artifacts.read_images(job.inputs["samples"])[0]
-    job.write_json(job.at(layout.METRICS), evaluator.measure(samples, known))
+    job.write_json(job.outputs["metrics"], evaluator.measure(samples, known))
 
 
 def tail_correct(path: Path) -> tuple[Tensor, Tensor] | None:

@@ -20,7 +20,7 @@ def run(job: JobContext) -> None:
         find(job, content_hash.located(job.runtime_only["path"]), raw)
     else:
         bring(job, job.config["files"], raw)
-    job.write_json(job.at(layout.FETCHED), {key: job.config[key] for key in ("content", "files") if key in job.config})
+    job.write_json(job.outputs["fetched"], {key: job.config[key] for key in ("content", "files") if key in job.config})
 
 
 def find(job: JobContext, path: Path, raw: Path) -> None:

@@ -22,7 +22,6 @@ from pipeline.metrics import columns
 from pipeline.metrics.bands import BANDS, bands_of
 from pipeline.runtime.job_context import JobContext
 from pipeline.tables import from_csv, headline_columns
-from pipeline.workflow import layout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,9 +77,8 @@ def run(job: JobContext) -> None:
     material = Material(job)
     for name, figure in figures(material):
         png, svg = save(figure)
-        path = job.at(layout.FIGURE, figure=name)
-        job.write_bytes(path.with_name(f"{name}.png"), png)
-        job.write_bytes(path.with_name(f"{name}.svg"), svg)
+        job.write_bytes(job.outputs[f"{name}_png"], png)
+        job.write_bytes(job.outputs[f"{name}_svg"], svg)
         job.progress.note(f"{name} drawn")
 
 

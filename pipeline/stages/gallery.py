@@ -9,7 +9,6 @@ seed is shown. Which figures there are is the plan's to say: what no model of th
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,7 +34,6 @@ from pipeline.tables import Row, from_csv
 from pipeline.training import latents
 from pipeline.training.sampling import quantise
 from pipeline.training.trained import rebuilt
-from pipeline.workflow import layout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -142,23 +140,11 @@ def run(job: JobContext) -> None:
     facts: dict[str, Facts] = {}
     for done, name in enumerate(job.config["figures"], start=1):
         figure, facts[name] = FIGURES[name](material)
-        path = job.at(layout.FIGURE, figure=name)
         for kind, content in zip(("png", "svg"), save(figure), strict=True):
-            job.write_bytes(path.with_name(f"{name}.{kind}"), content)
+            job.write_bytes(job.folder / f"{name}.{kind}", content)
         job.progress.note(f"{name} drawn")
         job.progress.step(done, len(job.config["figures"]), unit="figures")
-    job.write_json(job.at(layout.GALLERY_FACTS), facts)
-    forget_others(job)
-
-
-def forget_others(job: JobContext) -> None:
-    """Remove figures of an earlier list of models that this one has nothing to show for."""
-    for name in set(layout.GALLERY) - set(job.config["figures"]):
-        for kind in ("png", "svg"):
-            path = job.at(layout.FIGURE, figure=f"{name}.{kind}")
-            for left in (artifacts.stamp_path(path), path):
-                with contextlib.suppress(OSError):
-                    left.unlink()
+    job.write_json(job.outputs["facts"], facts)
 
 
 # --- latents ------------------------------------------------------------------------------------------------------

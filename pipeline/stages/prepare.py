@@ -44,15 +44,14 @@ def run(job: JobContext) -> None:
     shape, names = list(loaded.train_images.shape[1:]), loaded.class_names
     content: dict[str, object] = {"dataset": block["dataset"], "shape": shape, "classes": list(names)}
     content |= loaded.facts
-    for pattern in (layout.TRAIN, layout.VALID, layout.TEST):
-        split = Path(pattern).stem
+    for split in ("train", "valid", "test"):
         with gathered(raw, *parts[split]) as (images, labels):
-            job.write_images(job.at(pattern), images, labels)
+            job.write_images(job.outputs[split], images, labels)
             content[split] = summary(images, labels, names)
             if split == "train":
                 content["mean_image"] = mean_image(images).round(6).tolist()
         job.progress.say(f"{split}: {len(images):,} images of {'x'.join(map(str, shape))}")
-    job.write_json(job.at(layout.SUMMARY), content)
+    job.write_json(job.outputs["summary"], content)
     warn(job, loaded)
 
 
@@ -95,14 +94,14 @@ def gathered(raw: Path, images: np.ndarray, labels: np.ndarray | None, chosen: n
 def check_raw(raw: Path, path: Path | None, fetched: Mapping[str, Any]) -> None:
     """Raise `UserError` for raw files that are missing or not what was fetched."""
     if path is not None and content_hash.digest(path, raw) != fetched["content"]:
-        raise UserError(f"{path}: changed or not there any more; delete {raw}/fetched.json and run the same command")
+        raise UserError(f"{path}: changed or not there any more; delete {raw}/.fetched and run the same command")
     for name, digest in fetched.get("files", {}).items():
         path = raw / name
         if not path.exists():
-            raise UserError(f"{path}: not found; delete {raw}/fetched.json and run the same command to fetch it again")
+            raise UserError(f"{path}: not found; delete {raw}/.fetched and run the same command to fetch it again")
         found = artifacts.sha256(path)
         if found != digest:
             raise UserError(
                 f"{path}: damaged (SHA-256 {found[:12]}, expected {digest[:12]}); "
-                f"delete it and {raw}/fetched.json and run the same command to fetch it again"
+                f"delete it and {raw}/.fetched and run the same command to fetch it again"
             )

@@ -34,7 +34,7 @@ def run(job: JobContext) -> None:
         images = makers[name](train, valid, job.config["n"], draw)
         measured[name] = evaluator.measure(images)
         job.progress.say(f"{name}: {len(images):,} images measured")
-    job.write_json(job.at(layout.REFERENCE_METRICS), measured)
+    job.write_json(job.outputs["metrics"], measured)
 
 
 def real(train: np.ndarray, valid: np.ndarray, n: int, draw: np.random.Generator) -> np.ndarray:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from pipeline.tables.cells import main_names, to_cells
 from pipeline.tables.columns import PAPER_METRICS
 from pipeline.tables.published import PAPER_BATTLES
 from pipeline.tables.text import readable
-from pipeline.workflow import layout
+from pipeline.workflow import layout, store
 
 CAPTIONS = Path(__file__).parents[2] / "report"
 SHOWN_OTHERWISE = ("samples", "judges", "canvases")
@@ -44,7 +43,7 @@ def run(job: JobContext) -> None:
     found = captions.read(CAPTIONS)
     shown = [dataset(job, name, about, found) for name, about in job.config["report"].items()]
     text = page.render(shown, captions=found, budget=job.config["budget"], caveat=CAVEAT)
-    path = job.at(layout.REPORT)
+    path = job.outputs["page"]
     job.write_text(path, text)
     job.progress.say(f"{path}: {', '.join(job.config['report'])}, {len(text.encode()) / 1e6:.1f} MB")
 
@@ -76,9 +75,9 @@ class Source:
         """The content of a JSON file."""
         return artifacts.read_json(self.path(name, key))
 
-    def stamp(self, name: str, key: Any = None) -> dict[str, Any]:
+    def record(self, name: str, key: Any = None) -> dict[str, Any]:
         """What made a file."""
-        return artifacts.read_json(artifacts.stamp_path(self.path(name, key)))
+        return store.read(self.path(name, key).parent) or {}
 
     def images(self, name: str, key: Any = None) -> np.ndarray:
         """Images of an Arrow file."""
@@ -210,20 +209,13 @@ def figures(source: Source, known: dict[str, captions.Caption]) -> list[dict[str
 
 
 def drawn(source: Source) -> Iterator[tuple[Path, str, dict[str, str]]]:
-    """(PNG file, name of the figure, its model and seed) of every figure, in the order of the layout."""
-    patterns = [item for of in layout.OUTPUTS.values() for item in of.values() if layout.FIGURE_FOLDER.match(item)]
-    paths = sorted(path.as_posix() for path in source.inputs["figures"])
-    for pattern in (item for item in patterns if item.endswith(".png")):
-        matches = expression(pattern, source.dataset)
-        for path in paths:
-            if match := matches(path):
-                yield Path(path), layout.figure_name(pattern), match.groupdict()
-
-
-def expression(pattern: str, dataset: str) -> Callable[[str], re.Match[str] | None]:
-    """Which paths a pattern of the layout stands for, with their model and seed."""
-    text = re.escape(pattern.replace("{dataset}", dataset)).replace(r"\{seed\}", r"(?P<seed>\d+)")
-    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", text)).fullmatch
+    """(PNG file, name of the figure, its model and seed) of every figure, in the order in which they are drawn."""
+    for path in source.inputs["drawn"]:
+        record = store.read(path.parent) or {"files": {}, "wildcards": {}}
+        of = {key: str(value) for key, value in record["wildcards"].items() if key != "dataset"}
+        order = [*layout.FIGURES, *layout.GALLERY, "canvases"]
+        names = sorted((Path(name).stem for name in record["files"] if name.endswith(".png")), key=order.index)
+        yield from ((path.parent / f"{name}.png", name, of) for name in names)
 
 
 # --- runs ---------------------------------------------------------------------------------------------------------
@@ -236,8 +228,8 @@ def trainings(source: Source, about: dict[str, Any]) -> Iterator[dict[str, Any]]
     for model, seed in about["runs"]:
         trained = about["trained"][model]
         report = source.json("training", (model, seed))
-        stamp = source.stamp("training", (model, seed))
-        block = stamp["block"]
+        record = source.record("training", (model, seed))
+        block = record["config"]
         yield {
             "model": model,
             "seed": seed,
@@ -247,25 +239,25 @@ def trainings(source: Source, about: dict[str, Any]) -> Iterator[dict[str, Any]]
             "settings": [
                 (key, shown(value)) for part in ("training", "arguments") for key, value in block[part].items()
             ],
-            "made": [*made(source, stamp, model, seed), ("MLflow run", recorded(tracked, model, seed))],
+            "made": [*made(source, record, model, seed), ("MLflow run", recorded(tracked, model, seed))],
         }
 
 
-def made(source: Source, stamp: dict[str, Any], model: str, seed: int) -> list[tuple[str, str]]:
+def made(source: Source, record: dict[str, Any], model: str, seed: int) -> list[tuple[str, str]]:
     """Digests, machine and time of a training."""
-    weights = source.stamp("weights", (model, seed))
-    metrics = source.stamp("metrics", (model, seed))
-    versions = ", ".join(f"{name} {version}" for name, version in stamp.get("versions", {}).items())
+    weights = source.record("weights", (model, seed))
+    metrics = source.record("metrics", (model, seed))
+    versions = ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items())
     return [
-        ("class", f"pipeline/models/{stamp['block']['class']}.py"),
-        ("training's identity", stamp["identity"]),
-        ("measurement's identity", metrics["identity"]),
-        ("weights, SHA-256", weights["sha256"]),
-        ("machine", str(stamp.get("machine", "unknown"))),
-        ("device", str(stamp.get("device", "unknown"))),
-        ("trained", f"{stamp.get('made', 'unknown')}, the stage in {duration(float(stamp.get('seconds', 0)))}"),
-        ("commit", str(stamp.get("commit") or "none")),
-        ("libraries", f"Python {stamp.get('python', 'unknown')}, {versions}"),
+        ("class", f"pipeline/models/{record['config']['class']}.py"),
+        ("training's hash", record["hash"]),
+        ("measurement's hash", metrics["hash"]),
+        ("weights, SHA-256", weights["files"]["weights.safetensors"]["sha256"]),
+        ("machine", str(record.get("machine", "unknown"))),
+        ("device", str(record.get("device", "unknown"))),
+        ("trained", f"{record.get('made', 'unknown')}, the stage in {duration(float(record.get('seconds', 0)))}"),
+        ("commit", str(record.get("commit") or "none")),
+        ("libraries", f"Python {record.get('python', 'unknown')}, {versions}"),
     ]
 
 

@@ -12,7 +12,6 @@ from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
 from pipeline.training.sampling import sample, sample_canvases
 from pipeline.training.trained import rebuilt
-from pipeline.workflow import layout
 
 
 def run(job: JobContext) -> None:
@@ -25,10 +24,10 @@ def run(job: JobContext) -> None:
     images = sample(model, job.config["n"], seed)
     seconds = time.perf_counter() - began
     canvases = sample_canvases(model, job.config["canvases"], seed)
-    job.write_images(job.at(layout.SAMPLES), images.numpy())
-    job.write_images(job.at(layout.CANVASES), canvases.numpy())
+    job.write_images(job.outputs["images"], images.numpy())
+    job.write_images(job.outputs["canvases"], canvases.numpy())
     rate = len(images) / seconds
-    job.write_json(job.at(layout.SAMPLING_COST), {"sample_images_per_second": round(rate, 1)})
+    job.write_json(job.outputs["cost"], {"sample_images_per_second": round(rate, 1)})
     job.progress.say(f"{len(images):,} images, {rate:,.0f} images/s")
 
 

@@ -11,7 +11,6 @@ from pipeline.battles.verdicts import BATTLE_COLUMNS, battle_rows
 from pipeline.runtime.job_context import JobContext
 from pipeline.tables import published, to_csv
 from pipeline.tables.claims import JUDGED_COLUMNS
-from pipeline.workflow import layout
 
 
 def run(job: JobContext) -> None:
@@ -31,11 +30,11 @@ def run(job: JobContext) -> None:
     )
     battles = published.battles_beside(battles, block["dataset"], table_2, table_4)
     matrix = published.errors_beside(judge_matrix(judges, contestants), block["dataset"], table_3)
-    job.write_text(job.at(layout.BATTLES), to_csv(battles, (*BATTLE_COLUMNS, *published.PAPER_BATTLES)))
-    job.write_text(job.at(layout.JUDGES), to_csv(matrix, (*MATRIX_COLUMNS, "paper_error")))
-    job.write_text(job.at(layout.JUDGES_SEEDS), to_csv(judged_by_seed(judges, contestants), JUDGED_COLUMNS))
+    job.write_text(job.outputs["battles"], to_csv(battles, (*BATTLE_COLUMNS, *published.PAPER_BATTLES)))
+    job.write_text(job.outputs["judges"], to_csv(matrix, (*MATRIX_COLUMNS, "paper_error")))
+    job.write_text(job.outputs["judges_seeds"], to_csv(judged_by_seed(judges, contestants), JUDGED_COLUMNS))
     rated = standings(judges, contestants, judged_by=judged_by, seed=block["seed"])
-    job.write_text(job.at(layout.STANDINGS), to_csv(rated, STANDINGS_COLUMNS))
+    job.write_text(job.outputs["standings"], to_csv(rated, STANDINGS_COLUMNS))
     for row in battles:
         job.progress.say(
             f"{row['model_1']} against {row['model_2']}: winner {row['winner']}, tested {row['winner_tested']}"

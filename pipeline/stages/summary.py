@@ -10,19 +10,18 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
 from pipeline.tables import Row, from_csv, to_terminal
 from pipeline.tables.claims import UNRESOLVED, tally
-from pipeline.workflow import layout
 
 MADE = (
-    ("the table", layout.TABLE, "also .md and .tex"),
-    ("by seed", layout.SEEDS, ""),
-    ("battles", layout.BATTLES, ""),
-    ("every judge on everyone", layout.JUDGES, ""),
-    ("standings", layout.STANDINGS, ""),
-    ("the papers' claims", layout.CLAIMS, "held, reversed or unresolved"),
-    ("what it cost", layout.COST, ""),
-    ("network sizes", layout.NETWORKS, ""),
+    ("the table", "results/tables/{dataset}.csv", "also .md, .tex, and .json: what made it"),
+    ("by seed", "results/tables/{dataset}_seeds.csv", ""),
+    ("battles", "results/tables/{dataset}_battles.csv", ""),
+    ("every judge on everyone", "results/tables/{dataset}_judges.csv", ""),
+    ("standings", "results/tables/{dataset}_standings.csv", ""),
+    ("the papers' claims", "results/tables/{dataset}_claims.csv", "held, reversed or unresolved"),
+    ("what it cost", "results/tables/{dataset}_cost.csv", ""),
+    ("network sizes", "results/tables/{dataset}_networks.csv", ""),
     ("figures", "results/figures/{dataset}/", "samples, scores, losses, canvases, walks, neighbours, ..."),
-    ("the numbers in them", layout.GALLERY_FACTS, ""),
+    ("the numbers in them", "results/figures/{dataset}/gallery.json", ""),
     ("MLflow", "results/mlflow.db", "look with `make ui`"),
 )
 
@@ -46,7 +45,7 @@ def run(job: JobContext) -> None:
     lines += [f"  warning: {text}" for text in warnings(artifacts.read_json(job.inputs["gallery"]))]
     cpu = sum(float(row["train_cpu_seconds"] or 0) for row in cost)
     lines += ["", f"training took {duration(cpu)} of CPU for {len(cost)} runs"]
-    job.write_text(job.at(layout.SUMMARY_TEXT), "\n".join(lines) + "\n")
+    job.write_text(job.outputs["text"], "\n".join(lines) + "\n")
 
 
 def warnings(gallery: dict[str, Any]) -> list[str]:

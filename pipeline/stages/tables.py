@@ -31,7 +31,6 @@ from pipeline.tables import (
 )
 from pipeline.tables.claims import CLAIM_COLUMNS, Evidence, claim_rows, read_claims
 from pipeline.tables.published import FOLDER
-from pipeline.workflow import layout
 
 
 def run(job: JobContext) -> None:
@@ -46,18 +45,18 @@ def run(job: JobContext) -> None:
     rows = main_table(results, described, combine=combine_seeds, references=shown, published=paper)
     singles = seeds_table(results, described)
     claims = claims_of(job.config, singles, rows, from_csv(inputs["judges_seeds"].read_text()))
-    job.write_text(job.at(layout.TABLE), to_csv(rows, main_columns(described)))
+    job.write_text(job.outputs["table"], to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if job.config["published"] else ""
     fought = battles_markdown(*(from_csv(inputs[name].read_text()) for name in ("battles", "judges")))
     parts = [to_markdown(rows, described), beside, fought, claims_markdown(claims)]
-    job.write_text(job.at(layout.TABLE_MARKDOWN), "\n".join(filter(None, parts)))
-    job.write_text(job.at(layout.TABLE_LATEX), to_latex(rows, described))
-    job.write_text(job.at(layout.SEEDS), to_csv(singles, seeds_columns(described)))
-    job.write_text(job.at(layout.CLAIMS), to_csv(claims, CLAIM_COLUMNS))
+    job.write_text(job.outputs["markdown"], "\n".join(filter(None, parts)))
+    job.write_text(job.outputs["latex"], to_latex(rows, described))
+    job.write_text(job.outputs["seeds"], to_csv(singles, seeds_columns(described)))
+    job.write_text(job.outputs["claims"], to_csv(claims, CLAIM_COLUMNS))
     spent = costs_of(runs, inputs["training_costs"], inputs["sampling_costs"])
     sizes = {model: artifacts.read_json(path)["parameters"] for (model, _), path in zip(runs, training, strict=True)}
-    job.write_text(job.at(layout.COST), to_csv(cost_table(spent), COST_COLUMNS))
-    job.write_text(job.at(layout.NETWORKS), to_csv(network_table(sizes, spent), NETWORK_COLUMNS))
+    job.write_text(job.outputs["cost"], to_csv(cost_table(spent), COST_COLUMNS))
+    job.write_text(job.outputs["networks"], to_csv(network_table(sizes, spent), NETWORK_COLUMNS))
     for row in rows:
         if row["status"] not in (None, "ok"):
             job.progress.say(f"warning: {row['model']} has {row['status']}; its row stays in the table and says so")

@@ -12,7 +12,7 @@ from pipeline.core import artifacts
 from pipeline.runtime.job_context import JobContext
 from pipeline.tables import Row, from_csv
 from pipeline.tracking import mlflow_runs, pyfunc_export
-from pipeline.workflow import layout
+from pipeline.workflow import layout, store
 
 GENERATOR = Path(pyfunc_export.__file__).with_name("pyfunc_model.py")
 """What MLflow runs to load a model. It is read as a file, never imported here: it takes torch."""
@@ -51,7 +51,7 @@ def run(job: JobContext) -> None:
                 problem = mlflow_runs.open_store_safely(uri, patience=0.0)
     if problem is not None:
         job.progress.say(f"{shown(uri)}: {sum(run is None for run in recorded.values())} of {len(runs)} {problem}")
-    job.write_json(job.at(layout.TRACKED), {"store": shown(uri), "runs": recorded})
+    job.write_json(job.outputs["tracked"], {"store": shown(uri), "runs": recorded})
 
 
 def trainings(job: JobContext) -> list[Training]:
@@ -69,7 +69,7 @@ def content(job: JobContext, item: Training) -> dict[str, Any]:
     """What one run records."""
     summary, figure = job.inputs["summary"], job.inputs["samples_figure"]
     block = job.config["models"][item.model]
-    stamp = artifacts.read_json(artifacts.stamp_path(item.history))
+    record = store.read(item.history.parent) or {}
     measured = artifacts.read_json(item.metrics)
     final = {name: entry["value"] for name, entry in measured["estimates"].items()}
     final |= {name: value for name, value in artifacts.read_json(item.cost).items() if isinstance(value, int | float)}
@@ -79,12 +79,12 @@ def content(job: JobContext, item: Training) -> dict[str, Any]:
             "model": item.model,
             "seed": item.seed,
             "budget": job.config["budget"],
-            "identity": stamp["identity"],
-            "measured": artifacts.read_json(artifacts.stamp_path(item.metrics))["identity"],
+            "hash": item.history.parent.name,
+            "measured": item.metrics.parent.name,
             "data_digest": artifacts.read_json(summary)["train"]["checksum"],
             "weights": artifacts.sha256(item.weights),
             "status": artifacts.read_json(item.report)["status"],
-            "commit": stamp.get("commit") or "none",
+            "commit": record.get("commit") or "none",
         },
         "params": mlflow_runs.run_params(block),
         "curves": [(int(row["step"] or 0), numbers(row)) for row in from_csv(item.history.read_text())],
@@ -112,8 +112,9 @@ def write_model(folder: Path, *, item: Training, block: dict[str, Any], shape: l
 def forget_live(job: JobContext, item: Training, run_id: str | None) -> None:
     """Remove what the training wrote while it ran: all of it is in the store now."""
     if run_id is not None:
-        identity = artifacts.read_json(artifacts.stamp_path(item.history))["identity"]
-        job.at(layout.LIVE, model=item.model, seed=item.seed, identity=identity).unlink(missing_ok=True)
+        training = item.history.parent
+        live = job.at(layout.LIVE, model=training.parent.parent.name, seed=item.seed, hash=training.name)
+        live.unlink(missing_ok=True)
 
 
 def numbers(row: Row) -> dict[str, float]:

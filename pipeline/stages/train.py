@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from pipeline.core import artifacts
+from pipeline.core import artifacts, untrusted
 from pipeline.core.errors import Interrupted, UserError
 from pipeline.models.base import ImageGenerator
 from pipeline.runtime import signals
@@ -21,7 +21,7 @@ from pipeline.tracking.live import LiveHistory
 from pipeline.training.device import build
 from pipeline.training.loop import Diverged, Settings, Trainer
 from pipeline.training.sampling import diversity, sample
-from pipeline.workflow import layout, stamps
+from pipeline.workflow import layout
 
 CHECKPOINT_EVERY = 30.0
 """Seconds between two checkpoints; bits do not depend on when they are taken."""
@@ -68,12 +68,13 @@ def run(job: JobContext) -> None:
         trainer = Trainer(model, torch.from_numpy(images.copy()).to(device), settings, named)
     except ValueError as error:
         raise UserError(f"params.yaml: models.{job.config['model']}: {error}") from error
-    checkpoint = job.at(layout.CHECKPOINT, identity=job.identity)
-    job.sweep(checkpoint.parent)
+    checkpoint = job.at(layout.CHECKPOINT)
+    for partial in checkpoint.parent.glob(f".{job.hash}*.partial"):
+        partial.unlink(missing_ok=True)
     clock = resume(trainer, checkpoint, job)
     diverged = train(trainer, job, checkpoint, clock)
     write(trainer, job, clock, diverged)
-    job.spent = sorted(checkpoint.parent.glob(f"{job.identity}*"))
+    job.spent = sorted(checkpoint.parent.glob(f"{job.hash}*"))
 
 
 def train(trainer: Trainer, job: JobContext, checkpoint: Path, clock: Clock) -> Diverged | None:
@@ -122,36 +123,41 @@ def watch(trainer: Trainer, real: float) -> None:
 
 
 def save(trainer: Trainer, checkpoint: Path, clock: Clock) -> None:
-    """Keep everything that the rest of the training depends on; what was kept before goes once this is stamped."""
+    """Keep everything that the rest of the training depends on; the older state goes once this one is complete."""
     tensors, header = trainer.state()
     path = checkpoint.with_stem(f"{checkpoint.stem}-{trainer.step}")
     artifacts.write_tensors(path, tensors, header | {"wall": repr(clock.wall), "cpu": repr(clock.cpu)})
-    artifacts.write_stamp(path, checkpoint.stem)
+    artifacts.write_json(seal(path), {"job": checkpoint.stem, "sha256": artifacts.sha256(path)})
     for older in saved_states(checkpoint):
         if older != path:
             older.unlink()
-            artifacts.stamp_path(older).unlink(missing_ok=True)
+            seal(older).unlink(missing_ok=True)
+
+
+def seal(path: Path) -> Path:
+    """The file with the SHA-256 of a saved state and the hash of its job."""
+    return path.with_suffix(".json")
 
 
 def saved_states(checkpoint: Path) -> list[Path]:
-    """What lies there of this job, the furthest step first: two for the moment in which one replaces the other."""
+    """The saved states of this job, the furthest step first: two for the moment in which one replaces the other."""
     found = checkpoint.parent.glob(f"{checkpoint.stem}-*{checkpoint.suffix}")
     steps = {path: path.stem.rpartition("-")[2] for path in found}
     return sorted((path for path in steps if steps[path].isdigit()), key=lambda path: int(steps[path]), reverse=True)
 
 
-def is_sound(path: Path, identity: str) -> bool:
-    """Whether a saved state is whole and this job's own, whatever its name says."""
+def is_sound(path: Path, job_hash: str) -> bool:
+    """Whether a saved state is complete and this job's own, whatever its name says."""
     try:
-        return bool(stamps.checked(path)["identity"] == identity)
-    except UserError:
+        return bool(untrusted.read_json(seal(path)) == {"job": job_hash, "sha256": artifacts.sha256(path)})
+    except (OSError, ValueError):
         return False
 
 
 def resume(trainer: Trainer, checkpoint: Path, job: JobContext) -> Clock:
     """Go on from the furthest sound state that this job saved, where there is one."""
     for path in saved_states(checkpoint):
-        if not is_sound(path, job.identity):
+        if not is_sound(path, job.hash):
             job.progress.say(f"{path}: damaged, half-written or of another job; not used")
             continue
         header = artifacts.read_metadata(path)
@@ -169,16 +175,16 @@ def write(trainer: Trainer, job: JobContext, clock: Clock, diverged: Diverged | 
     if status == "collapsed":
         job.progress.say(f"collapsed: samples differ by {last:.2f} of what real images do")
     seconds, taken = clock.wall, trainer.step * settings.batch
-    job.write_tensors(job.at(layout.WEIGHTS), trainer.model.state_dict())
-    job.write_text(job.at(layout.HISTORY), history_csv(rows))
+    job.write_tensors(job.outputs["weights"], trainer.model.state_dict())
+    job.write_text(job.outputs["history"], history_csv(rows))
     shape = trainer.images.shape[1:]
     snapshots = torch.stack(trainer.snapshots, 1) if trainer.snapshots else torch.empty(0, 1, *shape, dtype=torch.uint8)
-    job.write_images(job.at(layout.SNAPSHOTS), snapshots.numpy())
+    job.write_images(job.outputs["snapshots"], snapshots.numpy())
     report = {"status": status, "steps": trainer.step, "parameters": trainer.model.parameter_counts()}
     if diverged:
         report |= {"diverged_at": diverged.step, "diverged_term": diverged.term}
-    job.write_json(job.at(layout.TRAINING), report)
-    job.write_json(job.at(layout.TRAINING_COST), cost(trainer.model, clock, taken, job.device))
+    job.write_json(job.outputs["training"], report)
+    job.write_json(job.outputs["cost"], cost(trainer.model, clock, taken, job.device))
     rate = taken / max(seconds, 1e-9)
     job.progress.say(f"{status}: {trainer.step:,} steps in {seconds:.0f} s, {rate:,.0f} images/s")
 

@@ -23,8 +23,6 @@ from pipeline.workflow import layout
 if TYPE_CHECKING:
     from pipeline.runtime.job_context import JobContext
 
-RESULT_NEUTRAL = True
-
 WRITE_EVERY = 2.0
 """Seconds between two versions of the file; a training shorter than this writes none."""
 
@@ -36,7 +34,7 @@ class LiveHistory:
 
     def __init__(self, job: JobContext) -> None:
         self.job = job
-        self.path = job.at(layout.LIVE, identity=job.identity)
+        self.path = job.at(layout.LIVE, hash=job.hash)
         self.began = self.wrote = time.monotonic()
         self.rows = 0
         self.broken = False
@@ -58,7 +56,7 @@ class LiveHistory:
             return
         content = {
             **self.job.wildcards,
-            "identity": self.job.identity,
+            "hash": self.job.hash,
             "block": self.job.config,
             "seconds": round(now - self.began, 1),
             "finished": finished,
@@ -91,7 +89,7 @@ class Watched:
     dataset: str
     model: str
     seed: int
-    identity: str
+    hash: str
     block: dict[str, Any]
     seconds: float
     """For how long the process that wrote it had been training."""

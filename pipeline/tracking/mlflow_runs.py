@@ -40,8 +40,6 @@ __all__ = [
     "tracking_uri",
 ]
 
-RESULT_NEUTRAL = True
-
 ENVIRONMENT: Mapping[str, str] = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
@@ -67,7 +65,7 @@ PARAM_LENGTH, TAG_LENGTH = 6000, 5000
 CUT = " ... (cut)"
 
 SAME_RUN = ("dataset", "model", "seed", "budget")
-"""Tags that say which run this is; `identity`, the training's, says which version of it."""
+"""Tags that say which run this is; `hash`, the training's, says which version of it."""
 
 RECORDED = "recorded"
 """The tag that says that a run is complete: the digest of all that was recorded."""
@@ -77,7 +75,7 @@ Files = Mapping[str, Sequence[Path]]
 
 
 class OtherPoints(Exception):
-    """A run holds points that are not in the history: of another training of this identity (a GPU's, say)."""
+    """A run holds points that are not in the history: of another training of this hash (a GPU's, say)."""
 
 
 def tracking_uri(results: Path) -> str:
@@ -111,7 +109,7 @@ def record_run(
 ) -> str:
     """Record one training and return its run id, the same for the same tags.
 
-    `tags` hold at least dataset, model, seed, budget and identity. `curves` are rows (step, named scalars);
+    `tags` hold at least dataset, model, seed, budget and hash. `curves` are rows (step, named scalars);
     `metrics` are logged at the last step, those that are None left out; `files` become artifacts, by
     folder ('' for none). `model` writes a
     folder in MLflow's form, which becomes the artifact `model` unless the tag `weights` says that it is there.
@@ -279,13 +277,13 @@ def _alone(uri: str) -> Iterator[None]:
 
 def _open_run(client: Any, uri: str, experiment: str, tags: Mapping[str, object]) -> Any:
     """The run of these tags, made if it is not there, by one process at a time."""
-    if absent := [tag for tag in (*SAME_RUN, "identity") if tag not in tags]:
+    if absent := [tag for tag in (*SAME_RUN, "hash") if tag not in tags]:
         raise ValueError(f"a run needs the tags {', '.join(absent)}")
     with _alone(uri):
         experiment_id = _experiment(client, uri, experiment)
         run = _find_run(client, experiment_id, tags)
         if run is None:
-            own = {key: str(tags[key]) for key in (*SAME_RUN, "identity")} | {"superseded": "false"}
+            own = {key: str(tags[key]) for key in (*SAME_RUN, "hash")} | {"superseded": "false"}
             run = client.create_run(experiment_id, run_name=f"{tags['model']} seed {tags['seed']}", tags=own)
             run = _find_run(client, experiment_id, tags) or run
         return run
@@ -318,7 +316,7 @@ def _find_run(client: Any, experiment_id: str, tags: Mapping[str, object]) -> An
     same = " and ".join(f"tags.{tag} = '{tags[tag]}'" for tag in SAME_RUN)
     found = client.search_runs([experiment_id], filter_string=same, max_results=1000)
     found = sorted(found, key=lambda run: (RECORDED not in run.data.tags, run.info.start_time, run.info.run_id))
-    runs = [run for run in found if run.data.tags.get("identity") == str(tags["identity"])]
+    runs = [run for run in found if run.data.tags.get("hash") == str(tags["hash"])]
     for twin in runs[1:]:  # a stalled server carried out a request that had been given up and repeated
         client.delete_run(twin.info.run_id)
     for version in (run for run in found if run not in runs[1:]):

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     Picture = NDArray[np.uint8]
 
-RESULT_NEUTRAL = True
-
 LARGEST_FILE = 64 * 2**20
 """Bytes of a picture that is read."""
 

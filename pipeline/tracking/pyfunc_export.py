@@ -17,8 +17,6 @@ from typing import Any
 
 from pipeline.workflow import job_hash
 
-RESULT_NEUTRAL = True
-
 REQUIRED = ("mlflow", "torch", "numpy", "safetensors")
 
 

@@ -17,8 +17,6 @@ from pathlib import Path
 
 from pipeline.core import artifacts
 
-RESULT_NEUTRAL = True
-
 INDEX = ".contents"
 """Its name in the folder of a data set's raw files."""
 

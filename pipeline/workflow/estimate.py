@@ -10,8 +10,6 @@ from typing import Any
 
 from pipeline.workflow.plan import Plan
 
-RESULT_NEUTRAL = True
-
 REFERENCE_PRODUCT = 0.06
 """Seconds that `product_seconds` took on the machine that measured the rest, one thread."""
 

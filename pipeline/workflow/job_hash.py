@@ -1,9 +1,8 @@
-"""What makes a result stale: identities from content, never from clocks.
+"""Job hashes: what makes a result stale is content, never a clock.
 
-The identity of a job is a digest of its name, its resolved block of params.yaml, the syntax trees (without
-docstrings and comments) of the project's modules that it imports, the versions of the numerical libraries that
-those modules import, and the identities of what it reads. Modules that cannot change a result say so with
-`RESULT_NEUTRAL = True` and are left out.
+The hash of a job is a digest of the stage's name, the configuration that it uses, the syntax trees (without comments
+and docstrings) of the science modules that it imports, the versions of their numerical libraries, and the hashes of
+the jobs that it reads from.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ from typing import Any
 
 from pipeline.core.errors import UserError
 
-RESULT_NEUTRAL = True
-
 ROOT = Path(__file__).resolve().parents[2]
 NUMERICAL = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "pyarrow": "pyarrow",
              "PIL": "pillow", "av": "av", "lmdb": "lmdb",
@@ -37,10 +34,17 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def job_identity(stage: str, block: Any, modules: Iterable[str], inputs: Sequence[str]) -> str:
-    """Identity of a job: `modules` are the roots of its code, `inputs` the identities of what it reads, in order."""
+OUTSIDE = (
+    "pipeline.workflow", "pipeline.runtime", "pipeline.tracking", "pipeline.commands", "pipeline.cli",
+    "pipeline.core.errors", "pipeline.core.untrusted",
+)  # fmt: skip
+"""Modules that change no result: they decide when and where a job runs, and what people are told."""
+
+
+def compute(stage: str, config: Any, modules: Iterable[str], inputs: Sequence[str]) -> str:
+    """Hash of a job: `modules` are the roots of its code, `inputs` the hashes of the jobs it reads from, in order."""
     closure = code_closure(tuple(modules))
-    return digest(stage, block, closure_digest(closure), library_versions(closure), list(inputs))
+    return digest(stage, config, closure_digest(closure), library_versions(closure), list(inputs))
 
 
 # --- code -----------------------------------------------------------------------------------------------------
@@ -80,24 +84,19 @@ def imports(name: str) -> frozenset[str]:
     return frozenset(found)
 
 
-@functools.cache
-def is_neutral(name: str) -> bool:
-    """Whether a module declares that it cannot change a result."""
-    return any(
-        isinstance(node, ast.Assign)
-        and any(isinstance(target, ast.Name) and target.id == "RESULT_NEUTRAL" for target in node.targets)
-        for node in syntax_tree(name).body
-    )
+def changes_no_result(name: str) -> bool:
+    """Whether a module is outside of what a job's hash covers."""
+    return any(name == outside or name.startswith(f"{outside}.") for outside in OUTSIDE)
 
 
 @functools.cache
 def code_closure(roots: tuple[str, ...]) -> tuple[str, ...]:
-    """The project's modules reached from the roots by imports, neutral ones left out, sorted."""
+    """The project's modules reached from the roots by imports, those outside left out, sorted."""
     seen: set[str] = set()
     waiting = list(roots)
     while waiting:
         name = waiting.pop()
-        if name in seen or module_file(name) is None or is_neutral(name):
+        if name in seen or module_file(name) is None or changes_no_result(name):
             continue
         seen.add(name)
         waiting.extend(found for found in imports(name) if found.startswith("pipeline."))

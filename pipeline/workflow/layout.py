@@ -1,4 +1,8 @@
-"""Where everything lies: path patterns that the Snakefile declares and the stages fill in."""
+"""Where everything lies: path patterns that rules declare and stages fill in.
+
+Results are stored by the hash of the job that made them. What people open (tables, figures, the report) are views:
+copies of stored files at fixed paths.
+"""
 
 from __future__ import annotations
 
@@ -7,59 +11,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-RESULT_NEUTRAL = True
-
 RAW = "data/raw/{dataset}"
-FETCHED = "data/raw/{dataset}/fetched.json"
-TRAIN = "data/prepared/{dataset}/train.arrow"
-VALID = "data/prepared/{dataset}/valid.arrow"
-TEST = "data/prepared/{dataset}/test.arrow"
-SUMMARY = "data/prepared/{dataset}/summary.json"
-
-CLASSIFIER = "results/classifier/{dataset}/weights.safetensors"
-FEATURES = "results/classifier/{dataset}/features.safetensors"
-CLASSIFIER_REPORT = "results/classifier/{dataset}/report.json"
-
-WEIGHTS = "results/models/{dataset}/{model}/{seed}/weights.safetensors"
-HISTORY = "results/models/{dataset}/{model}/{seed}/history.csv"
-TRAINING = "results/models/{dataset}/{model}/{seed}/training.json"
-TRAINING_COST = "results/models/{dataset}/{model}/{seed}/cost.json"
-SNAPSHOTS = "results/models/{dataset}/{model}/{seed}/snapshots.arrow"
-CHECKPOINT = "results/checkpoints/{dataset}/{model}/{seed}/{identity}.safetensors"
-LIVE = "results/live/{dataset}/{model}/{seed}/{identity}.json"
-
-SAMPLES = "results/samples/{dataset}/{model}/{seed}/images.arrow"
-CANVASES = "results/samples/{dataset}/{model}/{seed}/canvases.arrow"
-SAMPLING_COST = "results/samples/{dataset}/{model}/{seed}/cost.json"
-
-METRICS = "results/metrics/{dataset}/{model}/{seed}.json"
-AUGMENTED = "results/metrics/{dataset}/{model}/{seed}_augmented.json"
-REFERENCE_METRICS = "results/metrics/{dataset}/references.json"
-SCORES = "results/battles/{dataset}/{model}.safetensors"
-JUDGE = "results/battles/{dataset}/{model}.json"
-
-TABLE = "results/tables/{dataset}.csv"
-TABLE_MARKDOWN = "results/tables/{dataset}.md"
-TABLE_LATEX = "results/tables/{dataset}.tex"
-SEEDS = "results/tables/{dataset}_seeds.csv"
-COST = "results/tables/{dataset}_cost.csv"
-CLAIMS = "results/tables/{dataset}_claims.csv"
-NETWORKS = "results/tables/{dataset}_networks.csv"
-BATTLES = "results/tables/{dataset}_battles.csv"
-JUDGES = "results/tables/{dataset}_judges.csv"
-JUDGES_SEEDS = "results/tables/{dataset}_judges_seeds.csv"
-STANDINGS = "results/tables/{dataset}_standings.csv"
-
-FIGURE = "results/figures/{dataset}/{figure}"
-FIGURE_FOLDER = re.compile(r"^results/figures/[^/]+/")
-CANVAS_SHEET = "results/figures/{dataset}/canvases_{model}_{seed}"
-TRACKED = "results/tracking/{dataset}.json"
-SUMMARY_TEXT = "results/summary/{dataset}.txt"
-REPORT = "results/report.html"
-VIEWS = "results/views/{dataset}"
+CHECKPOINT = "results/checkpoints/{dataset}/{model}/{seed}/{hash}.safetensors"
+LIVE = "results/live/{dataset}/{model}/{seed}/{hash}.json"
+DVC_VIEWS = "results/views/{dataset}"
 TUNING = "results/tuning/{dataset}/{model}"
-TRIAL = "results/tuning/{dataset}/{model}/{identity}"
 LOG = "logs/{stage}/{name}.log"
+PLANNED = ".snakemake/easel/{hash}.json"
+"""The specification of a job that the running workflow submitted."""
+
+DAMAGED = "results/damaged"
+"""Where folders of damaged results are moved."""
+
+RECORD = "job.json"
+"""What made a folder of the store: written last, so a folder that has it is complete."""
 
 REFERENCES = ("real", "noise", "mean_image")
 """Rows that no model made: what a perfect model would get, what noise gets, what a blur gets."""
@@ -71,84 +36,132 @@ FIGURES = (
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
 
 GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries")
-"""What the papers show of trained models; a table has those that its models can show, by its job's block."""
-
-GALLERY_FACTS = "results/gallery/{dataset}.json"
-"""The numbers that stand in the gallery's figures."""
+"""What the papers show of trained models; a table has those that its models can show."""
 
 
-def _drawings(names: Iterable[str]) -> dict[str, str]:
-    """Output names and patterns of some figures, each as PNG and SVG."""
-    return {f"{name}_{kind}": FIGURE.replace("{figure}", f"{name}.{kind}") for name in names for kind in ("png", "svg")}
+def drawings(names: Iterable[str]) -> dict[str, str]:
+    """Output names and file names of some figures, each as PNG and SVG."""
+    return {f"{name}_{kind}": f"{name}.{kind}" for name in names for kind in ("png", "svg")}
 
 
-SAMPLES_FIGURE = FIGURE.replace("{figure}", "samples.png")
+DATASET, MODEL, RUN = ("dataset",), ("dataset", "model"), ("dataset", "model", "seed")
 
-OUTPUTS: dict[str, dict[str, str]] = {
-    "fetch": {"fetched": FETCHED},
-    "prepare": {"train": TRAIN, "valid": VALID, "test": TEST, "summary": SUMMARY},
-    "classifier": {"classifier": CLASSIFIER, "features": FEATURES, "report": CLASSIFIER_REPORT},
+WILDCARDS: dict[str, tuple[str, ...]] = {
+    "fetch": DATASET, "prepare": DATASET, "classifier": DATASET, "train": RUN, "sample": RUN, "references": DATASET,
+    "augment": RUN, "evaluate": RUN, "battle": MODEL, "standings": DATASET, "tables": DATASET, "figures": DATASET,
+    "gallery": DATASET, "canvases": RUN, "track": DATASET, "summary": DATASET, "report": (),
+}  # fmt: skip
+"""What a stage has a job for each of, in the order in which the stages follow each other."""
+
+FILES: dict[str, dict[str, str]] = {
+    "fetch": {"fetched": "fetched.json"},
+    "prepare": {"train": "train.arrow", "valid": "valid.arrow", "test": "test.arrow", "summary": "summary.json"},
+    "classifier": {
+        "classifier": "weights.safetensors",
+        "features": "features.safetensors",
+        "report": "report.json",
+    },
     "train": {
-        "weights": WEIGHTS,
-        "history": HISTORY,
-        "training": TRAINING,
-        "cost": TRAINING_COST,
-        "snapshots": SNAPSHOTS,
+        "weights": "weights.safetensors",
+        "history": "history.csv",
+        "training": "training.json",
+        "cost": "cost.json",
+        "snapshots": "snapshots.arrow",
     },
-    "sample": {"images": SAMPLES, "canvases": CANVASES, "cost": SAMPLING_COST},
-    "references": {"metrics": REFERENCE_METRICS},
-    "augment": {"augmented": AUGMENTED},
-    "evaluate": {"metrics": METRICS},
-    "battle": {"scores": SCORES, "judge": JUDGE},
-    "standings": {"battles": BATTLES, "judges": JUDGES, "judges_seeds": JUDGES_SEEDS, "standings": STANDINGS},
+    "sample": {"images": "images.arrow", "canvases": "canvases.arrow", "cost": "cost.json"},
+    "references": {"metrics": "metrics.json"},
+    "augment": {"augmented": "augmented.json"},
+    "evaluate": {"metrics": "metrics.json"},
+    "battle": {"scores": "scores.safetensors", "judge": "judge.json"},
+    "standings": {
+        "battles": "battles.csv",
+        "judges": "judges.csv",
+        "judges_seeds": "judges_seeds.csv",
+        "standings": "standings.csv",
+    },
     "tables": {
-        "table": TABLE,
-        "markdown": TABLE_MARKDOWN,
-        "latex": TABLE_LATEX,
-        "seeds": SEEDS,
-        "cost": COST,
-        "networks": NETWORKS,
-        "claims": CLAIMS,
+        "table": "table.csv",
+        "markdown": "table.md",
+        "latex": "table.tex",
+        "seeds": "seeds.csv",
+        "cost": "cost.csv",
+        "networks": "networks.csv",
+        "claims": "claims.csv",
     },
-    "figures": _drawings(FIGURES),
-    "gallery": _drawings(GALLERY) | {"facts": GALLERY_FACTS},
-    "canvases": {"png": f"{CANVAS_SHEET}.png", "svg": f"{CANVAS_SHEET}.svg"},
-    "track": {"tracked": TRACKED},
-    "summary": {"text": SUMMARY_TEXT},
-    "report": {"page": REPORT},
+    "figures": drawings(FIGURES),
+    "gallery": {"facts": "gallery.json"},
+    "canvases": {"png": "canvases.png", "svg": "canvases.svg"},
+    "track": {"tracked": "tracked.json"},
+    "summary": {"text": "summary.txt"},
+    "report": {"page": "report.html"},
 }
-"""Stage -> output name -> path pattern. Every output is stamped; a gallery has those figures that its config names."""
-
-KEPT = "results/.kept/{identity}"
-"""Finished results by the identity of the job that made them, as hard links."""
-
-NOT_KEPT = ("fetch", "track")
-"""Stages that leave more behind than their files (raw files, runs in MLflow): the files alone are no earlier result."""
+"""Stage -> output name -> file name. The gallery's figures differ from table to table: its record lists them."""
 
 
-def wildcards(stage: str) -> tuple[str, ...]:
-    """Which of dataset, model and seed a stage has a job for each of; the report is one page of all."""
-    pattern = next(iter(OUTPUTS[stage].values()))
-    return tuple(name for name in ("dataset", "model", "seed") if f"{{{name}}}" in pattern)
-
-
-def figure_name(pattern: str) -> str:
-    """What a figure's pattern is called, its kind and its model and seed left out: the name of its caption."""
-    name = FIGURE_FOLDER.sub("", pattern).rsplit(".", 1)[0]
-    return re.sub(r"[_/]?\{\w+\}[_/]?", "", name).strip("_/")
-
-
-def outputs(stage: str, config: Mapping[str, Any]) -> dict[str, str]:
-    """Patterns of the files that a stage's job leaves behind, by name; of the gallery's figures those of its config.
+def folder(stage: str) -> str:
+    """The pattern of the folder of a stage's job.
 
     Raises KeyError for a stage that there is not.
     """
-    if stage != "gallery":
-        return OUTPUTS[stage]
-    names = {"facts", *_drawings(config["figures"])}
-    return {name: pattern for name, pattern in OUTPUTS[stage].items() if name in names}
+    places = {
+        "fetch": "data/raw/{dataset}/.fetched",
+        "prepare": "data/prepared/{dataset}",
+        "report": "results/store/report",
+    }
+    parts = [f"{{{name}}}" for name in WILDCARDS[stage]]
+    store = "/".join(["results/store", *parts[:1], stage, *parts[1:]])
+    return f"{places.get(stage, store)}/{{hash}}"
+
+
+def outputs(stage: str) -> dict[str, str]:
+    """Output name -> path pattern; `job` is the record."""
+    return {name: f"{folder(stage)}/{file}" for name, file in (FILES[stage] | {"job": RECORD}).items()}
+
+
+OUTPUTS = {stage: outputs(stage) for stage in FILES}
+
+TABLE = "results/tables/{dataset}.csv"
+SUMMARY_TEXT = "results/summary/{dataset}.txt"
+FIGURE_FOLDER = "results/figures/{dataset}"
+REPORT = "results/report.html"
+
+VIEWS: dict[str, dict[str, tuple[str, str]]] = {
+    "tables": {
+        TABLE: ("tables", "table"),
+        "results/tables/{dataset}.md": ("tables", "markdown"),
+        "results/tables/{dataset}.tex": ("tables", "latex"),
+        "results/tables/{dataset}.json": ("tables", "job"),
+        **{
+            f"results/tables/{{dataset}}_{name}.csv": (stage, name)
+            for stage, names in (
+                ("tables", ("seeds", "cost", "claims", "networks")),
+                ("standings", ("battles", "judges", "judges_seeds", "standings")),
+            )
+            for name in names
+        },
+    },
+    "summary": {SUMMARY_TEXT: ("summary", "text")},
+    "report": {REPORT: ("report", "page")},
+}
+"""View -> path -> (stage, output) that it copies. The view `figures` is a folder: see `figure_name`."""
+
+
+def view(kind: str, name: str, **wildcards: object) -> Path:
+    """The path of a view by the output that it copies: view("tables", "battles", dataset="mnist")."""
+    pattern = next(pattern for pattern, (_, output) in VIEWS[kind].items() if output == name)
+    return Path(pattern.format(**wildcards))
+
+
+def figure_name(record: Mapping[str, Any], file: str) -> str:
+    """What a stored figure is called in the folder of figures: its own name, with the run of a single model's."""
+    of = record["wildcards"]
+    name = Path(file)
+    return f"{name.stem}_{of['model']}_{of['seed']}{name.suffix}" if "model" in of else name.name
 
 
 def path(pattern: str, **wildcards: object) -> Path:
     """The pattern with its wildcards filled in."""
     return Path(pattern.format(**wildcards))
+
+
+HASH = re.compile(r"[0-9a-f]{16}")

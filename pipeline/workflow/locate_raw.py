@@ -16,8 +16,6 @@ from pipeline.workflow import content_hash as found
 from pipeline.workflow import layout
 from pipeline.workflow.params import Form
 
-RESULT_NEUTRAL = True
-
 
 def folders(dataset: str) -> Iterator[Path]:
     """Where raw files may lie, in the order in which they are looked for."""

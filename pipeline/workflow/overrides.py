@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.workflow.plan import Plan
 
-RESULT_NEUTRAL = True
-
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The flag."""

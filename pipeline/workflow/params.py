@@ -16,12 +16,10 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 
-from pipeline.core import artifacts, untrusted
+from pipeline.core import untrusted
 from pipeline.core.errors import UserError, near
 from pipeline.models import kinds
 from pipeline.workflow import job_hash, layout, yaml_loader
-
-RESULT_NEUTRAL = True  # what it resolves is part of every identity; how it resolves it is not
 
 Budget = Literal["tiny", "smoke", "laptop", "paper"]
 BUDGETS: tuple[str, ...] = get_args(Budget)
@@ -374,16 +372,15 @@ def _check_counts(params: Params) -> None:
 def _check_places(params: Params) -> None:
     """No two data sets may write one file, no model may take a reference's row, no raw file the list of them."""
     owners: dict[str, str] = {}
-    patterns = [pattern for of in layout.OUTPUTS.values() for pattern in of.values()]
-    patterns = [pattern for pattern in patterns if "{dataset}" in pattern and "{model}" not in pattern]
+    patterns = [pattern for of in layout.VIEWS.values() for pattern in of if "{dataset}" in pattern]
     for dataset, block in params.datasets.items():
         for path in (pattern.format(dataset=dataset) for pattern in patterns):
             if owners.setdefault(path, dataset) != dataset:
                 other = owners[path]
                 raise UserError(f"params.yaml: datasets.{dataset}: {path} is {other}'s; choose another name")
         for file in (name for form in forms_of(dataset, block) for name in form.files or {}):
-            if file == Path(layout.FETCHED).name or file.endswith(artifacts.STAMP):
-                raise UserError(f"params.yaml: datasets.{dataset}.files: found {file!r}, which the workflow writes")
+            if file.startswith("."):
+                raise UserError(f"params.yaml: datasets.{dataset}.files: found {file!r}, a hidden file; rename it")
     for model in params.models:
         if model in layout.REFERENCES:
             raise UserError(f"params.yaml: models.{model}: the name of a row that no model makes; choose another name")

@@ -9,13 +9,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError, near
-from pipeline.workflow import job_hash, layout, locate_raw, specs
+from pipeline.workflow import job_hash, layout, locate_raw, report_inputs, specs
 from pipeline.workflow.params import Form, Params
-
-RESULT_NEUTRAL = True
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,21 @@ class Job:
     runtime_only: dict[str, Any]
     """What it needs but its result does not depend on, or only as its inputs' hashes say already."""
 
-    @property
+    @functools.cached_property
+    def folder(self) -> Path:
+        """Where its results are stored."""
+        return layout.path(layout.folder(self.stage), **self.wildcards, hash=self.hash)
+
+    @functools.cached_property
     def outputs(self) -> dict[str, str]:
-        """Paths of all files that it leaves behind, by name."""
-        patterns = layout.outputs(self.stage, self.config)
-        return {name: pattern.format(**self.wildcards) for name, pattern in patterns.items()}
+        """Paths of the files that it declares, by name; `job` is the record."""
+        patterns = layout.OUTPUTS[self.stage]
+        return {name: pattern.format(**self.wildcards, hash=self.hash) for name, pattern in patterns.items()}
+
+    @property
+    def name(self) -> str:
+        """The job's name for a person, and the one that its lock and its log have."""
+        return " ".join([self.stage, *(str(value) for value in self.wildcards.values())])
 
     @property
     def sources(self) -> Iterator[Input]:
@@ -71,16 +80,18 @@ class Job:
         }
 
     @functools.cached_property
-    def identity(self) -> str:
-        """Digest of the configuration, the code, the library versions and the inputs' identities."""
-        identities = [source.job.identity for source in self.sources]
-        return job_hash.job_identity(self.stage, self.config, self.modules, identities)
+    def hash(self) -> str:
+        """Digest of the configuration, the code, the library versions and the inputs' hashes."""
+        inputs = [source.job.hash for source in self.sources]
+        return job_hash.compute(self.stage, self.config, self.modules, inputs)
 
     @property
     def spec(self) -> dict[str, Any]:
         """What a stage is told: enough to do the job without params.yaml."""
         return {
-            "identity": self.identity,
+            "hash": self.hash,
+            "stage": self.stage,
+            "wildcards": self.wildcards,
             "config": self.config,
             "modules": self.modules,
             "inputs": self.paths(),
@@ -254,12 +265,6 @@ class Plan:
         config = {**wildcards, **request.config}
         return Job(stage, wildcards, config, modules, inputs, dict(request.runtime_only))
 
-    def report_paths(self, dataset: str) -> list[str]:
-        """Paths of all files that the report reads of a data set."""
-        found = specs.report_sources(self, dataset).values()
-        sources = (source for item in found for source in ([item] if isinstance(item, specs.Source) else item))
-        return [self._input(source).path for source in sources]
-
     def _input(self, source: specs.Source) -> Input:
         job = self.job(*source.job)
         return Input(job, source.output, job.outputs[source.output])
@@ -280,6 +285,19 @@ class Plan:
     def class_count(self, model: str, dataset: str) -> dict[str, Any]:
         """How many classes a conditional model can be asked for; nothing for the others."""
         return {"classes": self.params.classes_of(dataset, model)} if self.is_conditional(model, dataset) else {}
+
+    def reported(self) -> list[str]:
+        """The data sets of the report."""
+        return report_inputs.datasets(self)
+
+    def report_folders(self, dataset: str) -> list[Path]:
+        """The folders of all jobs that the report reads of a data set, each once."""
+        jobs = (self.job(*source.job) for source in specs.report_parts(self, dataset))
+        return list(dict.fromkeys(job.folder for job in jobs))
+
+    def report_config(self, names: list[str]) -> dict[str, Any]:
+        """What the report is told of its data sets."""
+        return report_inputs.config(self, names)
 
     def n_samples(self) -> int:
         """Generated images, and held-out real ones, per comparison."""

@@ -13,8 +13,6 @@ import yaml
 from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash
 
-RESULT_NEUTRAL = True
-
 Stamp = Mapping[str, Any]
 Change = dict[str, Any]
 

@@ -8,14 +8,11 @@ shows no number that its own plan would not give. Where nothing is there and not
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError
-from pipeline.workflow import job_hash, layout, reconcile, stamps
+from pipeline.workflow import job_hash, layout, store
 from pipeline.workflow.params import CURRENT
-
-RESULT_NEUTRAL = True
 
 CAPTIONS = job_hash.ROOT / "report"
 PAGE = job_hash.ROOT / "pipeline" / "report"
@@ -31,28 +28,13 @@ def datasets(plan: Any, asked: Iterable[str] = ()) -> list[str]:
 
 
 def is_current(plan: Any, dataset: str) -> bool:
-    """Whether all that the report reads of a data set is there, and nothing of the data set is stale or damaged.
-
-    Only then does Snakemake do nothing for it but read.
-    """
+    """Whether the results of a data set are stored as params.yaml and the code ask for them now."""
     if not layout.path(layout.TABLE, dataset=dataset).exists():
         return False  # most data sets of params.yaml: nothing of theirs has to be planned
     try:
-        if not all(Path(path).exists() for path in plan.report_paths(dataset)):
-            return False
-        sums = reconcile.Sums()
-        jobs = closure(plan.job("summary", dataset))
-        return all(_is_sound(job, path, sums) for job in jobs for path in job.outputs.values() if Path(path).exists())
+        return all(store.is_complete(folder) for folder in plan.report_folders(dataset))
     except (OSError, UserError):  # another data set's own trouble is told where that one is asked for
         return False
-
-
-def _is_sound(job: Any, path: str, sums: reconcile.Sums) -> bool:
-    """Whether a file has the bytes of its stamp, and the planned job made it."""
-    stamp = stamps.read(Path(path))
-    if stamp is None or stamp["identity"] != job.identity:
-        return False
-    return sums.of(Path(path), path) == (stamp["bytes"], stamp["sha256"])
 
 
 def closure(job: Any) -> list[Any]:

@@ -19,8 +19,6 @@ from pipeline.core import untrusted
 from pipeline.core.errors import UserError
 from pipeline.runtime import locks
 
-RESULT_NEUTRAL = True
-
 LOCK = Path(".snakemake/easel.lock")
 SNAKEMAKES = Path(".snakemake/locks")
 

@@ -15,10 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.core.errors import UserError, near
-from pipeline.workflow import layout, params, yaml_loader
+from pipeline.workflow import params, yaml_loader
 from pipeline.workflow.plan import Job, Plan
-
-RESULT_NEUTRAL = True
 
 FACTOR = 4.0
 """A rate, a weight, or the odds of a fraction are searched from a quarter of the present value to four times it."""
@@ -202,8 +200,7 @@ class Trial:
     @property
     def folder(self) -> Path:
         """Where its jobs work, by the identity of its training."""
-        train = self.jobs[0]
-        return layout.path(layout.TRIAL, **{**train.wildcards, "identity": train.identity})
+        return self.jobs[0].folder
 
 
 @dataclass(frozen=True)
@@ -308,7 +305,7 @@ def _values(plan: Plan, dataset: str, model: str) -> dict[str, Any]:
 def inputs_of(trials: Iterable[Trial]) -> dict[str, str]:
     """Path -> identity of the files that trials read and do not make themselves."""
     return {
-        source.path: source.job.identity
+        source.path: source.job.hash
         for trial in trials
         for job in trial.jobs
         for source in job.sources

@@ -1,4 +1,8 @@
-"""What the Snakefile asks for: input functions and identities, so that it reads top to bottom without lambdas."""
+"""What the Snakefile asks for: input functions and checks, so that it reads top to bottom without lambdas.
+
+Inputs are `ancient`: a job runs if its outputs are not there, and for no other reason. A changed parameter or module
+changes the job's hash, and with it the outputs' paths.
+"""
 
 from __future__ import annotations
 
@@ -6,87 +10,171 @@ import argparse
 import contextlib
 import gc
 import io
-import json
 import os
 import platform
-import re
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
 from pipeline.runtime.progress import duration
 from pipeline.tracking import live, mlflow_runs
-from pipeline.workflow import estimate, layout, params, reconcile, report_inputs, run_lock, yaml_loader
+from pipeline.workflow import estimate, layout, params, report_inputs, run_lock, specs, store, yaml_loader
 from pipeline.workflow.plan import Job, Plan
-
-RESULT_NEUTRAL = True
 
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]
 
 
 class Workflow:
-    """The plan in the form that rules take: functions of wildcards."""
+    """The plan in the form that rules take: functions of wildcards.
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.each_dataset = sorted(plan.params.datasets)
-        self.datasets = "|".join(self.each_dataset)
+    `submitted`: this process runs a job of another one, on this machine or on a node. `only_looks`: nothing is to run.
+    """
+
+    def __init__(self, plan: Plan, *, submitted: bool = False, only_looks: bool = False) -> None:
+        self.plan, self.submitted, self.only_looks = plan, submitted, only_looks
+        self.datasets = "|".join(sorted(plan.params.datasets))
         self.models = "|".join(sorted(plan.params.models))
-
-    def identity(self, stage: str) -> InputFunction:
-        """The identity of a stage's job: when it changes, the job runs again."""
-
-        def of(wildcards: Wildcards) -> str:
-            return self._job(stage, wildcards).identity
-
-        return of
+        self.planned: dict[str, Job] = {}
+        self._changed: str | None = None
 
     def inputs(self, stage: str) -> InputFunction:
         """All that a stage's job reads, by name; for `unpack`."""
 
-        def of(wildcards: Wildcards) -> dict[str, str | list[str]]:
-            return self._job(stage, wildcards).paths()
+        def of(wildcards: Wildcards) -> dict[str, Any]:
+            try:
+                return self._ancient(self._paths(stage, wildcards))
+            except UserError as error:
+                stop(str(error))
+
+        return of
+
+    def view(self, kind: str) -> InputFunction:
+        """The stored files that a view copies, and a new file if the view differs from them; for `unpack`."""
+
+        def of(wildcards: Wildcards) -> dict[str, Any]:
+            try:
+                sources = self._sources(kind, wildcards)
+                paths = [self._sound(job).outputs[output] for job, output in sources.values()]
+            except UserError as error:
+                stop(str(error))
+            current = self.submitted or all(is_copy(Path(view), job, output) for view, (job, output) in sources.items())
+            return self._ancient({"sources": paths}) | ({} if current else {"changed": self.changed})
 
         return of
 
     def seconds(self, stage: str) -> InputFunction:
-        """How long a job takes, about, for its priority: what is longest starts first, lest it be the last to end."""
+        """About how long a job takes, for its priority: the longest starts first, so that it is not the last to end."""
 
         def of(wildcards: Wildcards) -> int:
             return round(estimate.job_seconds(self.plan, stage, wildcards, {}))
 
         return of
 
-    def gallery(self, dataset: str) -> dict[str, str]:
-        """The files of the gallery that a data set's models can fill, by name, with the wildcards left open."""
-        try:
-            return layout.outputs("gallery", {"figures": self.plan.gallery(dataset)})
-        except UserError as error:
-            stop(str(error))
+    @property
+    def changed(self) -> str:
+        """A file that is newer than every view: Snakemake makes a view again that reads it."""
+        if self._changed is None:
+            handle, self._changed = tempfile.mkstemp(prefix="easel-changed-view-")
+            os.close(handle)
+        return self._changed
 
-    def _job(self, stage: str, wildcards: Wildcards) -> Job:
+    def _paths(self, stage: str, wildcards: Wildcards) -> dict[str, Any]:
+        """Input paths of the job whose hash the wildcards have."""
         named = dict(wildcards.items())
+        if self.submitted:  # params.yaml may have been edited since the job was planned
+            return dict(store.specification(named["hash"])["inputs"])
+        job = self.planned.get(named["hash"]) or self._job(stage, named)
+        if job.hash != named["hash"]:
+            raise UserError(
+                f"{layout.path(layout.folder(stage), **named)}: unknown job; params.yaml and the code give {job.folder}"
+            )
+        self._sound(job)
+        for source in job.sources:
+            self._sound(source.job)
+        return job.paths()
+
+    def _job(self, stage: str, named: Mapping[str, str]) -> Job:
         seed = named.get("seed")
         return self.plan.job(stage, named.get("dataset"), named.get("model"), None if seed is None else int(seed))
 
+    def _sources(self, kind: str, wildcards: Wildcards) -> dict[str, tuple[Job, str]]:
+        """View path -> (job, output) that it copies; for figures the folder -> each record of what draws them."""
+        named = dict(wildcards.items())
+        if kind == "figures":
+            folder = layout.FIGURE_FOLDER.format(**named)
+            found = specs.drawn(self.plan, named["dataset"])
+            return {f"{folder}/{number}": (self.plan.job(*of.job), of.output) for number, of in enumerate(found)}
+        return {
+            pattern.format(**named): (self._job(stage, named), output)
+            for pattern, (stage, output) in layout.VIEWS[kind].items()
+        }
 
-def captioned(outputs: Mapping[str, str], subcategory: str, **labels: str) -> dict[str, Any]:
-    """A stage's outputs, its PNG figures and its main table marked for `snakemake --report` with their captions."""
+    def _sound(self, job: Job) -> Job:
+        """Note a job as planned; in a run, a stored result of it whose sizes are not as recorded is moved aside."""
+        if job.hash not in self.planned:
+            self.planned[job.hash] = job
+            record = store.read(job.folder)
+            flaw = record and store.flaw(job.folder, record)
+            if flaw and self.only_looks:
+                say(f"{flaw}; a run will make it again where it is needed")
+            elif flaw and not self.submitted:
+                say(f"{flaw}; moved to {store.move_aside(job.folder)}; it is made again where it is needed")
+        return job
+
+    def _ancient(self, paths: Mapping[str, Any]) -> dict[str, Any]:
+        from snakemake.io import ancient
+
+        return {
+            name: [ancient(path) for path in found] if isinstance(found, list) else ancient(found)
+            for name, found in paths.items()
+        }
+
+    def write_specifications(self) -> None:
+        """Keep every planned job's specification, for the stages and the nodes that run it."""
+        for job in self.planned.values():
+            store.write_specification({**job.spec, "device": self.plan.params.device})
+
+
+def is_copy(view: Path, job: Job, output: str) -> bool:
+    """Whether a view is a copy of a job's output as it is stored; of a figure's job, of all that it drew."""
+    record = store.read(job.folder)
+    if record is None:
+        return False
+    if not view.suffix:  # results/figures/<dataset>/<number>
+        names = [name for name in record["files"] if is_drawing(name)]
+        pairs = [(view.parent / layout.figure_name(record, name), name) for name in names]
+    else:
+        pairs = [(view, Path(job.outputs[output]).name)]
+    return all(_same(path, job.folder / name, record) for path, name in pairs)
+
+
+def is_drawing(name: str) -> bool:
+    """Whether a stored file belongs into the folder of figures."""
+    return name.endswith((".png", ".svg", "gallery.json"))
+
+
+def _same(view: Path, stored: Path, record: Mapping[str, Any]) -> bool:
+    try:
+        if stored.name == layout.RECORD:
+            return view.read_bytes() == stored.read_bytes()
+        file = record["files"][stored.name]
+        return view.stat().st_size == file["bytes"] and artifacts.sha256(view) == file["sha256"]
+    except (OSError, KeyError):
+        return False
+
+
+def captioned(outputs: Mapping[str, str], stage: str) -> Any:
+    """A view's paths, those that `snakemake --report` shows marked with their captions."""
     from snakemake.io import report
 
-    def marked(path: str) -> Any:
-        name = "table" if path == layout.TABLE else layout.figure_name(path)
-        about = {"model": "all", "figure": name, **labels}
-        caption = f"../report/{name}.rst"
-        return report(path, caption=caption, category="{dataset}", subcategory=subcategory, labels=about)
-
-    return {
-        name: marked(path) if path.endswith(".png") or path == layout.TABLE else path for name, path in outputs.items()
-    }
+    about = {"category": "{dataset}", "subcategory": "comparison", "labels": {"model": "all", "figure": stage}}
+    return [report(path, caption="../report/table.rst", **about) if path == layout.TABLE else path for path in outputs]
 
 
 def plain(file: str) -> dict[str, Any]:
@@ -105,50 +193,33 @@ def plain(file: str) -> dict[str, Any]:
 
 
 def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
-    """Check params and targets before any job, set what jobs inherit, and let the stamps say what is done.
+    """Check params and targets before any job, and set what jobs inherit.
 
-    Inside a job on another machine (`snakemake --mode remote`) it does the job as it was planned. A mistake ends
-    Snakemake with one line.
+    A mistake ends Snakemake with one line.
     """
-    ignore_clocks()
-    gc.set_threshold(100_000, 20, 100)  # a DAG lives to the end: to look through it again and again took a sixth
+    gc.set_threshold(100_000, 20, 100)  # a DAG lives to the end: searching it for garbage took a sixth of the time
     submitted = not snakemake.is_main_process
     asked = argparse.Namespace() if submitted else command_line()
-    if submitted:  # params.yaml may have been edited while the job was queued
-        config = json.loads(os.environ.get("EASEL_CONFIG") or "null") or config
     if any(getattr(asked, flag, None) for flag in ("force", "forceall", "forcerun")):
-        os.environ["EASEL_AFRESH"] = "yes"  # who forces a job wants it done, not an earlier result
+        os.environ["EASEL_AFRESH"] = "yes"  # a forced job is done again
+    only_looks = any(getattr(asked, flag, None) for flag in LOOKS)
     try:
         plan = Plan(params.check(config))
         targets = [str(target) for target in getattr(asked, "targets", ())]
         for target in targets:
             check_target(plan, target)
-        report = {"report": report_inputs.datasets(plan, asked_for(plan, targets))}  # jobs see what was found now
-        workflow = Workflow(Plan(params.check({**config, **report})))
-        equip({**config, **report}, snakemake)  # once checked: what YAML holds, a date for one, need not be JSON
         if not submitted:
-            settle(asked)
+            plan = Plan(params.check({**config, "report": report_inputs.datasets(plan, asked_for(plan, targets))}))
+        equip(snakemake)
+        if not submitted and not only_looks:
+            settle()
     except UserError as error:
         stop(str(error))
-    return workflow
+    return Workflow(plan, submitted=submitted, only_looks=only_looks)
 
 
-def ignore_clocks() -> None:
-    """Let no job fail because its output seems older than what it read.
-
-    It seems so after a clock was set back, or where two machines' clocks differ; Snakemake would delete the output.
-    """
-    import snakemake.api  # first: the module below, imported by itself, runs into a circle of theirs  # noqa: F401
-    from snakemake.dag import DAG
-
-    async def pass_over(self: DAG, job: Any, outputs: Any) -> None:
-        """What is made from what is decided by content."""
-
-    DAG.check_output_mtime = pass_over
-
-
-def equip(config: Mapping[str, Any], snakemake: Any) -> None:
-    """Set the environment that stages inherit, anew on every machine that a job runs on."""
+def equip(snakemake: Any) -> None:
+    """Set the environment that stages inherit, on every machine that a job runs on."""
     # An environment that Snakemake activates for a job brings its own Python; else this one runs the stages too.
     deployed = snakemake.deployment_settings and snakemake.deployment_settings.deployment_method
     os.environ["PYTHON"] = "python" if deployed else sys.executable
@@ -156,7 +227,6 @@ def equip(config: Mapping[str, Any], snakemake: Any) -> None:
     others = [path for path in inherited if path not in ("", str(snakemake.basedir))]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(snakemake.basedir), *others])
     os.environ["EASEL_OWNER"] = f"{os.getpid()}@{platform.node()}"
-    os.environ["EASEL_CONFIG"] = json.dumps(config)  # a stage plans with the same configuration, overrides included
 
 
 LOOKS = {"dryrun", "unlock", "lint", "list_rules", "list_target_rules", "print_compilation"}
@@ -176,17 +246,13 @@ def command_line() -> argparse.Namespace:
         return argparse.Namespace()
 
 
-def settle(asked: argparse.Namespace) -> None:
-    """Hold the folder's lock if anything is to run, then make Snakemake's records say what the stamps say."""
-    if not any(getattr(asked, flag, None) for flag in LOOKS):
-        released = run_lock.hold()
-        check_writable()
-        if released:
-            say(released)
-        mlflow_runs.forget_unrecorded()
-    elif run_lock.is_live():
-        return  # the live run keeps the records
-    reconcile.reconcile(say=say)
+def settle() -> None:
+    """Hold the folder's lock before anything runs."""
+    released = run_lock.hold()
+    check_writable()
+    if released:
+        say(released)
+    mlflow_runs.forget_unrecorded()
 
 
 def check_writable() -> None:
@@ -199,41 +265,32 @@ def check_writable() -> None:
             )
 
 
-TARGET = re.compile(r"^(?:data|results)/(?P<kind>\w+)/(?P<rest>.+)$")
-WITH_MODEL = ("models", "samples", "metrics", "battles")
-SUFFIXES = ("_judges_seeds", "_seeds", "_cost", "_claims", "_battles", "_judges", "_standings", "_networks")
-
-
-def dataset_of(kind: str, rest: str) -> str:
-    """The data set that a target's path names, what follows `data/<kind>/` or `results/<kind>/` being `rest`."""
-    dataset = rest.split("/")[0].split(".")[0]
-    return re.sub(f"(?:{'|'.join(SUFFIXES)})$", "", dataset) if kind == "tables" else dataset
-
-
 def check_target(plan: Plan, target: str) -> None:
-    """Raise `UserError` for a target's path that names an unknown data set or model."""
-    found = TARGET.match(target)
-    if not found:
-        return
-    parts = found["rest"].split("/")
-    dataset = dataset_of(found["kind"], found["rest"])
-    if dataset not in plan.params.datasets:
-        raise UserError(f"{target}: unknown data set {dataset!r}{near(dataset, plan.params.datasets)}")
-    model = parts[1].split(".")[0] if len(parts) > 1 else None
-    known = ("references", *layout.REFERENCES, *plan.params.models)
-    if found["kind"] in WITH_MODEL and model is not None and model not in known:
-        raise UserError(f"{target}: unknown model {model!r}{near(model, plan.params.models)}")
-    if found["kind"] == "models" and len(parts) > 1:
-        plan.require_trained(parts[1])
-    if found["kind"] == "battles" and model is not None:
-        plan.require_judge(dataset, model)
+    """Raise `UserError` for a view of an unknown data set."""
+    parts = Path(target).parts
+    if parts[:1] == ("results",) and len(parts) > 2 and parts[1] in ("tables", "summary", "figures"):
+        dataset = dataset_of(plan, target)
+        if dataset is None:
+            name = parts[2].split(".")[0]
+            raise UserError(f"{target}: unknown data set {name!r}{near(name, plan.params.datasets)}")
 
 
-def asked_for(plan: Plan, targets: Sequence[str]) -> list[str]:
-    """The data sets of the results that were asked for; without a target that is the first rule's."""
-    found = (TARGET.match(target) for target in targets)
-    named = {dataset_of(match["kind"], match["rest"]) for match in found if match}
-    return [name for name in plan.params.datasets if name in named | set(targets or ["mnist"])]
+def dataset_of(plan: Plan, target: str) -> str | None:
+    """The data set whose view a target is; None for another target."""
+    views = [pattern for kind in layout.VIEWS.values() for pattern in kind if "{dataset}" in pattern]
+    for name in plan.params.datasets:
+        folder = layout.FIGURE_FOLDER.format(dataset=name)
+        if target == folder or target in {pattern.format(dataset=name) for pattern in views}:
+            return name
+    return None
+
+
+def asked_for(plan: Plan, targets: Iterable[str]) -> list[str]:
+    """The data sets of the views that were asked for; without a target that is the first rule's."""
+    targets = list(targets)
+    named = {dataset_of(plan, target) for target in targets or [layout.SUMMARY_TEXT.format(dataset="mnist")]}
+    named |= {target for target in targets if target in plan.params.datasets}
+    return [name for name in plan.params.datasets if name in named]
 
 
 def stop(message: str) -> NoReturn:
@@ -246,23 +303,24 @@ def stop(message: str) -> NoReturn:
 # --- what a person sees before and after --------------------------------------------------------------------------
 
 
-def announce(workflow: Any) -> None:
-    """How many jobs of which kind are to run, and about how long they take on this machine."""
-    jobs = [(job.rule.name, dict(job.wildcards.items())) for job in workflow.dag.needrun_jobs()]
-    every = [(stage_of(name, wildcards), wildcards) for name, wildcards in jobs]
-    stages = [(stage, wildcards) for stage, wildcards in every if stage in layout.OUTPUTS]
-    if not stages or "EASEL_ANNOUNCED" in os.environ:
+def announce(plan: Workflow, snakemake: Any) -> None:
+    """Keep the planned jobs' specifications, and say how many jobs of which kind run and about how long they take."""
+    if plan.submitted or "EASEL_ANNOUNCED" in os.environ:
         return
     os.environ["EASEL_ANNOUNCED"] = "yes"
+    plan.write_specifications()
+    jobs = [(job.rule.name, dict(job.wildcards.items())) for job in snakemake.dag.needrun_jobs()]
+    stages = [(stage, wildcards) for stage, wildcards in jobs if stage in layout.WILDCARDS]
+    if not stages:
+        return
     counts = Counter(name for name, _ in stages)
-    in_order = [stage for stage in layout.OUTPUTS if stage in counts]
-    if any(name == "train" for name, _ in stages):
+    if counts["train"]:
         live.start(os.getpid())
     say(
         f"{len(stages)} {'job' if len(stages) == 1 else 'jobs'} to run: "
-        + ", ".join(f"{counts[name]} {name}" for name in in_order)
+        + ", ".join(f"{counts[name]} {name}" for name in layout.WILDCARDS if counts[name])
     )
-    seconds, longest = estimate.wall_seconds(Plan(params.check(workflow.config)), stages)
+    seconds, longest = estimate.wall_seconds(plan.plan, stages)
     if seconds > 60:
         say(
             f"about {duration(seconds)} on {os.cpu_count()} cores (the longest job about {duration(longest)}); "
@@ -270,47 +328,24 @@ def announce(workflow: Any) -> None:
         )
 
 
-def stage_of(rule: str, wildcards: Mapping[str, str]) -> str:
-    """The stage of a rule's job: a stage whose files depend on the data set has a rule for each, named after both."""
-    return rule if rule in layout.OUTPUTS else rule.removesuffix(f"_{wildcards.get('dataset')}")
-
-
-def finish(workflow: Any, failed: bool = False) -> None:
+def finish(plan: Workflow, snakemake: Any, failed: bool = False) -> None:
     """The summaries that were made, or where to look when something failed."""
-    made = sorted(Path("results/summary").glob("*.txt")) if not failed else []
-    targets = {job.rule.name for job in workflow.dag.jobs}
-    for path in made if "summary" in targets else []:
-        print(path.read_text(), file=sys.stderr)
-    if "report" in targets and not failed:
-        say(f"the report, to be opened in a browser: {layout.REPORT}")
+    if plan.submitted:
+        return
+    if plan._changed:
+        Path(plan._changed).unlink(missing_ok=True)
+    views = {str(path) for job in snakemake.dag.jobs for path in job.output}
     if failed:
-        told = sorted(failed_jobs(workflow))
-        print("\n".join(line for log, name in told for line in last_words(name, Path(log))), file=sys.stderr)
         say(
-            f"{len(told) or 'some'} job{'' if len(told) == 1 else 's'} failed, as the lines above say; "
-            "what is done is kept, run the same command to go on"
+            "a job failed, as the lines above say; finished jobs are kept: run the same command to go on"
         )
-
-
-LAST_LINES = 5
-"""Of a failed job's log that are shown at the end."""
-
-
-def failed_jobs(workflow: Any) -> Iterator[tuple[str, str]]:
-    """(log, name) of every job that failed."""
-    for job in getattr(getattr(workflow, "_scheduler", None), "failed", ()):
-        for log in job.log:
-            yield str(log), " ".join([job.rule.name, *map(str, dict(job.wildcards.items()).values())])
-
-
-def last_words(name: str, log: Path) -> list[str]:
-    """A failed job in some lines: its name, its log's path and how that ends."""
-    try:
-        lines = log.read_text(errors="replace").splitlines()[-LAST_LINES:]
-    except OSError:
-        lines = []
-    head = f"failed: {name}; its log {log}" + (" ends with" if lines else " is not there")
-    return [head, *(f"    {line}" for line in lines)]
+        return
+    for dataset in plan.plan.params.datasets:
+        path = layout.path(layout.SUMMARY_TEXT, dataset=dataset)
+        if str(path) in views:
+            print(path.read_text(encoding="utf-8"), file=sys.stderr)
+    if layout.REPORT in views:
+        say(f"the report, to be opened in a browser: {layout.REPORT}")
 
 
 def say(message: str) -> None:

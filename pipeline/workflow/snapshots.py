@@ -17,8 +17,6 @@ from pipeline.core.errors import UserError
 from pipeline.workflow import layout, stamps
 from pipeline.workflow.provenance import Provenance, from_sources, from_stamps
 
-RESULT_NEUTRAL = True
-
 TABLES = {
     "main": layout.TABLE,
     "seeds": layout.SEEDS,

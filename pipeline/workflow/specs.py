@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.core.errors import UserError
-from pipeline.workflow import job_hash, layout, locate_raw, report_inputs
+from pipeline.workflow import job_hash, locate_raw
 from pipeline.workflow.params import files_in, published_file
 
 if TYPE_CHECKING:
     from pipeline.workflow.plan import Plan
-
-RESULT_NEUTRAL = True
 
 BATTLES_OF_GRAN = ("gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps")
 """Published tables of Im et al. 2016 that stand next to our battles."""
@@ -348,11 +346,11 @@ def summary(plan: Plan, dataset: str) -> Request:
 @stage
 def report(plan: Plan) -> Request:
     """One page of every data set whose results are current; input names begin with the data set's name."""
-    names = report_inputs.datasets(plan)
+    names = plan.reported()
     inputs: dict[str, Source | Sequence[Source]] = {}
     for dataset in names:
         inputs |= {f"{dataset}_{name}": source for name, source in report_sources(plan, dataset).items()}
-    return Request(report_inputs.config(plan, names), inputs)
+    return Request(plan.report_config(names), inputs)
 
 
 def report_sources(plan: Plan, dataset: str) -> dict[str, Source | Sequence[Source]]:
@@ -362,9 +360,6 @@ def report_sources(plan: Plan, dataset: str) -> dict[str, Source | Sequence[Sour
     sequential models.
     """
     first, sequential = ([(name, 0) for name in names] for names in (plan.models(dataset), plan.sequential(dataset)))
-    drawn: list[tuple[tuple[Any, ...], Iterable[str]]] = [(("figures", dataset), layout.OUTPUTS["figures"])]
-    drawn += [(("canvases", dataset, *run), layout.OUTPUTS["canvases"]) for run in sequential]
-    drawn.append((("gallery", dataset), layout.outputs("gallery", {"figures": plan.gallery(dataset)})))
     return {
         **splits(dataset, "summary", "test"),
         "classifier": Source(("classifier", dataset), "report"),
@@ -376,5 +371,17 @@ def report_sources(plan: Plan, dataset: str) -> dict[str, Source | Sequence[Sour
         "metrics": of_runs(plan, "evaluate", dataset, "metrics"),
         "samples": of_runs(plan, "sample", dataset, "images", first),
         "canvases": of_runs(plan, "sample", dataset, "canvases", sequential),
-        "figures": [Source(job, name) for job, outputs in drawn for name in outputs if name != "facts"],
+        "drawn": drawn(plan, dataset),
     }
+
+
+def report_parts(plan: Plan, dataset: str) -> list[Source]:
+    """The same, one after the other."""
+    found = report_sources(plan, dataset).values()
+    return [source for item in found for source in ([item] if isinstance(item, Source) else item)]
+
+
+def drawn(plan: Plan, dataset: str) -> list[Source]:
+    """Records of the jobs that draw a data set's figures."""
+    sheets = [("canvases", dataset, model, 0) for model in plan.sequential(dataset)]
+    return [Source(job, "job") for job in (("figures", dataset), ("gallery", dataset), *sheets)]

@@ -10,8 +10,6 @@ import yaml
 from pipeline.core import untrusted
 from pipeline.core.errors import UserError
 
-RESULT_NEUTRAL = True
-
 LONGEST_FILE = 256 * 1024
 """Bytes of a file of parameters."""
 

@@ -1,0 +1,154 @@
+"""Results stored by job hash: the record beside them, and whether they are what it says.
+
+A job's folder holds its files and `job.json`, written last. A folder with a record is the result of exactly the job
+that its name states; without one it is unfinished.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.core import artifacts, untrusted
+from pipeline.core.errors import UserError
+from pipeline.workflow import job_hash, layout
+
+Record = dict[str, Any]
+
+SHAPE = {
+    "hash": str, "stage": str, "wildcards": dict, "config": dict, "modules": dict, "versions": dict, "inputs": dict,
+    "files": dict,
+}  # fmt: skip
+"""Keys of a record that say what made the files, and their types."""
+
+
+def read(folder: Path) -> Record | None:
+    """The record of a folder; None where it is missing, not readable, or not a record."""
+    try:
+        record = untrusted.read_json(folder / layout.RECORD)
+    except (OSError, ValueError):
+        return None
+    return record if is_record(record) else None
+
+
+def parse(text: str) -> Record | None:
+    """A record from its text; None if it is not one."""
+    try:
+        record = untrusted.parsed_json(text)
+    except ValueError:
+        return None
+    return record if is_record(record) else None
+
+
+def is_record(record: Any) -> bool:
+    """Whether a value has the keys and types of a record."""
+    if not isinstance(record, dict) or not all(isinstance(record.get(key), kind) for key, kind in SHAPE.items()):
+        return False
+    named = (record["modules"], record["versions"], record["inputs"])
+    files = record["files"].values()
+    return (
+        all(isinstance(value, str) for values in named for value in values.values())
+        and all(job_hash.MODULE.fullmatch(name) for name in record["modules"])
+        and all(isinstance(file, dict) and isinstance(file.get("bytes"), int) for file in files)
+        and all(isinstance(file.get("sha256"), str) for file in files)
+    )
+
+
+def write(folder: Path, record: Mapping[str, Any], written: Mapping[str, Path]) -> None:
+    """Write the record of a finished job, with size and SHA-256 of each of its files (name in the folder -> path)."""
+    files = {
+        name: {"bytes": path.stat().st_size, "sha256": artifacts.sha256(path)} for name, path in sorted(written.items())
+    }
+    artifacts.write_json(folder / layout.RECORD, {**record, "files": files})
+
+
+def flaw(folder: Path, record: Record) -> str | None:
+    """What is wrong with the files of a folder by their sizes; None if nothing."""
+    for name, file in record["files"].items():
+        try:
+            size = (folder / name).stat().st_size
+        except OSError:
+            return f"{folder / name}: missing"
+        if size != file["bytes"]:
+            return f"{folder / name}: damaged (size {size:,}, expected {file['bytes']:,} bytes)"
+    return None
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a folder has a record and every file of it, at its recorded size."""
+    record = read(folder)
+    return record is not None and flaw(folder, record) is None
+
+
+def checked(path: Path) -> Record:
+    """The record of a stored file whose bytes are what the record says.
+
+    Raises:
+        UserError: the file or its record is missing, or its SHA-256 differs.
+    """
+    record = read(path.parent)
+    again = "run the same command to make it again"
+    if record is None:
+        raise UserError(f"{path.parent / layout.RECORD}: missing or damaged; delete {path.parent} and {again}")
+    try:
+        found = artifacts.sha256(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; delete {path.parent} and {again}") from None
+    except OSError as error:
+        raise UserError(f"{path}: could not be read: {error.strerror}; check its rights and the disk") from error
+    expected = path.name == layout.RECORD or record["files"].get(path.name, {}).get("sha256")
+    if expected is not True and found != expected:
+        raise UserError(
+            f"{path}: damaged or edited (SHA-256 {found[:12]}, expected {str(expected)[:12]}); "
+            f"delete {path.parent} and {again}"
+        )
+    return record
+
+
+def move_aside(folder: Path) -> Path:
+    """Move a damaged folder out of the store, so that its job runs again."""
+    target = Path(layout.DAMAGED) / f"{time.strftime('%Y%m%d-%H%M%S')}-{folder.name}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(folder, target)
+    return target
+
+
+def records(root: Path = Path()) -> Iterator[tuple[Path, Record]]:
+    """Every folder of the store that has a record, and the record."""
+    for top in ("results/store", "data/prepared"):
+        for path in sorted((root / top).rglob(layout.RECORD)):
+            record = read(path.parent)
+            if record is not None:
+                yield path.parent, record
+
+
+# --- specifications of submitted jobs -------------------------------------------------------------------------------
+
+
+def write_specification(spec: Mapping[str, Any]) -> None:
+    """Keep a job's specification under its hash: jobs run as they were planned, whatever params.yaml says later."""
+    path = layout.path(layout.PLANNED, hash=spec["hash"])
+    text = json.dumps(spec, indent=1)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        artifacts.write_text(path, text)
+
+
+def specification(hash_: str) -> dict[str, Any]:
+    """The specification of a submitted job.
+
+    Raises:
+        UserError: no running or earlier workflow of this folder submitted such a job.
+    """
+    path = layout.path(layout.PLANNED, hash=hash_)
+    try:
+        spec: dict[str, Any] = untrusted.read_json(path)
+    except (OSError, ValueError):
+        raise UserError(
+            f"job {hash_}: unknown (no {path}); its workflow was planned in another folder or with other parameters; "
+            "run the snakemake command again"
+        ) from None
+    return spec

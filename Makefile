@@ -15,16 +15,16 @@ BENCH ?=
 .PHONY: env build mnist all table smoke test bench build-bench chaos fuzz audit check lock status tune prune publish verify ui unlock clean
 
 mnist: env  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
-	@$(SNAKEMAKE) results/tables/mnist.csv results/summary/mnist.txt results/report.html
+	@$(SNAKEMAKE) results/tables/mnist.csv results/figures/mnist results/summary/mnist.txt results/report.html
 
 all: env  ## the same with every model of params.yaml: what the six leave done is not done again
-	@$(SNAKEMAKE) --config 'datasets={"mnist": {"models": "all"}}' -- results/tables/mnist.csv results/summary/mnist.txt results/report.html
+	@$(SNAKEMAKE) --config 'datasets={"mnist": {"models": "all"}}' -- results/tables/mnist.csv results/figures/mnist results/summary/mnist.txt results/report.html
 
 table: env  ## the same of any data set of params.yaml: make table DATASET=cifar10 (docs/data-sets.md)
-	@$(SNAKEMAKE) results/tables/$(DATASET).csv results/summary/$(DATASET).txt
+	@$(SNAKEMAKE) results/tables/$(DATASET).csv results/figures/$(DATASET) results/summary/$(DATASET).txt
 
 smoke: env  ## every model at the smoke budget, in a folder of its own
-	@$(SNAKEMAKE) --directory runs/smoke --config budget=smoke -- results/tables/mnist.csv results/summary/mnist.txt results/report.html
+	@$(SNAKEMAKE) --directory runs/smoke --config budget=smoke -- results/tables/mnist.csv results/figures/mnist results/summary/mnist.txt results/report.html
 
 test: env  ## all tests; what needs Slurm or Chromium is skipped with a loud line
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -59,7 +59,7 @@ status: env  ## what is done, what is stale and why, how long the rest should ta
 
 tune: env  ## search a model's settings on the validation split: make tune MODEL=draw [DATASET=mnist TRIALS=12]
 	@test -n "$(MODEL)" || { echo "easel: which model? make tune MODEL=draw [DATASET=mnist TRIALS=12]"; exit 1; }
-	@$(SNAKEMAKE) results/classifier/$(DATASET)/features.safetensors
+	@$(SNAKEMAKE) results/classifier/$(DATASET).json
 	@$(EASEL) tune --model $(MODEL) --dataset $(DATASET) --trials $(TRIALS)
 
 prune: env  ## delete what no current identity needs; lists it with sizes and asks first

@@ -37,6 +37,8 @@ localrules:
     track,
     summary,
     report,
+    view_prepared,
+    view_classifier,
     view_tables,
     view_figures,
     view_summary,

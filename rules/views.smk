@@ -1,6 +1,26 @@
 """Copies of stored results where people look for them; a view that differs from what is planned is made again."""
 
 
+rule view_prepared:
+    """What the prepared splits hold."""
+    input:
+        unpack(plan.view("prepared")),
+    output:
+        list(at.VIEWS["prepared"]),
+    shell:
+        "$PYTHON -m pipeline view prepared --dataset {wildcards.dataset} --sources {input.sources}"
+
+
+rule view_classifier:
+    """How well the reference classifier does."""
+    input:
+        unpack(plan.view("classifier")),
+    output:
+        list(at.VIEWS["classifier"]),
+    shell:
+        "$PYTHON -m pipeline view classifier --dataset {wildcards.dataset} --sources {input.sources}"
+
+
 rule view_tables:
     """The tables of a data set's comparison."""
     input:

@@ -44,14 +44,14 @@ def run(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from pipeline.figures.mosaic import magnification, mosaic
-    from pipeline.workflow import kept_weights
+    from pipeline.workflow import staleness
 
     pictures.check_ending(arguments.to, pictures.STILL)
     check_percentages(arguments.percent)
     plan = overrides.plan(arguments.set)
     plan.require(arguments.dataset, arguments.model)
     check_encoder(plan, arguments.model)
-    weights, block = kept_weights.find(plan, arguments.dataset, arguments.model, arguments.training)
+    weights, block = staleness.trained(plan, arguments.dataset, arguments.model, arguments.training)
     files = (arguments.first, arguments.second)
     pair = np.stack([pictures.read(path, block["shape"], invert=arguments.invert) for path in files])
     blended = blends(pair, arguments.percent, weights, block)

@@ -113,12 +113,12 @@ def _rows(table: str, snapshot: Snapshot) -> list[Row]:
 
 def _made_by(a: Snapshot, b: Snapshot) -> tuple[tuple[provenance.Provenance, provenance.Provenance] | None, str]:
     """What made each, of one kind on both sides, and that kind in words."""
-    if a.stamped and b.stamped:
-        return (a.stamped, b.stamped), "by the stamps of the results"
+    if a.recorded and b.recorded:
+        return (a.recorded, b.recorded), "by the records of the results"
     if a.sources and b.sources:
-        unstamped = " and ".join(side.origin for side in (a, b) if not side.stamped)
-        return (a.sources, b.sources), f"as checked out, since {unstamped} has no stamps"
-    lacking = " and ".join(side.origin for side in (a, b) if not side.stamped)
+        without = " and ".join(side.origin for side in (a, b) if not side.recorded)
+        return (a.sources, b.sources), f"as checked out, since {without} has no records"
+    lacking = " and ".join(side.origin for side in (a, b) if not side.recorded)
     return None, f"params and code not compared: no stamps in {lacking}"
 
 

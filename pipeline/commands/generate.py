@@ -69,13 +69,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def trained(arguments: argparse.Namespace) -> ImageGenerator:
-    """The model with its kept weights, on the CPU."""
+    """The model with its stored weights, on the CPU."""
     from pipeline.core import artifacts
     from pipeline.runtime import job_context
-    from pipeline.workflow import kept_weights
+    from pipeline.workflow import staleness
 
     plan = overrides.plan(arguments.set)
-    path, block = kept_weights.find(plan, arguments.dataset, arguments.model, arguments.training)
+    path, block = staleness.trained(plan, arguments.dataset, arguments.model, arguments.training)
     check_label(block, arguments)
     job_context.one_thread()  # for the bits that the workflow's own samples of a seed have
     from pipeline.training.device import pick_device

@@ -1,4 +1,4 @@
-"""Delete what no job of params.yaml needs: earlier results, old training states, leftovers; asked first."""
+"""Delete what no job of params.yaml makes: earlier results, old training states, unfinished files; it asks first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.core.errors import UserError
 from pipeline.workflow import garbage, overrides, run_lock
-from pipeline.workflow.garbage import Leftover
+from pipeline.workflow.garbage import UNKNOWN, Garbage
 
 NAMED = 5
 """Things that are named of each kind before they are only counted."""
@@ -22,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     parser.add_argument("--yes", action="store_true", help="delete without asking")
     parser.add_argument("--dry-run", action="store_true", help="list every path and delete nothing")
+    parser.add_argument("--unknown", action="store_true", help=f"also delete {UNKNOWN}")
     overrides.add(parser)
 
 
@@ -38,18 +39,21 @@ def run(arguments: argparse.Namespace) -> None:
         return
     print(f"not needed by {judged} (--set for other settings)")
     print("\n".join(listing(found, whole=arguments.dry_run)))
-    if arguments.dry_run:
+    kept = [item for item in found if item.kind == UNKNOWN and not arguments.unknown]
+    if kept:
+        print(f"kept: {len(kept)} {UNKNOWN}; they may be another configuration's (--unknown deletes them too)")
+    if arguments.dry_run or len(kept) == len(found):
         return
     if not arguments.yes and not agreed():
         print("nothing was deleted")
         return
     run_lock.hold()  # no run begins while files go; what one took up while a person thought stays
     still = set(garbage.find(plan))
-    delete([item for item in found if item in still])
+    delete([item for item in found if item in still and item not in kept])
     print("deleted")
 
 
-def listing(found: list[Leftover], whole: bool) -> Iterator[str]:
+def listing(found: list[Garbage], whole: bool) -> Iterator[str]:
     """Each kind with its size, some of it or all by name, and the total."""
     for kind, group in groupby(found, key=lambda item: item.kind):
         items = list(group)
@@ -80,7 +84,7 @@ def agreed() -> bool:
     return input("delete? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def delete(found: list[Leftover]) -> None:
+def delete(found: list[Garbage]) -> None:
     """Remove them, and the folders that are empty then."""
     for item in found:
         try:

@@ -15,18 +15,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import artifacts, folders
+from pipeline.core import folders
 from pipeline.core.errors import UserError, near
 from pipeline.runtime import machine
-from pipeline.workflow import layout, overrides, run_lock, staleness
-from pipeline.workflow.plan import Plan
+from pipeline.workflow import layout, overrides, run_lock, staleness, store
+from pipeline.workflow.plan import Job, Plan
 
-TABLE_STAGES, FIGURE_STAGES = ("tables", "standings"), ("figures", "canvases", "gallery")
+FIGURE_STAGES = ("figures", "canvases", "gallery")
 LARGEST = 1_000_000
 """Bytes of the largest file that is given to Git."""
 
-Made = dict[str, dict[str, Any]]
-"""Path of a result -> its stamp."""
+Made = dict[Path, dict[str, Any]]
+"""Folder of a stored job -> its record."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     record(dataset, given)
     push(given, remote)
     folder = arguments.to / dataset
-    files = dict(small(made))
+    files = dict(small(dataset, made))
     files["provenance.json"] = (json.dumps(provenance(plan, dataset, made), indent=1) + "\n").encode()
     say(f"{folder}: {len(files)} files" + ("" if folders.replace(folder, files) else ", as they were"))
     say_what_to_commit(folder, f"Results of {dataset}, budget {plan.params.budget}")
@@ -62,28 +62,27 @@ def say(line: str) -> None:
 
 
 def current(plan: Plan, dataset: str) -> Made:
-    """The stamps of all files of a comparison; raw files need not be there, whoever prepares again fetches them.
+    """The records of all jobs of a comparison but for the fetched raw files.
 
-    Raises `UserError` naming what is missing, damaged, or not what params.yaml and the code ask for now.
+    Raises:
+        UserError: something is missing, damaged, or not what params.yaml and the code ask for now.
     """
-    found = staleness.look(plan, dataset)
-    wrong = [f"{name}: {cause.text}" for name, item in found.items() for cause in item.causes]
-    stale = [f"{name} is {item.state}" for name, item in found.items() if item.needed]
-    files = [Path(path) for item in found.values() if item.job.stage != "fetch" for path in item.job.outputs.values()]
-    absent = [f"{path}: missing" for path in files if not path.exists()]
-    if stale or absent:
+    states = staleness.look(plan, dataset)
+    jobs = [state.job for state in states.values() if state.job.stage != "fetch"]
+    to_do = [job for job in jobs if not store.is_complete(job.folder)]
+    if to_do:
+        causes = [f"{cause.text}" for state in states.values() for cause in state.causes]
         raise UserError(
-            f"the results are not what params.yaml and the code ask for now: {(wrong + stale + absent)[0]}, and "
-            f"{len(stale)} of {len(found)} jobs are to be done (an earlier run's --config does not count); "
-            f"`make status` says why; run `snakemake --cores 8 {' '.join(wanted(dataset, absent))}` first"
+            f"the results are not what params.yaml and the code ask for now: {', '.join(causes[:3]) or to_do[0].name}; "
+            f"{len(to_do)} of {len(states)} jobs are to do (an earlier run's --config does not count); `make status` "
+            f"says why; run `snakemake --cores 8 {' '.join(wanted(dataset, to_do))}` first"
         )
-    return {str(path): artifacts.read_json(artifacts.stamp_path(path)) for path in files}
+    return {job.folder: store.checked(job.folder / layout.RECORD) for job in jobs}
 
 
-def wanted(dataset: str, absent: list[str]) -> list[str]:
-    """What to ask Snakemake for: everything, and by name the files that only a person who deleted them misses."""
-    everything = layout.SUMMARY_TEXT.format(dataset=dataset)
-    return [everything, *(line.split(":")[0] for line in absent[:3])]
+def wanted(dataset: str, to_do: list[Job]) -> list[str]:
+    """What to ask Snakemake for: everything, and by name what nothing that is to do reads."""
+    return [layout.SUMMARY_TEXT.format(dataset=dataset), *(job.outputs["job"] for job in to_do[:3])]
 
 
 # --- DVC ----------------------------------------------------------------------------------------------------------
@@ -118,7 +117,7 @@ def stages(plan: Plan, dataset: str) -> list[str]:
             f"params.yaml: versioned: {dataset} is not listed, so DVC has no stage of it; add it, then publish"
         )
     found = [f"{stage}@{dataset}" for stage in ("prepare", "compare")]
-    if staleness.is_current(plan.job("report")):
+    if store.is_complete(plan.job("report").folder):
         return [*found, "report"]
     say(f"{layout.REPORT}: left out, it is not current; make it with `snakemake --cores 8 {layout.REPORT}`")
     return found
@@ -149,27 +148,39 @@ def command(module: str, *words: str, shown: bool = False) -> str:
 # --- Git ----------------------------------------------------------------------------------------------------------
 
 
-def small(made: Made) -> Iterator[tuple[str, bytes]]:
+def small(dataset: str, made: Made) -> Iterator[tuple[str, bytes]]:
     """The tables, and the figures as PNG, that are small enough for Git."""
-    for path, stamp in ((Path(name), stamp) for name, stamp in made.items()):
-        picture = stamp["stage"] in FIGURE_STAGES and path.suffix == ".png"
-        if not picture and stamp["stage"] not in TABLE_STAGES:
-            continue
-        if stamp["bytes"] > LARGEST:
-            say(f"{path}: left out, {stamp['bytes']:,} bytes are more than {LARGEST:,}")
-            continue
-        yield (f"figures/{path.name}" if picture else path.name), path.read_bytes()
+    for folder, record in made.items():
+        for file in record["files"]:
+            name = published_name(dataset, record, file)
+            if name is None:
+                continue
+            store.checked(folder / file)
+            if record["files"][file]["bytes"] > LARGEST:
+                say(f"{folder / file}: left out, {record['files'][file]['bytes']:,} bytes are more than {LARGEST:,}")
+                continue
+            yield name, (folder / file).read_bytes()
+
+
+def published_name(dataset: str, record: Mapping[str, Any], file: str) -> str | None:
+    """What a stored file is called where it is published; None for one that is not."""
+    if record["stage"] in FIGURE_STAGES and file.endswith(".png"):
+        return f"figures/{layout.figure_name(record, file)}"
+    outputs = {name: output for output, name in layout.FILES[record["stage"]].items()}
+    of = (record["stage"], outputs.get(file))
+    return next(
+        (Path(p.format(dataset=dataset)).name for p, source in layout.VIEWS["tables"].items() if source == of), None
+    )
 
 
 def provenance(plan: Plan, dataset: str, made: Made) -> dict[str, Any]:
-    """Where the results come from, from their stamps alone but for this machine: no clock, so it is the same again."""
-    stamps = list(made.values())
+    """Where the results come from, from their records alone but for this machine: no clock, so it is the same again."""
+    records = list(made.values())
 
     def all_of(key: str) -> list[str]:
-        return sorted({str(stamp[key]) for stamp in stamps if stamp.get(key) is not None})
+        return sorted({str(record[key]) for record in records if record.get(key) is not None})
 
     devices = [device for device in all_of("device") if device != "auto"]  # 'auto': the stage uses none
-    tables = {path: stamp for path, stamp in made.items() if stamp["stage"] in TABLE_STAGES}
     return {
         "dataset": dataset,
         "budget": plan.params.budget,
@@ -183,15 +194,15 @@ def provenance(plan: Plan, dataset: str, made: Made) -> dict[str, Any]:
             "cores": os.cpu_count(),
             "system": f"{platform.machine()} {platform.system()}",
         },
-        "versions": dict(sorted((name, version) for stamp in stamps for name, version in stamp["versions"].items())),
-        "tables": {path: {key: stamp[key] for key in ("identity", "sha256")} for path, stamp in tables.items()},
+        "versions": dict(sorted((name, version) for record in records for name, version in record["versions"].items())),
         "stages": durations(made),
+        "jobs": records,
     }
 
 
-def durations(made: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+def durations(made: Made) -> dict[str, dict[str, float]]:
     """How many jobs each stage had, and the seconds that they took together."""
-    seconds = {(stamp["stage"], stamp["identity"]): stamp["seconds"] for stamp in made.values()}
+    seconds = {(record["stage"], record["hash"]): record["seconds"] for record in made.values()}
     found: dict[str, dict[str, float]] = {}
     for (stage, _), taken in seconds.items():
         entry = found.setdefault(stage, {"jobs": 0, "seconds": 0.0})

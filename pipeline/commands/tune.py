@@ -1,14 +1,12 @@
 """Search a model's settings at random: equal trials of equal steps, scored on the validation split alone.
 
-Each trial is trained, sampled and measured by the workflow's own stages in a folder of its own under results/tuning, so
-a search that was stopped goes on where it was. It ends with the best settings as a block for params.yaml.
+Each trial is trained, sampled and measured by the workflow's own stages and stored under its jobs' hashes, so a search
+that was stopped goes on where it was. It ends with the best settings as a block for params.yaml.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +22,7 @@ from pipeline.core.errors import Interrupted, UserError
 from pipeline.runtime import stage_cli
 from pipeline.runtime.progress import duration
 from pipeline.tables import comparison
-from pipeline.workflow import estimate, layout, overrides, search, stamps
+from pipeline.workflow import estimate, layout, overrides, search, store
 from pipeline.workflow.plan import Job
 from pipeline.workflow.search import Search, Trial
 
@@ -34,11 +32,8 @@ SCORES = {"frechet": "fid_classifier", "elbo": "elbo"}
 BESIDE = ("mmd_rbf", "fid_classifier", "precision", "recall", "elbo")
 """Columns that are shown of every trial."""
 
-READ = ("data/prepared", "results/classifier")
-"""What a trial's folder shares with the others."""
-
-BEST, TABLE = "best.yaml", "trials.csv"
-"""What the latest search of a model leaves beside its trials."""
+BEST, TABLE, TRIALS = "best.yaml", "trials.csv", "trials.json"
+"""What the latest search of a model leaves: its best settings, the table, and the jobs of its trials."""
 
 
 @dataclass(frozen=True)
@@ -97,18 +92,25 @@ def run(arguments: argparse.Namespace) -> None:
     trials = asked.trials(arguments.trials, arguments.seed)
     check_inputs(trials)
     print("\n".join(announced(asked, trials, arguments.trials)), flush=True)
+    keep_list(asked, trials)
     outcomes = list(attempts(trials, column, arguments.device or plan.params.device))
     report(asked, outcomes, column)
 
 
+def keep_list(asked: Search, trials: Sequence[Trial]) -> None:
+    """Write which jobs the trials have, so that `prune` keeps them."""
+    listed = [{"values": dict(trial.values), "jobs": [job.hash for job in trial.jobs]} for trial in trials]
+    folder = layout.path(layout.TUNING, dataset=asked.dataset, model=asked.model)
+    artifacts.write_json(folder / TRIALS, {"trials": listed})
+
+
 def check_inputs(trials: Sequence[Trial]) -> None:
     """Raise `UserError` unless all that trials read, the splits and the classifier, is there and current."""
-    for path, wanted in search.inputs_of(trials).items():
-        stamp = stamps.read(Path(path))
-        if stamp is None or stamp["identity"] != wanted:
-            features = layout.FEATURES.format(dataset=trials[0].jobs[0].config["dataset"])
-            found = "made by other code or params" if stamp else "not found"
-            raise UserError(f"{path}: {found}; `snakemake --cores 8 {features}` makes what a search reads")
+    for job in search.inputs_of(trials):
+        if not store.is_complete(job.folder):
+            dataset = job.wildcards["dataset"]
+            command = f"snakemake --cores 8 results/classifier/{dataset}.json"
+            raise UserError(f"{job.folder}: not found; `{command}` makes what a search reads")
 
 
 def announced(asked: Search, trials: Sequence[Trial], wanted: int) -> Iterator[str]:
@@ -118,7 +120,7 @@ def announced(asked: Search, trials: Sequence[Trial], wanted: int) -> Iterator[s
     yield from (f"  {key:<24} {asked.present[key]!s:<10} {of}" for key, of in asked.space.items())
     if len(trials) < wanted:
         yield f"  there are no more than {len(trials)} settings"
-    left = [job for trial in trials for job in trial.jobs if not is_done(trial, job)]
+    left = [job for trial in trials for job in trial.jobs if not store.is_complete(job.folder)]
     if left:
         seconds = sum(estimate.job_seconds(asked.short_plan, job.stage, job.wildcards, {}) for job in left)
         yield f"  to do: about {duration(seconds * estimate.product_seconds() / estimate.REFERENCE_PRODUCT)}"
@@ -131,11 +133,11 @@ def attempts(trials: Sequence[Trial], column: str, device: str) -> Iterator[Outc
     """Each trial's outcome, with a line for the person who waits."""
     worked, seconds = 0, 0.0
     for trial in trials:
-        began, known = time.monotonic(), is_done(trial, trial.jobs[-1])
+        began, known = time.monotonic(), store.is_complete(trial.jobs[-1].folder)
         outcome = attempt(trial, device)
         if not known:
             worked, seconds = worked + 1, seconds + time.monotonic() - began
-        left = sum(not is_done(other, other.jobs[-1]) for other in trials[trial.number :])
+        left = sum(not store.is_complete(other.jobs[-1].folder) for other in trials[trial.number :])
         when = f", about {duration(left * seconds / worked)} left" if left and worked else ""
         said = f"{in_words(trial)}: {outcome.note or f'{column} {outcome.in_words(column)}'}"
         status = "" if outcome.status == "ok" else f" ({outcome.status})"
@@ -153,50 +155,32 @@ def in_words(trial: Trial) -> str:
 
 def attempt(trial: Trial, device: str) -> Outcome:
     """Train, sample and measure, as far as that is not done; a setting that the model refuses is a trial too."""
-    share_inputs(trial.folder)
-    with contextlib.chdir(trial.folder):
-        for job in trial.jobs:
-            if is_done(trial, job, Path()):
-                continue
-            try:
-                perform(job, device)
-            except Interrupted:
+    for job in trial.jobs:
+        if store.is_complete(job.folder):
+            continue
+        try:
+            perform(job, device)
+        except Interrupted:
+            raise
+        except UserError as error:
+            refusal = f"params.yaml: models.{job.config['model']}: "
+            if not str(error).startswith(refusal):
                 raise
-            except UserError as error:
-                refusal = f"params.yaml: models.{job.config['model']}: "
-                if not str(error).startswith(refusal):
-                    raise
-                return Outcome(trial, "refused", {}, str(error).removeprefix(refusal))
-        train, _, evaluate = trial.jobs
-        status = artifacts.read_json(layout.path(layout.TRAINING, **train.wildcards))["status"]
-        measured = artifacts.read_json(layout.path(layout.METRICS, **evaluate.wildcards))
+            return Outcome(trial, "refused", {}, str(error).removeprefix(refusal))
+    train, _, evaluate = trial.jobs
+    status = artifacts.read_json(Path(train.outputs["training"]))["status"]
+    measured = artifacts.read_json(Path(evaluate.outputs["metrics"]))
     return Outcome(trial, status, measured["estimates"])
 
 
-def is_done(trial: Trial, job: Job, folder: Path | None = None) -> bool:
-    """Whether all files of a trial's job are there, each stamped by that very job."""
-    found = [stamps.read((folder or trial.folder) / path) for path in job.outputs.values()]
-    return all(stamp is not None and stamp["identity"] == job.identity for stamp in found)
-
-
-def share_inputs(folder: Path) -> None:
-    """Make a trial's folder, with links to what all trials read."""
-    for name in READ:
-        link = folder / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.is_symlink():
-            link.symlink_to(os.path.relpath(name, link.parent))
-
-
 def perform(job: Job, device: str) -> None:
-    """Do a job in this folder as `python -m pipeline STAGE --spec` does."""
-    spec = Path(f"{job.stage}.json")
-    artifacts.write_json(spec, job.spec)
+    """Do a job in this process as `python -m pipeline STAGE --job HASH` does."""
+    store.write_specification(job.spec)
     parser = argparse.ArgumentParser()
     stage_cli.arguments(parser)
     parser.set_defaults(name=job.stage)
     words = [f"--{key}={value}" for key, value in job.wildcards.items()]
-    stage_cli.run(parser.parse_args([*words, f"--spec={spec}", f"--device={device}"]))
+    stage_cli.run(parser.parse_args([*words, f"--job={job.hash}", f"--device={device}"]))
 
 
 # --- what came out --------------------------------------------------------------------------------------------------

@@ -28,11 +28,11 @@ from pipeline.runtime.progress import duration
 from pipeline.tables import comparison, tolerance
 from pipeline.tables.rows import Row
 from pipeline.tables.text import from_csv
-from pipeline.workflow import job_hash, layout, provenance, snapshots, stamps
+from pipeline.workflow import job_hash, layout, provenance, snapshots
 from pipeline.workflow.provenance import Provenance
 
 RECORDS = Path("docs/verify")
-TARGETS = (layout.TABLE, layout.STANDINGS)
+TARGETS = (layout.TABLE,)
 SHOWN_CELLS = 12
 NOT_INHERITED = ("MLFLOW_TRACKING_URI", "SNAKEMAKE_PROFILE", "EASEL_CONFIG", "EASEL_OWNER", "EASEL_ANNOUNCED")
 """Variables that would track these trainings among a person's own, run them elsewhere, or plan another job."""
@@ -55,7 +55,6 @@ class Made:
     budget: str
     cpu: str
     made_by: Provenance
-    identities: Mapping[str, str]
     tables: Mapping[str, str]
 
     @property
@@ -126,7 +125,6 @@ def read_record(path: Path) -> Made:
             budget=content["budget"],
             cpu=content["cpu"],
             made_by=Provenance.from_json(content["made_by"]),
-            identities=content["identities"],
             tables={name: (path.parent / _file(path.stem, name)).read_text() for name in content["sha256"]},
         )
         changed = [
@@ -151,7 +149,7 @@ def _file(dataset: str, table: str) -> str:
 def write_record(made: Made, before: Made | None, folder: Path, took: str) -> int:
     """Write the record and say what changed."""
     content = {name: getattr(made, name) for name in ("dataset", "budget", "cpu")}
-    content |= {"identities": dict(made.identities), "sha256": made.digests, "made_by": made.made_by.as_json()}
+    content |= {"sha256": made.digests, "made_by": made.made_by.as_json()}
     for name, text in made.tables.items():
         artifacts.write_text(folder / _file(made.dataset, name), text)
     artifacts.write_json(folder / f"{made.dataset}.json", content)
@@ -203,18 +201,16 @@ def remake(dataset: str, budget: str, folder: Path, cores: int) -> Made:
     if done.returncode:
         raise UserError("the tables could not be made; the lines above that begin with 'easel:' say why")
     shot = snapshots.from_folder(folder, dataset)
-    if shot.stamped is None:
-        raise UserError(f"{folder}: its tables have no stamps")
-    tables = {name: folder / pattern.format(dataset=dataset) for name, pattern in snapshots.TABLES.items()}
-    identities = {name: stamps.checked(path)["identity"] for name, path in tables.items()}
-    return Made(dataset, budget, machine.cpu_model(), shot.stamped, identities, shot.tables)
+    if shot.recorded is None:
+        raise UserError(f"{folder}: its tables have no record")
+    return Made(dataset, budget, machine.cpu_model(), shot.recorded, shot.tables)
 
 
 def _environment(dataset: str) -> dict[str, str]:
     """This process's environment; raw files that were fetched here serve as a mirror, so that no network is needed."""
     environment = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-    fetched = Path(layout.FETCHED.format(dataset=dataset))
-    given = environment.get("DATA_MIRROR") or (str(fetched.parents[1]) if fetched.is_file() else None)
+    raw = layout.path(layout.RAW, dataset=dataset)
+    given = environment.get("DATA_MIRROR") or (str(raw.parent) if raw.is_dir() else None)
     return environment | ({} if given is None else {"DATA_MIRROR": str(Path(given).resolve())})
 
 

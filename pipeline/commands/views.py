@@ -1,7 +1,7 @@
 """Write what `dvc metrics` and `dvc plots` show of a data set: headline numbers, loss curves and figures.
 
-DVC shows every file of a folder that holds metrics or plots, so these lie apart from the results and their stamps, one
-file per model. dvc.yaml runs this after Snakemake; nothing else reads it.
+DVC shows every file of a folder that holds metrics or plots, so these lie apart from the results, one file per
+model. dvc.yaml runs this after Snakemake; nothing else reads it.
 """
 
 from __future__ import annotations
@@ -29,15 +29,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Replace the data set's folder of views."""
     dataset = arguments.dataset
-    table = rows(layout.TABLE, dataset=dataset)
+    table = rows(layout.view("tables", "table", dataset=dataset))
     shown = {**metrics(table), **distances(table), **losses(dataset)}
     files = {name: (json.dumps(content, indent=1) + "\n").encode() for name, content in shown.items()}
-    folders.replace(layout.path(layout.VIEWS, dataset=dataset), files | figures(dataset))
+    folders.replace(layout.path(layout.DVC_VIEWS, dataset=dataset), files | figures(dataset))
 
 
-def rows(pattern: str, **wildcards: object) -> list[Row]:
+def rows(path: Path) -> list[Row]:
     """The rows of a table or a history that the workflow made."""
-    path = layout.path(pattern, **wildcards)
     try:
         return from_csv(path.read_text())
     except OSError as error:
@@ -66,14 +65,14 @@ def losses(dataset: str) -> dict[str, Any]:
 
     points: dict[str, list[Row]] = {}
     plan = overrides.plan([])
-    for measured in rows(layout.SEEDS, dataset=dataset):
-        run = {"model": measured["model"], "seed": measured["seed"]}
-        if plan.trained(str(run["model"])) != run["model"]:
+    for measured in rows(layout.view("tables", "seeds", dataset=dataset)):
+        model, seed = str(measured["model"]), int(str(measured["seed"]))
+        if plan.trained(model) != model:
             continue  # the curves are the other model's
-        found = points.setdefault(f"losses/{run['model']}.json", [])
-        for row in rows(layout.HISTORY, dataset=dataset, **run):
+        found = points.setdefault(f"losses/{model}.json", [])
+        for row in rows(Path(plan.job("train", dataset, model, seed).outputs["history"])):
             drawn = {name: row[name] for name in OVERVIEW if is_finite(row.get(name))}
-            found += [{"kimg": row["kimg"], "curve": name, "seed": run["seed"], "value": drawn[name]} for name in drawn]
+            found += [{"kimg": row["kimg"], "curve": name, "seed": seed, "value": drawn[name]} for name in drawn]
     return {name: found for name, found in points.items() if found}
 
 
@@ -83,6 +82,6 @@ def is_finite(value: object) -> bool:
 
 
 def figures(dataset: str) -> dict[str, bytes]:
-    """The figures as PNG, without the stamps beside them."""
-    folder = Path(layout.FIGURE.format(dataset=dataset, figure=""))
+    """The figures as PNG."""
+    folder = layout.path(layout.FIGURE_FOLDER, dataset=dataset)
     return {f"figures/{path.name}": path.read_bytes() for path in sorted(folder.glob("*.png"))}

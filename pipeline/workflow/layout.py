@@ -140,6 +140,8 @@ VIEWS: dict[str, dict[str, tuple[str, str]]] = {
             for name in names
         },
     },
+    "prepared": {"data/prepared/{dataset}/summary.json": ("prepare", "summary")},
+    "classifier": {"results/classifier/{dataset}.json": ("classifier", "report")},
     "summary": {SUMMARY_TEXT: ("summary", "text")},
     "report": {REPORT: ("report", "page")},
 }

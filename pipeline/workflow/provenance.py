@@ -1,4 +1,4 @@
-"""What made some results, gathered from their stamps or from a revision's files, and how two of them differ."""
+"""What made some results, gathered from their records or from a revision's files, and how two of them differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash
 
-Stamp = Mapping[str, Any]
+Record = Mapping[str, Any]
 Change = dict[str, Any]
 
 NONE = "(none)"
@@ -34,7 +34,7 @@ class Provenance:
     modules: Mapping[str, frozenset[str]] = field(default_factory=dict)
     versions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     users: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Module -> stages that imported it; empty where no stamp told."""
+    """Module -> stages that imported it; empty where no record told."""
 
     def as_json(self) -> dict[str, Any]:
         """Nested mappings and lists, for a file."""
@@ -61,19 +61,20 @@ def flattened(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def from_stamps(stamps: Iterable[Stamp]) -> Provenance:
-    """What the stamps of one data set's results say together."""
+def from_records(records: Iterable[Record]) -> Provenance:
+    """What the records of one data set's results say together."""
     settings: dict[tuple[str, str], dict[str, Any]] = {}
     modules: dict[str, set[str]] = {}
     versions: dict[str, set[str]] = {}
     users: dict[str, set[str]] = {}
-    for stamp in stamps:
-        block = {key: value for key, value in stamp["block"].items() if key not in LEFT_OUT.get(stamp["stage"], WHOSE)}
-        settings.setdefault((stamp["stage"], stamp["block"].get("model", "")), {}).update(flattened(block))
-        for name, found in stamp["modules"].items():
+    for record in records:
+        stage, config = record["stage"], record["config"]
+        told = {key: value for key, value in config.items() if key not in LEFT_OUT.get(stage, WHOSE)}
+        settings.setdefault((stage, config.get("model", "")), {}).update(flattened(told))
+        for name, found in record["modules"].items():
             modules.setdefault(name, set()).add(found)
-            users.setdefault(name, set()).add(stamp["stage"])
-        for name, found in {**stamp["versions"], "device": stamp["device"]}.items():
+            users.setdefault(name, set()).add(stage)
+        for name, found in {**record["versions"], "device": record["device"]}.items():
             versions.setdefault(name, set()).add(found)
     return Provenance(settings, _frozen(modules), _frozen(versions), _frozen(users))
 

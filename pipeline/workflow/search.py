@@ -1,7 +1,7 @@
 """A model's settings searched at random (Bergstra & Bengio 2012, JMLR 13): what may vary, the trials, their jobs.
 
 A trial is the model's block with some values drawn anew, trained for a few steps, sampled, and measured against the
-validation split by the workflow's own stages, in a folder of its own. Nothing of it reads the test split.
+validation split by the workflow's own stages. Nothing of it reads the test split.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.core.errors import UserError, near
@@ -197,11 +196,6 @@ class Trial:
     jobs: tuple[Job, ...]
     """Of STAGES, in this order."""
 
-    @property
-    def folder(self) -> Path:
-        """Where its jobs work, by the identity of its training."""
-        return self.jobs[0].folder
-
 
 @dataclass(frozen=True)
 class Search:
@@ -302,12 +296,7 @@ def _values(plan: Plan, dataset: str, model: str) -> dict[str, Any]:
     return {**block["arguments"], **block["training"]}
 
 
-def inputs_of(trials: Iterable[Trial]) -> dict[str, str]:
-    """Path -> identity of the files that trials read and do not make themselves."""
-    return {
-        source.path: source.job.hash
-        for trial in trials
-        for job in trial.jobs
-        for source in job.sources
-        if source.job.stage not in ("train", "sample")
-    }
+def inputs_of(trials: Iterable[Trial]) -> list[Job]:
+    """The jobs that trials read from and that are not trials' own, each once."""
+    sources = (source.job for trial in trials for job in trial.jobs for source in job.sources)
+    return list({job.hash: job for job in sources if job.stage not in ("train", "sample")}.values())

@@ -336,9 +336,7 @@ def finish(plan: Workflow, snakemake: Any, failed: bool = False) -> None:
         Path(plan._changed).unlink(missing_ok=True)
     views = {str(path) for job in snakemake.dag.jobs for path in job.output}
     if failed:
-        say(
-            "a job failed, as the lines above say; finished jobs are kept: run the same command to go on"
-        )
+        say("a job failed, as the lines above say; finished jobs are kept: run the same command to go on")
         return
     for dataset in plan.plan.params.datasets:
         path = layout.path(layout.SUMMARY_TEXT, dataset=dataset)

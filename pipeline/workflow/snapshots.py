@@ -7,48 +7,48 @@ that `make publish` commits under docs/results/.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.core import artifacts, untrusted
+from pipeline.core import untrusted
 from pipeline.core.errors import UserError
-from pipeline.workflow import layout, stamps
-from pipeline.workflow.provenance import Provenance, from_sources, from_stamps
+from pipeline.workflow import layout, store
+from pipeline.workflow.provenance import Provenance, from_records, from_sources
 
 TABLES = {
     "main": layout.TABLE,
-    "seeds": layout.SEEDS,
-    "battles": layout.BATTLES,
-    "judges": layout.JUDGES,
-    "standings": layout.STANDINGS,
+    **{
+        name: str(layout.view("tables", name, dataset="{dataset}"))
+        for name in ("seeds", "battles", "judges", "standings")
+    },
 }
 """The tables that do not depend on the machine's speed, by their name in pipeline.tables.comparison."""
 
-PUBLISHED = "docs/results/{dataset}"
-STAMP = ".stamp.json"
-IN_A_STAMP = {"stage", "block", "modules", "versions", "device"}
+RECORD = str(layout.view("tables", "job", dataset="{dataset}"))
+"""The record of the job that made a data set's tables."""
 
+PUBLISHED = "docs/results/{dataset}"
 Read = Callable[[str], str | None]
 """(path in the project) -> its text, None where there is none."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One side of a comparison. `stamped` is what the results' stamps say, `sources` what a checkout says; or None."""
+    """One side of a comparison; `recorded` is what its records say, `sources` what its checkout says, or None."""
 
     name: str
     origin: str
     tables: Mapping[str, str]
-    stamped: Provenance | None
+    recorded: Provenance | None
     sources: Provenance | None
 
 
 def read(name: str, dataset: str) -> Snapshot:
     """The snapshot that a person names: a folder if there is one of that name, else a revision.
 
-    Raises `UserError` where it is neither, where it holds no main table, or where a table is not what its stamp says.
+    Raises `UserError` where it is neither, where it holds no main table, or where it cannot be read.
     """
     folder = Path(name)
     if folder.is_dir():
@@ -73,12 +73,15 @@ def from_folder(folder: Path, dataset: str) -> Snapshot:
     if place is None:
         looked = ", ".join(str(place / main) for place in places)
         raise UserError(f"{folder}: no {main} in it (looked for {looked}); `make {dataset}` makes it there")
-    tables = {table: _checked(place / name) for table, name in _names(dataset).items() if (place / name).is_file()}
-    results = place.parent
-    stamps = list(_stamps_in(results, dataset)) if place.name == "tables" else _published_stamps(_reader(place))
+    tables = {table: _text(place / name) for table, name in _names(dataset).items() if (place / name).is_file()}
     project = places[place]
+    if place.name == "tables":
+        root = place.parent.parent
+        records = _closure(_reader(root), dataset)
+    else:
+        records = _published(_reader(place))
     sources = _sources(_reader(project), _modules_in(project)) if project is not None else None
-    return Snapshot(str(folder), f"{place}/", tables, from_stamps(stamps) if stamps else None, sources)
+    return Snapshot(str(folder), f"{place}/", tables, from_records(records) if records else None, sources)
 
 
 def _names(dataset: str) -> dict[str, str]:
@@ -86,66 +89,38 @@ def _names(dataset: str) -> dict[str, str]:
     return {table: PurePosixPath(pattern.format(dataset=dataset)).name for table, pattern in TABLES.items()}
 
 
-def _checked(table: Path) -> str:
-    """The text of a table; where it has a stamp, only if its bytes are what that says."""
-    if artifacts.stamp_path(table).exists():
-        stamps.checked(table)
-    return table.read_text()
-
-
-TUNING = Path(layout.TUNING).parts[1]
-"""Below results: trials of settings, which are no results."""
-
-
-def _stamps_in(results: Path, dataset: str) -> Iterator[dict[str, Any]]:
-    """Stamps of a data set's files: those of the results, those of its splits where these lie beside them."""
-    for folder in (results, results.parent / "data" / "prepared" / dataset):
-        for path in sorted(folder.rglob(f"*{STAMP}")):
-            within = path.relative_to(folder).parts
-            if within[0] != TUNING and not any(part.startswith(".") for part in within):
-                yield from _stamps_of(dataset, str(path), _text(path))
-
-
 def _text(path: Path) -> str:
     try:
         return path.read_text()
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: could not be read ({error}); delete it and what it belongs to, run again") from None
+        raise UserError(f"{path}: could not be read ({error})") from None
 
 
-def _stamps_of(dataset: str, name: str, text: str) -> list[dict[str, Any]]:
-    """A file's stamp in a list; nothing for another data set's, or for a checkpoint's, which is no result."""
-    stamps = _stamps_within(_parsed(name, text))
-    return [stamp for stamp in stamps if stamp["block"].get("dataset") == dataset]
+def _closure(reading: Read, dataset: str) -> list[store.Record]:
+    """The records of the job that made the tables and of all jobs that it was made from, as far as they are there."""
+    found: dict[str, store.Record] = {}
+    waiting = [RECORD.format(dataset=dataset)]
+    while waiting:
+        path = waiting.pop()
+        text = None if path in found else reading(path)
+        record = None if text is None else store.parse(text)
+        if record is not None:
+            found[path] = record
+            waiting += {f"{PurePosixPath(file).parent}/{layout.RECORD}" for file in record["inputs"]} - set(found)
+    return list(found.values())
 
 
-def _parsed(name: str, text: str) -> Any:
-    try:
-        return untrusted.parsed_json(text)
-    except ValueError as error:
-        raise UserError(
-            f"{name}: not readable as JSON ({error}); delete it with what it belongs to, and run again"
-        ) from error
-
-
-def _published_stamps(reading: Read) -> list[dict[str, Any]]:
-    """The stamps that lie beside published tables."""
+def _published(reading: Read) -> list[store.Record]:
+    """The records in the provenance that `publish` wrote beside tables."""
     text = reading("provenance.json")
-    return [] if text is None else _stamps_within(_parsed("provenance.json", text))
-
-
-def _stamps_within(content: Any) -> list[dict[str, Any]]:
-    """Every stamp in a nested document."""
-    if isinstance(content, dict) and set(content) >= IN_A_STAMP and _is_whole(content):
-        return [content]
-    inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else []
-    return [stamp for item in inner for stamp in _stamps_within(item)]
-
-
-def _is_whole(stamp: dict[str, Any]) -> bool:
-    """Whether what stands in a stamp can be compared with another's."""
-    texts = [stamp["stage"], stamp["device"]]
-    return stamps.has_shape(stamp) and all(isinstance(text, str) for text in (*texts, stamp["block"].get("model", "")))
+    if text is None:
+        return []
+    try:
+        content = untrusted.parsed_json(text)
+    except ValueError as error:
+        raise UserError(f"provenance.json: not readable as JSON ({error}); publish again") from error
+    jobs = content.get("jobs", []) if isinstance(content, dict) else []
+    return [record for record in jobs if store.is_record(record)] if isinstance(jobs, list) else []
 
 
 def _reader(root: Path) -> Read:
@@ -179,8 +154,8 @@ def from_revision(revision: str, dataset: str) -> Snapshot:
     sources = _sources(reading, [path for path in listing("pipeline") if path.endswith(".py")])
     versioned = _through_dvc(commit, dataset, reading)
     if versioned is not None:
-        tables, stamps = versioned
-        return Snapshot(revision, f"DVC at {commit[:12]}", tables, from_stamps(stamps) if stamps else None, sources)
+        tables, records = versioned
+        return Snapshot(revision, f"DVC at {commit[:12]}", tables, from_records(records) if records else None, sources)
     folder = PUBLISHED.format(dataset=dataset)
     texts = {table: reading(f"{folder}/{name}") for table, name in _names(dataset).items()}
     tables = {table: text for table, text in texts.items() if text is not None}
@@ -190,8 +165,8 @@ def from_revision(revision: str, dataset: str) -> Snapshot:
             f"its dvc.lock and DVC's cache or remote (try `dvc fetch --all-commits`), nor {folder}/{dataset}.csv in "
             "Git; check it out, run `make publish` and commit"
         )
-    stamps = _published_stamps(lambda path: reading(f"{folder}/{path}"))
-    return Snapshot(revision, f"{folder} at {commit[:12]}", tables, from_stamps(stamps) if stamps else None, sources)
+    records = _published(lambda path: reading(f"{folder}/{path}"))
+    return Snapshot(revision, f"{folder} at {commit[:12]}", tables, from_records(records) if records else None, sources)
 
 
 def _commit_of(revision: str) -> str:
@@ -229,8 +204,8 @@ def _git_listing(commit: str) -> Callable[[str], list[str]]:
     return under
 
 
-def _through_dvc(commit: str, dataset: str, reading: Read) -> tuple[dict[str, str], list[dict[str, Any]]] | None:
-    """Tables and stamps that a commit's dvc.lock names, from DVC's cache or remote; None where these have no table."""
+def _through_dvc(commit: str, dataset: str, reading: Read) -> tuple[dict[str, str], list[store.Record]] | None:
+    """Tables and records that a commit's dvc.lock names, from DVC's cache or remote; None where these have no table."""
     if str(PurePosixPath(layout.TABLE).parent) not in (reading("dvc.lock") or ""):
         return None
     from dvc.api import DVCFileSystem
@@ -239,11 +214,11 @@ def _through_dvc(commit: str, dataset: str, reading: Read) -> tuple[dict[str, st
     try:
         files = DVCFileSystem(str(Path.cwd()), rev=commit)
         texts = {table: _dvc_text(files, pattern.format(dataset=dataset)) for table, pattern in TABLES.items()}
-        stamps = [stamp for path, text in _dvc_stamps(files, dataset) for stamp in _stamps_of(dataset, path, text)]
+        records = _closure(lambda path: _dvc_text(files, path), dataset)
     except DvcException:  # no repository of DVC's, or one that it cannot read
         return None
     tables = {table: text for table, text in texts.items() if text is not None}
-    return (tables, stamps) if "main" in tables else None
+    return (tables, records) if "main" in tables else None
 
 
 def _dvc_text(files: Any, path: str) -> str | None:
@@ -252,12 +227,3 @@ def _dvc_text(files: Any, path: str) -> str | None:
         return str(files.read_text(path))
     except OSError:
         return None
-
-
-def _dvc_stamps(files: Any, dataset: str) -> Iterator[tuple[str, str]]:
-    """The stamps that DVC tracks and has."""
-    for folder in ("results", f"data/prepared/{dataset}"):
-        for path in files.find(folder) if files.exists(folder) else []:
-            text = _dvc_text(files, path) if path.endswith(STAMP) else None
-            if text is not None:
-                yield path, text

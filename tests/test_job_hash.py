@@ -1,4 +1,4 @@
-"""Identities: what changes a result changes them, nothing else does."""
+"""Job hashes: what changes a result changes them, nothing else does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PER_TABLE = ("tables", "standings", "figures", "gallery", "track", "summary")
 JUDGES = ["draw_gan", "dcgan", "gran3"]
 
 Key = tuple[str, ...]
-Identities = dict[Key, str]
+Hashes = dict[Key, str]
 
 
 def clear() -> None:
@@ -44,7 +44,7 @@ class Tree:
         self.root = root
         shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "params.yaml", root)
-        self.before = self.identities()
+        self.before = self.hashes()
 
     def edit(self, file: str, change: Callable[[str], str]) -> None:
         path = self.root / file
@@ -52,8 +52,8 @@ class Tree:
         path.write_text(change(text))
         assert path.read_text() != text, "an edit that edits nothing proves nothing"
 
-    def identities(self, *overrides: str) -> Identities:
-        """(stage[, model]) -> identity of every job of the data set, seed 0."""
+    def hashes(self, *overrides: str) -> Hashes:
+        """(stage[, model]) -> hash of every job of the data set, seed 0."""
         clear()
         jobs = Plan(params.load(overrides, self.root / "params.yaml"))
         keys = [(stage,) for stage in (*SHARED, *PER_TABLE)]
@@ -61,13 +61,13 @@ class Tree:
         keys += [("battle", model) for model in JUDGES] + [("canvases", "draw")]
         seeds = {"battle": ()}
         return {
-            key: jobs.job(key[0], "mnist", *key[1:], *(seeds.get(key[0], (0,)) if len(key) > 1 else ())).identity
+            key: jobs.job(key[0], "mnist", *key[1:], *(seeds.get(key[0], (0,)) if len(key) > 1 else ())).hash
             for key in keys
         }
 
     def changed(self, *overrides: str) -> set[Key]:
-        """Jobs whose identity is not what it was."""
-        after = self.identities(*overrides)
+        """Jobs whose hash is not what it was."""
+        after = self.hashes(*overrides)
         return {key for key in after if after[key] != self.before[key]}
 
 
@@ -146,20 +146,14 @@ def test_a_touch_and_a_copy_do_not_count(tree: Tree, tmp_path: Path) -> None:
     assert tree.changed() == set()
     clear()
     job_hash.ROOT = ROOT  # the fixture restores it
-    assert Plan(params.load(file=ROOT / "params.yaml")).job("summary", "mnist").identity == tree.before["summary",]
+    assert Plan(params.load(file=ROOT / "params.yaml")).job("summary", "mnist").hash == tree.before["summary",]
 
 
 def test_what_cannot_change_a_result_is_left_out(tree: Tree) -> None:
-    neutral = [file for file in EVERY_MODULE if "\nRESULT_NEUTRAL = True" in (ROOT / file).read_text()]
-    for name in (
-        "tracking/mlflow_runs",
-        "runtime/progress",
-        "runtime/sources",
-        "workflow/estimate",
-        "workflow/snakefile",
-    ):
-        assert f"pipeline/{name}.py" in neutral
-    for file in neutral:
+    outside = [file for file in EVERY_MODULE if job_hash.changes_no_result(file.removesuffix(".py").replace("/", "."))]
+    for name in ("tracking/mlflow_runs", "runtime/progress", "workflow/snakefile", "commands/status", "core/errors"):
+        assert f"pipeline/{name}.py" in outside
+    for file in outside:
         tree.edit(file, new_line)
     assert tree.changed() == set()
 
@@ -282,9 +276,9 @@ def test_every_kind_of_edit_counts(tree: Tree, kind: type[ast.AST], change: Call
 
 def test_a_string_that_is_no_docstring_counts(tree: Tree) -> None:
     tree.edit("pipeline/models/draw.py", lambda text: text + '\nNAME = "a"\n')
-    one = tree.identities()
+    one = tree.hashes()
     tree.edit("pipeline/models/draw.py", lambda text: text.replace('NAME = "a"', 'NAME = "b"'))
-    assert tree.identities()["train", "draw"] != one["train", "draw"]
+    assert tree.hashes()["train", "draw"] != one["train", "draw"]
 
 
 # --- params -----------------------------------------------------------------------------------------------------
@@ -307,7 +301,7 @@ def test_defaults_written_out_are_the_same_jobs(tree: Tree) -> None:
     assert tree.changed(*overrides) == set()
 
 
-def test_a_value_set_back_gives_the_earlier_identity(tree: Tree) -> None:
+def test_a_value_set_back_gives_the_earlier_hash(tree: Tree) -> None:
     steps = params.load(file=tree.root / "params.yaml").resolved_models["draw"]["training"]["steps"]
     assert tree.changed(f"models.draw.steps={steps + 1}") == follow("draw")
     assert tree.changed(f"models.draw.steps={steps}") == set()
@@ -329,7 +323,7 @@ def test_a_budgets_name_is_no_part_of_a_training(tree: Tree) -> None:
     laptop = {"seeds": 1, "protocol.samples": 77, "protocol.importance_samples": 3, "classifier.steps": 9}
     laptop["models.vae.steps"] = 5
     overrides = [f"{key}={value}" for key, value in laptop.items()]
-    one, other = (tree.identities(f"budget={budget}", *overrides) for budget in ("laptop", "smoke"))
+    one, other = (tree.hashes(f"budget={budget}", *overrides) for budget in ("laptop", "smoke"))
     for key in (("train", "vae"), ("sample", "vae"), ("evaluate", "vae"), ("classifier",), ("references",)):
         assert one[key] == other[key]
     assert one["train", "dcgan"] != other["train", "dcgan"], "its steps differ"
@@ -344,7 +338,7 @@ def test_a_second_seed_leaves_the_first_ones_jobs_alone(tree: Tree) -> None:
 def test_seeds_and_models_are_different_jobs(tree: Tree) -> None:
     assert len(set(tree.before.values())) == len(tree.before)
     jobs = Plan(params.load(file=tree.root / "params.yaml"))
-    assert jobs.job("train", "mnist", "vae", 0).identity != jobs.job("train", "mnist", "vae", 1).identity
+    assert jobs.job("train", "mnist", "vae", 0).hash != jobs.job("train", "mnist", "vae", 1).hash
 
 
 # --- libraries --------------------------------------------------------------------------------------------------
@@ -375,9 +369,9 @@ def test_a_missing_library_has_a_version_too() -> None:
 # --- the digest itself ------------------------------------------------------------------------------------------
 
 
-def test_an_identity_depends_on_each_of_its_parts_and_on_their_order() -> None:
+def test_a_hash_depends_on_each_of_its_parts_and_on_their_order() -> None:
     def of_parts(stage: str = "train", block: Any = None, inputs: tuple[str, ...] = ("a", "b")) -> str:
-        return job_hash.job_identity(stage, block or {"x": 1, "y": 2}, ["pipeline.models.kinds"], inputs)
+        return job_hash.compute(stage, block or {"x": 1, "y": 2}, ["pipeline.models.kinds"], inputs)
 
     same = of_parts()
     assert same == of_parts(block={"y": 2, "x": 1}), "the order of keys is no content"
@@ -391,7 +385,7 @@ def test_an_identity_depends_on_each_of_its_parts_and_on_their_order() -> None:
     assert len({same, *others}) == len(others) + 1
 
 
-def test_the_identity_of_some_code_is_the_same_on_every_python() -> None:
+def test_the_digest_of_some_code_is_the_same_on_every_python() -> None:
     """Pinned: an interpreter whose syntax trees have new empty fields must not make everything stale."""
     tree = ast.parse('def f(x: int, /, *, y=1.5) -> int:\n    """Doc."""\n    return f"{x!r:>3}" if x else ~y\n')
     assert job_hash.digest(job_hash._normalised(tree)) == "60dcc4426b66612f"

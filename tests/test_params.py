@@ -293,8 +293,8 @@ def test_other_samples_of_a_training_have_its_block_but_for_what_they_change() -
     assert (other["class"], other["training"]) == (own["class"], own["training"])
     sample = plan.job("sample", "mnist", "longer", 0)
     assert sample.parents == (plan.job("train", "mnist", "gran3", 0),)
-    assert "models/mnist/gran3/0" in sample.reads[0]
-    assert "samples/mnist/longer/0" in sample.outputs["images"]
+    assert "mnist/train/gran3/0" in sample.reads[0]
+    assert "mnist/sample/longer/0" in sample.outputs["images"]
     with pytest.raises(UserError, match="longer is gran3's training sampled otherwise; train gran3"):
         plan.job("train", "mnist", "longer", 0)
 
@@ -307,8 +307,8 @@ def test_other_samples_have_a_row_but_no_judge_of_their_own() -> None:
     assert plan.runs("mnist") == [("gran3", 0), ("longer", 0)]
     assert plan.judges("mnist") == ["gran3"]
     reads = plan.job("tables", "mnist").reads
-    assert len([path for path in reads if "models/mnist/gran3" in path]) == 4, "the report and the cost, for both rows"
-    assert not [path for path in reads if "models/mnist/longer" in path]
+    assert len([path for path in reads if "mnist/train/gran3" in path]) == 4, "the report and the cost, for both rows"
+    assert not [path for path in reads if "mnist/train/longer" in path]
 
 
 @pytest.mark.parametrize(

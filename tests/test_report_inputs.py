@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from pipeline.core import artifacts
+from bench import made_up
 from pipeline.core.errors import UserError
 from pipeline.workflow import layout, params, report_inputs, snakefile
-from pipeline.workflow.plan import Job, Plan
+from pipeline.workflow.plan import Plan
 from tests.conftest import ROOT
 
 
@@ -24,16 +25,12 @@ def plan(report: object = "current", **changes: object) -> Plan:
     return Plan(params.check({**config, "budget": "tiny", "report": report}))
 
 
-def make(job: Job) -> None:
-    """Put files with a job's stamp where it leaves its own."""
-    for path in map(Path, job.outputs.values()):
-        artifacts.write_text(path, "made")
-        artifacts.write_stamp(path, job.identity)
-
-
 def make_all(made: Plan, dataset: str) -> None:
     for job in report_inputs.closure(made.job("summary", dataset)):
-        make(job)
+        made_up.write(job)
+    table = layout.path(layout.TABLE, dataset=dataset)
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_text("a view")
 
 
 @pytest.fixture(autouse=True)
@@ -56,47 +53,36 @@ def test_current_results_stay_in_the_report_and_stale_ones_leave_it() -> None:
     assert report_inputs.datasets(plan(), ["mnist"]) == ["mnist", "letters"]
 
 
-@pytest.mark.parametrize("pattern", [layout.TABLE, layout.TRACKED, layout.STANDINGS])
-def test_results_of_which_a_file_is_missing_are_not_current(pattern: str) -> None:
+@pytest.mark.parametrize(("stage", "output"), [("tables", "table"), ("track", "tracked"), ("prepare", "test")])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("cut")])
+def test_results_of_which_a_file_is_missing_or_cut_are_not_current(
+    stage: str, output: str, damage: Callable[[Path], object]
+) -> None:
     make_all(plan(), "letters")
-    layout.path(pattern, dataset="letters").unlink()
+    damage(Path(plan().job(stage, "letters").outputs[output]))
     assert report_inputs.datasets(plan(), ["mnist"]) == ["mnist"]
 
 
-@pytest.mark.parametrize("pattern", [layout.TABLE, layout.TRAIN, layout.CLASSIFIER])
-def test_results_of_which_a_file_is_damaged_are_not_current_for_snakemake_would_make_it_again(pattern: str) -> None:
+def test_a_folder_that_nothing_reads_any_more_may_be_gone() -> None:
     make_all(plan(), "letters")
-    path = layout.path(pattern, dataset="letters")
-    before = path.stat()
-    path.write_text("mode")
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    assert report_inputs.datasets(plan(), ["mnist"]) == ["mnist"]
-
-
-def test_a_file_that_nothing_reads_any_more_may_be_gone() -> None:
-    make_all(plan(), "letters")
-    layout.path(layout.TRAIN, dataset="letters").unlink()
+    shutil.rmtree(plan().job("references", "letters").folder)
     assert report_inputs.datasets(plan(), ["mnist"]) == ["mnist", "letters"]
 
 
 def test_the_report_reads_files_of_its_own_data_sets_alone_and_each_once() -> None:
     for names in (["mnist"], ["mnist", "faces"]):
         job = plan(names).job("report")
-        assert {Path(path).parts[2].split(".")[0].split("_")[0] for path in job.reads} == set(names)
+        assert {source.job.wildcards["dataset"] for source in job.sources} == set(names)
         assert len(set(job.reads)) == len(job.reads)
         assert all(source.path == source.job.outputs[source.output] for source in job.sources)
-        assert job.outputs == {"page": "results/report.html"} and job.wildcards == {}
+        assert set(job.outputs) == {"page", "job"} and job.wildcards == {}
 
 
-def test_every_figure_of_a_data_set_is_read() -> None:
+def test_every_job_that_draws_is_read() -> None:
     made = plan()
-    figures = {
-        path
-        for job in report_inputs.closure(made.job("summary", "mnist"))
-        for path in job.outputs.values()
-        if path.startswith("results/figures/")
-    }
-    assert len(figures) > 15 and figures <= set(made.job("report").reads)
+    jobs = report_inputs.closure(made.job("summary", "mnist"))
+    drawing = {job.folder for job in jobs if job.stage in ("figures", "gallery", "canvases")}
+    assert len(drawing) > 3 and drawing <= {Path(path).parent for path in made.job("report").reads}
 
 
 def test_another_data_sets_trouble_is_not_the_reports(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,17 +97,17 @@ def test_another_data_sets_trouble_is_not_the_reports(monkeypatch: pytest.Monkey
     assert not report_inputs.is_current(made, "letters")
 
 
-def test_its_identity_follows_the_page_and_the_captions_and_not_other_data_sets(
+def test_its_hash_follows_the_page_and_the_captions_and_not_other_data_sets(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    before = plan(["mnist"]).job("report").identity
-    assert plan(["mnist"]).job("report").identity == before
-    assert plan(["mnist", "faces"]).job("report").identity != before
+    before = plan(["mnist"]).job("report").hash
+    assert plan(["mnist"]).job("report").hash == before
+    assert plan(["mnist", "faces"]).job("report").hash != before
     captions = tmp_path / "captions"
     captions.mkdir()
     (captions / "samples.rst").write_text("**Samples.** Others.")
     monkeypatch.setattr(report_inputs, "CAPTIONS", captions)
-    assert plan(["mnist"]).job("report").identity != before
+    assert plan(["mnist"]).job("report").hash != before
 
 
 @pytest.mark.parametrize(
@@ -132,7 +118,7 @@ def test_its_identity_follows_the_page_and_the_captions_and_not_other_data_sets(
         (["results/report.html"], []),
         (["results/tables/letters.csv", "results/report.html"], ["letters"]),
         (["results/tables/letters_standings.csv"], ["letters"]),
-        (["results/metrics/faces/vae/0.json", "results/summary/mnist.txt"], ["mnist", "faces"]),
+        (["results/figures/faces", "results/summary/mnist.txt"], ["mnist", "faces"]),
         (["results/tables/nowhere.csv"], []),
     ],
 )

@@ -8,14 +8,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash, locate_raw
+from pipeline.workflow.catalogue import Catalogue
 from pipeline.workflow.params import files_in, published_file
-
-if TYPE_CHECKING:
-    from pipeline.workflow.plan import Plan
 
 BATTLES_OF_GRAN = ("gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps")
 """Published tables of Im et al. 2016 that stand next to our battles."""
@@ -52,7 +50,7 @@ def stage(function: Stage) -> Stage:
     return function
 
 
-def request(plan: Plan, name: str, **wildcards: Any) -> Request:
+def request(plan: Catalogue, name: str, **wildcards: Any) -> Request:
     """The request of one job."""
     return STAGES[name](plan, **wildcards)
 
@@ -70,26 +68,28 @@ def reference_classifier(dataset: str) -> dict[str, Source]:
     return {name: Source(("classifier", dataset), name) for name in ("classifier", "features")}
 
 
-def training(plan: Plan, dataset: str, model: str, seed: int, output: str) -> Source:
+def training(plan: Catalogue, dataset: str, model: str, seed: int, output: str) -> Source:
     """A file of the training that gives a model its weights."""
     return Source(("train", dataset, plan.trained(model), seed), output)
 
 
-def trainings(plan: Plan, dataset: str, output: str, runs: Iterable[tuple[str, int]] | None = None) -> list[Source]:
+def trainings(
+    plan: Catalogue, dataset: str, output: str, runs: Iterable[tuple[str, int]] | None = None
+) -> list[Source]:
     """A file of the training behind every run, in the order of `plan.runs`; rows may share a training."""
     runs = plan.runs(dataset) if runs is None else runs
     return [training(plan, dataset, model, seed, output) for model, seed in runs]
 
 
 def of_runs(
-    plan: Plan, stage_name: str, dataset: str, output: str, runs: Iterable[tuple[str, int]] | None = None
+    plan: Catalogue, stage_name: str, dataset: str, output: str, runs: Iterable[tuple[str, int]] | None = None
 ) -> list[Source]:
     """A file of a stage for every run, in the order of `plan.runs`."""
     runs = plan.runs(dataset) if runs is None else runs
     return [Source((stage_name, dataset, *run), output) for run in runs]
 
 
-def comparison(plan: Plan) -> dict[str, Any]:
+def comparison(plan: Catalogue) -> dict[str, Any]:
     """The protocol by which sets of images are compared."""
     protocol = plan.params.protocol
     return {"n": plan.n_samples(), "protocol_seed": protocol.seed, "groups": protocol.jackknife_groups}
@@ -110,13 +110,13 @@ def metric_modules() -> list[str]:
 
 
 @stage
-def fetch(plan: Plan, dataset: str) -> Request:
+def fetch(plan: Catalogue, dataset: str) -> Request:
     """Raw files; their place and addresses change no result, their contents do."""
     return Request(locate_raw.contents(dataset, plan.form(dataset)), runtime_only=places(plan, dataset))
 
 
 @stage
-def prepare(plan: Plan, dataset: str) -> Request:
+def prepare(plan: Catalogue, dataset: str) -> Request:
     """Splits of one shape."""
     block, form = plan.params.datasets[dataset], plan.form(dataset)
     options = form.model_dump(exclude={"files", "sources", "path"}) | {"files": sorted(form.files or {})}
@@ -128,7 +128,7 @@ def prepare(plan: Plan, dataset: str) -> Request:
     )
 
 
-def places(plan: Plan, dataset: str) -> dict[str, Any]:
+def places(plan: Catalogue, dataset: str) -> dict[str, Any]:
     """Where the raw data lie or come from."""
     form = plan.form(dataset)
     path = None if form.path is None else str(locate_raw.located(dataset, form))
@@ -136,7 +136,7 @@ def places(plan: Plan, dataset: str) -> dict[str, Any]:
 
 
 @stage
-def classifier(plan: Plan, dataset: str) -> Request:
+def classifier(plan: Catalogue, dataset: str) -> Request:
     """The reference classifier."""
     return Request(plan.classifier_settings(), splits(dataset, "train", "valid", "test"))
 
@@ -145,7 +145,7 @@ def classifier(plan: Plan, dataset: str) -> Request:
 
 
 @stage
-def train(plan: Plan, dataset: str, model: str, seed: int) -> Request:
+def train(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
     """One training."""
     plan.require_trained(model)
     config = plan.model(model, dataset) | plan.class_count(model, dataset)
@@ -153,7 +153,7 @@ def train(plan: Plan, dataset: str, model: str, seed: int) -> Request:
 
 
 @stage
-def sample(plan: Plan, dataset: str, model: str, seed: int) -> Request:
+def sample(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
     """Generated images of one run."""
     protocol = plan.params.protocol
     config = {"n": plan.n_samples(), "canvases": protocol.canvases, "protocol_seed": protocol.seed}
@@ -165,14 +165,14 @@ def sample(plan: Plan, dataset: str, model: str, seed: int) -> Request:
 
 
 @stage
-def references(plan: Plan, dataset: str) -> Request:
+def references(plan: Catalogue, dataset: str) -> Request:
     """Rows that no model made."""
     inputs = splits(dataset, "valid", "train", "test") | reference_classifier(dataset)
     return Request(comparison(plan), inputs, metric_modules())
 
 
 @stage
-def evaluate(plan: Plan, dataset: str, model: str, seed: int) -> Request:
+def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
     """All metrics of one run; a likelihood model's bound needs its weights."""
     config, modules = comparison(plan), metric_modules()
     inputs = {"samples": Source(("sample", dataset, model, seed), "images")}
@@ -189,7 +189,7 @@ def evaluate(plan: Plan, dataset: str, model: str, seed: int) -> Request:
 
 
 @stage
-def augment(plan: Plan, dataset: str, model: str, seed: int) -> Request:
+def augment(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
     """A classifier of rare classes trained with generated images; a conditional model is asked for each class."""
     if not plan.is_imbalanced(dataset):
         raise UserError(
@@ -205,7 +205,7 @@ def augment(plan: Plan, dataset: str, model: str, seed: int) -> Request:
 
 
 @stage
-def battle(plan: Plan, dataset: str, model: str) -> Request:
+def battle(plan: Catalogue, dataset: str, model: str) -> Request:
     """A model's judges of all seeds in one job: a job for each seed would read every contestant again.
 
     `weights` are in the order of `seeds`, `samples` in the order of `contestants`.
@@ -227,7 +227,7 @@ def battle(plan: Plan, dataset: str, model: str) -> Request:
 
 
 @stage
-def standings(plan: Plan, dataset: str) -> Request:
+def standings(plan: Catalogue, dataset: str) -> Request:
     """Battles, the judge-by-contestant matrix and the ratings; `scores` are in the order of `judges`."""
     protocol = plan.params.protocol
     config = {
@@ -243,7 +243,7 @@ def standings(plan: Plan, dataset: str) -> Request:
 
 
 @stage
-def tables(plan: Plan, dataset: str) -> Request:
+def tables(plan: Catalogue, dataset: str) -> Request:
     """The main table and its companions; `metrics` to `sampling_costs` are in the order of `runs`."""
     name = plan.params.datasets[dataset].published
     config = {
@@ -269,13 +269,13 @@ def tables(plan: Plan, dataset: str) -> Request:
 
 
 @stage
-def canvases(plan: Plan, dataset: str, model: str, seed: int) -> Request:
+def canvases(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
     """How one run draws."""
     return Request(inputs={"canvases": Source(("sample", dataset, model, seed), "canvases")})
 
 
 @stage
-def figures(plan: Plan, dataset: str) -> Request:
+def figures(plan: Catalogue, dataset: str) -> Request:
     """Figures of the comparison; `samples`, `histories` and `metrics` are in the order of `runs`."""
     inputs: dict[str, Source | Sequence[Source]] = {
         **splits(dataset, "train", "test", "summary"),
@@ -289,7 +289,7 @@ def figures(plan: Plan, dataset: str) -> Request:
 
 
 @stage
-def gallery(plan: Plan, dataset: str) -> Request:
+def gallery(plan: Catalogue, dataset: str) -> Request:
     """Figures of trained models; lists are in the order of `runs`, which has the first seed of every model.
 
     The models' own code is in the hashes of their weights and samples.
@@ -308,7 +308,7 @@ def gallery(plan: Plan, dataset: str) -> Request:
 
 
 @stage
-def track(plan: Plan, dataset: str) -> Request:
+def track(plan: Catalogue, dataset: str) -> Request:
     """Runs in MLflow; lists are in the order of `runs`, `canvases` in the order of `sequential`."""
     sequential = plan.sequential(dataset)
     config = {
@@ -330,7 +330,7 @@ def track(plan: Plan, dataset: str) -> Request:
 
 
 @stage
-def summary(plan: Plan, dataset: str) -> Request:
+def summary(plan: Catalogue, dataset: str) -> Request:
     """The page that is printed at the end; it waits for the figures and for MLflow."""
     inputs: dict[str, Source | Sequence[Source]] = {
         **{key: Source(("tables", dataset), key) for key in ("table", "cost", "claims")},
@@ -344,7 +344,7 @@ def summary(plan: Plan, dataset: str) -> Request:
 
 
 @stage
-def report(plan: Plan) -> Request:
+def report(plan: Catalogue) -> Request:
     """One page of every data set whose results are current; input names begin with the data set's name."""
     names = plan.reported()
     inputs: dict[str, Source | Sequence[Source]] = {}
@@ -353,7 +353,7 @@ def report(plan: Plan) -> Request:
     return Request(plan.report_config(names), inputs)
 
 
-def report_sources(plan: Plan, dataset: str) -> dict[str, Source | Sequence[Source]]:
+def report_sources(plan: Catalogue, dataset: str) -> dict[str, Source | Sequence[Source]]:
     """All that the report reads of one data set.
 
     `training`, `weights` and `metrics` are in the order of the runs, `samples` of the models, `canvases` of the
@@ -375,13 +375,13 @@ def report_sources(plan: Plan, dataset: str) -> dict[str, Source | Sequence[Sour
     }
 
 
-def report_parts(plan: Plan, dataset: str) -> list[Source]:
+def report_parts(plan: Catalogue, dataset: str) -> list[Source]:
     """The same, one after the other."""
     found = report_sources(plan, dataset).values()
     return [source for item in found for source in ([item] if isinstance(item, Source) else item)]
 
 
-def drawn(plan: Plan, dataset: str) -> list[Source]:
+def drawn(plan: Catalogue, dataset: str) -> list[Source]:
     """Records of the jobs that draw a data set's figures."""
     sheets = [("canvases", dataset, model, 0) for model in plan.sequential(dataset)]
     return [Source(job, "job") for job in (("figures", dataset), ("gallery", dataset), *sheets)]

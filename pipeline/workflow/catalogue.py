@@ -1,0 +1,187 @@
+"""The data sets and models of params.yaml, and what the stages ask about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.core.errors import UserError, near
+from pipeline.workflow import job_hash, layout, locate_raw
+from pipeline.workflow.params import Form, Params
+
+
+class Catalogue:
+    """The data sets and models of one resolved params.yaml."""
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+        self._forms: dict[str, Form] = {}
+
+    # -- what there is ---------------------------------------------------------------------------------------
+
+    def models(self, dataset: str) -> list[str]:
+        """Models in the data set's table, in the order of params.yaml's list."""
+        self.require(dataset)
+        return self.params.models_of(dataset)
+
+    def runs(self, dataset: str) -> list[tuple[str, int]]:
+        """(model, seed) of every training in the data set's table."""
+        return [(model, seed) for model in self.models(dataset) for seed in self.params.seeds_used()]
+
+    def judges(self, dataset: str) -> list[str]:
+        """Models of the data set's table whose trainings have a discriminator of their own."""
+        return [
+            model
+            for model in self.models(dataset)
+            if self.declares(model, "discriminate") and self.trained(model) == model
+        ]
+
+    def judged_by(self, dataset: str) -> dict[str, str]:
+        """Other samples of a training, with the model whose judge is theirs."""
+        return {model: self.trained(model) for model in self.models(dataset) if self.trained(model) != model}
+
+    def sequential(self, dataset: str) -> list[str]:
+        """Models that draw step by step."""
+        return [model for model in self.models(dataset) if self.declares(model, "canvases")]
+
+    def shown(self, dataset: str) -> dict[str, Any]:
+        """Which models a figure of the gallery shows, for the figures that cannot show every model."""
+        models = self.models(dataset)
+        return {
+            "blends": [model for model in models if self.declares(model, "encode")],
+            "planes": self.planar(dataset),
+            "noise": self.noise_pairs(dataset),
+            "steps": self.sampled_again(dataset),
+            "adversaries": [model for model in models if self.declares(model, "discriminate")],
+        }
+
+    def gallery(self, dataset: str) -> list[str]:
+        """The figures of the gallery that a data set's models have anything to show in."""
+        shown = self.shown(dataset)
+        return [name for name in layout.GALLERY if shown.get(name, True)]
+
+    def planar(self, dataset: str) -> list[str]:
+        """Models whose images are made of two numbers, so that all of them lie on a plane."""
+        at_once = [model for model in self.models(dataset) if not self.declares(model, "canvases")]
+        return [
+            model for model in at_once if 2 in (self._argument(model, dataset, name) for name in ("latent", "features"))
+        ]
+
+    def noise_pairs(self, dataset: str) -> list[tuple[str, str]]:
+        """Models that share their noise between steps, each with the one that differs in fresh noise alone."""
+        models = self.models(dataset)
+        fresh = [model for model in models if self._argument(model, dataset, "fresh_noise") is True]
+        return [
+            (shared, other)
+            for other in fresh
+            for shared in models
+            if self.module(shared) == self.module(other)
+            and self._arguments(shared, dataset) == self._arguments(other, dataset) | {"fresh_noise": False}
+        ]
+
+    def sampled_again(self, dataset: str) -> dict[str, list[str]]:
+        """Trainings of which the table has several rows, with the rows."""
+        models = self.models(dataset)
+        rows = {
+            trained: [row for row in models if self.trained(row) == trained] for trained in map(self.trained, models)
+        }
+        return {trained: found for trained, found in rows.items() if len(found) > 1}
+
+    def _argument(self, model: str, dataset: str, name: str) -> Any:
+        return self._arguments(model, dataset).get(name)
+
+    def _arguments(self, model: str, dataset: str) -> dict[str, Any]:
+        arguments: dict[str, Any] = self.model(model, dataset)["arguments"]
+        return arguments
+
+    def declares(self, model: str, method: str) -> bool:
+        """Whether a model's class has a method, read from its syntax tree."""
+        return method in job_hash.methods_of(self.module(model))
+
+    def has_elbo(self, model: str, dataset: str) -> bool:
+        """Whether a model's bound is a likelihood of binary images."""
+        return self.declares(model, "elbo") and self.model(model, dataset)["training"]["data"] == "binarised"
+
+    def model(self, model: str, dataset: str | None = None) -> dict[str, Any]:
+        """Resolved block of a model, as a data set's table has it."""
+        self.require(dataset, model)
+        return self.params.resolved_models[model] if dataset is None else self.params.model_for(dataset, model)
+
+    def form(self, dataset: str) -> Form:
+        """The form of the data set that is used: the first that is at hand."""
+        self.require(dataset)
+        if dataset not in self._forms:
+            self._forms[dataset] = locate_raw.choose(dataset, self.params.datasets[dataset].forms)
+        return self._forms[dataset]
+
+    def trained(self, model: str) -> str:
+        """The model whose training gives the weights: itself, or the one of which it is other samples."""
+        return str(self.model(model).get("samples_of", model))
+
+    def is_conditional(self, model: str, dataset: str) -> bool:
+        """Whether a model can be asked for a class."""
+        return bool(self.model(model, dataset)["arguments"].get("conditional"))
+
+    def is_imbalanced(self, dataset: str) -> bool:
+        """Whether generated images are tried as an aid to a classifier of the data set's rare classes."""
+        self.require(dataset)
+        return self.params.datasets[dataset].imbalanced
+
+    def require_trained(self, model: str) -> None:
+        """Raise `UserError` for a model that has no training of its own."""
+        if self.trained(model) != model:
+            raise UserError(
+                f"{model} is {self.trained(model)}'s training sampled otherwise; train {self.trained(model)}"
+            )
+
+    def require_judge(self, dataset: str, model: str) -> None:
+        """Raise `UserError` for a model that judges nobody in the data set's table."""
+        judges = self.judges(dataset)
+        if model not in judges:
+            raise UserError(
+                f"{model} judges nobody on {dataset}: expected a model of its table with a discriminator of its own "
+                f"({', '.join(judges) or 'there is none'})"
+            )
+
+    def module(self, model: str) -> str:
+        """The module that holds the model's class."""
+        return f"pipeline.models.{self.model(model)['class']}"
+
+    def require(self, dataset: str | None, model: str | None = None) -> None:
+        """Raise `UserError` for a data set or model that params.yaml does not have."""
+        if dataset is not None and dataset not in self.params.datasets:
+            raise UserError(
+                f"unknown data set {dataset!r}{near(dataset, self.params.datasets)} (params.yaml: datasets)"
+            )
+        if model is not None and model not in self.params.models:
+            raise UserError(f"unknown model {model!r}{near(model, self.params.models)} (params.yaml: models)")
+
+    # -- configuration that several stages share -----------------------------------------------------------------
+
+    def classifier_settings(self) -> dict[str, Any]:
+        """The reference classifier's settings."""
+        block = self.params.classifier
+        return block.model_dump() | {"steps": self.params.at_budget(block.steps)}
+
+    def network(self, model: str, dataset: str) -> dict[str, Any]:
+        """What rebuilds a trained model: its class, its arguments and the images' shape."""
+        block = self.model(model, dataset)
+        network = {"shape": self.params.datasets[dataset].shape} | {key: block[key] for key in ("class", "arguments")}
+        return network | self.class_count(model, dataset)
+
+    def class_count(self, model: str, dataset: str) -> dict[str, Any]:
+        """How many classes a conditional model can be asked for; nothing for the others."""
+        return {"classes": self.params.classes_of(dataset, model)} if self.is_conditional(model, dataset) else {}
+
+    def n_samples(self) -> int:
+        """Generated images, and held-out real ones, per comparison."""
+        return self.params.at_budget(self.params.protocol.samples)
+
+    # -- the report -------------------------------------------------------------------------------------------------
+
+    def reported(self) -> list[str]:
+        """The data sets of the report: those whose results are stored, which the plan of their jobs says."""
+        raise NotImplementedError
+
+    def report_config(self, names: list[str]) -> dict[str, Any]:
+        """What the report is told of its data sets."""
+        raise NotImplementedError

@@ -44,7 +44,7 @@ def python(*words: str, folder: Path, **environment: str) -> Ended:
 
 
 def stage(*words: str, folder: Path, **environment: str) -> Ended:
-    """`python -m pipeline ...`, its work done afresh whatever an earlier run kept."""
+    """`python -m pipeline ...`, its work done again although its results are stored."""
     return python("-m", "pipeline", *words, folder=folder, EASEL_AFRESH="1", **environment)
 
 

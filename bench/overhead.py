@@ -15,7 +15,7 @@ from bench import commands, made_up, pictures
 from bench.asked import Asked, Task
 from bench.rows import Row, alone
 from pipeline.core import artifacts
-from pipeline.workflow import layout, params
+from pipeline.workflow import layout, params, store
 from pipeline.workflow.job_hash import ROOT
 from pipeline.workflow.plan import Plan
 
@@ -49,7 +49,7 @@ def plan_of(config: Sequence[str]) -> Plan:
 
 
 def nothing_to_do(runs: int, asked: Asked) -> list[Row]:
-    """Seconds of a workflow whose results are all there: made-up ones, with sound stamps."""
+    """Seconds of a workflow whose results are all there: made-up ones, with sound records."""
     config = overrides(runs)
     plan = plan_of(config)
     with tempfile.TemporaryDirectory(prefix="easel-bench-") as name:
@@ -75,11 +75,12 @@ def job(asked: Asked) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="easel-bench-") as name:
         folder = Path(name)
         images = pictures.made_up(1000, (1, 28, 28))
-        split = folder / layout.path(layout.TRAIN, dataset="mnist")
+        prepared = planned.parents[0]
+        split = folder / prepared.outputs["train"]
         artifacts.write_images(split, images.numpy(), np.zeros(len(images), dtype=np.int64))
-        artifacts.write_stamp(split, planned.parents[0].identity)
+        store.write(split.parent, made_up.record(prepared), {split.name: split})
         artifacts.write_json(folder / "spec.json", planned.spec)
-        cost = folder / layout.path(layout.TRAINING_COST, dataset="mnist", model="vae", seed=0)
+        cost = folder / planned.outputs["cost"]
         for _ in range(asked.pace.rounds + 1):
             whole.append(commands.stage(*words, folder=folder).seconds)
             bare.append(commands.python("-c", "import torch", folder=folder).seconds)

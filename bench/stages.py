@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import json
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -12,25 +11,24 @@ from pathlib import Path
 
 from bench.asked import Asked, Task
 from bench.rows import Row
-from pipeline.core import artifacts
-from pipeline.workflow import params
+from pipeline.workflow import params, store
 from pipeline.workflow.job_hash import ROOT
 from pipeline.workflow.plan import Job, Plan
 from pipeline.workflow.staleness import jobs_of
 
 DATASET = "mnist"
-BENCHMARK = "benchmarks/{stage}/{name}.tsv"
+BENCHMARK = "benchmarks/{stage}/{name}/{hash}.tsv"
 
 
 def seconds_of(job: Job, folder: Path) -> float | None:
-    """Of a job's process by Snakemake's own measure, of its work by its stamp where Snakemake did not measure it."""
-    file = folder / BENCHMARK.format(stage=job.stage, name="-".join(str(value) for value in job.wildcards.values()))
+    """Of a job's process by Snakemake's own measure, of its work by its record where Snakemake did not measure it."""
+    name = "-".join(str(value) for value in job.wildcards.values())
+    file = folder / BENCHMARK.format(stage=job.stage, name=name, hash=job.hash)
     with contextlib.suppress(OSError, KeyError, ValueError, StopIteration), file.open() as lines:
         return float(next(csv.DictReader(lines, delimiter="\t"))["s"])
-    with contextlib.suppress(OSError, KeyError, ValueError):
-        stamp = json.loads(artifacts.stamp_path(folder / next(iter(job.outputs.values()))).read_text())
-        return float(stamp["seconds"])
-    return None
+    record = store.read(folder / job.folder)
+    seconds = record.get("seconds") if record else None
+    return float(seconds) if isinstance(seconds, int | float) else None
 
 
 def plan_for(folder: Path) -> Plan:
@@ -41,11 +39,11 @@ def plan_for(folder: Path) -> Plan:
 
 def critical_path(jobs: Mapping[str, Job], seconds: Mapping[str, float]) -> tuple[float, list[str]]:
     """The longest chain of jobs of which each reads from the one before, `jobs` being in an order that allows it."""
-    named = {job.identity: name for name, job in jobs.items()}
+    named = {job.hash: name for name, job in jobs.items()}
     until: dict[str, float] = {}
     before: dict[str, str | None] = {}
     for name, job in jobs.items():
-        inputs = {named[item.identity] for item in job.parents}
+        inputs = {named[item.hash] for item in job.parents}
         before[name] = max(inputs, key=until.__getitem__, default=None)
         until[name] = seconds.get(name, 0.0) + (until[before[name]] if before[name] is not None else 0.0)  # type: ignore[index]
     chain = [max(until, key=until.__getitem__)]

@@ -15,14 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from bench import __main__ as bench_command
-from bench import commands, cost, limit, metric_work, metrics, rows, settings, stages, textbook
+from bench import commands, cost, limit, made_up, metric_work, metrics, rows, settings, stages, textbook
 from bench.apart import NotMeasured, child
 from bench.child import Peak
 from bench.timing import Pace, race
 from pipeline import metrics as pipeline_metrics
-from pipeline.core import artifacts
 from pipeline.models.base import ImageGenerator
-from pipeline.workflow import params
+from pipeline.workflow import params, store
 from pipeline.workflow.job_hash import ROOT
 from pipeline.workflow.plan import Plan
 from pipeline.workflow.staleness import jobs_of
@@ -285,19 +284,17 @@ def test_the_critical_path_is_the_longest_chain_of_jobs() -> None:
     assert chain[:4] == ["fetch mnist", "prepare mnist", "train mnist gran3 0", "sample mnist gran3 0"]
     assert length == sum(seconds[name] for name in chain)
     for earlier, later in pairwise(chain):
-        assert jobs[earlier].identity in {job.identity for job in jobs[later].parents}
+        assert jobs[earlier].hash in {job.hash for job in jobs[later].parents}
 
 
-def test_seconds_of_jobs_come_from_snakemake_or_from_stamps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seconds_of_jobs_come_from_snakemake_or_from_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     plan = stages.plan_for(tmp_path)
     job, other = plan.job("train", "mnist", "vae", 0), plan.job("sample", "mnist", "vae", 0)
-    file = tmp_path / stages.BENCHMARK.format(stage="train", name="mnist-vae-0")
+    file = tmp_path / stages.BENCHMARK.format(stage="train", name="mnist-vae-0", hash=job.hash)
     file.parent.mkdir(parents=True)
     file.write_text("s\th:m:s\tmax_rss\n12.5\t0:00:12\t300.00\n")
-    for path in other.outputs.values():
-        artifacts.write_text(Path(path), "it")
-        artifacts.write_stamp(Path(path), other.identity, seconds=3.25)
+    store.write(other.folder, made_up.record(other) | {"seconds": 3.25}, {})
     assert stages.seconds_of(job, tmp_path) == 12.5 and stages.seconds_of(other, tmp_path) == 3.25
     told = {row.what: row for row in stages.measured(tmp_path)}
     assert (told["train"].ours, told["all"].ours, told["critical path"].ours) == (12.5, 15.75, 15.75)

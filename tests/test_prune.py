@@ -16,7 +16,7 @@ from bench import made_up
 from pipeline import cli as cli
 from pipeline.core import artifacts
 from pipeline.runtime import job_context
-from pipeline.workflow import garbage, kept, layout, overrides, run_lock
+from pipeline.workflow import garbage, layout, overrides, run_lock, store
 from pipeline.workflow.staleness import jobs_of, look
 from tests.conftest import ROOT, run
 from tests.conftest import stage as command
@@ -56,17 +56,26 @@ def files() -> set[str]:
 
 
 def state(job: made_up.Job, step: int) -> Path:
-    path = layout.path(layout.CHECKPOINT, **job.wildcards, identity=f"{job.identity}-{step}")
+    path = layout.path(layout.CHECKPOINT, **job.wildcards, hash=f"{job.hash}-{step}")
     artifacts.write_text(path, "state")
-    artifacts.write_stamp(path, job.identity)
+    artifacts.write_json(path.with_suffix(".json"), {})
     return path
+
+
+def folders(*words: str) -> set[str]:
+    """The folders of all jobs of MNIST's comparison."""
+    return {str(job.folder) for job in jobs_of(plan(*words), "mnist").values()}
+
+
+def stored() -> set[str]:
+    return {str(folder) for folder, _ in store.records()}
 
 
 # --- what goes --------------------------------------------------------------------------------------------------
 
 
 def test_nothing_to_prune_is_said(prune: Prune) -> None:
-    made_up.make(plan(), keep=True)
+    made_up.make(plan())
     before = files()
     (line,) = prune("--yes")
     assert line == "nothing to prune: all that lies here is what params.yaml at the tiny budget with seeds=1 needs"
@@ -74,31 +83,29 @@ def test_nothing_to_prune_is_said(prune: Prune) -> None:
 
 
 def test_earlier_results_of_other_settings_go_and_present_ones_stay(prune: Prune) -> None:
-    made_up.make(plan("models.vae.hidden=9"), keep=True)
-    before = set(kept.identities())
-    made_up.make(plan(), keep=True)
-    present = {job.identity for job in jobs_of(plan(), "mnist").values()}
-    here = {path for path in files() if ".kept" not in path}
+    made_up.make(plan("models.vae.hidden=9"))
+    made_up.make(plan())
+    present = {path for path in folders() if not path.startswith("data/raw")}
+    others = {path for path in folders("models.vae.hidden=9") if not path.startswith("data/raw")} - present
+    assert others and stored() >= present | others
     lines = prune("--yes")
-    assert before - present, "some were of other settings"
-    assert set(kept.identities()) == present
-    assert {path for path in files() if ".kept" not in path} == here
-    assert not any(item.needed for item in look(plan(), "mnist").values())
-    assert f"  earlier results: {len(before - present)}" in lines[1]
+    assert stored() & others == set() and stored() >= present
+    assert not any(state.needed for state in look(plan(), "mnist").values())
+    assert "  earlier results: " in lines[1]
 
 
-def test_saved_states_of_other_settings_go_with_their_stamps(prune: Prune) -> None:
+def test_saved_states_of_other_settings_go_with_their_seals(prune: Prune) -> None:
     mine = state(jobs_of(plan(), "mnist")["train mnist vae 0"], 30)
     other = state(jobs_of(plan("models.vae.hidden=9"), "mnist")["train mnist vae 0"], 20)
     lines = prune("--yes")
-    assert not other.exists() and not artifacts.stamp_path(other).exists()
-    assert mine.exists() and artifacts.stamp_path(mine).exists()
+    assert not other.exists() and not other.with_suffix(".json").exists()
+    assert mine.exists() and mine.with_suffix(".json").exists()
     assert "vae 0 at step 20" in lines[2]
 
 
 def test_a_saved_state_of_a_training_that_is_done_goes(prune: Prune) -> None:
-    """It was killed between stamping its files and removing its state."""
-    made_up.make(plan(), keep=True)
+    """It was killed between writing its record and removing its state."""
+    made_up.make(plan())
     done = state(jobs_of(plan(), "mnist")["train mnist vae 0"], 30)
     assert "vae 0 at step 30" in prune("--yes")[2]
     assert not done.exists()
@@ -106,29 +113,29 @@ def test_a_saved_state_of_a_training_that_is_done_goes(prune: Prune) -> None:
 
 def test_live_histories_of_other_settings_go(prune: Prune) -> None:
     mine, other = (jobs_of(made, "mnist")["train mnist vae 0"] for made in (plan(), plan("models.vae.hidden=9")))
-    paths = [layout.path(layout.LIVE, **job.wildcards, identity=job.identity) for job in (mine, other)]
+    paths = [layout.path(layout.LIVE, **job.wildcards, hash=job.hash) for job in (mine, other)]
     for path in paths:
         artifacts.write_json(path, {})
     prune("--yes")
     assert [path.exists() for path in paths] == [True, False]
 
 
-def test_results_of_models_seeds_and_data_sets_that_are_gone_go(prune: Prune) -> None:
-    made_up.make(plan())
-    present = files()
+def test_results_of_unknown_models_seeds_and_data_sets_are_kept_unless_asked(prune: Prune, folder: Path) -> None:
     made_up.make(plan("seeds=2"))
     made_up.make(plan("models.old={class: vae, batch: 10, data: grey, steps: 5}", "datasets.mnist.models=[vae, old]"))
     made_up.make(plan())
     block = "{reader: idx, shape: [1, 28, 28], valid: 10, split_seed: 0, models: [vae], sources: [], files: {a: %s}}"
-    old_data = plan("datasets={letters: " + block % ("a" * 64) + "}", "versioned=[]")
-    made_up.make(old_data, dataset="letters")
-    assert len(files()) > len(present)
+    made_up.make(plan("datasets={letters: " + block % ("a" * 64) + "}", "versioned=[]"), dataset="letters")
     told = "\n".join(prune("--dry-run"))
     assert "(model old)" in told and "(seed 1)" in told and "(dataset letters)" in told
-    prune("--yes")
-    raw = {"data/raw/letters/fetched.json", "data/raw/letters/fetched.json.stamp.json"}
-    assert files() == present | raw, "what was fetched stays"
-    assert not Path("results/models/mnist/old").exists(), "nor are empty folders left"
+    assert "\nkept: " in told and "--unknown deletes them too" in told
+    assert command(folder, "prune", "--yes", "--set", TINY).returncode == 0
+    unknown = {path for path in stored() if "/letters/" in path or "/old/" in path or "/1/" in path}
+    assert {"letters", "old", "1"} <= {part for path in unknown for part in Path(path).parts}
+    prune("--yes", "--unknown")
+    assert not unknown & stored()
+    assert not any(state.needed for state in look(plan(), "mnist").values())
+    assert not Path("results/store/mnist/train/old").exists(), "nor are empty folders left"
 
 
 def test_a_model_of_params_that_is_in_no_table_keeps_its_results(prune: Prune) -> None:
@@ -142,19 +149,17 @@ def test_a_model_of_params_that_is_in_no_table_keeps_its_results(prune: Prune) -
 def test_unfinished_files_of_dead_processes_go_and_of_live_ones_stay(prune: Prune) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    for folder in ("results/samples/mnist/vae/0", "data/prepared/mnist", "data/raw/mnist"):
+    for folder in ("results/store/mnist/sample/vae/0/abc", "data/prepared/mnist", "data/raw/mnist"):
         Path(folder).mkdir(parents=True)
         for process in (ended.pid, os.getpid()):
             Path(folder, f".images.arrow.{process}.partial").write_text("half")
-    Path(f"results/.kept/.abc.{ended.pid}.partial/results").mkdir(parents=True)
-    Path(f"results/.kept/.abc.{ended.pid}.partial/results/.x.{ended.pid}.partial").write_text("half")
     prune("--yes")
     left = sorted(path.as_posix() for path in Path().rglob(".*.partial"))
     live = f".images.arrow.{os.getpid()}.partial"
     assert left == [
         f"data/prepared/mnist/{live}",
         *sorted([f"data/raw/mnist/.images.arrow.{ended.pid}.partial", f"data/raw/mnist/{live}"]),
-        f"results/samples/mnist/vae/0/{live}",
+        f"results/store/mnist/sample/vae/0/abc/{live}",
     ]
 
 
@@ -176,7 +181,7 @@ def test_only_files_without_another_name_free_room(folder: Path) -> None:
     os.link("a/two", "a/b/two again")
     Path("outside").write_bytes(b"x" * 7)
     os.link("outside", "a/outside")
-    a, two = garbage.Leftover("", Path("a"), ""), garbage.Leftover("", Path("a/two"), "")
+    a, two = garbage.Garbage("", Path("a"), ""), garbage.Garbage("", Path("a/two"), "")
     assert garbage.freed([a]) == 130
     assert garbage.freed([a, two]) == 130, "no file counts twice"
     assert garbage.freed([two]) == 0
@@ -231,7 +236,8 @@ def test_a_live_run_is_left_alone_with_one_line(folder: Path, leftover: Path) ->
 
 
 def test_what_a_stage_is_writing_stays(prune: Prune, leftover: Path) -> None:
-    with job_context.sole_writer("train mnist vae 0"):
+    job = jobs_of(plan("models.vae.hidden=9"), "mnist")["train mnist vae 0"]
+    with job_context.sole_writer(f"{job.name} {job.hash}"):
         assert "nothing to prune" in prune("--yes")[0]
     assert leftover.exists()
     prune("--yes")
@@ -254,7 +260,10 @@ def test_a_file_that_cannot_be_deleted_is_named(
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(SystemExit):
         prune("--yes")
-    assert f"{leftover}: could not be deleted: Permission denied; mend its rights" in capsys.readouterr().err
+    assert (
+        f"{leftover.with_suffix('.json')}: could not be deleted: Permission denied; mend its rights"
+        in capsys.readouterr().err
+    )
 
 
 def test_make_has_both_targets() -> None:

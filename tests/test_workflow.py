@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def test_a_stage_computes_with_one_thread_however_many_cores_there_are(tiny: Pat
 
 
 def test_every_run_is_in_mlflow_with_its_curves_and_final_metrics(tiny: Path) -> None:
-    recorded = json.loads((tiny / "results/tracking/mnist.json").read_text())["runs"]
+    (tracked,) = (tiny / "results/store/mnist/track").glob("*/tracked.json")
+    recorded = json.loads(tracked.read_text())["runs"]
     assert sorted(recorded) == ["draw_gan/0", "gran3/0", "vae/0"] and all(recorded.values())
     query = (
         "import mlflow; runs = mlflow.MlflowClient('sqlite:///results/mlflow.db').search_runs(['1']);"
@@ -60,7 +62,7 @@ def test_what_a_person_sees_while_it_runs_and_at_the_end(tiny: Path) -> None:
 
 
 def test_every_figure_is_there_as_png_and_svg(tiny: Path) -> None:
-    names = {path.name for path in (tiny / "results/figures/mnist").iterdir() if "stamp" not in path.name}
+    names = {path.name for path in (tiny / "results/figures/mnist").iterdir() if path.suffix != ".json"}
     assert {"samples.png", "samples.svg", "losses.png", "classes.png", "canvases_gran3_0.png"} <= names
     assert {Path(name).stem for name in names if name.endswith(".png")} == {
         Path(name).stem for name in names if name.endswith(".svg")
@@ -80,45 +82,63 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_a_damaged_artifact_is_named_and_never_used(copied: Path, tiny: Path, mnist_mirror: Path) -> None:
-    """The clock says that nothing happened, so the stage that reads it is the first to see."""
-    samples, metrics = copied / "results/samples/mnist/vae/0/images.arrow", "results/metrics/mnist/vae/0.json"
-    assert snakemake(copied, mnist_mirror, metrics, options=("-n",)).returncode == 0
-    before = samples.stat()
+def stored(folder: Path, *parts: str) -> Path:
+    """A stored file, by the parts of its path but for the hash."""
+    *stage, name = parts
+    (path,) = (folder / "results/store").joinpath(*stage).glob(f"*/{name}")
+    return path
+
+
+def test_a_flipped_bit_is_found_by_whoever_reads_it(copied: Path, tiny: Path, mnist_mirror: Path) -> None:
+    """The size is as it was, so the stage that reads the file is the first to see."""
+    samples = stored(copied, "mnist", "sample", "vae", "0", "images.arrow")
+    metrics = stored(copied, "mnist", "evaluate", "vae", "0", "metrics.json")
+    target = str((metrics.parent / "job.json").relative_to(copied))
     flip_a_bit(samples)
-    os.utime(samples, ns=(before.st_atime_ns, before.st_mtime_ns))
-    (copied / metrics).unlink()
-    done = snakemake(copied, mnist_mirror, metrics, options=("-R", "evaluate"))
+    shutil.rmtree(metrics.parent)
+    done = snakemake(copied, mnist_mirror, target)
     assert done.returncode != 0
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("easel: evaluate")]
-    assert "results/samples/mnist/vae/0/images.arrow: damaged" in line
+    assert f"{samples.relative_to(copied)}: damaged" in line and "delete" in line
     assert "Traceback" not in done.stderr
-    told = done.stderr[done.stderr.index("failed: evaluate mnist vae 0; its log logs/evaluate/mnist-vae-0.log ends") :]
-    assert "    results/samples/mnist/vae/0/images.arrow: damaged" in told and "easel: 1 job failed" in told
-    samples.unlink()
-    done = snakemake(copied, mnist_mirror, metrics)
+    shutil.rmtree(samples.parent)
+    done = snakemake(copied, mnist_mirror, target)
     assert done.returncode == 0, done.stderr
-    assert (copied / metrics).read_bytes() == (tiny / metrics).read_bytes()
+    for path in (samples, metrics):
+        assert path.read_bytes() == (tiny / path.relative_to(copied)).read_bytes()
 
 
-def test_an_artifact_that_was_changed_by_hand_is_made_again(copied: Path, tiny: Path, mnist_mirror: Path) -> None:
-    samples = copied / "results/samples/mnist/vae/0/images.arrow"
-    flip_a_bit(samples)
-    done = snakemake(copied, mnist_mirror, "results/samples/mnist/vae/0/images.arrow")
+def test_a_file_cut_short_is_moved_aside_and_made_again_where_it_is_needed(
+    copied: Path, tiny: Path, mnist_mirror: Path
+) -> None:
+    table = stored(copied, "mnist", "tables", "table.csv")
+    os.truncate(table, 100)
+    looked = snakemake(copied, mnist_mirror, TABLE, options=("-n",))
+    assert "damaged (size 100" in looked.stderr and table.exists(), "a dry run moves nothing"
+    done = snakemake(copied, mnist_mirror, TABLE)
+    assert done.returncode == 0 and "moved to results/damaged/" in done.stderr, done.stderr
+    assert table.read_bytes() == (tiny / table.relative_to(copied)).read_bytes()
+
+
+def test_an_edited_view_is_copied_again_and_a_dry_run_changes_nothing(
+    copied: Path, tiny: Path, mnist_mirror: Path
+) -> None:
+    (copied / TABLE).write_text("edited by hand")
+    assert snakemake(copied, mnist_mirror, TABLE, options=("-n",)).returncode == 0
+    assert (copied / TABLE).read_text() == "edited by hand"
+    done = snakemake(copied, mnist_mirror, TABLE)
     assert done.returncode == 0, done.stderr
-    assert samples.read_bytes() == (tiny / "results/samples/mnist/vae/0/images.arrow").read_bytes()
+    assert (copied / TABLE).read_bytes() == (tiny / TABLE).read_bytes()
 
 
 @pytest.mark.parametrize(
     ("target", "config", "words"),
     [
         ("results/tables/mnits.csv", (), ["unknown data set 'mnits'", "did you mean 'mnist'?"]),
-        ("results/samples/mnist/darw/0/images.arrow", (), ["unknown model 'darw'", "did you mean 'draw'?"]),
-        ("results/battles/mnist/dcgna.json", (), ["unknown model 'dcgna'", "did you mean 'dcgan'?"]),
         (
-            "results/battles/mnist/vae.json",
+            "results/store/mnist/train/vae/0/0123456789abcdef/job.json",
             (),
-            ["vae judges nobody on mnist", "expected a model of its table", "gran3"],
+            ["0123456789abcdef: unknown job", "params.yaml and the code give results/store/mnist/train/vae/0/"],
         ),
         (TABLE, ("budgets=tiny",), ["budgets: unknown key", "did you mean 'budget'?"]),
         (TABLE, ('models={"draw": {"glimpses": 0}}',), ["models.draw.glimpses", "found", "0", "greater than or equal"]),

@@ -40,7 +40,7 @@ class State:
     job: Job
     done: bool
     needed: bool
-    """To do: not done, and the target or a job that is to do reads it."""
+    """To do by the next run."""
     before: store.Record | None
     """The newest other record of the same stage and wildcards."""
     causes: list[Cause]
@@ -62,25 +62,35 @@ def jobs_of(plan: Plan, dataset: str) -> dict[str, Job]:
 
 def is_begun(plan: Plan, dataset: str) -> bool:
     """Whether anything of a data set is stored or prepared."""
-    return Path(f"results/store/{dataset}").is_dir() or Path(f"data/prepared/{dataset}").is_dir()
+    return any(Path(place).is_dir() for place in (f"results/store/{dataset}", f"data/raw/{dataset}/.fetched"))
 
 
 def look(plan: Plan, dataset: str) -> dict[str, State]:
     """Every job of a data set's comparison, in the order of `jobs_of`."""
     jobs = jobs_of(plan, dataset)
     states = {name: _state(job) for name, job in jobs.items()}
-    waiting = [list(jobs.values())[-1]]
-    while waiting:
-        job = waiting.pop()
-        state = states[job.name]
-        if not state.done and not state.needed:
-            state.needed = True
-            waiting.extend(job.parents)
+    _mark_needed(states)
     for state in states.values():
-        if state.needed:
+        if state.needed and not state.done:
             state.before = newest_record(state.job)
             state.causes += differences(state.job, state.before) if state.before else []
     return states
+
+
+def _mark_needed(states: Mapping[str, State]) -> None:
+    """Mark what a run would do: Snakemake also runs every job that reads a missing file which another job needs."""
+    readers: dict[str, list[Job]] = {name: [] for name in states}
+    for state in states.values():
+        for parent in state.job.parents:
+            readers[parent.name].append(state.job)
+    target = list(states.values())[-1]
+    waiting = [] if target.done else [target.job]
+    while waiting:
+        state = states[waiting.pop().name]
+        if not state.needed:
+            state.needed = True
+            waiting.extend(parent for parent in state.job.parents if not states[parent.name].done)
+            waiting.extend([] if state.done else readers[state.job.name])
 
 
 def _state(job: Job) -> State:

@@ -39,7 +39,7 @@ def mnist_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(given)
     fetched = ROOT / "data" / "raw" / "mnist"
     folder = tmp_path_factory.mktemp("mirror")
-    if not (fetched / "fetched.json").exists():
+    if not (fetched / "train-images-idx3-ubyte").exists():
         shutil.copy2(ROOT / "params.yaml", folder)
         done = stage(folder, "fetch", "--dataset", "mnist")
         if done.returncode:
@@ -109,6 +109,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 TABLE = "results/tables/mnist.csv"
 EVERYTHING = "results/summary/mnist.txt"
+FIGURES = "results/figures/mnist"
 REPORT = "results/report.html"
 
 
@@ -135,7 +136,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, mnist_mirror: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "terminal.txt").exists():
             copy_project(folder)
-            done = snakemake(folder, mnist_mirror, TABLE, EVERYTHING, REPORT)
+            done = snakemake(folder, mnist_mirror, TABLE, FIGURES, EVERYTHING, REPORT)
             assert done.returncode == 0, done.stdout + done.stderr
             (folder / "terminal.txt").write_text(done.stderr)
     return folder

@@ -1,8 +1,9 @@
-"""Truncated and bit-flipped files under every input: found by their stamps, named, remade or refused, never used."""
+"""Truncated and bit-flipped files under every input: found by their records, named, remade or refused, never used."""
 
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -14,7 +15,6 @@ from fault_injection import jobs
 from fault_injection.forks import Fault, Forks
 from fault_injection.ledger import Row, say
 from fault_injection.project import DATASET, Project, Undisturbed
-from pipeline.core import artifacts
 from pipeline.workflow import layout
 from pipeline.workflow.plan import Job
 
@@ -37,28 +37,30 @@ def truncate(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-def break_stamp(path: Path) -> None:
-    """Half of the stamp goes."""
-    truncate(artifacts.stamp_path(path))
+def truncate_record(path: Path) -> None:
+    """Half of the record goes."""
+    truncate(path.with_name(layout.RECORD))
 
 
-def remove_stamp(path: Path) -> None:
+def remove_record(path: Path) -> None:
     """There is none."""
-    artifacts.stamp_path(path).unlink()
+    path.with_name(layout.RECORD).unlink()
 
 
 DAMAGES: dict[str, Damage] = {
     "bit flipped": flip,
     "truncated": truncate,
-    "stamp truncated": break_stamp,
-    "stamp missing": remove_stamp,
+    "record truncated": truncate_record,
+    "record missing": remove_record,
 }
+SEEN = {name: damage for name, damage in DAMAGES.items() if damage is not flip}
+"""What is seen without reading a file: its size, and its record."""
 
 
 @contextmanager
 def damaged(path: Path, damage: Damage) -> Iterator[None]:
-    """Damage a file or its stamp, and heal it in place."""
-    files = [path, artifacts.stamp_path(path)]
+    """Damage a file or its record, and heal it in place."""
+    files = [file for file in {path, path.with_name(layout.RECORD)} if file.is_file()]
     before = {file: (file.read_bytes(), file.stat()) for file in files}
     damage(path)
     try:
@@ -89,7 +91,7 @@ class Campaign:
         """All of them."""
         for job in jobs.one_of_each_stage().values():
             self.inputs_of(job)
-            self.kept_of(job)
+            self.results_of(job)
         self.training_state()
         self.raw_file()
         self.under_the_workflow()
@@ -102,9 +104,9 @@ class Campaign:
         say(f"{job.stage}: damage under each of {len(job.reads)} inputs")
         for path in dict.fromkeys(job.reads):
             for name, damage in DAMAGES.items():
-                self.one_input(
-                    self.row(f"an input's {name}" if "stamp" in name else f"an input {name}"), job, path, damage
-                )
+                if not (damage is flip and path.endswith(layout.RECORD)):  # a record holds no sum of its own bytes
+                    row = self.row(f"an input's {name}" if "record" in name else f"an input {name}")
+                    self.one_input(row, job, path, damage)
 
     def one_input(self, row: Row, job: Job, path: str, damage: Damage) -> None:
         """One damage of one input."""
@@ -114,42 +116,42 @@ class Campaign:
             touched = before.changes(jobs.State.of(self.project, job))
         row.injected += 1
         lines = ended.said.splitlines()
-        refused = ended.code == 1 and len(lines) == 1 and path in lines[0] and "delete" in lines[0]
+        named = (path, Path(path).with_name(layout.RECORD).as_posix())
+        refused = (
+            ended.code == 1 and len(lines) == 1 and "delete" in lines[0] and any(file in lines[0] for file in named)
+        )
         wrong = [] if refused else [f"{job.stage} {path}: exit {ended.code}: {' | '.join(lines[-4:])}"]
         row.compared([*wrong, *touched, *jobs.differences(self.project, self.undisturbed, job)])
 
-    def kept_of(self, job: Job) -> None:
-        """Each of its kept files: it does not come back, the work is done again."""
-        kept = layout.path(layout.KEPT, identity=job.identity)
-        for number, path in enumerate(job.outputs.values() if job.stage not in layout.NOT_KEPT else ()):
-            outputs = [name for output in job.outputs.values() for name in (output, f"{output}.stamp.json")]
-            self.project.clear(*outputs)
-            list(DAMAGES.values())[number % len(DAMAGES)](self.project.folder / kept / path)
-            ended = self.forks.run(self.project.folder, jobs.words(job))
-            row = self.row("a kept result damaged")
-            row.injected += 1
-            wrong = [f"{job.stage} {path}: exit {ended.code}: {ended.said[-300:]}"] if ended.code else []
-            wrong += [f"{job.stage} {path}: came back damaged"] if "came back" in ended.said else []
-            row.compared([*wrong, *jobs.differences(self.project, self.undisturbed, job)])
+    def results_of(self, job: Job) -> None:
+        """Each of its results, damaged so that it is seen without reading it: the work is done again."""
+        for (name, path), damage in zip(job.outputs.items(), itertools.cycle(SEEN.values()), strict=False):
+            if name != "job":
+                damage(self.project.folder / path)
+                ended = self.forks.run(self.project.folder, jobs.words(job))
+                row = self.row("a result damaged")
+                row.injected += 1
+                wrong = [f"{job.stage} {path}: exit {ended.code}: {ended.said[-300:]}"] if ended.code else []
+                row.compared([*wrong, *jobs.differences(self.project, self.undisturbed, job)])
 
     def training_state(self) -> None:
-        """What a stopped training saved is not used, and the training begins anew."""
-        job = jobs.one_of_each_stage()["train"]
-        for name, damage in DAMAGES.items():
-            jobs.undo(self.project, job)
-            self.project.clear("results/checkpoints")
-            calls = self.forks.run(self.project.folder, jobs.words(job)).calls
-            jobs.undo(self.project, job)
-            self.forks.run(self.project.folder, jobs.words(job), Fault(calls // 2, errno.ENOSPC, lasting=True))
-            for stamp in self.project.folder.glob(f"results/checkpoints/**/*{artifacts.STAMP}"):
-                damage(stamp.with_name(stamp.name.removesuffix(artifacts.STAMP)))
-                self.row("a training's saved state damaged").injected += 1
-            ended = self.forks.run(self.project.folder, jobs.words(job))
-            said = "not used" in ended.said and ended.code == 0
-            wrong = [] if said else [f"saved state, {name}: exit {ended.code}: {ended.said[-300:]}"]
-            left = [str(path) for path in self.project.folder.glob("results/checkpoints/**/*.safetensors")]
-            wrong += [*left, *jobs.differences(self.project, self.undisturbed, job)]
-            self.row("a training's saved state damaged").compared(wrong)
+        """What a stopped training saved is not used, and the training begins at its first step."""
+        job, row = jobs.one_of_each_stage()["train"], self.row("a training's saved state damaged")
+        folder, words = self.project.folder, jobs.words(job)
+        jobs.undo(self.project, job)
+        calls = self.forks.run(folder, words).calls
+        for part in ("safetensors", "json"):
+            for damage in (flip, truncate, Path.unlink):
+                jobs.undo(self.project, job)
+                self.forks.run(folder, words, Fault(calls // 2, errno.ENOSPC, lasting=True))
+                for path in folder.glob(f"results/checkpoints/**/*.{part}"):
+                    damage(path)
+                    row.injected += 1
+                ended = self.forks.run(folder, words)
+                said = ended.code == 0 and ("not used" in ended.said) == (damage is not Path.unlink or part == "json")
+                wrong = [] if said else [f"saved state, {part}: exit {ended.code}: {ended.said[-300:]}"]
+                left = [str(path) for path in folder.glob("results/checkpoints/**/*.*")]
+                row.compared([*wrong, *left, *jobs.differences(self.project, self.undisturbed, job)])
 
     # -- the whole workflow -----------------------------------------------------------------------------------
 
@@ -157,37 +159,40 @@ class Campaign:
         """The stage that reads it names it; its line's advice mends it."""
         job = jobs.one_of_each_stage()["prepare"]
         folder = self.project.folder / layout.RAW.format(dataset=DATASET)
-        for path in sorted(path for path in folder.iterdir() if "json" not in path.name)[:: 1 if self.workflows else 4]:
+        for path in sorted(path for path in folder.iterdir() if path.is_file()):
             jobs.undo(self.project, job)
             flip(path)
             name = path.relative_to(self.project.folder).as_posix()
             self.refused_then_mended(
-                "a raw file damaged", name, job, [name, f"{layout.RAW.format(dataset=DATASET)}/fetched.json"]
+                "a raw file damaged", name, job, [name, f"{layout.RAW.format(dataset=DATASET)}/.fetched"]
             )
 
     def under_the_workflow(self) -> None:
-        """A file that somebody reads: found when the workflow is loaded; one with an old time, when it is read."""
+        """A file that a job to do reads: what is seen without reading it is made again, else its reader refuses it."""
         read = sorted({path for job in jobs.one_of_each_stage().values() for path in job.reads})
         chosen = self.chance.sample(read, min(len(read), self.workflows))
-        for number, path in enumerate(chosen):
-            say(f"the whole workflow over a damaged file, {number + 1} of {len(chosen)}: {path}")
-            if number % 3 == 2:
-                self.project.run()  # nothing to do, but each file's sum is known then, as long as its time stays
+        for path, (name, damage) in zip(chosen, itertools.cycle(DAMAGES.items()), strict=False):
+            say(f"the whole workflow over a damaged file: {path}: {name}")
+            reader = next(job for job in jobs.planned().values() if path in job.reads)
+            folder, record = str(Path(path).parent), Path(path).with_name(layout.RECORD).as_posix()
+            jobs.undo(self.project, reader)
+            if damage is flip and path != record:
                 flip(self.project.folder / path)
-                reader = next(job for job in jobs.planned().values() if path in job.reads)
-                jobs.undo(self.project, reader)
-                self.refused_then_mended("old bytes flipped under the workflow", path, reader, [path])
+                self.refused_then_mended("a bit flipped under the workflow", path, reader, [folder])
+            elif damage is truncate_record or path == record:
+                truncate_record(self.project.folder / path)
+                self.refused_then_mended("a record truncated under the workflow", record, reader, [folder])
             else:
-                (flip, truncate)[number % 2](self.project.folder / path)
-                os.utime(self.project.folder / path)
-                self.remade(path)
+                damage(self.project.folder / path)
+                self.remade(path, reader, named=damage is truncate)
 
-    def remade(self, path: str) -> None:
-        """The same command names it, and makes it again and what follows from it."""
+    def remade(self, path: str, reader: Job, *, named: bool) -> None:
+        """The same command makes it again; a file that is shorter than recorded is named."""
         row = self.row("damaged under the workflow")
         row.injected += 1
-        done = self.project.run()
-        row.found([] if f"easel: {path}: not what its stamp says" in done.stderr else [f"{path}: not named"])
+        done = self.project.run(*self.project.words(), *reader.outputs.values())
+        said = f"easel: {path}: damaged (size " in done.stderr
+        row.found([] if said or not named else [f"{path}: not named"])
         failed = [f"{path}: exit {done.returncode}: {done.stderr[-500:]}"] if done.returncode else []
         row.compared(failed or [*self.undisturbed.differences(self.project), *self.project.remnants()])
 

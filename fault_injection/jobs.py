@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fault_injection.project import DATASET, MEASURED_TIME, ROOT, Project, Undisturbed
+from fault_injection.project import DATASET, ROOT, Project, Undisturbed
 from pipeline.workflow import layout, params, staleness
 from pipeline.workflow.plan import Job, Plan
 
@@ -14,7 +14,7 @@ def planned() -> dict[str, Job]:
     """Every job of the comparison by name, and the report's, each after those that it reads from."""
     plan = Plan(params.load(["budget=tiny", f"report=[{DATASET}]"], ROOT / "params.yaml"))
     report = plan.job("report")
-    return {**staleness.jobs_of(plan, DATASET), staleness.name(report): report}
+    return {**staleness.jobs_of(plan, DATASET), report.name: report}
 
 
 def one_of_each_stage() -> dict[str, Job]:
@@ -35,8 +35,7 @@ def words(job: Job) -> list[str]:
 def undo(project: Project, job: Job) -> None:
     """Remove what a job left, so that it has to be done again."""
     more = [f"{layout.RAW.format(**job.wildcards)}/*"] if job.stage == "fetch" else []
-    outputs = [name for path in job.outputs.values() for name in (path, f"{path}.stamp.json")]
-    project.clear(*outputs, *more, layout.KEPT.format(identity=job.identity))
+    project.clear(str(job.folder), *more)
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,7 @@ class State:
     @classmethod
     def of(cls, project: Project, job: Job) -> State:
         """As it is now."""
-        own = (
-            *job.outputs.values(),
-            layout.KEPT.format(identity=job.identity),
-            "results/.locks",
-            "results/mlflow",
-            "results/live",
-        )
+        own = (str(job.folder), "results/.locks", "results/mlflow", "results/live")
         folders = [project.folder / "data", project.folder / "results"]
         paths = {
             path.relative_to(project.folder).as_posix(): path.stat()
@@ -71,19 +64,16 @@ class State:
         )
 
     def changes(self, later: State) -> list[str]:
-        """What was lost or touched; files that came in addition are told apart by their stamps."""
+        """What was lost or touched; files that came in addition are told apart by their records."""
         return [f"{name}: touched by another job" for name in self.files if self.files[name] != later.files.get(name)]
 
 
 def differences(project: Project, undisturbed: Undisturbed, job: Job) -> list[str]:
     """How a job's files differ from the undisturbed ones."""
-    stamps = project.stamped()
-    found = []
-    for path in job.outputs.values():
-        if any(part in path for part in MEASURED_TIME):
-            found += [] if path in stamps else [f"{path}: missing"]
-        elif stamps.get(path, {}).get("sha256") != undisturbed.stamps[path]["sha256"]:
-            found.append(f"{path}: not the undisturbed one")
+    files = project.files()
+    own = [path for path in undisturbed.files if path.startswith(f"{job.folder}/")]
+    found = [f"{path}: missing" for path in own if path not in files]
+    found += [f"{path}: not the undisturbed one" for path in own if path in files and undisturbed.differ(path, files)]
     return [*found, *(f"{path}: damaged" for path in project.damaged())]
 
 

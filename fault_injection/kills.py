@@ -15,14 +15,15 @@ from pathlib import Path
 from fault_injection.ledger import Row, say
 from fault_injection.project import Project, Undisturbed, stages_at_work
 from pipeline.runtime.progress import duration
+from pipeline.workflow import layout
 
 VICTIMS = {"group": 0.3, "snakemake": 0.2, "stage": 0.5}
 """How often each is killed."""
 
-MOMENTS = {"any": 0.3, "at work": 0.3, "partial": 0.15, "stamp": 0.15, "kept": 0.1}
+MOMENTS = {"any": 0.3, "at work": 0.3, "partial": 0.2, "record": 0.2}
 """After a random time, after one with a job at work, or when such a file appears."""
 
-ROUNDS = {"all": 0.5, "raw files too": 0.1, "in place alone": 0.25, "some files": 0.15}
+ROUNDS = {"all": 0.5, "raw files too": 0.1, "some results": 0.4}
 """What is removed between two rounds, so that there is work again."""
 
 MEAN_WAIT = 3.0
@@ -44,10 +45,10 @@ class Campaign:
     by_moment: Counter[str] = field(default_factory=Counter)
     refused: int = 0
     """Runs that found a job's dying process of the run before, said so in one line and ended."""
-    kept: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Identity -> digests of the results that were finished when last looked at."""
+    finished: dict[str, str] = field(default_factory=dict)
+    """Files that were finished when last looked at, and their sums."""
     removed: frozenset[str] = frozenset()
-    """Files that went between this round and the one before."""
+    """Folders of results that went between this round and the one before."""
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -104,42 +105,40 @@ class Campaign:
     def tell(self, victim: str, moment: str) -> None:
         """A line of progress."""
         spent, done = time.monotonic() - self.began, self.row.injected
-        made = f"{len(self.project.stamped())} of {len(self.undisturbed.stamps)} files"
+        made = f"{len(self.project.files())} of {len(self.undisturbed.files)} files"
         left = duration(spent / done * (self.kills - done))
         say(f"kill {done} of {self.kills}: {victim} ({moment}); round {self.row.runs + 1}, {made}; about {left} left")
 
     def look(self) -> None:
         """After every run, killed or not: nothing that was finished is lost, nothing that looks finished is wrong."""
         self.row.found([f"{path}: damaged" for path in self.project.damaged()])
-        kept = {
-            identity: frozenset(str(stamp.get("sha256")) for stamp in stamps.values())
-            for identity, stamps in self.project.kept().items()
-        }
-        lost = [identity for identity, digests in self.kept.items() if kept.get(identity) != digests]
-        self.row.found([f"kept results of {identity} lost or made twice" for identity in lost])
-        self.kept = kept
+        files = self.project.files()
+        lost = [path for path, sha256 in self.finished.items() if files.get(path) != sha256]
+        self.row.found([f"{path}: lost or made twice" for path in lost])
+        self.finished = files
 
     def completed(self) -> None:
         """Compare a round's end with the undisturbed run, and make work for the next one."""
-        unasked = {f"{path}: missing" for path in self.removed}  # by this campaign, and no job reads them
-        found = [text for text in self.undisturbed.differences(self.project) if text not in unasked]
-        differences = [*found, *self.project.remnants()]
+        found = self.undisturbed.differences(self.project)
+        unasked = [  # removed by this campaign, and no job that was to do reads it
+            text for text in found if text.endswith(": missing") and text.rpartition("/")[0] in self.removed
+        ]
+        differences = [*(text for text in found if text not in unasked), *self.project.remnants()]
         self.row.compared(differences)
         say(f"round {self.row.runs} complete: {'differs' if differences else 'equal to the undisturbed run'}")
         self.make_stale(drawn(self.chance, ROUNDS))
 
     def make_stale(self, how: str) -> None:
-        """Remove results; what is kept with them, but for one way."""
-        project, self.removed = self.project, frozenset()
-        if how == "some files":
-            paths = sorted(project.stamped())
-            self.removed = frozenset(self.chance.sample(paths, len(paths) // 2))
-            project.clear("results/.kept", *self.removed)
-        elif how == "in place alone":
-            project.clear("results/[!.]*", "data/prepared")
+        """Remove results, so that there is work again."""
+        project = self.project
+        if how == "some results":
+            folders = sorted(project.stored())
+            self.removed |= frozenset(self.chance.sample(folders, len(folders) // 2))
+            project.clear("results/tables", *self.removed)
         else:
+            self.removed = frozenset()
             project.clear("results", "logs", *(("data",) if how == "raw files too" else ("data/prepared",)))
-        self.kept = {} if how != "in place alone" else self.kept
+        self.finished = project.files()
 
     def failed(self) -> None:
         """A run that nobody killed must complete, unless a dying process of the run before holds a job's lock."""
@@ -193,9 +192,7 @@ class Moment:
 
     def files(self) -> set[str]:
         """Those of the kind that is waited for."""
-        if self.kind == "kept":
-            return {entry.name for entry in Path(self.project.folder / "results").glob(".kept/*")}
-        ending = f".{self.kind}" if self.kind == "partial" else ".stamp.json"
+        ending = ".partial" if self.kind == "partial" else layout.RECORD
         places = [*(self.project.folder / "results").glob("[!.]*"), self.project.folder / "data/prepared"]
         return {
             f"{place}/{name}"

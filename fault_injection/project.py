@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import shutil
 import subprocess
@@ -12,11 +11,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pipeline.core import artifacts
 from pipeline.runtime import locks
-from pipeline.workflow import layout
+from pipeline.workflow import layout, store
 from pipeline.workflow.snapshots import TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,7 +24,7 @@ DATASET = "mnist"
 TARGETS = (layout.TABLE.format(dataset=DATASET), layout.SUMMARY_TEXT.format(dataset=DATASET), layout.REPORT)
 """What asks for everything."""
 
-MEASURED_TIME = ("cost", "_networks", "tracking/", "results/summary/", layout.REPORT)
+MEASURED_TIME = ("cost", "networks.csv", "/track/", "/summary/", "/report/")
 """In the path of what holds seconds or a run's number: it differs from run to run, everything else may not."""
 
 PATIENCE = 120.0
@@ -98,35 +96,23 @@ class Project:
         paths = [pattern.format(dataset=DATASET) for pattern in TABLES.values()]
         return {path: _bytes(self.folder / path) for path in paths}
 
-    def stamped(self) -> dict[str, dict[str, Any]]:
-        """Path -> stamp of every finished file."""
-        found = {}
-        patterns = ("data/**/*.stamp.json", "results/*.stamp.json", "results/[!.]*/**/*.stamp.json")
-        for stamp in (stamp for pattern in patterns for stamp in self.folder.glob(pattern)):
-            path = stamp.with_name(stamp.name.removesuffix(artifacts.STAMP))
-            if path.exists() and "checkpoints" not in path.parts:
-                found[path.relative_to(self.folder).as_posix()] = _parsed(stamp)
-        return found
+    def stored(self) -> dict[str, store.Record]:
+        """Folder -> record of every folder that has one; an empty record for one that cannot be read."""
+        found = [path.parent for top in ("results/store", "data") for path in (self.folder / top).rglob(layout.RECORD)]
+        return {folder.relative_to(self.folder).as_posix(): store.read(folder) or {} for folder in found}
 
-    def kept(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Identity -> path -> stamp of what is kept."""
-        found: dict[str, dict[str, dict[str, Any]]] = {}
-        root = self.folder / layout.KEPT.format(identity="x")
-        for folder in root.parent.glob("[!.]*"):
-            stamps = folder.rglob(f"*{artifacts.STAMP}")
-            paths = {stamp.with_name(stamp.name.removesuffix(artifacts.STAMP)): stamp for stamp in stamps}
-            found[folder.name] = {
-                path.relative_to(folder).as_posix(): _parsed(stamp) for path, stamp in sorted(paths.items())
-            }
-        return found
+    def files(self) -> dict[str, str]:
+        """Path -> recorded SHA-256 of every finished file."""
+        return {
+            f"{folder}/{name}": file["sha256"]
+            for folder, record in self.stored().items()
+            for name, file in record.get("files", {}).items()
+        }
 
     def damaged(self) -> list[str]:
-        """Files whose stamp is not about their bytes, in place or kept: a reader would be misled or refused."""
-        wrong = [path for path, stamp in self.stamped().items() if not _is_sound(self.folder / path, stamp)]
-        for identity, stamps in self.kept().items():
-            folder = layout.path(layout.KEPT, identity=identity)
-            wrong += [f"{folder / path}" for path in stamps if not _is_sound(self.folder / folder / path, stamps[path])]
-        return wrong
+        """Records that say nothing, and files that are not what their records say."""
+        wrong = [f"{folder}/{layout.RECORD}" for folder, record in self.stored().items() if not record]
+        return wrong + [path for path, sha256 in self.files().items() if not _is_sound(self.folder / path, sha256)]
 
     def processes(self) -> list[int]:
         """Live processes at work in this folder."""
@@ -164,25 +150,25 @@ class Undisturbed:
     """What a run that nobody disturbs makes."""
 
     tables: Mapping[str, bytes]
-    stamps: Mapping[str, dict[str, Any]]
+    files: Mapping[str, str]
 
     @classmethod
     def of(cls, project: Project) -> Undisturbed:
         """Of a finished copy."""
-        return cls(project.tables(), project.stamped())
+        return cls(project.tables(), project.files())
 
     def differences(self, project: Project) -> list[str]:
-        """How a finished copy differs from it: tables, files, the jobs that made them, their bytes."""
-        found = [
-            f"{path}: not the undisturbed table" for path, text in project.tables().items() if text != self.tables[path]
-        ]
-        stamps = project.stamped()
-        found += [f"{path}: missing" for path in self.stamps.keys() - stamps.keys()]
-        found += [f"{path}: made by nobody" for path in stamps.keys() - self.stamps.keys()]
-        for path in self.stamps.keys() & stamps.keys():
-            same = ("identity",) if any(part in path for part in MEASURED_TIME) else ("identity", "sha256")
-            found += [f"{path}: another {key}" for key in same if stamps[path].get(key) != self.stamps[path][key]]
-        return found
+        """How a finished copy differs from it: views, files (each in the folder of its job's hash), their bytes."""
+        tables, files = project.tables(), project.files()
+        found = [f"{path}: not the undisturbed table" for path in tables if tables[path] != self.tables[path]]
+        found += [f"{path}: missing" for path in TARGETS if not (project.folder / path).is_file()]
+        found += [f"{path}: missing" for path in self.files.keys() - files.keys()]
+        found += [f"{path}: made by nobody" for path in files.keys() - self.files.keys()]
+        return found + [f"{path}: other bytes" for path in self.files.keys() & files.keys() if self.differ(path, files)]
+
+    def differ(self, path: str, files: Mapping[str, str]) -> bool:
+        """Whether a file has other bytes, which only what holds seconds may have."""
+        return files[path] != self.files[path] and not any(part in path for part in MEASURED_TIME)
 
 
 def _own_files() -> list[str]:
@@ -196,21 +182,12 @@ def _bytes(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
 
 
-def _parsed(stamp: Path) -> dict[str, Any]:
-    """A stamp's content; nothing for one that is no JSON, which counts as damaged, or that vanished."""
-    try:
-        found = json.loads(stamp.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _is_sound(path: Path, stamp: Mapping[str, Any]) -> bool:
+def _is_sound(path: Path, sha256: str) -> bool:
     try:
         found = path.stat()
     except FileNotFoundError:
         return False
-    return _digest(path, found.st_dev, found.st_ino, found.st_ctime_ns, found.st_size) == stamp.get("sha256")
+    return _digest(path, found.st_dev, found.st_ino, found.st_ctime_ns, found.st_size) == sha256
 
 
 @functools.lru_cache(4096)

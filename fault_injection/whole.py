@@ -24,7 +24,7 @@ DECADE = 315_360_000
 TURNS = (0, 3600, -3600, 86_400, -86_400, DECADE, -DECADE)
 """Seconds by which the machine's clock is wrong after a jump."""
 
-HALF = ("results/.kept", "results/samples", "results/metrics", "results/tables", "results/summary")
+HALF = tuple(f"results/store/*/{stage}" for stage in ("sample", "evaluate", "tables", "summary"))
 """What goes where half of the jobs are to be done again."""
 
 NOBODY = "http://127.0.0.1:9"
@@ -78,7 +78,7 @@ def differing_clocks(project: Project, undisturbed: Undisturbed, library: Path, 
     for latest in (0.0, DECADE):
         with meanwhile(row, lambda: 5.0, partial(scramble, project, chance, latest)):
             compared(row, project, undisturbed, project.run())
-        project.clear("results/tables/*", "results/samples/*/vae", "results/.kept")
+        project.clear(*HALF)
     scramble(project, chance, DECADE)
     row.injected += 1
     compared(row, project, undisturbed, project.run())

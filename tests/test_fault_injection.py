@@ -20,12 +20,12 @@ from fault_injection.project import Project, Undisturbed
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.workflow import layout, snakefile
+from pipeline.workflow.plan import Job
 from tests.conftest import run
 
 pytestmark = pytest.mark.workflow
 
-SAMPLES = layout.SAMPLES.format(dataset="mnist", model="vae", seed=0)
-LAST = ("results/.kept", "results/tables", "results/summary", "results/metrics/mnist/references*")
+LAST = ("results/tables", "results/summary", *(f"results/store/mnist/{s}" for s in ("references", "tables", "summary")))
 """What goes where a few jobs, one after the other, are to be done again."""
 
 
@@ -48,6 +48,11 @@ def forks(project: Project) -> Iterator[Forks]:
         yield started
 
 
+def sampling() -> Job:
+    """The job that samples the first model."""
+    return jobs.one_of_each_stage()["sample"]
+
+
 def library_in(folder: Path) -> Path:
     """The C library's calls with faults in them."""
     library = shim.build(folder)
@@ -67,17 +72,21 @@ def all_well(*rows: Row) -> None:
 
 def test_what_is_wrong_is_found(project: Project, undisturbed: Undisturbed) -> None:
     assert undisturbed.differences(project) == [] and project.damaged() == []
-    file = project.folder / SAMPLES
-    with damage.damaged(file, damage.flip):
-        (job,) = (job for job in jobs.planned().values() if SAMPLES in job.outputs.values())
-        kept = layout.path(layout.KEPT, identity=job.identity) / SAMPLES
-        assert project.damaged() == [SAMPLES, str(kept)], "both names of the same bytes"
+    samples = sampling().outputs["images"]
+    file = project.folder / samples
+    for harm in (damage.flip, damage.truncate):
+        with damage.damaged(file, harm):
+            assert project.damaged() == [samples]
+    with damage.damaged(file, damage.truncate_record):
+        assert project.damaged() == [sampling().outputs["job"]]
+    with damage.damaged(file, damage.remove_record):
+        assert project.damaged() == [] and f"{samples}: missing" in undisturbed.differences(project)
     table = project.folder / layout.TABLE.format(dataset="mnist")
     with damage.damaged(table, damage.truncate):
         assert undisturbed.differences(project) == ["results/tables/mnist.csv: not the undisturbed table"]
     partial = file.with_name(f".{file.name}.1.partial")
     partial.touch()
-    assert [SAMPLES.rpartition("/")[0] in found for found in project.remnants()] == [True]
+    assert [str(sampling().folder) in found for found in project.remnants()] == [True]
     partial.unlink()
     with subprocess.Popen(["sleep", "100"], cwd=project.folder) as left:
         assert project.processes() == [left.pid]
@@ -98,7 +107,7 @@ def test_the_table_counts_what_was_wrong(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_no_result_holds_what_is_written_in_an_order_of_chance(tiny: Path) -> None:
     """Several entries of safetensors' metadata are; one is not."""
-    files = [path for path in tiny.glob("results/[!.]*/**/*.safetensors") if "checkpoints" not in path.parts]
+    files = list(tiny.glob("results/store/**/*.safetensors"))
     assert len(files) >= 3 + 2 + 2  # weights, judges' scores, the classifier and its features
     assert [path for path in files if len(artifacts.read_metadata(path)) > 1] == []
 
@@ -120,9 +129,10 @@ def test_a_stage_that_cannot_write_or_read_says_so_and_completes_later(
 
 
 def test_a_disk_that_is_full(project: Project, undisturbed: Undisturbed, forks: Forks) -> None:
-    job = next(job for job in jobs.planned().values() if SAMPLES in job.outputs.values())
+    job = sampling()
     jobs.undo(project, job)
-    place = (project.folder / SAMPLES).parent
+    place = project.folder / job.folder
+    place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "full", str(place)]
     if subprocess.run(mount, capture_output=True).returncode:
         assert forks.run(project.folder, jobs.words(job)).code == 0
@@ -131,13 +141,18 @@ def test_a_disk_that_is_full(project: Project, undisturbed: Undisturbed, forks: 
         ended = forks.run(project.folder, jobs.words(job))
         assert ended.code == 1 and list(place.iterdir()) == []
         (line,) = ended.said.splitlines()
-        assert SAMPLES in line and "No space left on device; make room" in line and "run the same command" in line
+        assert (
+            job.outputs["images"] in line
+            and "No space left on device; make room" in line
+            and "run the same command" in line
+        )
         subprocess.run(["mount", "-o", "remount,size=16m", str(place)], check=True)
         assert forks.run(project.folder, jobs.words(job)).code == 0
         assert jobs.differences(project, undisturbed, job) == []
     finally:
         subprocess.run(["umount", str(place)], check=True)
-    assert forks.run(project.folder, jobs.words(job)).code == 0, "what is kept comes back"
+    assert forks.run(project.folder, jobs.words(job)).code == 0
+    assert jobs.differences(project, undisturbed, job) == []
 
 
 def test_a_read_only_folder_is_told_before_any_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +177,7 @@ def test_damage_is_found_by_the_stage_that_reads_it(
 ) -> None:
     campaign = damage.Campaign(project, undisturbed, forks, workflows=0, chance=random.Random(0))
     campaign.inputs_of(jobs.one_of_each_stage()[stage])
-    campaign.kept_of(jobs.one_of_each_stage()[stage])
+    campaign.results_of(jobs.one_of_each_stage()[stage])
     all_well(*campaign.rows.values())
     assert len(campaign.rows) == len(damage.DAMAGES) + 1
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bench import made_up
 from pipeline.battles.matrix import MATRIX_COLUMNS
 from pipeline.battles.standings import STANDINGS_COLUMNS
 from pipeline.battles.verdicts import BATTLE_COLUMNS
@@ -19,7 +20,8 @@ from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.tables import main_columns, seeds_columns, to_csv
 from pipeline.tables.comparison import COLUMNS, INTERVAL_ALONE, NO_INTERVAL, OUTSIDE, WITHIN, changed_rows
-from pipeline.workflow import layout, provenance, snapshots
+from pipeline.workflow import layout, params, provenance, snapshots
+from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, ROOT, Run, run
 
 METRICS = ("fid_classifier", "copying")
@@ -48,29 +50,33 @@ def columns(table: str) -> tuple[str, ...]:
     return known[table] if table in known else {"main": main_columns, "seeds": seeds_columns}[table](METRICS)
 
 
-def write(folder: Path, rows: Rows, *, stamped: bool = True, **stamp: Any) -> Path:
-    """A results folder with these tables, and with the stamp of a trained DRAW."""
+def write(folder: Path, rows: Rows, *, recorded: bool = True, **of_draw: Any) -> Path:
+    """A results folder with these tables, and with the records of their job and of a trained DRAW."""
     for table, pattern in snapshots.TABLES.items():
-        path = folder / pattern.format(dataset="mnist")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(to_csv(rows[table], columns(table)))
-        if stamped:
-            artifacts.write_stamp(path, "1" * 16, **made("tables"))
-    if stamped:
-        weights = folder / layout.WEIGHTS.format(dataset="mnist", model="draw", seed=0)
-        artifacts.write_text(weights, "weights")
-        artifacts.write_stamp(weights, "2" * 16, **made("train", **stamp))
+        artifacts.write_text(folder / pattern.format(dataset="mnist"), to_csv(rows[table], columns(table)))
+    if recorded:
+        training = "results/store/mnist/train/draw/0/2222222222222222"
+        artifacts.write_json(folder / training / layout.RECORD, made("train", **of_draw))
+        inputs = {f"{training}/training.json": "2" * 16}
+        main = folder / snapshots.TABLES["main"].format(dataset="mnist")
+        files = {"table.csv": {"bytes": main.stat().st_size, "sha256": artifacts.sha256(main)}}
+        record = made("tables") | {"inputs": inputs, "files": files}
+        artifacts.write_json(folder / snapshots.RECORD.format(dataset="mnist"), record)
     return folder
 
 
 def made(stage: str, glimpses: int = 10, code: str = "aaaa", torch: str = "2.15.0") -> dict[str, Any]:
-    """What a stamp says of how its file was made."""
+    """A record."""
     model = {"model": "draw", "seed": 0, "arguments": {"glimpses": glimpses, "hidden": 256}} if stage == "train" else {}
     return {
+        "hash": "1" * 16,
         "stage": stage,
-        "block": {"dataset": "mnist", **model},
+        "wildcards": {"dataset": "mnist", **({"model": "draw", "seed": 0} if model else {})},
+        "config": {"dataset": "mnist", **model},
         "modules": {f"pipeline.stages.{stage}": "cccc", **({"pipeline.models.draw": code} if model else {})},
         "versions": {"torch": torch},
+        "inputs": {},
+        "files": {},
         "device": "cpu",
     }
 
@@ -176,7 +182,7 @@ def test_what_changed_and_what_made_it_change(tmp_path: Path) -> None:
     assert "dcgan gran3 winner dcgan gran3 changed" in squeezed
     assert "dcgan place 1 2 +1" in squeezed
     assert "draw: arguments.glimpses: 10 -> 20 (train)" in text and "hidden" not in text
-    assert "torch 2.15.0 -> 2.15.0 and 2.16.0" in text, "the tables' own stamp stayed"
+    assert "torch 2.15.0 -> 2.15.0 and 2.16.0" in text, "the tables' own record stayed"
     assert "code:" not in text
 
 
@@ -209,7 +215,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(tmp_path: Path) -> None:
     assert "no mnist.csv in it" in refused(tmp_path, "a", "empty")
     assert "expected a name ending in .md, .csv, .json" in refused(tmp_path, "a", "a", "--to", "x.pdf")
     (tmp_path / "a/results/tables/mnist.csv").write_text("model\nvae\n")
-    assert "damaged or changed by hand" in refused(tmp_path, "a", "a", "--to", "x.md")
+    assert "damaged or edited" in refused(tmp_path, "a", "a", "--to", "x.md")
     assert not list(tmp_path.glob("x.*"))
 
 
@@ -222,14 +228,30 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
 # --- provenance ---------------------------------------------------------------------------------------------------
 
 
-def test_seeds_of_one_model_count_once_and_a_kept_result_not_at_all(tmp_path: Path) -> None:
+def test_what_the_tables_were_not_made_from_does_not_count(tmp_path: Path) -> None:
     folder = write(tmp_path / "a", tables())
-    kept = folder / "results/.kept/0123/weights.safetensors"
-    artifacts.write_text(kept, "weights")
-    artifacts.write_stamp(kept, "3" * 16, **made("train", glimpses=99))
+    other = folder / "results/store/mnist/train/draw/0/3333333333333333" / layout.RECORD
+    artifacts.write_json(other, made("train", glimpses=99))
     shot = snapshots.from_folder(folder, "mnist")
-    assert shot.stamped is not None
-    assert shot.stamped.settings[("train", "draw")] == {"arguments.glimpses": 10, "arguments.hidden": 256}
+    assert shot.recorded is not None
+    assert shot.recorded.settings[("train", "draw")] == {"arguments.glimpses": 10, "arguments.hidden": 256}
+
+
+def test_what_publish_writes_is_read_by_compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records of a plan's jobs, as `publish` puts them beside tables, by the two commands' own code."""
+    from pipeline.commands import publish as command
+
+    monkeypatch.chdir(tmp_path)
+    plan = Plan(params.load(["budget=tiny"], ROOT / "params.yaml"))
+    made_up.make(plan)
+    records = command.current(plan, "mnist")
+    published = tmp_path / "published"
+    for table, pattern in snapshots.TABLES.items():
+        name = Path(pattern.format(dataset="mnist")).name
+        artifacts.write_text(published / name, to_csv(tables()[table], columns(table)))
+    artifacts.write_json(published / "provenance.json", command.provenance(plan, "mnist", records))
+    shot = snapshots.from_folder(published, "mnist")
+    assert shot.recorded == provenance.from_records(records.values())
 
 
 def test_a_comment_is_no_change_of_code_and_a_statement_is() -> None:
@@ -241,7 +263,7 @@ def test_a_comment_is_no_change_of_code_and_a_statement_is() -> None:
 
 
 def test_provenance_survives_json() -> None:
-    before = provenance.from_stamps([made("train"), made("tables")])
+    before = provenance.from_records([made("train"), made("tables")])
     assert provenance.Provenance.from_json(json.loads(json.dumps(before.as_json()))) == before
 
 
@@ -289,14 +311,14 @@ def test_two_revisions_through_their_published_tables(repository: Path) -> None:
     squeezed = " ".join(text.split())
     assert "docs/results/mnist at" in text
     assert "draw fid_classifier 12 [11, 13] 15 [14, 16] +3 outside the intervals" in squeezed
-    assert "models.draw.arguments.glimpses: 10 -> 20" in text and "has no stamps" in text
+    assert "models.draw.arguments.glimpses: 10 -> 20" in text and "has no records" in text
     assert "pipeline/models/draw.py changed" in text
     assert "byte-equal" in said(repository, "HEAD", "main")
 
 
 def test_published_provenance_takes_the_place_of_the_checked_out_params(repository: Path) -> None:
     for torch in ("2.15.0", "2.16.0"):
-        document = {"results/models/mnist/draw/0/weights.safetensors": made("train", torch=torch)}
+        document = {"jobs": [made("train", torch=torch)]}
         (repository / "docs/results/mnist/provenance.json").write_text(json.dumps(document))
         git(repository, "add", "-A")
         git(repository, "commit", "-q", "-m", torch)
@@ -323,14 +345,14 @@ def test_a_revision_without_results_or_that_is_none_says_what_was_looked_for(rep
 
 
 def test_a_revision_through_dvc(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables and stamps come from DVC's cache, before what is published; a cache that lost them falls back."""
+    """Tables and records come from DVC's cache, before what is published; a cache that lost them falls back."""
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     dvc(repository, "init", "-q")
     rows = tables()
     rows["main"][1] = model_row("dcgan", 99.0)
     write(repository, rows, glimpses=30)
     outs = [f"results/tables/{path.name}" for path in (repository / "results/tables").iterdir()]
-    words = [word for out in [*outs, "results/models/mnist"] for word in ("-o", out)]
+    words = [word for out in [*outs, "results/store/mnist"] for word in ("-o", out)]
     dvc(repository, "stage", "add", "-q", "-n", "compare", *words, "true")
     dvc(repository, "commit", "-q", "-f")
     (repository / ".gitignore").write_text("results/\n")
@@ -340,7 +362,7 @@ def test_a_revision_through_dvc(repository: Path, monkeypatch: pytest.MonkeyPatc
     shot = in_folder(repository, lambda: snapshots.read("HEAD", "mnist"))
     assert shot.origin.startswith("DVC at")
     assert "dcgan,1,,,99" in shot.tables["main"] and set(shot.tables) == set(snapshots.TABLES)
-    assert shot.stamped is not None and shot.stamped.settings[("train", "draw")]["arguments.glimpses"] == 30
+    assert shot.recorded is not None and shot.recorded.settings[("train", "draw")]["arguments.glimpses"] == 30
     shutil.rmtree(repository / ".dvc/cache")
     shot = in_folder(repository, lambda: snapshots.read("HEAD", "mnist"))
     assert shot.origin.startswith("docs/results/mnist at") and "99" not in shot.tables["main"]

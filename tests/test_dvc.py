@@ -18,17 +18,18 @@ import pytest
 import yaml
 
 from pipeline.core import folders
-from pipeline.workflow import layout, params
+from pipeline.workflow import layout, params, store
 from pipeline.workflow.plan import Plan
 from pipeline.workflow.staleness import jobs_of
 from tests.conftest import BIN, ROOT, Run, run
 
 pytestmark = pytest.mark.workflow
 
-TARGETS = ("results/tables/mnist.csv", "results/summary/mnist.txt")
+TARGETS = ("results/tables/mnist.csv", "results/figures/mnist", "results/summary/mnist.txt")
 ROWS = {"vae", "draw_gan", "gran3", "real", "noise", "mean_image"}
 VAE_JOBS = {"train": 1, "sample": 1, "evaluate": 1, "battle": 2, "standings": 1, "tables": 1, "figures": 1, "track": 1}
-VAE_JOBS |= {"gallery_mnist": 1, "summary": 1}
+VAE_JOBS |= {"gallery": 1, "summary": 1}
+VIEWS = {"view_tables": 1, "view_figures": 1, "view_summary": 1}
 """What a changed VAE makes again: both judges see its samples."""
 
 
@@ -74,7 +75,7 @@ class Project(NamedTuple):
     def results(self) -> dict[str, bytes]:
         """Every file of data/prepared/ and results/ that is not this machine's own."""
         found = {**folders.content(self.folder / "data"), **folders.content(self.folder / "results")}
-        own = re.compile(r"raw/|\.kept/|\.locks/|live/|checkpoints/|mlflow")
+        own = re.compile(r"raw/|\.locks/|live/|checkpoints/|mlflow")
         return {name: data for name, data in found.items() if not own.match(name)}
 
 
@@ -178,17 +179,18 @@ def planned(project: Project) -> Iterator[str]:
     """Every file of the workflow but the raw ones' list, as `Project.results` names it."""
     plan = project.plan()
     for job in [*jobs_of(plan, "mnist").values(), plan.job("report")]:
-        yield from (path.split("/", 1)[1] for path in job.outputs.values() if job.stage != "fetch")
+        if job.stage != "fetch":
+            files = store.read(project.folder / job.folder)["files"]
+            yield from (f"{job.folder}/{name}".split("/", 1)[1] for name in (*files, layout.RECORD))
 
 
-def test_every_result_and_its_stamp_travels_and_nothing_else(recorded: Recorded, pulled: Project) -> None:
+def test_every_result_travels_and_nothing_else(recorded: Recorded, pulled: Project) -> None:
     travelled = pulled.results()
     assert travelled == recorded.project.results()
-    views = {name for name in travelled if name.startswith("views/")}
-    results = set(planned(pulled))
-    assert len(results) > 50
-    assert set(travelled) - views == results | {f"{name}.stamp.json" for name in results}
-    assert not [name for name in views if "stamp" in name]
+    views = {name for name in travelled if re.match(r"views/|tables/|figures/|summary/|report\.html$", name)}
+    stored = set(planned(pulled))
+    assert len(stored) > 50 and {f"tables/mnist.{kind}" for kind in ("csv", "md", "tex", "json")} < views
+    assert set(travelled) - views - {"prepared/mnist/summary.json"} == stored
     assert not (pulled.folder / "data/raw").exists() and not (pulled.folder / "results/mlflow.db").exists()
 
 
@@ -202,8 +204,9 @@ def test_every_out_persists_and_holds_what_a_stage_of_the_workflow_leaves() -> N
     ]
     options = {path.replace("${item}", "{dataset}"): option for out in outs for path, option in out.items()}
     assert all(option["persist"] is True for option in options.values())
-    patterns = [pattern for stage, found in layout.OUTPUTS.items() if stage != "fetch" for pattern in found.values()]
-    for path in [*patterns, *(f"{pattern}.stamp.json" for pattern in patterns)]:
+    patterns = [layout.folder(stage) for stage in layout.FILES if stage not in ("fetch", "report")]
+    views = [path for kind, of in layout.VIEWS.items() for path in of if kind != "classifier"]
+    for path in [*patterns, *views, layout.FIGURE_FOLDER]:
         assert [out for out in options if path == out or path.startswith(f"{out}/")], f"{path} does not travel"
 
 
@@ -221,7 +224,7 @@ def test_a_pulled_clone_reruns_exactly_what_an_edit_asks_for(pulled: Project, tm
         os.utime(path, (moment, moment))
     assert project.jobs() == Counter()
     vae(project)
-    assert project.jobs() == Counter(VAE_JOBS)
+    assert project.jobs() == Counter(VAE_JOBS | VIEWS)
 
 
 def test_a_pulled_clone_fetches_by_itself_when_it_must_prepare_again(pulled: Project, tmp_path: Path) -> None:
@@ -244,7 +247,7 @@ def test_metrics_are_one_row_a_model_with_the_headline(recorded: Recorded) -> No
     assert "elbo" not in rows["gran3"]
     assert rows["real"]["fid_classifier"] < rows["mean_image"]["fid_classifier"]
     table = recorded.project("dvc", "metrics", "show").stdout
-    assert len(table.strip().splitlines()) == 1 + len(ROWS) and "stamp" not in table
+    assert len(table.strip().splitlines()) == 1 + len(ROWS)
 
 
 def test_plots_show_distances_losses_and_figures(recorded: Recorded, tmp_path: Path) -> None:
@@ -266,7 +269,7 @@ def test_plots_show_distances_losses_and_figures(recorded: Recorded, tmp_path: P
     gallery = recorded.project.plan().job("gallery", "mnist").config["figures"]
     assert len(images) == len(layout.FIGURES) + len(gallery) + 2
     assert all(image.read_bytes().startswith(b"\x89PNG") for image in images)
-    assert "stamp" not in page and "DVC_METRIC" not in page
+    assert "DVC_METRIC" not in page
 
 
 def test_an_experiment_runs_its_jobs_and_dvc_tells_what_changed(recorded: Recorded, tmp_path: Path) -> None:
@@ -276,7 +279,6 @@ def test_an_experiment_runs_its_jobs_and_dvc_tells_what_changed(recorded: Record
     said = re.search(r"easel: \d+ jobs to run: (.*)", done.stdout + done.stderr)
     assert said is not None
     found = {name: int(count) for count, name in re.findall(r"(\d+) (\w+)", said[1])}
-    found["gallery_mnist"] = found.pop("gallery")  # one rule for each data set, one stage for a person
     assert found == VAE_JOBS
     changed = json.loads(project("dvc", "params", "diff", "--json").stdout)
     assert changed == {"params.yaml": {"models.vae.hidden": {"old": None, "new": 401}}}
@@ -308,13 +310,13 @@ def test_publish_refuses_what_is_not_current(recorded: Recorded, tmp_path: Path)
     done = project.easel("publish")
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
-    assert "train mnist vae 0: " in line and "hidden" in line
+    assert "arguments.hidden" in line and "-> 399" in line
     assert "snakemake --cores 8 results/summary/mnist.txt" in line
     project.git("checkout", "--", "params.yaml")
-    damaged = project.folder / "results/figures/mnist/samples.png"
+    (damaged,) = (project.folder / "results/store/mnist/figures").glob("*/samples.png")
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
     done = project.easel("publish")
-    assert done.returncode == 1 and "results/figures/mnist/samples.png: damaged" in done.stderr
+    assert done.returncode == 1 and "samples.png: damaged" in done.stderr
     assert (project.folder / "dvc.lock").read_bytes() == lock
     assert not (project.folder / "docs/results/mnist").exists()
 
@@ -340,10 +342,9 @@ def test_publish_records_pushes_and_copies_and_a_second_one_changes_nothing(made
     files = before[0]
     assert files["mnist.csv"] == (project.folder / TARGETS[0]).read_bytes()
     assert {"mnist.md", "mnist.tex", "mnist_battles.csv", "figures/samples.png", "provenance.json"} <= set(files)
-    assert not [name for name in files if "stamp" in name or name.endswith(".svg")]
+    assert not [name for name in files if name.endswith(".svg")]
     told = json.loads(files["provenance.json"])
-    stamp = json.loads((project.folder / f"{TARGETS[0]}.stamp.json").read_text())
-    assert told["tables"][TARGETS[0]] == {key: stamp[key] for key in ("identity", "sha256")}
+    assert json.loads((project.folder / "results/tables/mnist.json").read_text()) in told["jobs"]
     assert told["published_on"]["cpu"] and told["made_on"]["devices"] == ["cpu"] and told["budget"] == "tiny"
     assert told["stages"]["train"]["jobs"] == 3 and told["stages"]["train"]["seconds"] > 0
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -18,7 +16,6 @@ import yaml
 
 from pipeline import cli as cli
 from pipeline.core import artifacts
-from pipeline.core.errors import UserError
 from pipeline.features.classifier import DomainClassifier, extract
 from pipeline.metrics.frechet import frechet_distance
 from pipeline.workflow import garbage, layout, overrides, params, search, snapshots
@@ -134,10 +131,9 @@ def test_the_first_trial_is_the_block_as_it_stands_but_short() -> None:
 @pytest.mark.parametrize("model", TRAINED)
 def test_no_job_of_a_trial_reads_the_test_split(model: str) -> None:
     for trial in asked(model).trials(2, seed=0):
-        reads = [path for job in trial.jobs for path in job.reads]
-        assert layout.TEST.format(dataset="mnist") not in reads
-        assert layout.VALID.format(dataset="mnist") in reads
-        assert trial.jobs[2].identity != planned().job("evaluate", "mnist", model, 0).identity
+        reads = {Path(path).name for job in trial.jobs for path in job.reads}
+        assert "test.arrow" not in reads and "valid.arrow" in reads
+        assert trial.jobs[2].hash != planned().job("evaluate", "mnist", model, 0).hash
 
 
 @pytest.mark.parametrize("budget", ["laptop", "paper"])
@@ -167,13 +163,27 @@ def shut(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished tree without its test split; what the classifier kept of it is not a number."""
     folder = tmp_path_factory.mktemp("shut") / "tree"
     subprocess.run(["cp", "-a", str(tiny), str(folder)], check=True)
-    path = folder / layout.TEST.format(dataset="mnist")
-    path.unlink(), artifacts.stamp_path(path).unlink()
-    features = folder / layout.FEATURES.format(dataset="mnist")
-    stamp, tensors = artifacts.read_json(artifacts.stamp_path(features)), artifacts.read_tensors(features)
+    (path,) = (folder / "data/prepared/mnist").glob("*/test.arrow")
+    path.unlink()
+    forget(path.parent, path.name)
+    (features,) = (folder / "results/store/mnist/classifier").glob("*/features.safetensors")
+    tensors = artifacts.read_tensors(features)
     artifacts.write_tensors(features, tensors | {"test": torch.full_like(tensors["test"], torch.nan)})
-    artifacts.write_stamp(features, stamp["identity"])
+    forget(features.parent, features.name, features)
     return folder
+
+
+def forget(folder: Path, name: str, now: Path | None = None) -> None:
+    """Make a record speak of a file as it is now, or not at all."""
+    record = artifacts.read_json(folder / layout.RECORD)
+    del record["files"][name]
+    if now is not None:
+        record["files"][name] = {"bytes": now.stat().st_size, "sha256": artifacts.sha256(now)}
+    artifacts.write_json(folder / layout.RECORD, record)
+
+
+def planned_tiny() -> Plan:
+    return Plan(params.load(["budget=tiny"], ROOT / "params.yaml"))
 
 
 def copy_of(folder: Path, to: Path) -> Path:
@@ -201,9 +211,9 @@ def trials() -> list[search.Trial]:
 
 def made(folder: Path) -> dict[str, bytes]:
     """Weights, samples and estimates of every trial."""
-    patterns = (layout.WEIGHTS, layout.HISTORY, layout.SAMPLES, layout.METRICS)
-    paths = [trial.folder / p.format(dataset="mnist", model=MODEL, seed=0) for trial in trials() for p in patterns]
-    return {path.as_posix(): (folder / path).read_bytes() for path in paths}
+    names = (("weights", "history"), ("images",), ("metrics",))
+    paths = [job.outputs[name] for trial in trials() for job, of in zip(trial.jobs, names, strict=True) for name in of]
+    return {path: (folder / path).read_bytes() for path in paths}
 
 
 def test_a_search_says_what_it_tries_and_ends_with_the_best_block(searched: Path) -> None:
@@ -225,18 +235,17 @@ def test_a_search_says_what_it_tries_and_ends_with_the_best_block(searched: Path
 
 def test_the_score_is_the_distance_to_the_validation_split(searched: Path) -> None:
     """Worked out again from the trial's samples and the split's images; the test split was not there."""
-    valid, _ = artifacts.read_images(searched / layout.VALID.format(dataset="mnist"))
-    weights = searched / layout.CLASSIFIER.format(dataset="mnist")
+    valid, _ = artifacts.read_images(searched / planned_tiny().job("prepare", "mnist").outputs["valid"])
+    weights = searched / planned_tiny().job("classifier", "mnist").outputs["classifier"]
     classes, *shape = map(int, artifacts.read_metadata(weights)["classes_and_shape"].split())
     classifier = DomainClassifier((shape[0], shape[1], shape[2]), classes)
     classifier.load_state_dict(artifacts.read_tensors(weights))
     chosen = torch.randperm(len(valid), generator=torch.Generator().manual_seed(2026))[:200].sort().values
     real, _ = extract(classifier, torch.from_numpy(valid.copy())[chosen])
     for trial in trials():
-        at = {"dataset": "mnist", "model": MODEL, "seed": 0}
-        images, _ = artifacts.read_images(searched / trial.folder / layout.SAMPLES.format(**at))
+        images, _ = artifacts.read_images(searched / trial.jobs[1].outputs["images"])
         fake, _ = extract(classifier, torch.from_numpy(images.copy()))
-        estimates = artifacts.read_json(searched / trial.folder / layout.METRICS.format(**at))["estimates"]
+        estimates = artifacts.read_json(searched / trial.jobs[2].outputs["metrics"])["estimates"]
         assert estimates["fid_classifier"]["value"] == pytest.approx(frechet_distance(real=real, fake=fake), rel=1e-4)
         assert estimates["elbo"]["value"] < 0
 
@@ -245,11 +254,16 @@ def test_a_search_leaves_the_workflows_own_results_alone(searched: Path, shut: P
     def results(folder: Path) -> dict[str, bytes]:
         paths = (path for top in ("data", "results") for path in (folder / top).rglob("*") if path.is_file())
         named = {path.relative_to(folder).as_posix(): path for path in paths}
-        return {name: path.read_bytes() for name, path in named.items() if not name.startswith("results/tuning")}
+        return {name: path.read_bytes() for name, path in named.items()}
 
-    assert results(searched) == results(shut)
-    stamped = snapshots.from_folder(searched, "mnist").stamped
-    assert stamped is not None and stamped == snapshots.from_folder(shut, "mnist").stamped, "`compare` sees no trial"
+    before, after = results(shut), results(searched)
+    assert before.items() <= after.items()
+    own = {str(job.folder) for trial in trials() for job in trial.jobs}
+    tuning = layout.TUNING.format(dataset="mnist", model=MODEL)
+    added = {name for name in after.keys() - before.keys() if "/.locks/" not in name and "/live/" not in name}
+    assert {str(Path(name).parent) for name in added} == own | {tuning}
+    recorded = snapshots.from_folder(searched, "mnist").recorded
+    assert recorded is not None and recorded == snapshots.from_folder(shut, "mnist").recorded, "`compare` sees no trial"
 
 
 @pytest.mark.parametrize(
@@ -265,7 +279,7 @@ def test_a_search_that_is_stopped_goes_on_where_it_was(
 ) -> None:
     folder = copy_of(shut, tmp_path / "tree")
     assert fork_server.run(folder, *WORDS, "--trials", "1") == 0, said(folder)
-    first = folder / trials()[0].folder / layout.WEIGHTS.format(dataset="mnist", model=MODEL, seed=0)
+    first = folder / trials()[0].jobs[0].outputs["weights"]
     before = first.stat()
     more = [*WORDS, "--trials", str(TRIALS)]
     assert fork_server.run(folder, *more, at=at) == code
@@ -289,69 +303,16 @@ def test_diverged_and_refused_settings_are_trials_too(shut: Path, fork_server: F
     assert "(refused)" in said(folder)
 
 
-def test_prune_takes_the_trials_that_no_search_would_go_on_from(
+def test_prune_keeps_the_trials_of_the_latest_search(
     searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = copy_of(searched, tmp_path / "tree")
     monkeypatch.chdir(folder)
-    monkeypatch.delenv("EASEL_CONFIG", raising=False)
 
-    def found(*words: str) -> list[Path]:
-        items = garbage.find(overrides.plan(["budget=tiny", *words]))
-        return [item.path for item in items if item.kind == "trials of other code, data or models"]
+    def found() -> set[Path]:
+        return {item.path for item in garbage.find(overrides.plan(["budget=tiny"])) if item.kind == "earlier results"}
 
-    assert found() == []
-    first, second, third = (trial.folder for trial in trials())
-    spec = json.loads((second / "train.json").read_text())
-    spec["block"]["arguments"]["latent"] = 3
-    (second / "train.json").write_text(json.dumps(spec))
-    (third / "train.json").write_text("damaged")
-    assert found() == sorted([second, third])
-    assert found("datasets.mnist.split_seed=1") == sorted([first, second, third])
-    shutil.copytree(first, Path(layout.TRIAL.format(dataset="mnist", model="gone", identity="0" * 16)), symlinks=True)
-    assert len(found()) == 3
-
-
-# --- what is typed wrongly ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["--model", "drw"], "unknown model 'drw'; did you mean 'draw'?"),
-        (["--model", "vae", "--dataset", "mnits"], "unknown data set 'mnits'; did you mean 'mnist'?"),
-        (["--model", "gran5_at7"], "gran5_at7 is gran5's training sampled otherwise; train gran5"),
-        (["--model", "vae", "--trials", "0"], "--trials: found 0, expected 1 or more"),
-        (["--model", "vae", "--steps", "50"], "--steps: found 50, expected 1 to 40"),
-        (["--model", "dcgan", "--score", "elbo"], "--score elbo: dcgan has no bound on binary images"),
-        (["--model", "vae", "--over", "hiden=3"], "--over hiden=3: unknown key 'hiden'; did you mean 'hidden'?"),
-        (["--model", "vae", "--over", "latent"], "--over latent: expected KEY=LOW..HIGH or KEY=A,B,C"),
-        (["--model", "vae", "--over", "latent=9..3"], "found '9..3', expected two numbers, the lower one first"),
-        (["--model", "vae", "--over", "latent=a..b"], "found 'a..b', expected two numbers, LOW..HIGH"),
-        (["--model", "vae", "--over", "latent=0..9"], "--over latent: found 0, expected greater than or equal to 1"),
-        (["--model", "vae", "--over", "latent=[1"], "not a list of values"),
-        (["--model", "vae", "--over", "likelihood=1..2"], "likelihood is no number; expected likelihood=A,B,C"),
-        (
-            ["--model", "vae", "--over", "likelihood=laplace"],
-            "--over likelihood: found 'laplace', expected 'bernoulli'",
-        ),
-        (["--model", "vae", "--over", "steps=10,20"], "unknown key 'steps'"),
-        (["--model", "vae"], "train.arrow: not found; `snakemake --cores 8 results/classifier/mnist/features"),
-    ],
-)
-def test_a_mistake_is_one_line(
-    words: list[str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("EASEL_CONFIG", raising=False)
-    with pytest.raises(SystemExit):
-        cli.main(["tune", *words, "--set", "budget=tiny"])
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("easel: tune: ") and expected in line
-    assert not (tmp_path / "results").exists()
-
-
-def test_a_value_that_cannot_be_is_refused_before_any_trial() -> None:
-    with pytest.raises(UserError, match="--over learning_rate: found 0, expected greater than 0"):
-        asked("vae", "learning_rate=0,0.1")
+    own = {job.folder for trial in trials() for job in trial.jobs}
+    assert not found() & own
+    (folder / layout.TUNING.format(dataset="mnist", model=MODEL) / "trials.json").unlink()
+    assert own <= found()

@@ -98,7 +98,7 @@ def specification(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if arguments.job:
         spec = store.specification(arguments.job)
         try:
-            _check_spec(spec, spec.get("wildcards", {}), arguments.name)
+            _check_spec(spec, wildcards(arguments), arguments.name)
         except ValueError as error:
             raise UserError(f"job {arguments.job}: damaged specification ({error}); run snakemake again") from None
         return spec, arguments.device or spec.get("device", "auto")
@@ -139,6 +139,8 @@ def _check_spec(spec: Any, asked: dict[str, Any], stage: str) -> None:
     for key, kind in SPEC.items():
         if not isinstance(spec.get(key), kind):
             raise ValueError(f"{key}: found {spec.get(key)!r}, expected {kind.__name__}")
+    if not layout.HASH.fullmatch(spec["hash"]):
+        raise ValueError(f"hash: found {spec['hash']!r}, expected 16 hexadecimal digits")
     odd = [item for item in spec["modules"] if not isinstance(item, str)]
     if odd:
         raise ValueError(f"modules: found {odd[0]!r}, expected text")

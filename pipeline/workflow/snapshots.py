@@ -7,12 +7,12 @@ that `make publish` commits under docs/results/.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.core import untrusted
+from pipeline.core import artifacts, untrusted
 from pipeline.core.errors import UserError
 from pipeline.workflow import layout, store
 from pipeline.workflow.provenance import Provenance, from_records, from_sources
@@ -78,6 +78,7 @@ def from_folder(folder: Path, dataset: str) -> Snapshot:
     if place.name == "tables":
         root = place.parent.parent
         records = _closure(_reader(root), dataset)
+        _check_views(place, dataset, records)
     else:
         records = _published(_reader(place))
     sources = _sources(_reader(project), _modules_in(project)) if project is not None else None
@@ -94,6 +95,18 @@ def _text(path: Path) -> str:
         return path.read_text()
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: could not be read ({error})") from None
+
+
+def _check_views(place: Path, dataset: str, records: Sequence[store.Record]) -> None:
+    """Raise `UserError` for a table that is not the one that the records speak of."""
+    by_stage = {record["stage"]: record for record in records}
+    for pattern, (stage, output) in layout.VIEWS["tables"].items():
+        path = place / PurePosixPath(pattern.format(dataset=dataset)).name
+        file = by_stage.get(stage, {"files": {}})["files"].get(PurePosixPath(layout.OUTPUTS[stage][output]).name)
+        if file is not None and path.is_file() and artifacts.sha256(path) != file["sha256"]:
+            raise UserError(
+                f"{path}: damaged or edited (its SHA-256 is not its record's); make it again with snakemake"
+            )
 
 
 def _closure(reading: Read, dataset: str) -> list[store.Record]:

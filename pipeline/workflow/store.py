@@ -143,6 +143,8 @@ def specification(hash_: str) -> dict[str, Any]:
     Raises:
         UserError: no running or earlier workflow of this folder submitted such a job.
     """
+    if not layout.HASH.fullmatch(hash_):
+        raise UserError(f"--job: found {hash_!r}, expected 16 hexadecimal digits")
     path = layout.path(layout.PLANNED, hash=hash_)
     try:
         spec: dict[str, Any] = untrusted.read_json(path)

@@ -1,4 +1,4 @@
-"""Strategies of the fuzz: what a careless or a hostile hand might write in params.yaml, in words, in a stamp."""
+"""Strategies of the fuzz: what a careless or a hostile hand might write in params.yaml, in words, in a record."""
 
 from __future__ import annotations
 

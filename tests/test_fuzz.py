@@ -1,4 +1,4 @@
-"""Fuzz: whatever is written in params.yaml, on a command line, in a job's file or in a stamp, it is either taken or
+"""Fuzz: whatever is written in params.yaml, on a command line, in a job's file or in a record, it is either taken or
 refused in one line; nothing ends in a traceback.
 
 Some hundreds of cases, always the same ones, run with the other tests. A campaign of other cases every time:
@@ -26,17 +26,26 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from bench import made_up
 from pipeline import cli
-from pipeline.core import artifacts
 from pipeline.core.errors import UserError
-from pipeline.workflow import params, reconcile, snakefile, staleness, yaml_loader
+from pipeline.workflow import layout, params, snakefile, staleness, yaml_loader
 from pipeline.workflow.plan import Plan
 from tests import hostile
 from tests.conftest import BIN, run
 from tests.hostile import CONFIG, ROOT
 
 CAMPAIGN = int(os.environ.get("EASEL_FUZZ_CASES", "0"))
-SHARES = {"config": 150, "file": 110, "set": 110, "line": 110, "snakemake": 100, "target": 120, "spec": 80, "stamp": 40}
+SHARES = {
+    "config": 150,
+    "file": 110,
+    "set": 110,
+    "line": 110,
+    "snakemake": 100,
+    "target": 120,
+    "spec": 80,
+    "record": 40,
+}
 """Cases of each kind in the short form; a campaign has as many times more of each."""
 
 SEEN: dict[str, Counter[str]] = {kind: Counter() for kind in SHARES}
@@ -73,12 +82,12 @@ def judged(kind: str, what: Callable[[], object]) -> None:
 
 
 def plan_everything(resolved: params.Params) -> None:
-    """The identity of every job of every data set."""
+    """The hash of every job of every data set."""
     plan = Plan(resolved)
     for dataset in resolved.datasets:
         jobs = staleness.jobs_of(plan, dataset).values()
         assert len(jobs) > 6
-        assert all(re.fullmatch("[0-9a-f]{16}", job.identity) for job in jobs)
+        assert all(re.fullmatch("[0-9a-f]{16}", job.hash) for job in jobs)
 
 
 # --- params.yaml ------------------------------------------------------------------------------------------------
@@ -128,7 +137,7 @@ def test_any_override_plans_or_is_refused(overrides: list[str]) -> None:
 # --- command lines ----------------------------------------------------------------------------------------------
 
 STAGES = st.sampled_from(sorted(cli.stages()))
-FLAGS = ["--dataset", "--model", "--seed", "--set", "--identity", "--spec", "--device", "--log", "--checkpoint-steps"]
+FLAGS = ["--dataset", "--model", "--seed", "--set", "--job", "--spec", "--device", "--log", "--checkpoint-steps"]
 argument = st.text(st.characters(exclude_characters="\0"), max_size=8) | st.sampled_from(
     [text for text in hostile.ODD_TEXTS if "\0" not in text]
     + ["0", "1", "-1", "params.yaml", ".", "/dev/null", "x.json"]
@@ -196,7 +205,7 @@ class Stopped(Exception):
 
 
 def loaded(config: dict[str, Any]) -> None:
-    """What the Snakefile does when it is loaded, up to the jobs' identities."""
+    """What the Snakefile does when it is loaded, up to the jobs' hashes."""
 
     def stop(message: str) -> None:
         raise UserError(message)
@@ -204,7 +213,7 @@ def loaded(config: dict[str, Any]) -> None:
     snakemake = types.SimpleNamespace(deployment_settings=None, basedir=str(ROOT), is_main_process=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(snakefile, "stop", stop)
-        patch.setattr(snakefile, "settle", lambda asked: None)
+        patch.setattr(snakefile, "settle", lambda: None)
         patch.setattr(snakefile, "command_line", lambda: types.SimpleNamespace(targets=[]))
         for name in ("PYTHON", "PYTHONPATH", "EASEL_OWNER", "EASEL_CONFIG"):
             patch.setenv(name, os.environ.get(name, ""))
@@ -266,7 +275,7 @@ TARGET_PARTS = [
 @cases("target")
 @given(st.lists(st.sampled_from(TARGET_PARTS) | st.text(max_size=5), max_size=6), st.booleans())
 def test_any_target_is_taken_or_refused(plan: Plan, parts: list[str], known: bool) -> None:
-    prefix = ["results", "metrics"] if known else []
+    prefix = ["results", "tables"] if known else []
     judged("target", lambda: snakefile.check_target(plan, "/".join([*prefix, *parts])))
 
 
@@ -314,44 +323,34 @@ def spec(folder: Path, plan: Plan) -> dict[str, Any]:
 @given(st.data())
 def test_any_jobs_file_is_refused_or_its_job(folder: Path, spec: dict[str, Any], data: st.DataObject) -> None:
     content = data.draw(hostile.jsons(spec) | st.just(json.dumps(spec).encode()))
-    (folder / "job.json").write_bytes(content)
-    judged_line("spec", ["prepare", "--spec", "job.json", *data.draw(st.sampled_from([[], ["--print-spec"]]))])
+    planned = layout.path(layout.PLANNED, hash=spec["hash"])
+    planned.parent.mkdir(parents=True, exist_ok=True)
+    for path in (planned, Path("spec.json")):
+        path.write_bytes(content)
+    job = data.draw(st.sampled_from([["--spec", "spec.json"], ["--job", spec["hash"]]]))
+    judged_line("spec", ["prepare", *job, *data.draw(st.sampled_from([[], ["--print-spec"]]))])
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, plan: Plan) -> Path:
-    """A folder in which everything seems to be made: small files with the stamps that their jobs would give them."""
+    """A folder in which everything seems to be made: small files with sound records."""
     folder = tmp_path_factory.mktemp("made")
-    for job in staleness.jobs_of(plan, "mnist").values():
-        provenance = {
-            "stage": job.stage,
-            "block": json.loads(json.dumps(job.config)),
-            "modules": dict.fromkeys(job.modules, "0" * 16),
-            "versions": {"numpy": "1"},
-            "inputs": {source.path: source.job.identity for source in job.sources},
-            "device": "cpu",
-            "seconds": 1.0,
-        }
-        for path in job.outputs.values():
-            artifacts.write_bytes(folder / path, b"{}")
-            artifacts.write_stamp(folder / path, job.identity, **provenance)
     (folder / "params.yaml").write_text(hostile.TEXT)
+    with contextlib.chdir(folder):
+        made_up.make(plan)
     return folder
 
 
-@cases("stamp")
+@cases("record")
 @given(st.data())
-def test_any_stamp_is_believed_or_named(made: Path, plan: Plan, data: st.DataObject) -> None:
-    stamps = sorted(made.rglob("*.stamp.json"))
-    chosen = data.draw(st.sampled_from(stamps))
+def test_any_record_is_believed_or_its_job_is_to_do(made: Path, plan: Plan, data: st.DataObject) -> None:
+    chosen = data.draw(st.sampled_from(sorted(made.rglob(layout.RECORD))))
     before = chosen.read_bytes()
     try:
         chosen.write_bytes(data.draw(hostile.jsons(json.loads(before))))
         with contextlib.chdir(made):
-            reconcile.reconcile()
             found = staleness.look(plan, "mnist")
-            is_sound = not any(item.needed for item in found.values())
-            SEEN["stamp"]["taken" if is_sound else "refused"] += 1
+            SEEN["record"]["taken" if all(item.done for item in found.values()) else "refused"] += 1
             looks = [["status", "--set", "budget=tiny"], ["prune", "--dry-run"], ["compare", ".", "."]]
             words = data.draw(st.sampled_from(looks))
             code, complaint = called(words)

@@ -28,8 +28,9 @@ from pipeline.runtime.progress import Progress
 from pipeline.stages import train as stage
 from pipeline.training import loop
 from pipeline.training.loop import Diverged, Settings, Trainer
-from pipeline.workflow import job_hash, layout
+from pipeline.workflow import job_hash, layout, store
 from tests.small_models import NAMES, RESOLVED, images, small
+from tests.stored import record
 
 
 def settings(steps: int = 6, batch: int = 4, **more: Any) -> Settings:
@@ -283,18 +284,20 @@ MODULES = ["pipeline.stages.train", "pipeline.models.vae"]
 
 
 def prepared(folder: Path, *, steps: int = 800, learning_rate: float = 1e-3) -> Path:
-    """A folder with a stamped training split and the job of a small VAE, whose file is returned."""
-    split = folder / layout.path(layout.TRAIN, **WILDCARDS)
-    artifacts.write_images(split, images(200).numpy(), np.zeros(200, dtype=np.int64))
-    artifacts.write_stamp(split, "prepared")
+    """A folder with a stored training split and the job of a small VAE, whose file is returned."""
+    split = layout.path(layout.OUTPUTS["prepare"]["train"], dataset="mnist", hash="prepared")
+    artifacts.write_images(folder / split, images(200).numpy(), np.zeros(200, dtype=np.int64))
+    record((folder / split).parent, "prepared")
     training = {"batch": 20, "data": "binarised", "precision": "float32", "steps": steps}
     arguments = {"hidden": [16], "latent": 4, "learning_rate": learning_rate}
     block = {**WILDCARDS, "class": "vae", "training": training, "arguments": arguments}
     spec = {
-        "identity": job_hash.job_identity("train", block, MODULES, ["prepared"]),
+        "hash": job_hash.compute("train", block, MODULES, ["prepared"]),
+        "stage": "train",
+        "wildcards": WILDCARDS,
         "config": block,
         "modules": MODULES,
-        "inputs": {"train": str(layout.path(layout.TRAIN, **WILDCARDS))},
+        "inputs": {"train": str(split)},
         "runtime_only": {},
     }
     artifacts.write_json(folder / "spec.json", spec)
@@ -314,19 +317,18 @@ def train_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes
     monkeypatch.chdir(folder)
     spec = json.loads(Path("spec.json").read_text())
     spec |= {"inputs": {"train": Path(spec["inputs"]["train"])}, "modules": tuple(spec["modules"])}
-    work = runner.JobContext("train", WILDCARDS, progress=Progress("train"), device="cpu", **spec)
+    work = runner.JobContext(progress=Progress("train"), device="cpu", **spec)
     runner.run(work, stage.run)
-    written = (layout.WEIGHTS, layout.HISTORY, layout.TRAINING)
-    paths = [layout.path(pattern, **WILDCARDS) for pattern in written]
-    assert all(artifacts.checked_stamp(path)["identity"] == spec["identity"] for path in paths)
+    paths = [work.outputs[name] for name in ("weights", "history", "training")]
+    assert all(store.checked(path)["hash"] == spec["hash"] for path in paths)
     assert not checkpoints(folder)
     return {path.name: path.read_bytes() for path in paths}
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The states of the training that are whole: those with a stamp."""
-    stamps = folder.glob("results/checkpoints/mnist/vae/0/*.safetensors.stamp.json")
-    return [path.with_name(path.name.removesuffix(".stamp.json")) for path in stamps]
+    """The states of the training that are whole: those with a seal."""
+    states = folder.glob("results/checkpoints/mnist/vae/0/*.safetensors")
+    return [path for path in states if stage.seal(path).exists()]
 
 
 def interrupted(folder: Path, by: signal.Signals) -> int:
@@ -341,7 +343,7 @@ def interrupted(folder: Path, by: signal.Signals) -> int:
         process.send_signal(by)
         code = process.wait()
     assert checkpoints(folder), (folder / "stderr").read_text()
-    assert not (folder / layout.path(layout.WEIGHTS, **WILDCARDS)).exists()
+    assert not list((folder / "results").glob("store/**/weights.safetensors"))
     return code
 
 
@@ -398,17 +400,17 @@ def test_sigkill_leaves_a_sound_state(
 
 
 @pytest.mark.usefixtures("own_signals")
-def test_the_state_before_stays_until_the_next_is_stamped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_before_stays_until_the_next_is_sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer, checkpoint = go(trainer_of("vae", seed=0), 3), tmp_path / "abc.safetensors"
     stage.save(trainer, checkpoint, stage.Clock())
     go(trainer, 10)
     with monkeypatch.context() as killed:
-        killed.setattr(artifacts, "write_stamp", lambda *_: exec("raise KeyboardInterrupt"))
+        killed.setattr(artifacts, "write_json", lambda *_: exec("raise KeyboardInterrupt"))
         with pytest.raises(KeyboardInterrupt):
             stage.save(trainer, checkpoint, stage.Clock())
     assert [path.stem for path in stage.saved_states(checkpoint)] == ["abc-10", "abc-3"]
     stage.save(trainer, checkpoint, stage.Clock())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["abc-10.safetensors", "abc-10.safetensors.stamp.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["abc-10.json", "abc-10.safetensors"]
 
 
 @pytest.mark.usefixtures("own_signals")
@@ -421,7 +423,8 @@ def test_a_diverged_training_ends_well_and_says_so(
     assert report["status"] == "diverged"
     assert report["diverged_term"] in ("loss", "reconstruction", "kl", "weights")
     assert 1 <= report["diverged_at"] <= report["steps"] < 800
-    weights = artifacts.read_tensors(layout.path(layout.WEIGHTS, **WILDCARDS))
+    (path,) = Path("results/store").rglob("weights.safetensors")
+    weights = artifacts.read_tensors(path)
     assert all(value.isfinite().all() for value in weights.values())
     assert f"at step {report['diverged_at']}" in capsys.readouterr().err
 

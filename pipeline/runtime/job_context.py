@@ -42,8 +42,6 @@ class JobContext:
     device: str = "auto"
     checkpoint_steps: int | None = None
     written: list[Path] = field(default_factory=list)
-    spent: list[Path] = field(default_factory=list)
-    """What only a killed job would need: it is deleted once the record is written."""
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -109,7 +107,7 @@ class JobContext:
             )
 
     def write_record(self) -> None:
-        """Write the record of what was written, last of all; what is spent is then deleted."""
+        """Write the record of what was written, last of all."""
         closure = job_hash.code_closure(self.modules)
         newest = max((path.stat().st_mtime for path in self.reads), default=0.0)
         record = {
@@ -131,8 +129,6 @@ class JobContext:
         for path in (*self.written, self.folder / layout.RECORD):  # Snakemake refuses outputs older than inputs
             if path.stat().st_mtime < newest:
                 os.utime(path, (newest, newest))
-        for path in self.spent:
-            path.unlink(missing_ok=True)
 
 
 def commit() -> str | None:
@@ -181,6 +177,14 @@ def take_over(job: JobContext) -> None:
         partial.unlink(missing_ok=True)
 
 
+def delete_states(job: JobContext) -> None:
+    """Delete the saved states of a finished training: only a killed one needs them."""
+    if job.stage == "train":
+        checkpoint = job.at(layout.CHECKPOINT)
+        for path in sorted(checkpoint.parent.glob(f"{checkpoint.stem}*")):
+            path.unlink(missing_ok=True)
+
+
 def one_thread() -> None:
     """Make this process compute with one thread: bits depend on the number of threads."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
@@ -194,7 +198,9 @@ def run(job: JobContext, main: Callable[[JobContext], None]) -> None:
         job.check_inputs()
         if store.is_complete(job.folder) and "EASEL_AFRESH" not in os.environ:
             job.progress.say("done already")
+            delete_states(job)
             return
         (job.folder / layout.RECORD).unlink(missing_ok=True)
         main(job)
         job.write_record()
+        delete_states(job)

@@ -74,7 +74,6 @@ def run(job: JobContext) -> None:
     clock = resume(trainer, checkpoint, job)
     diverged = train(trainer, job, checkpoint, clock)
     write(trainer, job, clock, diverged)
-    job.spent = sorted(checkpoint.parent.glob(f"{job.hash}*"))
 
 
 def train(trainer: Trainer, job: JobContext, checkpoint: Path, clock: Clock) -> Diverged | None:

@@ -1,0 +1,34 @@
+"""Stored files that a test wrote itself, with a record that makes them readable as a job's inputs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.workflow import layout, store
+from pipeline.workflow.plan import Job
+
+
+def record(folder: Path, hash_: str, **more: Any) -> None:
+    """Write a record of all files that are in a folder."""
+    files = {path.name: path for path in folder.iterdir() if path.is_file() and path.name != layout.RECORD}
+    about = {"stage": "prepare", "wildcards": {}, "config": {}, "modules": {}, "versions": {}, "inputs": {}}
+    store.write(folder, {"hash": hash_, **about, **more}, files)
+
+
+def stored(job: Job, root: Path = Path()) -> Path:
+    """Write the record of a job whose files are in its folder under `root`; returns that folder."""
+    config = json.loads(json.dumps(job.config))
+    record(root / job.folder, job.hash, stage=job.stage, wildcards=dict(job.wildcards), config=config)
+    return root / job.folder
+
+
+def stored(job: Job, contents: dict[str, bytes] | None = None, root: Path = Path()) -> Path:
+    """Write outputs of a job (name -> content) and the record of all that its folder holds; the folder."""
+    folder = root / job.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in (contents or {}).items():
+        (root / job.outputs[name]).write_bytes(content)
+    record(folder, job.hash, stage=job.stage, wildcards=job.wildcards, config=job.config)
+    return folder

@@ -22,13 +22,3 @@ def stored(job: Job, root: Path = Path()) -> Path:
     config = json.loads(json.dumps(job.config))
     record(root / job.folder, job.hash, stage=job.stage, wildcards=dict(job.wildcards), config=config)
     return root / job.folder
-
-
-def stored(job: Job, contents: dict[str, bytes] | None = None, root: Path = Path()) -> Path:
-    """Write outputs of a job (name -> content) and the record of all that its folder holds; the folder."""
-    folder = root / job.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in (contents or {}).items():
-        (root / job.outputs[name]).write_bytes(content)
-    record(folder, job.hash, stage=job.stage, wildcards=job.wildcards, config=job.config)
-    return folder

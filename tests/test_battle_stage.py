@@ -170,7 +170,7 @@ def work_of_three_judges() -> JobContext:
 def test_every_seeds_judge_scores_everyone_as_it_would_alone(folder: Path) -> None:
     work = work_of_three_judges()
     battle.run(work)
-    scores = load_file("results/battles/mnist/dcgan.safetensors")
+    scores = load_file(work.outputs["scores"])
     assert len(scores) == len(SEEDS) * (3 + 2 * len(SEEDS))
     for number, seed in enumerate(SEEDS):
         alone = small(JUDGE, seed=seed)
@@ -187,11 +187,12 @@ def test_every_seeds_judge_scores_everyone_as_it_would_alone(folder: Path) -> No
 
 
 def test_the_judges_come_in_the_order_of_their_seeds_with_their_own_accuracy(folder: Path) -> None:
-    battle.run(work_of_three_judges())
-    scores = load_file("results/battles/mnist/dcgan.safetensors")
+    work = work_of_three_judges()
+    battle.run(work)
+    scores = load_file(work.outputs["scores"])
     judges = judges_of(JUDGE, {name: values.numpy() for name, values in scores.items()})
     assert [judge.identity for judge in judges] == [(JUDGE, seed) for seed in sorted(SEEDS)]
-    told = json.loads(Path("results/battles/mnist/dcgan.json").read_text())
+    told = json.loads(work.outputs["judge"].read_text())
     assert [judge["seed"] for judge in told] == sorted(SEEDS)
     for judge, said in zip(judges, told, strict=True):
         assert said["accuracy_real_test"] == pytest.approx((judge.test >= 0).mean())

@@ -17,9 +17,10 @@ from pipeline.figures.mosaic import mosaic
 from pipeline.models.base import ImageGenerator
 from pipeline.training.device import build
 from pipeline.training.sampling import quantise, sample, sample_canvases
-from pipeline.workflow import kept, overrides
+from pipeline.workflow import overrides
 from pipeline.workflow.plan import Job
 from tests.conftest import ROOT
+from tests.stored import stored
 
 SET = ("--set", "budget=tiny", "--set", "models.draw.glimpses=3", "--set", "models.draw.hidden=16")
 
@@ -52,7 +53,7 @@ def trained(model: str, *settings: str) -> ImageGenerator:
         network.class_counts += torch.arange(10)
     weights = Path(job.outputs["weights"])
     artifacts.write_tensors(weights, network.state_dict())
-    artifacts.write_stamp(weights, job.identity)
+    stored(job)
     return network
 
 
@@ -165,21 +166,22 @@ def test_weights_are_used_only_if_they_are_those_that_are_asked_for(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["generate", "--model", "vae", *SET, "--n", "1", "--to", "a.png"]
-    path = "results/models/mnist/vae/0/weights.safetensors"
-    assert f"{path}: vae is not trained yet; train it with `snakemake --cores 8 {path}`" in told(capsys, *words)
+    path = job_of("vae").outputs["weights"]
+    missing = "no weights for today's params.yaml and code ({0}); train it with `snakemake --cores 8 {0}`"
+    assert missing.format(path) in told(capsys, *words)
     assert "unknown model 'veaa'" in told(capsys, *["veaa" if word == "vae" else word for word in words])
     trained("vae")
     cli.main(words)
-    assert "trained with other settings" in told(capsys, *words, "--set", "models.vae.hidden=10")
+    other = ("--set", "models.vae.hidden=10")
+    assert missing.format(job_of("vae", *other).outputs["weights"]) in told(capsys, *words, *other)
     content = Path(path).read_bytes()
     Path(path).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert f"{path}: damaged" in told(capsys, *words)
 
 
-def test_an_earlier_training_that_is_kept_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_earlier_training_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["generate", "--model", "vae", *SET, "--n", "1", "--to", "a.png"]
-    model, job = trained("vae"), job_of("vae")
-    kept.keep(job.identity, [Path(job.outputs["weights"])])
+    model = trained("vae")
     trained("vae", "--set", "models.vae.hidden=10")
     cli.main(words)
     np.testing.assert_array_equal(pixels("a.png"), drawn(sample(model, 1, 0).numpy(), 1))

@@ -82,7 +82,8 @@ def test_rules_run_commands_of_their_own_alone(file: Path) -> None:
             "wildcards.dataset",
             "wildcards.model",
             "wildcards.seed",
-            "params.identity",
+            "wildcards.hash",
+            "input.sources",
             "log",
         }
 
@@ -90,7 +91,7 @@ def test_rules_run_commands_of_their_own_alone(file: Path) -> None:
 def test_wildcards_have_patterns_that_no_shell_can_misread() -> None:
     text = (ROOT / "Snakefile").read_text()
     constraints = re.search(r"wildcard_constraints:\n((?:    .+\n)+)", text)
-    assert constraints and re.findall(r"(\w+)=", constraints[1]) == ["dataset", "model", "seed"]
+    assert constraints and re.findall(r"(\w+)=", constraints[1]) == ["dataset", "model", "seed", "hash"]
     for name in ("a;id", "$(id)", "a b", "../a", "a/b", "A", "1a", "a\n", "-a", "", "a" * 65, "é"):
         for kind in ("datasets", "models"):
             config = copy.deepcopy(CONFIG)
@@ -101,7 +102,7 @@ def test_wildcards_have_patterns_that_no_shell_can_misread() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["results/tables/$(touch escaped).csv", "results/models/mnist/a;touch escaped/0/history.csv"]
+    "target", ["results/tables/$(touch escaped).csv", "results/store/mnist/train/a;touch escaped/0/history.csv"]
 )
 def test_a_hostile_target_reaches_no_shell(clone: Callable[[str], Path], target: str) -> None:
     folder = clone("targets")

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.core import artifacts
-from pipeline.workflow import layout, params
+from pipeline.stages.train import seal
+from pipeline.workflow import layout, params, store
 from pipeline.workflow.plan import Job, Plan
 from tests.conftest import ROOT
 from tests.fork_server import ForkServer
 from tests.small_models import images, small_arguments
+from tests.stored import stored
 
 STEPS = 23
 EVERY = 5
@@ -25,8 +27,8 @@ EVERY = 5
 BATCH, IMAGES = 12, 40
 """Three batches to an epoch, four images left over."""
 
-WRITTEN = (layout.WEIGHTS, layout.HISTORY, layout.TRAINING, layout.SNAPSHOTS)
-"""What a training leaves that does not speak of clocks."""
+WRITTEN = ("weights", "history", "training", "snapshots")
+"""The outputs of a training that hold no times."""
 
 
 @functools.cache
@@ -51,8 +53,15 @@ class Training:
         options = ["--spec", "spec.json", "--device", "cpu", "--checkpoint-steps", str(EVERY)]
         return ["train", "--model", self.model, "--seed", "0", *options]
 
-    def path(self, pattern: str, **more: Any) -> Path:
-        return self.folder / layout.path(pattern, **self.wildcards, **more)
+    @property
+    def hash(self) -> str:
+        found: str = self.spec["hash"]
+        return found
+
+    def path(self, name: str, stage: str = "train") -> Path:
+        """An output of the training, or of the other job of this folder."""
+        hash_ = self.hash if stage == "train" else artifacts.read_json(self.folder / f"{stage}.json")["hash"]
+        return self.folder / layout.path(layout.OUTPUTS[stage][name], **self.wildcards, hash=hash_)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -73,23 +82,23 @@ class Training:
         return int(found[1]) if found else 0
 
     @property
-    def is_stamped(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether it came to its end."""
-        return all(artifacts.stamp_path(self.path(pattern)).exists() for pattern in layout.OUTPUTS["train"].values())
+        return store.is_complete(self.path("job").parent)
 
     def states(self) -> list[Path]:
         """The states that are saved whole, the furthest last."""
-        found = self.path(layout.CHECKPOINT, identity="*").parent.glob("*.safetensors.stamp.json")
-        paths = [path.with_name(path.name.removesuffix(".stamp.json")) for path in found]
-        return sorted((path for path in paths if path.exists()), key=lambda path: int(path.stem.split("-")[1]))
+        pattern = layout.path(layout.CHECKPOINT, **self.wildcards, hash="*-*")
+        paths = [path for path in self.folder.glob(str(pattern)) if seal(path).exists()]
+        return sorted(paths, key=lambda path: int(path.stem.split("-")[1]))
 
     def written(self) -> dict[str, bytes]:
-        """What it left behind, all of it stamped, and nothing else."""
-        for pattern in layout.OUTPUTS["train"].values():
-            assert artifacts.checked_stamp(self.path(pattern))["identity"] == self.spec["identity"]
+        """What it left behind, all of it recorded, and nothing else."""
+        for name in layout.OUTPUTS["train"]:
+            assert store.checked(self.path(name))["hash"] == self.hash
         assert not list(self.folder.rglob("*.partial"))
         assert not self.states()
-        return {pattern: self.path(pattern).read_bytes() for pattern in WRITTEN}
+        return {name: self.path(name).read_bytes() for name in WRITTEN}
 
 
 def job(model: str, steps: int = STEPS) -> Job:
@@ -101,10 +110,10 @@ def job(model: str, steps: int = STEPS) -> Job:
 
 
 def begun(folder: Path, model: str, steps: int = STEPS) -> Training:
-    """A folder with a training's job and its stamped training split."""
-    planned, split = job(model, steps), folder / layout.path(layout.TRAIN, dataset="mnist")
-    artifacts.write_images(split, images(IMAGES).numpy(), np.zeros(IMAGES, dtype=np.int64))
-    artifacts.write_stamp(split, planned.parents[0].identity)
+    """A folder with a training's job and its stored training split."""
+    planned = job(model, steps)
+    artifacts.write_images(folder / planned.paths()["train"], images(IMAGES).numpy(), np.zeros(IMAGES, dtype=np.int64))
+    stored(planned.parents[0], root=folder)
     artifacts.write_json(folder / "spec.json", planned.spec)
     return Training(folder, model)
 

@@ -314,8 +314,9 @@ def work(stage: str, place: Path, **block: Any) -> JobContext:
     said = {"dataset": "it", "content": content_hash.digest(place, RAW)} if stage == "fetch" else whole
     BEGUN.append(Progress("it", Path("it.log")))
     return JobContext(
-        stage=stage, wildcards={"dataset": "it"}, config=said | block, modules=(), identity="0" * 16,
-        inputs={"fetched": layout.path(layout.FETCHED, dataset="it")}, progress=BEGUN[-1],
+        stage=stage, wildcards={"dataset": "it"}, config=said | block, modules=(), hash="0" * 16,
+        inputs={"fetched": layout.path(layout.OUTPUTS["fetch"]["fetched"], dataset="it", hash="0" * 16)},
+        progress=BEGUN[-1],
         runtime_only={"path": str(place), "sources": [], "by_hand": "Draw it yourself"},
     )  # fmt: skip
 
@@ -337,7 +338,7 @@ def test_a_class_with_one_image_and_an_empty_class(given: Path, capsys: pytest.C
     said = capsys.readouterr().err
     assert "warning: 1 classes with no image to train on: absent" in said
     assert "warning: 1 classes with fewer than three images to train on: rare" in said
-    with pyarrow.ipc.open_file("data/prepared/it/train.arrow") as file:
+    with pyarrow.ipc.open_file(f"data/prepared/it/{'0' * 16}/train.arrow") as file:
         labels = file.read_all()["label"].to_pylist()
     assert labels.count(2) == 1 and labels.count(0) == 0
 

@@ -20,7 +20,7 @@ import torch
 
 from pipeline.core import artifacts
 from pipeline.models.base import optimisers
-from pipeline.workflow import layout
+from pipeline.stages.train import seal
 from tests.conftest import ROOT, run
 from tests.fork_server import At, ForkServer
 from tests.small_models import NAMES, small
@@ -52,7 +52,7 @@ def killed_at(fork_server: ForkServer, training: Training, kills: list[int]) -> 
     for kill in kills:
         assert fork_server.run(training.folder, *training.words, at=At(step=kill)) == -signal.SIGKILL
         assert training.resumed_at == before
-        assert not training.path(layout.WEIGHTS).exists()
+        assert not training.path("weights").exists()
         before = max(before, (kill - 1) // EVERY * EVERY)  # step `kill` itself was taken, and not yet saved
         assert bool(training.states()) == bool(before)
         if before:
@@ -115,23 +115,23 @@ def changes(training: Training) -> dict[int, str]:
 def test_killed_around_any_change_it_makes_it_writes_what_it_would_have_written(
     fork_server: ForkServer, tmp_path: Path
 ) -> None:
-    """In the middle of a file, between a file and its stamp, while the state before gives way, at the very end."""
+    """In the middle of a file, between a file and its seal, while the state before gives way, at the very end."""
     first = begun(tmp_path / "undisturbed", "vae", steps=12)
     wanted, made = finish(fork_server, first), changes(first)
     for part in (
-        "vae/0/weights.safetensors",
-        "history.csv.stamp.json",
+        f"{first.hash}/weights.safetensors",
+        f"{first.hash}/job.json",
         "-10.safetensors",
-        "-10.safetensors.stamp.json",
+        "-10.json",
     ):
         assert any("replace" in change and change.endswith(part) for change in made.values()), part
-    for part in ("-5.safetensors", "-5.safetensors.stamp.json", "-10.safetensors"):
+    for part in ("-5.safetensors", "-5.json", "-10.safetensors"):
         assert any("unlink" in change and change.endswith(part) for change in made.values()), part
-    saved = next(number for number, change in made.items() if change.endswith("-5.safetensors.stamp.json"))
+    saved = next(number for number, change in made.items() if change.endswith("-5.json"))
     for number, change in made.items():
         training = begun(tmp_path / str(number), "vae", steps=12)
         assert fork_server.run(training.folder, *training.words, at=At(change=number)) == -signal.SIGKILL, change
-        assert number <= saved or training.states() or training.is_stamped, f"{change}: nothing to go on from"
+        assert number <= saved or training.states() or training.is_complete, f"{change}: nothing to go on from"
         assert finish(fork_server, training) == wanted, change
 
 
@@ -143,7 +143,7 @@ def two_states(fork_server: ForkServer, folder: Path) -> Training:
     training = begun(folder, "vae")
     killed_at(fork_server, training, [12])
     (older,) = training.states()
-    kept = {path: path.read_bytes() for path in (older, artifacts.stamp_path(older))}
+    kept = {path: path.read_bytes() for path in (older, seal(older))}
     assert fork_server.run(folder, *training.words, at=At(step=17)) == -signal.SIGKILL
     for path, content in kept.items():
         path.write_bytes(content)
@@ -167,14 +167,14 @@ def test_a_damaged_state_is_named_and_not_used(
     assert named == [step for step in ("15", "10") if step in damaged and int(step) > training.resumed_at]
 
 
-@pytest.mark.parametrize("content", ["[" * 100_000, "[]", '{"identity": 1}'], ids=["deep", "a list", "half of one"])
-def test_a_state_whose_stamp_is_none_is_named_and_not_used(
+@pytest.mark.parametrize("content", ["[" * 100_000, "[]", '{"job": 1}'], ids=["deep", "a list", "half of one"])
+def test_a_state_whose_seal_is_none_is_named_and_not_used(
     content: str, fork_server: ForkServer, undisturbed: Any, tmp_path: Path
 ) -> None:
     training = begun(tmp_path, "vae")
     killed_at(fork_server, training, [12])
     (state,) = training.states()
-    artifacts.stamp_path(state).write_text(content)
+    seal(state).write_text(content)
     assert finish(fork_server, training) == undisturbed("vae").written()
     assert training.resumed_at == 0 and f"{state.name}: damaged, half-written or of another job" in training.said
 
@@ -184,13 +184,13 @@ def test_a_state_of_another_job_is_never_used(fork_server: ForkServer, undisturb
     other = begun(tmp_path, "vae", steps=STEPS + 1)
     assert fork_server.run(tmp_path, *other.words, at=At(step=12)) == -signal.SIGKILL
     (state,) = other.states()
-    theirs = other.spec["identity"]
+    theirs = other.hash
     mine = begun(tmp_path, "vae")
-    assert mine.spec["identity"] != theirs
-    renamed = state.with_name(state.name.replace(theirs, mine.spec["identity"]))
-    for path, name in ((state, renamed), (artifacts.stamp_path(state), artifacts.stamp_path(renamed))):
+    assert mine.hash != theirs
+    renamed = state.with_name(state.name.replace(theirs, mine.hash))
+    for path, name in ((state, renamed), (seal(state), seal(renamed))):
         name.write_bytes(path.read_bytes())
     assert fork_server.run(tmp_path, *mine.words) == 0
     assert mine.resumed_at == 0 and f"{renamed.name}: damaged, half-written or of another job" in mine.said
     assert mine.states() == [state], "the other job may want it yet"
-    assert {pattern: mine.path(pattern).read_bytes() for pattern in WRITTEN} == undisturbed("vae").written()
+    assert {name: mine.path(name).read_bytes() for name in WRITTEN} == undisturbed("vae").written()

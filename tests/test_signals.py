@@ -21,11 +21,12 @@ import pytest
 from pipeline.core import artifacts
 from pipeline.features.classifier import DomainClassifier, extract
 from pipeline.runtime import signals
-from pipeline.workflow import layout
+from pipeline.workflow import layout, store
 from tests.conftest import BIN, ROOT, run, stage
 from tests.fork_server import At, ForkServer
 from tests.small_models import images
 from tests.small_trainings import Training, begun, finish, job, plan
+from tests.stored import stored
 
 
 def until(true: Callable[[], object], process: subprocess.Popen[str] | None = None) -> None:
@@ -65,7 +66,7 @@ def test_a_training_asked_to_end_before_it_began_leaves_nothing(fork_server: For
     at = At(call="pipeline.stages.train:resume", signal=signal.SIGTERM)
     assert fork_server.run(tmp_path, *training.words, at=at) == 143
     ended(training.said, "train mnist vae 0: stopped by SIGTERM")
-    assert not training.states() and not (tmp_path / "results/models").exists()
+    assert not training.states() and not (tmp_path / "results/store").exists()
 
 
 def test_a_training_asked_to_end_while_it_writes_finishes(fork_server: ForkServer, tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_a_command_asked_to_end_while_it_loads_ends_in_one_line(number: signal.S
         _, said = process.communicate()
     assert process.returncode == 128 + number
     ended(said, "train mnist vae 0: stopped ")
-    assert not (tmp_path / "results/models").exists()
+    assert not (tmp_path / "results/store").exists()
 
 
 def test_what_is_ignored_from_the_start_stays_ignored() -> None:
@@ -102,7 +103,8 @@ def sampling(training: Training) -> list[str]:
     planned = plan().job("sample", "mnist", training.model, 0)
     trained = job(training.model)
     block = planned.config | {"arguments": trained.config["arguments"], "n": 20, "canvases": 2}
-    planned = dataclasses.replace(planned, block=block, inputs=(trained,))
+    weights = dataclasses.replace(planned.inputs["weights"], job=trained, path=trained.outputs["weights"])
+    planned = dataclasses.replace(planned, config=block, inputs={**planned.inputs, "weights": weights})
     artifacts.write_json(training.folder / "sample.json", planned.spec)
     return ["sample", "--model", training.model, "--seed", "0", "--spec", "sample.json", "--device", "cpu"]
 
@@ -113,31 +115,32 @@ def test_sampling_that_is_asked_to_end_leaves_nothing_half_written(
 ) -> None:
     training = begun(tmp_path, "vae")
     finish(fork_server, training)
-    words, samples = sampling(training), training.path(layout.SAMPLES)
+    words, samples = sampling(training), training.path("images", "sample")
     assert fork_server.run(tmp_path, *words, at=At(change=change, signal=signal.SIGTERM)) == 143
     ended(training.said, "sample mnist vae 0: stopped by SIGTERM")
-    assert [path.name for path in samples.parent.iterdir()] == [samples.name] * change  # whole, and not stamped yet
+    assert [path.name for path in samples.parent.iterdir()] == [samples.name] * change  # whole, and not recorded yet
     assert fork_server.run(tmp_path, *words) == 0, training.said
-    assert all(artifacts.checked_stamp(training.path(pattern)) for pattern in layout.OUTPUTS["sample"].values())
+    assert all(store.checked(training.path(name, "sample")) for name in layout.OUTPUTS["sample"])
 
 
 def test_an_evaluation_that_is_asked_to_end_leaves_nothing(fork_server: ForkServer, tmp_path: Path) -> None:
     planned = plan().job("evaluate", "mnist", "dcgan", 0)
     classifier = DomainClassifier((1, 28, 28), 10).eval()
     features = extract(classifier, images(60))[0]
-    for path, source in ((tmp_path / source.path, source.job) for source in planned.sources):
+    for path in (tmp_path / path for path in planned.reads):
         if path.suffix == ".arrow":
             artifacts.write_images(path, images(60).numpy(), (images(60)[:, 0, 0, 0].numpy() * 0 + 1))
         elif path.name == "weights.safetensors":
             artifacts.write_tensors(path, classifier.state_dict(), {"classes_and_shape": "10 1 28 28"})
         else:
             artifacts.write_tensors(path, {"train": features, "test": features})
-        artifacts.write_stamp(path, source.identity)
+    for parent in planned.parents:
+        stored(parent, root=tmp_path)
     artifacts.write_json(tmp_path / "spec.json", planned.spec)
     words = ["evaluate", "--model", "dcgan", "--seed", "0", "--spec", "spec.json"]
     assert fork_server.run(tmp_path, *words, at=At(line=" done", signal=signal.SIGTERM)) == 143
     ended((tmp_path / "stderr").read_text(), "evaluate mnist dcgan 0: stopped by SIGTERM")
-    assert not (tmp_path / "results/metrics").exists()
+    assert not (tmp_path / planned.folder).exists()
 
 
 # --- the workflow's end ---------------------------------------------------------------------------------------------
@@ -253,7 +256,7 @@ def test_a_second_process_of_a_job_gets_one_line_and_touches_nothing(fork_server
 def test_a_killed_writers_leftovers_go_with_the_next_job(fork_server: ForkServer, tmp_path: Path) -> None:
     training = begun(tmp_path, "vae")
     finish(fork_server, training)
-    words, samples = sampling(training), training.path(layout.SAMPLES)
+    words, samples = sampling(training), training.path("images", "sample")
     assert fork_server.run(tmp_path, *words, at=At(change=0)) == -signal.SIGKILL
     (left,) = tmp_path.rglob("*.partial")
     assert left.parent == samples.parent and samples.name in left.name and left.stat().st_size
@@ -278,7 +281,7 @@ modules = ("pipeline.stages.canvases",)
 for turn in range(5):
     wildcards = {"dataset": "mnist", "model": "vae", "seed": number}
     block = {**wildcards, "turn": turn}
-    planned = job_hash.job_identity("evaluate", block, modules, [])
+    planned = job_hash.compute("evaluate", block, modules, [])
     work = job_context.JobContext("evaluate", wildcards, block, modules, planned, {}, Progress("evaluate"))
     job_context.run(work, lambda work: work.write_json(work.outputs["metrics"], {"number": number, "turn": turn}))
 """
@@ -289,9 +292,10 @@ def test_eight_jobs_that_write_into_one_folder_at_once_lose_nothing(tmp_path: Pa
     command = [sys.executable, "-c", EIGHT]
     jobs = [subprocess.Popen([*command, str(number)], cwd=tmp_path, env=environment) for number in range(8)]
     assert [started.wait() for started in jobs] == [0] * 8
-    folder = tmp_path / layout.path(layout.METRICS, dataset="mnist", model="vae", seed=0).parent
-    files = [folder / f"{number}.json" for number in range(8)]
-    assert sorted(folder.iterdir()) == sorted([*files, *map(artifacts.stamp_path, files)])
-    for number, file in enumerate(files):
-        assert artifacts.checked_stamp(file)["block"]["turn"] == 4
-        assert artifacts.read_json(file) == {"number": number, "turn": 4}
+    folder = tmp_path / "results/store/mnist/evaluate/vae"
+    for number in range(8):
+        files = list(folder.glob(f"{number}/*/metrics.json"))
+        assert sorted(store.checked(file)["config"]["turn"] for file in files) == list(range(5))
+        for file in files:
+            config = store.checked(file)["config"]
+            assert artifacts.read_json(file) == {"number": number, "turn": config["turn"]}

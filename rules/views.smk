@@ -7,8 +7,13 @@ rule view_prepared:
         unpack(plan.view("prepared")),
     output:
         list(at.VIEWS["prepared"]),
+    log:
+        "logs/view_prepared/{dataset}.log",
+    conda:
+        "../envs/stage.yaml"
     shell:
         "$PYTHON -m pipeline view prepared --dataset {wildcards.dataset} --sources {input.sources}"
+        " 2> >(tee {log} >&2)"
 
 
 rule view_classifier:
@@ -17,8 +22,13 @@ rule view_classifier:
         unpack(plan.view("classifier")),
     output:
         list(at.VIEWS["classifier"]),
+    log:
+        "logs/view_classifier/{dataset}.log",
+    conda:
+        "../envs/stage.yaml"
     shell:
         "$PYTHON -m pipeline view classifier --dataset {wildcards.dataset} --sources {input.sources}"
+        " 2> >(tee {log} >&2)"
 
 
 rule view_tables:
@@ -27,8 +37,13 @@ rule view_tables:
         unpack(plan.view("tables")),
     output:
         easel.captioned(at.VIEWS["tables"], "table"),
+    log:
+        "logs/view_tables/{dataset}.log",
+    conda:
+        "../envs/stage.yaml"
     shell:
         "$PYTHON -m pipeline view tables --dataset {wildcards.dataset} --sources {input.sources}"
+        " 2> >(tee {log} >&2)"
 
 
 rule view_figures:
@@ -37,8 +52,13 @@ rule view_figures:
         unpack(plan.view("figures")),
     output:
         directory(at.FIGURE_FOLDER),
+    log:
+        "logs/view_figures/{dataset}.log",
+    conda:
+        "../envs/stage.yaml"
     shell:
         "$PYTHON -m pipeline view figures --dataset {wildcards.dataset} --sources {input.sources}"
+        " 2> >(tee {log} >&2)"
 
 
 rule view_summary:
@@ -47,8 +67,13 @@ rule view_summary:
         unpack(plan.view("summary")),
     output:
         list(at.VIEWS["summary"]),
+    log:
+        "logs/view_summary/{dataset}.log",
+    conda:
+        "../envs/stage.yaml"
     shell:
         "$PYTHON -m pipeline view summary --dataset {wildcards.dataset} --sources {input.sources}"
+        " 2> >(tee {log} >&2)"
 
 
 rule view_report:
@@ -57,5 +82,10 @@ rule view_report:
         unpack(plan.view("report")),
     output:
         list(at.VIEWS["report"]),
+    log:
+        "logs/view_report/all.log",
+    conda:
+        "../envs/stage.yaml"
     shell:
         "$PYTHON -m pipeline view report --sources {input.sources}"
+        " 2> >(tee {log} >&2)"

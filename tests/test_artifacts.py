@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import signal
@@ -19,6 +18,8 @@ from hypothesis import strategies as st
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
+from pipeline.workflow import store
+from tests.stored import record
 
 ROOT = Path(__file__).parents[1]
 
@@ -199,69 +200,68 @@ def test_json_has_no_numbers_that_are_none(tmp_path: Path, number: float) -> Non
     assert files(tmp_path) == {"metrics.json"}
 
 
-# --- stamps -----------------------------------------------------------------------------------------------------
+# --- records ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def stamped(tmp_path: Path) -> Path:
+def file(tmp_path: Path) -> Path:
+    """A file of some bytes with its record."""
     path = tmp_path / "images.arrow"
-    artifacts.write_images(path, np.arange(64, dtype=np.uint8).reshape(1, 1, 8, 8))
-    artifacts.write_stamp(path, "0123456789abcdef", device="cpu")
+    artifacts.write_bytes(path, bytes(range(256)))
+    record(tmp_path, "0123456789abcdef", device="cpu")
     return path
 
 
 def complaint(path: Path) -> str:
-    with pytest.raises(UserError) as caught:
-        artifacts.checked_stamp(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
+    with pytest.raises(UserError) as error:
+        store.checked(path)
+    message = str(error.value)
+    assert "\n" not in message and str(path.parent) in message
     return message
 
 
-def test_a_sound_file_gives_its_stamp(stamped: Path) -> None:
-    stamp = artifacts.checked_stamp(stamped)
-    assert stamp["identity"] == "0123456789abcdef"
-    assert stamp["device"] == "cpu"
-    assert stamp["bytes"] == stamped.stat().st_size
+def test_a_sound_file_gives_its_record(file: Path) -> None:
+    found = store.checked(file)
+    assert (found["hash"], found["device"]) == ("0123456789abcdef", "cpu")
+    assert found["files"]["images.arrow"]["bytes"] == 256 and store.is_complete(file.parent)
 
 
-def test_every_flipped_bit_is_found(stamped: Path) -> None:
-    sound = stamped.read_bytes()
-    for position in range(0, len(sound), max(1, len(sound) // 40)):
+def test_every_flipped_bit_is_found(file: Path) -> None:
+    sound = file.read_bytes()
+    for bit in range(0, 8 * len(sound), 7):
         damaged = bytearray(sound)
-        damaged[position] ^= 1 << position % 8
-        stamped.write_bytes(damaged)
-        assert "damaged or changed by hand" in complaint(stamped)
-    stamped.write_bytes(sound)
-    artifacts.checked_stamp(stamped)
+        damaged[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(damaged)
+        assert "damaged or edited" in complaint(file)
+    file.write_bytes(sound)
+    store.checked(file)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100])
-def test_a_truncated_file_is_found(stamped: Path, kept: int) -> None:
-    stamped.write_bytes(stamped.read_bytes()[:kept])
-    assert "damaged or changed by hand" in complaint(stamped)
+def test_a_truncated_file_is_found_by_its_size_too(file: Path, kept: int) -> None:
+    file.write_bytes(file.read_bytes()[:kept])
+    assert "damaged or edited" in complaint(file)
+    assert not store.is_complete(file.parent)
 
 
-def test_a_missing_file_says_how_to_make_it(stamped: Path) -> None:
-    stamped.unlink()
-    assert "not found; make it with `snakemake" in complaint(stamped)
+def test_a_missing_file_says_what_to_do(file: Path) -> None:
+    file.unlink()
+    assert "not found; delete" in complaint(file) and not store.is_complete(file.parent)
 
 
 @pytest.mark.parametrize(
     "content",
-    [None, b"", b"{", b"[]", b"3", b"null", b"{}", b'{"identity": "a"}', b'{"sha256": "a"}', b"\xff\xfe"],
+    [None, b"", b"{", b"[]", b"3", b"null", b"{}", b'{"hash": "a"}', b'{"files": {}}', b"\xff\xfe"],
 )
-def test_a_missing_or_damaged_stamp_is_found(stamped: Path, content: bytes | None) -> None:
-    stamp = artifacts.stamp_path(stamped)
-    if content is None:
-        stamp.unlink()
-    else:
-        stamp.write_bytes(content)
-    assert "its stamp is missing or damaged" in complaint(stamped)
+def test_a_missing_or_damaged_record_is_found(file: Path, content: bytes | None) -> None:
+    path = file.with_name("job.json")
+    path.unlink() if content is None else path.write_bytes(content)
+    assert "job.json: missing or damaged" in complaint(file) and not store.is_complete(file.parent)
 
 
-def test_a_changed_stamp_does_not_pass_for_the_file(stamped: Path) -> None:
-    path = artifacts.stamp_path(stamped)
-    path.write_text(json.dumps(artifacts.read_json(path) | {"sha256": "0" * 64}))
-    assert "damaged or changed by hand" in complaint(stamped)
+def test_a_changed_record_does_not_pass_for_the_file(file: Path) -> None:
+    path = file.with_name("job.json")
+    content = artifacts.read_json(path)
+    content["files"]["images.arrow"]["sha256"] = "0" * 64
+    artifacts.write_json(path, content)
+    assert "damaged or edited" in complaint(file)

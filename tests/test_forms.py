@@ -41,10 +41,10 @@ def test_a_path_and_three_lines_are_a_data_set(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "shirts/a.png").write_bytes(b"1")
     after = Plan(check(config(shirts=OWN))).job("prepare", "shirts")
     assert after.runtime_only["path"] == str(tmp_path / "shirts")
-    assert before.identity != after.identity, "what lies there is part of the identity"
+    assert before.hash != after.hash, "the contents are part of the hash"
     (tmp_path / "shirts").rename(tmp_path / "skirts")
     moved = Plan(check(config(shirts=OWN | {"path": str(tmp_path / "skirts")}))).job("prepare", "shirts")
-    assert moved.identity == after.identity, "where it lies is not"
+    assert moved.hash == after.hash, "where it lies is not"
 
 
 def test_what_a_mirror_holds_decides_the_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_a_data_sets_settings_are_put_over_the_models_own() -> None:
     assert plan.model("vae", "cifar10")["training"]["data"] == "grey" and not plan.has_elbo("vae", "cifar10")
     warm = plan.model("draw_gan", "cifar10")
     assert warm["arguments"]["warmup"] == 10 and warm["arguments"]["gamma"] == 10.0
-    assert plan.job("train", "mnist", "vae", 0).identity == Plan(check(whole)).job("train", "mnist", "vae", 0).identity
+    assert plan.job("train", "mnist", "vae", 0).hash == Plan(check(whole)).job("train", "mnist", "vae", 0).hash
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,14 @@ from torch import Tensor
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.features import classifier as features
+from pipeline.features.fitting import fit
 from pipeline.metrics import augmentation, coverage_bands, kid, kid_tail, prdc, sharpness
 from pipeline.metrics.bands import HEAD, MIDDLE, NO_BAND, TAIL, bands_of, imbalance_ratio, tail_ends_at
 from pipeline.metrics.comparison import Comparison
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import augment, classifier, evaluate
-from pipeline.workflow import layout, params
+from pipeline.workflow import params
 from pipeline.workflow.plan import Plan
 from tests.conftest import ROOT
 from tests.small_models import CLASSES, CONDITIONAL, block_of, small, small_arguments
@@ -215,62 +216,67 @@ def patterned(sizes: tuple[int, ...], seed: int) -> tuple[np.ndarray, np.ndarray
 SETTINGS = {"steps": 60, "batch": 32, "learning_rate": 3e-3, "seed": 0}
 
 
-NAMES = {
-    layout.TRAIN: "train", layout.VALID: "valid", layout.TEST: "test", layout.SAMPLES: "samples",
-    layout.CLASSIFIER: "classifier", layout.FEATURES: "features", layout.AUGMENTED: "augmented",
-    layout.WEIGHTS: "weights",
+def place(stage: str, name: str, *run: str) -> str:
+    return "/".join(["results/store/d", stage, *run, "hash", name])
+
+
+PLACES = {
+    "train": "prepared/train.arrow", "valid": "prepared/valid.arrow", "test": "prepared/test.arrow",
+    "samples": "samples.arrow", "weights": "weights.safetensors",
+    "classifier": place("classifier", "weights.safetensors"), "features": place("classifier", "features.safetensors"),
+    "report": place("classifier", "report.json"), "augmented": place("augment", "augmented.json", "m", "0"),
+    "metrics": place("evaluate", "metrics.json", "m", "0"),
 }  # fmt: skip
+"""Where the stages of this file's one job read and write."""
 
 
 def work_of(stage: str, reads: list[str], block: dict[str, Any]) -> JobContext:
     wildcards = {"dataset": "d"} | ({} if stage == "classifier" else {"model": "m", "seed": 0})
-    inputs = {NAMES[name]: layout.path(name, **{"dataset": "d", "model": "m", "seed": 0}) for name in reads}
-    return JobContext(stage, wildcards, {**wildcards, **block}, (), "identity", inputs, Progress(stage), device="cpu")
+    inputs = {name: Path(PLACES[name]) for name in reads}
+    return JobContext(stage, wildcards, {**wildcards, **block}, (), "hash", inputs, Progress(stage), device="cpu")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A prepared imbalanced set with its classifier, and samples of a generator that has seen it all."""
     monkeypatch.chdir(tmp_path)
-    for seed, (pattern, sizes) in enumerate(
-        zip((layout.TRAIN, layout.VALID, layout.TEST), SIZES.values(), strict=True)
-    ):
-        artifacts.write_images(layout.path(pattern, dataset="d"), *patterned(sizes, seed))
-    classifier.run(work_of("classifier", [layout.TRAIN, layout.VALID, layout.TEST], SETTINGS))
-    artifacts.write_images(layout.path(layout.SAMPLES, dataset="d", model="m", seed=0), patterned((60, 60, 60), 9)[0])
+    for seed, (pattern, sizes) in enumerate(zip(("train", "valid", "test"), SIZES.values(), strict=True)):
+        artifacts.write_images(Path(PLACES[pattern]), *patterned(sizes, seed))
+    classifier.run(work_of("classifier", ["train", "valid", "test"], SETTINGS))
+    artifacts.write_images(Path(PLACES["samples"]), patterned((60, 60, 60), 9)[0])
     return tmp_path
 
 
-READS = [layout.SAMPLES, layout.TRAIN, layout.TEST, layout.CLASSIFIER]
+READS = ["samples", "train", "test", "classifier"]
 
 
 def augmented(folder: Path, reads: list[str] = READS, **block: Any) -> dict[str, Any]:
     augment.run(work_of("augment", reads, {"classifier": SETTINGS, "protocol_seed": 0, **block}))
-    found: dict[str, Any] = artifacts.read_json(layout.path(layout.AUGMENTED, dataset="d", model="m", seed=0))
+    found: dict[str, Any] = artifacts.read_json(Path(PLACES["augmented"]))
     return found
 
 
 def test_the_classifier_of_imbalanced_data_is_balanced_and_reports_by_band(folder: Path) -> None:
-    report = artifacts.read_json(layout.path(layout.CLASSIFIER_REPORT, dataset="d"))
+    report = artifacts.read_json(Path(PLACES["report"]))
     assert set(report["accuracy_by_band"]) == {"valid", "test"}
     of_test = report["accuracy_by_band"]["test"]
     counts = dict(zip(("head", "middle", "tail"), SIZES["test"], strict=True))
     mean = sum(of_test[name] * count for name, count in counts.items()) / sum(counts.values())
     assert report["accuracy"]["test"] == pytest.approx(mean)
     natural = features.train_classifier(*map(torch.from_numpy, patterned(SIZES["train"], 0)), classes=3, **SETTINGS)
-    kept = artifacts.read_tensors(layout.path(layout.CLASSIFIER, dataset="d"))
+    kept = artifacts.read_tensors(Path(PLACES["classifier"]))
     assert not torch.equal(natural.last.weight, kept["last.weight"])
 
 
 def test_the_classifier_of_balanced_data_is_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for seed, pattern in enumerate((layout.TRAIN, layout.VALID, layout.TEST)):
-        artifacts.write_images(layout.path(pattern, dataset="d"), *patterned((40, 30, 20), seed))
-    classifier.run(work_of("classifier", [layout.TRAIN, layout.VALID, layout.TEST], SETTINGS))
+    for seed, pattern in enumerate(("train", "valid", "test")):
+        artifacts.write_images(Path(PLACES[pattern]), *patterned((40, 30, 20), seed))
+    classifier.run(work_of("classifier", ["train", "valid", "test"], SETTINGS))
     natural = features.train_classifier(*map(torch.from_numpy, patterned((40, 30, 20), 0)), classes=3, **SETTINGS)
-    kept = artifacts.read_tensors(layout.path(layout.CLASSIFIER, dataset="d"))
+    kept = artifacts.read_tensors(Path(PLACES["classifier"]))
     assert all(torch.equal(kept[name], value) for name, value in natural.state_dict().items())
-    assert "accuracy_by_band" not in artifacts.read_json(layout.path(layout.CLASSIFIER_REPORT, dataset="d"))
+    assert "accuracy_by_band" not in artifacts.read_json(Path(PLACES["report"]))
     with pytest.raises(UserError, match=r"datasets\.d\.imbalanced: found true, but the largest class has only 2.0"):
         augmented(tmp_path)
 
@@ -287,33 +293,33 @@ def test_the_tail_is_filled_with_images_that_the_classifier_is_sure_of(folder: P
 
 
 def test_without_a_generated_image_the_two_classifiers_are_one(folder: Path) -> None:
-    path = layout.path(layout.SAMPLES, dataset="d", model="m", seed=0)
+    path = Path(PLACES["samples"])
     artifacts.write_images(path, patterned((60, 0, 0), 9)[0])
     found = augmented(folder)
     assert found["generated"]["images"] == 0
     assert found["tail_correct"]["without"] == found["tail_correct"]["augmented"]
-    assert evaluate.tail_correct(layout.path(layout.AUGMENTED, dataset="d", model="m", seed=0)) is None
+    assert evaluate.tail_correct(Path(PLACES["augmented"])) is None
     images, labels = map(torch.from_numpy, patterned(SIZES["train"], 0))
-    again = classifier.fit(work_of("augment", [], {}), images, labels, 3, balanced=True, settings=SETTINGS)
-    kept = artifacts.read_tensors(layout.path(layout.CLASSIFIER, dataset="d"))
+    again = fit(Progress("augment"), images, labels, 3, balanced=True, settings=SETTINGS)
+    kept = artifacts.read_tensors(Path(PLACES["classifier"]))
     assert all(torch.equal(kept[name], value) for name, value in again.state_dict().items())
 
 
 def test_a_conditional_model_is_asked_for_the_rare_classes(folder: Path) -> None:
     name = next(name for name in CONDITIONAL if block_of(name)["class"] == "vae")
     model = small(name, shape=(1, 12, 12))
-    artifacts.write_tensors(layout.path(layout.WEIGHTS, dataset="d", model="m", seed=0), model.state_dict())
+    artifacts.write_tensors(Path(PLACES["weights"]), model.state_dict())
     network = {"class": "vae", "arguments": small_arguments(name), "shape": [1, 12, 12], "classes": CLASSES}
-    found = augmented(folder, [*READS, layout.WEIGHTS], **network)
+    found = augmented(folder, [*READS, "weights"], **network)
     assert found["generated"] == {"images": 18, "classes": 1, "labelled_by": "request"}
 
 
 def test_the_gain_and_the_bands_reach_the_model_s_metrics(folder: Path) -> None:
     augmented(folder)
     block = {"n": 100, "protocol_seed": 0, "groups": 5, "augmented": True}
-    reads = [layout.SAMPLES, layout.TRAIN, layout.TEST, layout.CLASSIFIER, layout.FEATURES, layout.AUGMENTED]
+    reads = ["samples", "train", "test", "classifier", "features", "augmented"]
     evaluate.run(work_of("evaluate", reads, block))
-    content = json.loads(layout.path(layout.METRICS, dataset="d", model="m", seed=0).read_text())
+    content = json.loads(Path(PLACES["metrics"]).read_text())
     estimates = content["estimates"]
     wanted = {"class_tv", "coverage_head", "coverage_tail", "kid_tail", "sharpness", "sharpness_tail"}
     assert wanted | {"tail_accuracy_gain"} <= set(estimates)
@@ -322,11 +328,11 @@ def test_the_gain_and_the_bands_reach_the_model_s_metrics(folder: Path) -> None:
 
 def test_a_copy_is_seen_whichever_training_image_it_is_of(folder: Path) -> None:
     """Also where far fewer images are held out than were trained on."""
-    training = artifacts.read_images(layout.path(layout.TRAIN, dataset="d"))[0]
-    artifacts.write_images(layout.path(layout.SAMPLES, dataset="d", model="m", seed=0), training[::2])
-    reads = [layout.SAMPLES, layout.TRAIN, layout.TEST, layout.CLASSIFIER, layout.FEATURES]
+    training = artifacts.read_images(Path(PLACES["train"]))[0]
+    artifacts.write_images(Path(PLACES["samples"]), training[::2])
+    reads = ["samples", "train", "test", "classifier", "features"]
     evaluate.run(work_of("evaluate", reads, {"n": 30, "protocol_seed": 0, "groups": 5}))
-    content = artifacts.read_json(layout.path(layout.METRICS, dataset="d", model="m", seed=0))
+    content = artifacts.read_json(Path(PLACES["metrics"]))
     assert content["estimates"]["copying"]["value"] == 1
 
 
@@ -343,11 +349,11 @@ def test_only_imbalanced_data_has_jobs_of_augmentation() -> None:
     assert plan.job("evaluate", "mnist", "vae", 0).parents[-1] == plan.job("augment", "mnist", "vae", 0)
     stages = [[job.stage for job in plan.job("augment", "mnist", model, 0).parents] for model in ("vae", "dcgan")]
     assert stages == [
-        ["sample", "prepare", "prepare", "classifier", "train"],
-        ["sample", "prepare", "prepare", "classifier"],
+        ["sample", "prepare", "classifier", "train"],
+        ["sample", "prepare", "classifier"],
     ]
-    assert plan.job("prepare", "mnist").identity == plain.job("prepare", "mnist").identity
-    assert plan.job("train", "mnist", "dcgan", 0).identity == plain.job("train", "mnist", "dcgan", 0).identity
+    assert plan.job("prepare", "mnist").hash == plain.job("prepare", "mnist").hash
+    assert plan.job("train", "mnist", "dcgan", 0).hash == plain.job("train", "mnist", "dcgan", 0).hash
 
 
 def test_the_overlay_s_blocks_are_the_product_s_but_for_sampler_and_classes() -> None:

@@ -99,7 +99,7 @@ def by_the_stage(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> np
         wildcards={"dataset": "mnist", "model": name, "seed": SEED},
         config={**block, "shape": SHAPE, "n": 300, "canvases": 2, "protocol_seed": PROTOCOL_SEED, "seed": SEED},
         modules=(),
-        identity="aaaa",
+        hash="aaaa",
         inputs={"weights": folder / f"{name}.safetensors"},
         progress=Progress("sample"),
     )
@@ -135,7 +135,7 @@ def test_it_ran_its_own_copy_of_the_code_and_refused_what_is_no_count(
 @pytest.mark.parametrize("name", MODELS)
 def test_no_file_of_it_is_a_pickle(name: str, folder: Path) -> None:
     files = [file for file in (folder / name).rglob("*") if file.is_file()]
-    assert {"MLmodel", "_generator.py", "network.json", f"{name}.safetensors"} <= {file.name for file in files}
+    assert {"MLmodel", "pyfunc_model.py", "network.json", f"{name}.safetensors"} <= {file.name for file in files}
     for file in files:
         assert file.suffix not in (".pkl", ".pickle", ".pt", ".pth", ".bin", ".npy", ".zip")
         assert not is_pickle(file.read_bytes()), file

@@ -53,9 +53,9 @@ def client(uri: str) -> Any:
     return mlflow.MlflowClient(tracking_uri=uri)
 
 
-def run_of(uri: str, dataset: str, model: str = "draw", seed: int = 0, identity: str = "aaaa") -> dict[str, Any]:
+def run_of(uri: str, dataset: str, model: str = "draw", seed: int = 0, hash_: str = "aaaa") -> dict[str, Any]:
     """Arguments of `record_run`; each test has a data set, and so an experiment, of its own."""
-    tags = {"dataset": dataset, "model": model, "seed": seed, "budget": "tiny", "identity": identity}
+    tags = {"dataset": dataset, "model": model, "seed": seed, "budget": "tiny", "hash": hash_}
     return {
         "uri": uri,
         "experiment": dataset,
@@ -93,7 +93,7 @@ def test_a_run_is_recorded_whole(uri: str, client: Any, results: Path, tmp_path:
     assert recorded.data.metrics["fd"] == 2.5
     assert recorded.data.params == {"glimpses": "20", "learning_rate": "0.001"}
     assert recorded.info.status == "FINISHED"
-    expected = {"dataset": "whole", "model": "draw", "seed": "0", "identity": "aaaa", "data_digest": "dddd"}
+    expected = {"dataset": "whole", "model": "draw", "seed": "0", "hash": "aaaa", "data_digest": "dddd"}
     assert expected.items() <= recorded.data.tags.items()
     assert list((results / "mlflow-artifacts").rglob("history.csv"))
 
@@ -107,14 +107,14 @@ def test_one_run_for_each_model_and_seed_and_none_twice(uri: str, client: Any) -
     assert counts(client, first[0], ["loss", "kl", "fd"]) == {"loss": 3, "kl": 3, "fd": 1}
 
 
-def test_a_changed_identity_supersedes_and_an_earlier_one_is_found_again(uri: str, client: Any) -> None:
+def test_a_changed_hash_supersedes_and_an_earlier_one_is_found_again(uri: str, client: Any) -> None:
     def superseded() -> dict[str, str]:
-        return {run.data.tags["identity"]: run.data.tags["superseded"] for run in runs_in(client, "changed")}
+        return {run.data.tags["hash"]: run.data.tags["superseded"] for run in runs_in(client, "changed")}
 
-    early = record_run(**run_of(uri, "changed", identity="early"))
-    record_run(**run_of(uri, "changed", identity="late"))
+    early = record_run(**run_of(uri, "changed", hash_="early"))
+    record_run(**run_of(uri, "changed", hash_="late"))
     assert superseded() == {"early": "true", "late": "false"}
-    assert record_run(**run_of(uri, "changed", identity="early")) == early
+    assert record_run(**run_of(uri, "changed", hash_="early")) == early
     assert superseded() == {"early": "false", "late": "true"}
 
 
@@ -145,7 +145,7 @@ def test_values_that_mlflow_would_refuse(uri: str, client: Any) -> None:
 
 def test_what_cannot_be_recorded_is_said(uri: str) -> None:
     run = run_of(uri, "refused")
-    with pytest.raises(ValueError, match="needs the tags budget, identity"):
+    with pytest.raises(ValueError, match="needs the tags budget, hash"):
         record_run(**(run | {"tags": {"dataset": "refused", "model": "draw", "seed": 0}}))
     with pytest.raises(ValueError, match="same name in MLflow: a_b"):
         record_run(**(run | {"metrics": {"a@b": 1.0, "a#b": 2.0}}))
@@ -206,7 +206,7 @@ def test_metrics_measured_anew_become_the_latest_of_the_same_run(uri: str, clien
     assert client.get_run(first).data.metrics["fd"] == 2.5 and client.get_run(first).data.metrics["old"] == 1.0
 
 
-def test_points_of_another_training_of_the_same_identity_do_not_stay(uri: str, client: Any) -> None:
+def test_points_of_another_training_of_the_same_hash_do_not_stay(uri: str, client: Any) -> None:
     """A GPU that is not deterministic: the training was killed and repeated with other numbers."""
     run = run_of(uri, "repeated")
     live = {key: run[key] for key in ("uri", "experiment", "tags", "params")}
@@ -232,15 +232,14 @@ def test_of_twins_that_a_stalled_server_made_one_stays(uri: str, client: Any) ->
     assert [run.info.run_id for run in runs_in(client, "twins")] == [run_id]
 
 
-def test_a_record_with_a_run_missing_is_forgotten_so_that_its_stage_runs_again(tmp_path: Path) -> None:
+def test_a_job_with_a_run_missing_is_forgotten_so_that_its_stage_runs_again(tmp_path: Path) -> None:
     for name, runs in {"whole": {"vae/0": "abc"}, "part": {"vae/0": "abc", "draw/0": None}}.items():
-        path = tmp_path / "tracking" / f"{name}.json"
-        artifacts.write_json(path, {"store": "somewhere", "runs": runs})
-        artifacts.write_stamp(path, "aaaa")
-    (tmp_path / "tracking" / "damaged.json").write_text("{")
-    assert forget_unrecorded(tmp_path) == [tmp_path / "tracking" / "part.json"]
-    left = sorted(path.name for path in (tmp_path / "tracking").iterdir())
-    assert left == ["damaged.json", "whole.json", "whole.json.stamp.json"]
+        folder = tmp_path / "store/mnist/track" / name
+        artifacts.write_json(folder / "tracked.json", {"store": "somewhere", "runs": runs})
+        artifacts.write_json(folder / "job.json", {})
+    artifacts.write_text(tmp_path / "store/mnist/track/damaged/tracked.json", "{")
+    assert forget_unrecorded(tmp_path) == [tmp_path / "store/mnist/track/part"]
+    assert sorted(path.name for path in (tmp_path / "store/mnist/track").iterdir()) == ["damaged", "whole"]
     assert forget_unrecorded(tmp_path) == []
 
 

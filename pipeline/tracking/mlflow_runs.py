@@ -20,6 +20,7 @@ import logging
 import math
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -214,18 +215,17 @@ def _patiently(action: Callable[[], Any], seconds: float) -> Any:
 
 
 def forget_unrecorded(results: Path = Path("results")) -> list[Path]:
-    """Remove every record of a `track` stage that could not record some run, so that the stage runs again.
+    """Remove every result of a `track` job that could not record some run, so that the job runs again.
 
     Returns what was removed. To be called before jobs are planned and while none is running.
     """
     removed = []
-    for path in sorted(results.glob("tracking/*.json")):
+    for path in sorted(results.glob("store/*/track/*/tracked.json")):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            if path.name.endswith(".stamp.json") or all(json.loads(path.read_text())["runs"].values()):
+            if all(json.loads(path.read_text(encoding="utf-8"))["runs"].values()):
                 continue
-            path.unlink()
-            path.with_name(path.name + ".stamp.json").unlink(missing_ok=True)
-            removed.append(path)
+            shutil.rmtree(path.parent)
+            removed.append(path.parent)
     return removed
 
 

@@ -23,7 +23,7 @@ VICTIMS = {"group": 0.3, "snakemake": 0.2, "stage": 0.5}
 MOMENTS = {"any": 0.3, "at work": 0.3, "partial": 0.2, "record": 0.2}
 """After a random time, after one with a job at work, or when such a file appears."""
 
-ROUNDS = {"all": 0.5, "raw files too": 0.1, "some results": 0.4}
+ROUNDS = {"all": 0.5, "raw files too": 0.1, "last stages": 0.4}
 """What is removed between two rounds, so that there is work again."""
 
 MEAN_WAIT = 3.0
@@ -47,8 +47,6 @@ class Campaign:
     """Runs that found a job's dying process of the run before, said so in one line and ended."""
     finished: dict[str, str] = field(default_factory=dict)
     """Files that were finished when last looked at, and their sums."""
-    removed: frozenset[str] = frozenset()
-    """Folders of results that went between this round and the one before."""
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -119,11 +117,7 @@ class Campaign:
 
     def completed(self) -> None:
         """Compare a round's end with the undisturbed run, and make work for the next one."""
-        found = self.undisturbed.differences(self.project)
-        unasked = [  # removed by this campaign, and no job that was to do reads it
-            text for text in found if text.endswith(": missing") and text.rpartition("/")[0] in self.removed
-        ]
-        differences = [*(text for text in found if text not in unasked), *self.project.remnants()]
+        differences = [*self.undisturbed.differences(self.project), *self.project.remnants()]
         self.row.compared(differences)
         say(f"round {self.row.runs} complete: {'differs' if differences else 'equal to the undisturbed run'}")
         self.make_stale(drawn(self.chance, ROUNDS))
@@ -131,12 +125,11 @@ class Campaign:
     def make_stale(self, how: str) -> None:
         """Remove results, so that there is work again."""
         project = self.project
-        if how == "some results":
-            folders = sorted(project.stored())
-            self.removed |= frozenset(self.chance.sample(folders, len(folders) // 2))
-            project.clear("results/tables", *self.removed)
+        if how == "last stages":
+            last = list(layout.WILDCARDS)[self.chance.randrange(2, len(layout.WILDCARDS)) :]
+            found = [folder for folder, record in project.stored().items() if record.get("stage") in last]
+            project.clear("results/tables", *found)
         else:
-            self.removed = frozenset()
             project.clear("results", "logs", *(("data",) if how == "raw files too" else ("data/prepared",)))
         self.finished = project.files()
 

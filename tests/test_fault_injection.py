@@ -25,7 +25,8 @@ from tests.conftest import run
 
 pytestmark = pytest.mark.workflow
 
-LAST = ("results/tables", "results/summary", *(f"results/store/mnist/{s}" for s in ("references", "tables", "summary")))
+AGAIN = ("references", "tables", "figures", "track", "summary")
+LAST = ("results/tables", "results/summary", "results/store/report", *(f"results/store/mnist/{name}" for name in AGAIN))
 """What goes where a few jobs, one after the other, are to be done again."""
 
 

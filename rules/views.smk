@@ -12,7 +12,7 @@ rule view_prepared:
     conda:
         "../envs/stage.yaml"
     shell:
-        "$PYTHON -m pipeline view prepared --dataset {wildcards.dataset} --sources {input.sources}"
+        "$PYTHON -m pipeline view prepared --dataset {wildcards.dataset} --sources {input.sources} --inputs {input}"
         " 2> >(tee {log} >&2)"
 
 
@@ -27,7 +27,7 @@ rule view_classifier:
     conda:
         "../envs/stage.yaml"
     shell:
-        "$PYTHON -m pipeline view classifier --dataset {wildcards.dataset} --sources {input.sources}"
+        "$PYTHON -m pipeline view classifier --dataset {wildcards.dataset} --sources {input.sources} --inputs {input}"
         " 2> >(tee {log} >&2)"
 
 
@@ -42,7 +42,7 @@ rule view_tables:
     conda:
         "../envs/stage.yaml"
     shell:
-        "$PYTHON -m pipeline view tables --dataset {wildcards.dataset} --sources {input.sources}"
+        "$PYTHON -m pipeline view tables --dataset {wildcards.dataset} --sources {input.sources} --inputs {input}"
         " 2> >(tee {log} >&2)"
 
 
@@ -57,7 +57,7 @@ rule view_figures:
     conda:
         "../envs/stage.yaml"
     shell:
-        "$PYTHON -m pipeline view figures --dataset {wildcards.dataset} --sources {input.sources}"
+        "$PYTHON -m pipeline view figures --dataset {wildcards.dataset} --sources {input.sources} --inputs {input}"
         " 2> >(tee {log} >&2)"
 
 
@@ -72,7 +72,7 @@ rule view_summary:
     conda:
         "../envs/stage.yaml"
     shell:
-        "$PYTHON -m pipeline view summary --dataset {wildcards.dataset} --sources {input.sources}"
+        "$PYTHON -m pipeline view summary --dataset {wildcards.dataset} --sources {input.sources} --inputs {input}"
         " 2> >(tee {log} >&2)"
 
 
@@ -87,5 +87,5 @@ rule view_report:
     conda:
         "../envs/stage.yaml"
     shell:
-        "$PYTHON -m pipeline view report --sources {input.sources}"
+        "$PYTHON -m pipeline view report --sources {input.sources} --inputs {input}"
         " 2> >(tee {log} >&2)"

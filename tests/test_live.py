@@ -26,7 +26,7 @@ from pipeline.stages import track
 from pipeline.tables import from_csv
 from pipeline.tracking import live, mlflow_runs
 from pipeline.tracking.live import LiveHistory
-from pipeline.workflow import layout, params
+from pipeline.workflow import params
 from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, ROOT, stage
 
@@ -139,10 +139,9 @@ def track_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobContext:
     """The `track` stage's job for the one training, its metrics and figure stood in for."""
     monkeypatch.chdir(folder)
     plan = Plan(params.load(list(CONFIG), ROOT / "params.yaml"))
-    where = {"dataset": "mnist", "model": "vae", "seed": 0}
-    metrics, figure = layout.path(layout.METRICS, **where), layout.path(layout.SAMPLES_FIGURE, **where)
+    training = plan.job("train", "mnist", "vae", 0)
+    metrics, figure = Path("results/metrics/measured/metrics.json"), Path("results/figures/samples.png")
     artifacts.write_json(metrics, {"estimates": {"fid_pixels": {"value": 3.5}}})
-    artifacts.write_stamp(metrics, "measured")
     artifacts.write_bytes(figure, b"not looked at")
     return JobContext(
         stage="track",
@@ -155,12 +154,12 @@ def track_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobContext:
             "models": {"vae": plan.model("vae")},
         },
         modules=(),
-        identity="tttt",
+        hash="tttt",
         inputs={
-            **{name: [layout.path(layout.OUTPUTS["train"][name], **where)] for name in OF_TRAINING},
+            **{name: [Path(training.outputs[name])] for name in OF_TRAINING},
             "metrics": [metrics],
             "canvases": [],
-            "summary": layout.path(layout.SUMMARY, **where),
+            "summary": Path(plan.job("prepare", "mnist").outputs["summary"]),
             "samples_figure": figure,
         },
         progress=Progress("track mnist"),
@@ -169,7 +168,8 @@ def track_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobContext:
 
 def expected_points(folder: Path) -> dict[tuple[str, int], float]:
     """Every scalar of every row of the history."""
-    rows = from_csv((folder / layout.path(layout.HISTORY, dataset="mnist", model="vae", seed=0)).read_text())
+    (history,) = folder.glob("results/store/mnist/train/vae/0/*/history.csv")
+    rows = from_csv(history.read_text())
     return {
         (name, int(row["step"] or 0)): float(value)
         for row in rows
@@ -242,7 +242,7 @@ def test_after_replay_no_point_is_lost_and_none_is_there_twice(
     recorded = []
     for _ in range(2):
         track.run(work)
-        recorded.append(artifacts.read_json(layout.path(layout.TRACKED, dataset="mnist"))["runs"]["vae/0"])
+        recorded.append(artifacts.read_json(work.outputs["tracked"])["runs"]["vae/0"])
     assert recorded[0] and recorded[0] == recorded[1], "the second time adds no run"
     expected = expected_points(folder)
     curves = [point for point in server.points() if point[0] in {name for name, _ in expected}]
@@ -261,8 +261,8 @@ def test_the_run_holds_what_the_training_left(
     track.run(work)
     client = MlflowClient(tracking_uri=server.uri)
     (run,) = client.search_runs([client.get_experiment_by_name("mnist").experiment_id])
-    identity = artifacts.read_json(artifacts.stamp_path(work.inputs["history"][0]))["identity"]
-    expected = {"model": "vae", "seed": "0", "budget": "tiny", "identity": identity, "measured": "measured"}
+    training = work.inputs["history"][0].parent.name
+    expected = {"model": "vae", "seed": "0", "budget": "tiny", "hash": training, "measured": "measured"}
     assert {**expected, "status": "ok", "superseded": "false"}.items() <= run.data.tags.items()
     assert len(run.data.tags["data_digest"]) >= 8 and run.info.status == "FINISHED"
     assert run.data.metrics["fid_pixels"] == 3.5 and run.data.metrics["train_seconds"] > 0
@@ -272,7 +272,7 @@ def test_the_run_holds_what_the_training_left(
         for folder in (None, "metrics", "figures", "model")
         for item in client.list_artifacts(run.info.run_id, folder)
     }
-    assert {"history.csv", "metrics/0.json", "figures/samples.png", "model/MLmodel", "model/code"} <= names
+    assert {"history.csv", "metrics/metrics.json", "figures/samples.png", "model/MLmodel", "model/code"} <= names
 
 
 def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_records_all(
@@ -285,13 +285,13 @@ def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_recor
     monkeypatch.setitem(mlflow_runs.PATIENCE, "server", 1.0)  # type: ignore[index]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     work = track_work(folder, monkeypatch)
-    record = layout.path(layout.TRACKED, dataset="mnist")
+    record = work.outputs["tracked"]
     track.run(work)
     said = capsys.readouterr()
     (line,) = said.err.splitlines()
     assert said.out == "" and "1 of 1 not tracked" in line and "a later run records it" in line
     assert artifacts.read_json(record)["runs"] == {"vae/0": None}
-    assert mlflow_runs.forget_unrecorded() == [record] and not record.exists()
+    assert mlflow_runs.forget_unrecorded() == [record.parent] and not record.exists()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     track.run(work)
     assert artifacts.read_json(record)["runs"]["vae/0"]
@@ -321,7 +321,7 @@ def work_in(folder: Path) -> JobContext:
         wildcards={"dataset": "mnist", "model": "vae", "seed": 0},
         config={"class": "vae"},
         modules=(),
-        identity="aaaa",
+        hash="aaaa",
         inputs={},
         progress=Progress("train"),
     )

@@ -26,7 +26,7 @@ from pipeline.runtime.stage_cli import as_paths
 from pipeline.stages import report
 from pipeline.tables import from_csv
 from pipeline.tables.cells import main_names, to_cells
-from pipeline.workflow import layout, params
+from pipeline.workflow import layout, params, store
 from pipeline.workflow.plan import Plan
 from tests.conftest import EVERYTHING, REPORT, ROOT, TABLE, snakemake
 
@@ -68,10 +68,10 @@ def made(tiny: Path) -> Iterator[Made]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tiny)
         planned = job("report")
-        assert artifacts.read_json(artifacts.stamp_path(Path(REPORT)))["identity"] == planned.identity
+        assert store.is_complete(planned.folder)
         block = json.loads(json.dumps(planned.config))
         inputs = {name: as_paths(found) for name, found in planned.paths().items()}
-        work = JobContext("report", {}, block, planned.modules, planned.identity, inputs, progress=Silent())  # type: ignore[arg-type]
+        work = JobContext("report", {}, block, planned.modules, planned.hash, inputs, progress=Silent())  # type: ignore[arg-type]
         known = captions.read(ROOT / "report")
         context = [report.dataset(work, name, about, known) for name, about in block["report"].items()]
     yield Made(text, Read(text), context, tiny)
@@ -206,13 +206,14 @@ def test_the_battle_matrix_says_what_the_table_of_judges_says(made: Made) -> Non
 def test_every_run_has_its_settings_digests_machine_and_mlflow_run(made: Made) -> None:
     (shown,) = made.context
     assert [(run["model"], run["seed"]) for run in shown["runs"]] == [("vae", 0), ("draw_gan", 0), ("gran3", 0)]
-    recorded = artifacts.read_json(made.folder / "results/tracking/mnist.json")["runs"]
+    (tracked,) = (made.folder / "results/store/mnist/track").glob("*/tracked.json")
+    recorded = artifacts.read_json(tracked)["runs"]
     for run in shown["runs"]:
         told = dict(run["made"])
-        weights = made.folder / f"results/models/mnist/{run['model']}/0/weights.safetensors"
+        (weights,) = made.folder.glob(f"results/store/mnist/train/{run['model']}/0/*/weights.safetensors")
         assert told["weights, SHA-256"] == artifacts.sha256(weights)
         assert told["MLflow run"].split()[0] == recorded[f"{run['model']}/0"]
-        assert told["machine"] and re.fullmatch(r"[0-9a-f]{16}", told["training's identity"])
+        assert told["machine"] and re.fullmatch(r"[0-9a-f]{16}", told["training's hash"])
         assert {"steps", "batch"} <= {key for key, _ in run["settings"]}
 
 
@@ -267,9 +268,8 @@ def test_no_text_of_the_results_becomes_markup(made: Made) -> None:
 
 
 def named_figures() -> list[str]:
-    """Every figure that a stage of the layout leaves."""
-    patterns = [item for of in layout.OUTPUTS.values() for item in of.values() if layout.FIGURE_FOLDER.match(item)]
-    return sorted({layout.figure_name(pattern) for pattern in patterns if pattern.endswith(".png")})
+    """Every figure that a stage draws."""
+    return sorted({*layout.FIGURES, *layout.GALLERY, "canvases"})
 
 
 @pytest.mark.parametrize("name", [*named_figures(), "table", "battles", "claims", "cost"])
@@ -355,7 +355,7 @@ def test_cells_have_the_value_its_interval_what_sorts_it_and_the_best() -> None:
 def test_a_data_set_without_labels_is_told_by_what_its_classifier_learnt() -> None:
     splits = {name: {"count": 1000, "imbalance_ratio": None} for name in ("train", "valid", "test")}
     summary = {"shape": [3, 64, 64], "classes": [], **splits}
-    read = {layout.SUMMARY: summary, layout.CLASSIFIER_REPORT: {"accuracy": {"test": 0.75}}}
+    read = {"summary": summary, "classifier": {"accuracy": {"test": 0.75}}}
     told = dict(report.facts(SimpleNamespace(json=read.get), {"models": ["vae"], "runs": [("vae", 0), ("vae", 1)]}))  # type: ignore[arg-type]
     assert "classes" not in told and told["images"].endswith("64 x 64, colour") and told["seeds"] == "2"
     assert told["domain classifier"] == "75.0 % of the test images' quarter turns right: there are no labels"

@@ -83,6 +83,7 @@ def test_rules_run_commands_of_their_own_alone(file: Path) -> None:
             "wildcards.model",
             "wildcards.seed",
             "wildcards.hash",
+            "input",
             "input.sources",
             "log",
         }

@@ -21,7 +21,8 @@ import pytest
 from pipeline.core import artifacts
 from pipeline.features.classifier import DomainClassifier, extract
 from pipeline.runtime import signals
-from pipeline.workflow import layout, store
+from pipeline.workflow import layout, params, store
+from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, ROOT, run, stage
 from tests.fork_server import At, ForkServer
 from tests.small_models import images
@@ -202,9 +203,12 @@ def test_a_training_ends_with_a_killed_snakemake_and_the_next_goes_on(
 ) -> None:
     folder = clone("killed")
     vae = '{"vae": {"hidden": 16, "latent": 4, "steps": 1500}}'
-    target = layout.WEIGHTS.format(dataset="mnist", model="vae", seed=0)
+    own = Plan(params.load(["budget=tiny", f"models={vae}"], ROOT / "params.yaml"))
+    target = own.job("train", "mnist", "vae", 0).outputs["weights"]
     words = [str(BIN / "snakemake"), "--cores", "1", "--config", "budget=tiny", f"models={vae}", "--", target]
-    log, lock = folder / "logs/train/mnist-vae-0.log", folder / "results/.locks/train-mnist-vae-0.lock"
+    job_hash = Path(target).parent.name
+    log = folder / f"logs/train/mnist-vae-0/{job_hash}.log"
+    lock = folder / f"results/.locks/train-mnist-vae-0-{job_hash}.lock"
     environment = os.environ | {"DATA_MIRROR": str(mnist_mirror), "PATH": f"{BIN}:{os.environ['PATH']}"}
     with (
         (folder / "said").open("w") as said,
@@ -219,7 +223,7 @@ def test_a_training_ends_with_a_killed_snakemake_and_the_next_goes_on(
     done = run(words, folder, DATA_MIRROR=str(mnist_mirror))
     assert done.returncode == 0, done.stderr
     assert "resumed at step" in done.stderr
-    assert artifacts.checked_stamp(folder / target)
+    assert store.checked(folder / target)
 
 
 def is_free(handle: int) -> bool:

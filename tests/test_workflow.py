@@ -69,6 +69,13 @@ def test_every_figure_is_there_as_png_and_svg(tiny: Path) -> None:
     }
 
 
+def test_the_gallery_has_the_figures_that_its_models_can_show(tiny: Path) -> None:
+    record = json.loads(stored(tiny, "mnist", "gallery", "job.json").read_text())
+    drawn = {f"{name}.{kind}" for name in record["config"]["figures"] for kind in ("png", "svg")}
+    assert set(record["files"]) == drawn | {"gallery.json"}
+    assert drawn <= {path.name for path in (tiny / "results/figures/mnist").iterdir()}
+
+
 def test_a_second_run_has_nothing_to_do(tiny: Path, mnist_mirror: Path) -> None:
     done = snakemake(tiny, mnist_mirror, TABLE, EVERYTHING)
     assert done.returncode == 0

@@ -109,7 +109,6 @@ class JobContext:
     def write_record(self) -> None:
         """Write the record of what was written, last of all."""
         closure = job_hash.code_closure(self.modules)
-        newest = max((path.stat().st_mtime for path in self.reads), default=0.0)
         record = {
             "hash": self.hash,
             "stage": self.stage,
@@ -126,9 +125,7 @@ class JobContext:
             "seconds": round(time.monotonic() - self.began, 2),
         }
         store.write(self.folder, record, {path.name: path for path in self.written})
-        for path in (*self.written, self.folder / layout.RECORD):  # Snakemake refuses outputs older than inputs
-            if path.stat().st_mtime < newest:
-                os.utime(path, (newest, newest))
+        artifacts.not_older_than((*self.written, self.folder / layout.RECORD), self.reads)
 
 
 def commit() -> str | None:

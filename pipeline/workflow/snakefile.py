@@ -1,7 +1,7 @@
 """What the Snakefile asks for: input functions and checks, so that it reads top to bottom without lambdas.
 
-Inputs are `ancient`: a job runs if its outputs are not there, and for no other reason. A changed parameter or module
-changes the job's hash, and with it the outputs' paths.
+Inputs are `ancient`: a job runs if its outputs are not there, or if a missing input of it has to be made again. A
+changed parameter or module changes the job's hash, and with it the outputs' paths.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import os
 import platform
 import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -82,6 +83,8 @@ class Workflow:
         if self._changed is None:
             handle, self._changed = tempfile.mkstemp(prefix="easel-changed-view-")
             os.close(handle)
+            later = max([time.time(), *(path.stat().st_mtime + 1 for path in views())])
+            os.utime(self._changed, (later, later))
         return self._changed
 
     def _paths(self, stage: str, wildcards: Wildcards) -> dict[str, Any]:
@@ -119,8 +122,7 @@ class Workflow:
         """Note a job as planned; in a run, a stored result of it whose sizes are not as recorded is moved aside."""
         if job.hash not in self.planned:
             self.planned[job.hash] = job
-            record = store.read(job.folder)
-            flaw = record and store.flaw(job.folder, record)
+            flaw = store.damage(job.folder)
             if flaw and self.only_looks:
                 say(f"{flaw}; a run will make it again where it is needed")
             elif flaw and not self.submitted:
@@ -139,6 +141,13 @@ class Workflow:
         """Keep every planned job's specification, for the stages and the nodes that run it."""
         for job in self.planned.values():
             store.write_specification({**job.spec, "device": self.plan.params.device})
+
+
+def views() -> Iterator[Path]:
+    """Every view that there is; a clock that was set back may have left one in the future."""
+    for folder in ("results/tables", "results/figures", "results/summary", "results/classifier"):
+        yield from Path(folder).glob("*")
+    yield from (path for path in (Path(layout.REPORT), *Path("data/prepared").glob("*/summary.json")) if path.exists())
 
 
 def is_copy(view: Path, job: Job, output: str) -> bool:

@@ -78,6 +78,14 @@ def flaw(folder: Path, record: Record) -> str | None:
     return None
 
 
+def damage(folder: Path) -> str | None:
+    """What is wrong with a folder that was once complete; None for a sound, an unfinished and a missing one."""
+    if not (folder / layout.RECORD).exists():
+        return None
+    record = read(folder)
+    return f"{folder / layout.RECORD}: damaged" if record is None else flaw(folder, record)
+
+
 def is_complete(folder: Path) -> bool:
     """Whether a folder has a record and every file of it, at its recorded size."""
     record = read(folder)

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from pipeline.core.errors import InUse, UserError, near, one_line
 from pipeline.workflow import job_hash, layout
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 
 OF_THE_DISK: dict[int | None, str] = {

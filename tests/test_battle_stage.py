@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pipeline.battles.scores import judges_of
 from pipeline.core import artifacts
 from pipeline.models.base import ImageGenerator
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import battle
 from tests.small_models import NAMES, block_of, images, small, small_arguments
@@ -147,7 +147,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def work_of_three_judges() -> Work:
+def job_of_three_judges() -> JobContext:
     """Three trainings of one model are to judge their own samples and another model's; splits of some images."""
     contestants = [(model, seed) for model in (OTHER, JUDGE) for seed in SEEDS]
     reads = [Path(f"weights{seed}.safetensors") for seed in SEEDS]
@@ -161,12 +161,14 @@ def work_of_three_judges() -> Work:
         "dataset": "mnist", "model": JUDGE, "class": block_of(JUDGE)["class"], "arguments": small_arguments(JUDGE),
         "shape": (1, 28, 28), "seeds": SEEDS, "contestants": contestants, "judged_training_images": 15, "n": 12,
     }  # fmt: skip
-    return Work("battle", {"dataset": "mnist", "model": JUDGE}, block, (), "0", reads, Progress("battle"), device="cpu")
+    return JobContext(
+        "battle", {"dataset": "mnist", "model": JUDGE}, block, (), "0", reads, Progress("battle"), device="cpu"
+    )
 
 
 def test_every_seeds_judge_scores_everyone_as_it_would_alone(folder: Path) -> None:
-    work = work_of_three_judges()
-    battle.run(work)
+    job = job_of_three_judges()
+    battle.run(job)
     scores = load_file("results/battles/mnist/dcgan.safetensors")
     assert len(scores) == len(SEEDS) * (3 + 2 * len(SEEDS))
     for number, seed in enumerate(SEEDS):
@@ -184,7 +186,7 @@ def test_every_seeds_judge_scores_everyone_as_it_would_alone(folder: Path) -> No
 
 
 def test_the_judges_come_in_the_order_of_their_seeds_with_their_own_accuracy(folder: Path) -> None:
-    battle.run(work_of_three_judges())
+    battle.run(job_of_three_judges())
     scores = load_file("results/battles/mnist/dcgan.safetensors")
     judges = judges_of(JUDGE, {name: values.numpy() for name, values in scores.items()})
     assert [judge.identity for judge in judges] == [(JUDGE, seed) for seed in sorted(SEEDS)]

@@ -16,7 +16,7 @@ import pytest
 from pipeline import cli as cli
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
-from pipeline.runtime.job_context import Work, sole_writer
+from pipeline.runtime.job_context import JobContext, sole_writer
 from pipeline.workflow import params
 from pipeline.workflow.plan import Plan
 from tests.conftest import ROOT, Run, run, stage
@@ -182,7 +182,7 @@ def test_a_bug_is_one_line_and_a_traceback_in_the_log(
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError("one\ntwo")
 
-    monkeypatch.setattr(Work, "check_inputs", broken)
+    monkeypatch.setattr(JobContext, "check_inputs", broken)
     line = told(capsys, "prepare", code=70)
     assert "ZeroDivisionError: one two (a bug here; traceback in logs/prepare/mnist.log)" in line
     assert "Traceback" in (folder / "logs/prepare/mnist.log").read_text()

@@ -40,7 +40,7 @@ def test_a_path_and_three_lines_are_a_data_set(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "shirts").mkdir()
     (tmp_path / "shirts/a.png").write_bytes(b"1")
     after = Plan(check(config(shirts=OWN))).job("prepare", "shirts")
-    assert after.neutral["path"] == str(tmp_path / "shirts")
+    assert after.runtime_only["path"] == str(tmp_path / "shirts")
     assert before.identity != after.identity, "what lies there is part of the identity"
     (tmp_path / "shirts").rename(tmp_path / "skirts")
     moved = Plan(check(config(shirts=OWN | {"path": str(tmp_path / "skirts")}))).job("prepare", "shirts")
@@ -102,7 +102,7 @@ def test_a_data_sets_settings_are_put_over_the_models_own() -> None:
         ({"crop": "circle"}, "datasets.shirts.crop: found 'circle', expected square, a side, or [height, width]"),
         ({"valid": 1.5}, "datasets.shirts.valid: found 1.5, expected a whole number of images, or a share"),
         ({"test": 0}, "datasets.shirts.test: found 0, expected a number of images, at least 1, or a share"),
-        ({"otherwise": [{"reader": "images", "paths": "x"}]}, "datasets.shirts.otherwise: paths: unknown key"),
+        ({"alternatives": [{"reader": "images", "paths": "x"}]}, "datasets.shirts.alternatives: paths: unknown key"),
         ({"settings": {"vea": {}}}, "datasets.shirts.settings: unknown model 'vea'; did you mean"),
         ({"settings": {"vae": {"class": "gan"}}}, "datasets.shirts.settings.vae.class: what a model is does not"),
         (

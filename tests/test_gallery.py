@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import gallery
 from pipeline.workflow import layout, overrides
@@ -72,8 +72,8 @@ def test_what_an_earlier_list_of_models_had_to_show_goes(tmp_path: Path, monkeyp
              for stamp in ("", ".stamp.json")]  # fmt: skip
     for name in [*names, "samples.png"]:
         (folder / name).touch()
-    work = Work("gallery", {"dataset": "mnist"}, {"figures": ["walks"]}, (), "0", [], Progress("gallery"))
-    gallery.forget_others(work)
+    job = JobContext("gallery", {"dataset": "mnist"}, {"figures": ["walks"]}, (), "0", [], Progress("gallery"))
+    gallery.forget_others(job)
     assert {path.name for path in folder.iterdir()} == {name for name in names if "walks" in name} | {"samples.png"}
 
 

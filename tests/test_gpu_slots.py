@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.core.errors import UserError
 from pipeline.runtime import gpu_slots
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from tests.conftest import ROOT
 
@@ -204,6 +204,6 @@ def test_a_stage_takes_a_slot_unless_it_is_to_run_on_the_cpu(
 ) -> None:
     taken: list[object] = []
     monkeypatch.setattr(device, "hold_gpu", taken.append)
-    work = Work("train", {}, {}, (), "0" * 16, [], Progress("train"), device=device)
-    assert device.use_device(work) == work.device
-    assert taken == [work.progress.say] * waits
+    job = JobContext("train", {}, {}, (), "0" * 16, [], Progress("train"), device=device)
+    assert device.use_device(job) == job.device
+    assert taken == [job.progress.say] * waits

@@ -20,7 +20,7 @@ import pytest
 
 from pipeline.core.errors import UserError
 from pipeline.datasets import load_reader, members
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import fetch, prepare
 from pipeline.workflow import content_hash, layout
@@ -295,7 +295,7 @@ def test_arrays_of_objects_and_damaged_ones(given: Path) -> None:
 # --- through the stages -----------------------------------------------------------------------------------------
 
 
-def work(stage: str, place: Path, **block: Any) -> Work:
+def context(stage: str, place: Path, **block: Any) -> JobContext:
     """A job on a person's own folder, as the plan would have it."""
     whole = {
         "dataset": "it",
@@ -313,16 +313,16 @@ def work(stage: str, place: Path, **block: Any) -> Work:
     }
     said = {"dataset": "it", "content": content_hash.digest(place, RAW)} if stage == "fetch" else whole
     BEGUN.append(Progress("it", Path("it.log")))
-    return Work(
+    return JobContext(
         stage=stage, wildcards={"dataset": "it"}, block=said | block, modules=(), identity="0" * 16,
         reads=[layout.path(layout.FETCHED, dataset="it")], progress=BEGUN[-1],
-        neutral={"path": str(place), "sources": [], "by_hand": "Draw it yourself"},
+        runtime_only={"path": str(place), "sources": [], "manual_download": "Draw it yourself"},
     )  # fmt: skip
 
 
-def prepared(place: Path, **block: Any) -> Work:
-    fetch.run(work("fetch", place))
-    job = work("prepare", place, **block)
+def prepared(place: Path, **block: Any) -> JobContext:
+    fetch.run(context("fetch", place))
+    job = context("prepare", place, **block)
     prepare.run(job)
     return job
 
@@ -344,7 +344,7 @@ def test_a_class_with_one_image_and_an_empty_class(given: Path, capsys: pytest.C
 
 def test_a_folder_that_is_not_there_says_what_to_do(given: Path) -> None:
     with pytest.raises(UserError, match=r"nothing: not found; datasets.it.path names it. Draw it yourself$"):
-        fetch.run(work("fetch", given / "nothing"))
+        fetch.run(context("fetch", given / "nothing"))
 
 
 def test_a_file_that_may_not_be_read(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,8 +358,8 @@ def test_a_file_that_may_not_be_read(given: Path, monkeypatch: pytest.MonkeyPatc
             raise PermissionError(13, "Permission denied", str(self))
         return opened(self, *arguments, **more)
 
-    fetch.run(work("fetch", given))
-    job = work("prepare", given)
+    fetch.run(context("fetch", given))
+    job = context("prepare", given)
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(UserError, match=r"07\.png: could not be read: Permission denied; mend its rights"):
         prepare.run(job)
@@ -369,10 +369,10 @@ def test_a_file_that_may_not_be_read(given: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_changed_since_it_was_fetched_is_seen(given: Path) -> None:
     for number, image in enumerate(pictures(30, 8, 8, 3)):
         (given / f"{number:02d}.png").write_bytes(png(image))
-    fetch.run(work("fetch", given))
+    fetch.run(context("fetch", given))
     (given / "07.png").write_bytes(png(pictures(1, 8, 8, 3)[0]))
     with pytest.raises(UserError, match="changed or not there any more"):
-        prepare.run(work("prepare", given))
+        prepare.run(context("prepare", given))
 
 
 # --- identity by content ----------------------------------------------------------------------------------------

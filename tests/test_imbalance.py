@@ -18,7 +18,7 @@ from pipeline.features import classifier as features
 from pipeline.metrics import augmentation, coverage_bands, kid, kid_tail, prdc, sharpness
 from pipeline.metrics.bands import HEAD, MIDDLE, NO_BAND, TAIL, bands_of, imbalance_ratio, tail_ends_at
 from pipeline.metrics.comparison import Comparison
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import augment, classifier, evaluate
 from pipeline.workflow import layout, params
@@ -215,10 +215,10 @@ def patterned(sizes: tuple[int, ...], seed: int) -> tuple[np.ndarray, np.ndarray
 SETTINGS = {"steps": 60, "batch": 32, "learning_rate": 3e-3, "seed": 0}
 
 
-def work_of(stage: str, reads: list[str], block: dict[str, Any]) -> Work:
+def job_of(stage: str, reads: list[str], block: dict[str, Any]) -> JobContext:
     wildcards = {"dataset": "d"} | ({} if stage == "classifier" else {"model": "m", "seed": 0})
     paths = [layout.path(pattern, **{"dataset": "d", "model": "m", "seed": 0}) for pattern in reads]
-    return Work(stage, wildcards, {**wildcards, **block}, (), "identity", paths, Progress(stage), device="cpu")
+    return JobContext(stage, wildcards, {**wildcards, **block}, (), "identity", paths, Progress(stage), device="cpu")
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         zip((layout.TRAIN, layout.VALID, layout.TEST), SIZES.values(), strict=True)
     ):
         artifacts.write_images(layout.path(pattern, dataset="d"), *patterned(sizes, seed))
-    classifier.run(work_of("classifier", [layout.TRAIN, layout.VALID, layout.TEST], SETTINGS))
+    classifier.run(job_of("classifier", [layout.TRAIN, layout.VALID, layout.TEST], SETTINGS))
     artifacts.write_images(layout.path(layout.SAMPLES, dataset="d", model="m", seed=0), patterned((60, 60, 60), 9)[0])
     return tmp_path
 
@@ -238,7 +238,7 @@ READS = [layout.SAMPLES, layout.TRAIN, layout.TEST, layout.CLASSIFIER]
 
 
 def augmented(folder: Path, reads: list[str] = READS, **block: Any) -> dict[str, Any]:
-    augment.run(work_of("augment", reads, {"classifier": SETTINGS, "protocol_seed": 0, **block}))
+    augment.run(job_of("augment", reads, {"classifier": SETTINGS, "protocol_seed": 0, **block}))
     found: dict[str, Any] = artifacts.read_json(layout.path(layout.AUGMENTED, dataset="d", model="m", seed=0))
     return found
 
@@ -259,7 +259,7 @@ def test_the_classifier_of_balanced_data_is_what_it_was(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     for seed, pattern in enumerate((layout.TRAIN, layout.VALID, layout.TEST)):
         artifacts.write_images(layout.path(pattern, dataset="d"), *patterned((40, 30, 20), seed))
-    classifier.run(work_of("classifier", [layout.TRAIN, layout.VALID, layout.TEST], SETTINGS))
+    classifier.run(job_of("classifier", [layout.TRAIN, layout.VALID, layout.TEST], SETTINGS))
     natural = features.train_classifier(*map(torch.from_numpy, patterned((40, 30, 20), 0)), classes=3, **SETTINGS)
     kept = artifacts.read_tensors(layout.path(layout.CLASSIFIER, dataset="d"))
     assert all(torch.equal(kept[name], value) for name, value in natural.state_dict().items())
@@ -287,7 +287,7 @@ def test_without_a_generated_image_the_two_classifiers_are_one(folder: Path) -> 
     assert found["tail_correct"]["without"] == found["tail_correct"]["augmented"]
     assert evaluate.tail_correct(layout.path(layout.AUGMENTED, dataset="d", model="m", seed=0)) is None
     images, labels = map(torch.from_numpy, patterned(SIZES["train"], 0))
-    again = classifier.fit(work_of("augment", [], {}), images, labels, 3, balanced=True, settings=SETTINGS)
+    again = classifier.fit(job_of("augment", [], {}), images, labels, 3, balanced=True, settings=SETTINGS)
     kept = artifacts.read_tensors(layout.path(layout.CLASSIFIER, dataset="d"))
     assert all(torch.equal(kept[name], value) for name, value in again.state_dict().items())
 
@@ -305,7 +305,7 @@ def test_the_gain_and_the_bands_reach_the_model_s_metrics(folder: Path) -> None:
     augmented(folder)
     block = {"n": 100, "protocol_seed": 0, "groups": 5, "augmented": True}
     reads = [layout.SAMPLES, layout.TRAIN, layout.TEST, layout.CLASSIFIER, layout.FEATURES, layout.AUGMENTED]
-    evaluate.run(work_of("evaluate", reads, block))
+    evaluate.run(job_of("evaluate", reads, block))
     content = json.loads(layout.path(layout.METRICS, dataset="d", model="m", seed=0).read_text())
     estimates = content["estimates"]
     wanted = {"class_tv", "coverage_head", "coverage_tail", "kid_tail", "sharpness", "sharpness_tail"}
@@ -318,7 +318,7 @@ def test_a_copy_is_seen_whichever_training_image_it_is_of(folder: Path) -> None:
     training = artifacts.read_images(layout.path(layout.TRAIN, dataset="d"))[0]
     artifacts.write_images(layout.path(layout.SAMPLES, dataset="d", model="m", seed=0), training[::2])
     reads = [layout.SAMPLES, layout.TRAIN, layout.TEST, layout.CLASSIFIER, layout.FEATURES]
-    evaluate.run(work_of("evaluate", reads, {"n": 30, "protocol_seed": 0, "groups": 5}))
+    evaluate.run(job_of("evaluate", reads, {"n": 30, "protocol_seed": 0, "groups": 5}))
     content = artifacts.read_json(layout.path(layout.METRICS, dataset="d", model="m", seed=0))
     assert content["estimates"]["copying"]["value"] == 1
 
@@ -349,7 +349,7 @@ def test_the_overlay_s_blocks_are_the_product_s_but_for_sampler_and_classes() ->
     config = yaml.safe_load((ROOT / "params.yaml").read_text())
     config["models"] |= overlay["models"]
     data = config["datasets"]["telugu_print"] | overlay["datasets"]["telugu_print"]
-    plan = Plan(params.check(config | {"datasets": {"telugu_print": data}, "versioned": []}))
+    plan = Plan(params.check(config | {"datasets": {"telugu_print": data}, "dvc_tracked": []}))
     for name in plan.models("telugu_print"):
         of = "draw_gan" if name.startswith("draw_gan") else "draw"
         block, base = (plan.model(each, "telugu_print") for each in (name, of))

@@ -150,7 +150,7 @@ def test_a_touch_and_a_copy_do_not_count(tree: Tree, tmp_path: Path) -> None:
 
 
 def test_what_cannot_change_a_result_is_left_out(tree: Tree) -> None:
-    neutral = [file for file in EVERY_MODULE if "\nRESULT_NEUTRAL = True" in (ROOT / file).read_text()]
+    runtime_only = [file for file in EVERY_MODULE if "\nRUNTIME_ONLY = True" in (ROOT / file).read_text()]
     for name in (
         "tracking/mlflow_runs",
         "runtime/progress",
@@ -158,8 +158,8 @@ def test_what_cannot_change_a_result_is_left_out(tree: Tree) -> None:
         "workflow/estimate",
         "workflow/snakefile",
     ):
-        assert f"pipeline/{name}.py" in neutral
-    for file in neutral:
+        assert f"pipeline/{name}.py" in runtime_only
+    for file in runtime_only:
         tree.edit(file, new_line)
     assert tree.changed() == set()
 
@@ -299,7 +299,7 @@ def test_defaults_written_out_are_the_same_jobs(tree: Tree) -> None:
     overrides = [
         f"models.{model}.{argument}={json.dumps(default)}"
         for model, block in blocks.items()
-        if "samples_of" not in block  # its arguments are those of the training that it samples
+        if "reuse_training_of" not in block  # its arguments are those of the training that it samples
         for argument, _, default in params.constructor(f"pipeline.models.{block.get('class', model)}")
         if argument not in block
     ]

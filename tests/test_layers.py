@@ -150,18 +150,20 @@ def test_there_are_no_import_cycles() -> None:
 # --- what cannot change a result --------------------------------------------------------------------------------
 
 
-def test_neutral_modules_are_out_of_reach_of_what_computes_results() -> None:
+def test_runtime_only_modules_are_out_of_reach_of_what_computes_results() -> None:
     """Models, metrics, features, battles, the loop, tables and figures see none of them, not even through others."""
-    neutral = {name for name in MODULES if job_hash.is_neutral(name)}
-    assert {f"pipeline.{name}" for name in ("tracking.mlflow_runs", "runtime.progress", "workflow.estimate")} <= neutral
-    assert {folder(name) for name in neutral} <= {"core", "workflow", "runtime", "tracking", ""}
+    runtime_only = {name for name in MODULES if job_hash.is_runtime_only(name)}
+    assert {
+        f"pipeline.{name}" for name in ("tracking.mlflow_runs", "runtime.progress", "workflow.estimate")
+    } <= runtime_only
+    assert {folder(name) for name in runtime_only} <= {"core", "workflow", "runtime", "tracking", ""}
     for name in in_folders(*DOMAIN):
         reached, waiting = {name}, [name]
         while waiting:
             for item in imported(waiting.pop()) - reached:
                 reached.add(item)
                 waiting.append(item)
-        assert not reached & neutral, name
+        assert not reached & runtime_only, name
 
 
 def test_trackings_users_feed_no_table() -> None:

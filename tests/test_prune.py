@@ -120,7 +120,7 @@ def test_results_of_models_seeds_and_data_sets_that_are_gone_go(prune: Prune) ->
     made_up.make(plan("models.old={class: vae, batch: 10, data: grey, steps: 5}", "datasets.mnist.models=[vae, old]"))
     made_up.make(plan())
     block = "{reader: idx, shape: [1, 28, 28], valid: 10, split_seed: 0, models: [vae], sources: [], files: {a: %s}}"
-    old_data = plan("datasets={letters: " + block % ("a" * 64) + "}", "versioned=[]")
+    old_data = plan("datasets={letters: " + block % ("a" * 64) + "}", "dvc_tracked=[]")
     made_up.make(old_data, dataset="letters")
     assert len(files()) > len(present)
     told = "\n".join(prune("--dry-run"))

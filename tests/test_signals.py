@@ -279,8 +279,8 @@ for turn in range(5):
     wildcards = {"dataset": "mnist", "model": "vae", "seed": number}
     block = {**wildcards, "turn": turn}
     planned = job_hash.job_identity("evaluate", block, modules, [])
-    work = job_context.Work("evaluate", wildcards, block, modules, planned, [], Progress("evaluate"))
-    job_context.run(work, lambda work: work.write_json(work.outputs[0], {"number": number, "turn": turn}))
+    job = job_context.JobContext("evaluate", wildcards, block, modules, planned, [], Progress("evaluate"))
+    job_context.run(job, lambda job: job.write_json(job.outputs[0], {"number": number, "turn": turn}))
 """
 
 

@@ -6,7 +6,7 @@ import difflib
 import signal
 from collections.abc import Iterable
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 
 class UserError(Exception):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.core.errors import UserError
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 DEEPEST = 20
 """Levels of nesting; params.yaml has six."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pipeline.core.errors import UserError
 from pipeline.runtime.gpu_slots import hold_gpu
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.training.device import pick_device
 
 
-def use_device(work: Work) -> str:
+def use_device(job: JobContext) -> str:
     """Decide where this job computes, and note it for the stamp; `UserError` if a GPU is asked for and missing.
 
     On a machine with GPUs it waits for one that has room.
     """
-    if work.device != "cpu":
-        hold_gpu(work.progress.say)
+    if job.device != "cpu":
+        hold_gpu(job.progress.say)
     try:
-        work.device = pick_device(work.device)
+        job.device = pick_device(job.device)
     except ValueError as error:
         raise UserError(str(error)) from None
-    return work.device
+    return job.device

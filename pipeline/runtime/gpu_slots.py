@@ -17,7 +17,7 @@ from pathlib import Path
 from pipeline.core.errors import UserError
 from pipeline.runtime import locks
 
-RESULT_NEUTRAL = True  # which of the machine's GPUs computes
+RUNTIME_ONLY = True  # which of the machine's GPUs computes
 
 JOBS_PER_GPU = "EASEL_JOBS_PER_GPU"
 FOLDER = "EASEL_LEASES"

@@ -1,6 +1,6 @@
 """How a stage runs: its job, its checked inputs, its stamped outputs, its lock, its progress.
 
-`python -m pipeline STAGE` builds a `Work`, calls `pipeline.stages.STAGE.run(work)` and stamps what was written.
+`python -m pipeline STAGE` builds a `JobContext`, calls `pipeline.stages.STAGE.run(job)` and stamps what was written.
 A stage needs neither Snakemake nor params.yaml when its job is handed over with `--spec`.
 """
 
@@ -24,11 +24,11 @@ from pipeline.runtime import locks, machine
 from pipeline.runtime.progress import Progress
 from pipeline.workflow import job_hash, kept, layout, stamps
 
-RESULT_NEUTRAL = True  # what it reads and writes is decided by the stage and by pipeline.core.artifacts
+RUNTIME_ONLY = True  # what it reads and writes is decided by the stage and by pipeline.core.artifacts
 
 
 @dataclass
-class Work:
+class JobContext:
     """One job at work."""
 
     stage: str
@@ -38,7 +38,7 @@ class Work:
     identity: str
     reads: list[Path]
     progress: Progress
-    neutral: dict[str, Any] = field(default_factory=dict)
+    runtime_only: dict[str, Any] = field(default_factory=dict)
     """What the job needs but its result does not depend on (addresses of sources)."""
     device: str = "auto"
     checkpoint_steps: int | None = None
@@ -166,15 +166,15 @@ def is_being_written(name: str) -> bool:
     return locks.is_held(lock_of(name))
 
 
-def take_over(work: Work) -> None:
+def take_over(job: JobContext) -> None:
     """Clear away what an earlier, killed process of this job left: its log, its half-written outputs.
 
     The job's lock must be held: then nobody alive writes these files, on whatever machine.
     """
-    work.progress.begin()
-    for path in work.outputs:
-        work.sweep(path.parent, path.name)
-        work.sweep(path.parent, artifacts.stamp_path(path).name)
+    job.progress.begin()
+    for path in job.outputs:
+        job.sweep(path.parent, path.name)
+        job.sweep(path.parent, artifacts.stamp_path(path).name)
 
 
 def one_thread() -> None:
@@ -183,16 +183,16 @@ def one_thread() -> None:
         os.environ[variable] = "1"
 
 
-def run(work: Work, main: Callable[[Work], None]) -> None:
+def run(job: JobContext, main: Callable[[JobContext], None]) -> None:
     """Check the inputs, do the stage's work under its lock, stamp what it wrote; or bring an earlier result back."""
-    with sole_writer(work.name):
-        take_over(work)
-        work.check_inputs()
-        kept_here = work.stage not in layout.NOT_KEPT
-        if kept_here and "EASEL_AFRESH" not in os.environ and kept.restore(work.identity, work.outputs):
-            work.progress.say("an earlier result came back")
+    with sole_writer(job.name):
+        take_over(job)
+        job.check_inputs()
+        kept_here = job.stage not in layout.NOT_KEPT
+        if kept_here and "EASEL_AFRESH" not in os.environ and kept.restore(job.identity, job.outputs):
+            job.progress.say("an earlier result came back")
             return
-        main(work)
-        work.stamp_outputs()
+        main(job)
+        job.stamp_outputs()
         if kept_here:
-            kept.keep(work.identity, work.outputs)
+            kept.keep(job.identity, job.outputs)

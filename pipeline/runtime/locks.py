@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.core.errors import UserError
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 GLANCE = 0.2
 """Seconds for which a lock is asked for: somebody who only looked may have held it for a moment."""

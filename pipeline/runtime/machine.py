@@ -7,7 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 VECTORS = (
     "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "sve", "sve2",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 TERMINAL_EVERY = 10.0
 """Seconds between two lines of one stage on the terminal."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What asks a stage to end: the workflow or Slurm, a person's Ctrl-C, a terminal that was closed."""

@@ -39,7 +39,7 @@ from pipeline.core.errors import UserError
 
 __all__ = ["SourceError", "check_source", "fetch", "kinds"]
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 CHUNK = 1 << 20
 SIZE_LIMIT = 1 << 30

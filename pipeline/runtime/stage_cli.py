@@ -15,7 +15,7 @@ from pipeline.core.errors import UserError
 from pipeline.runtime import signals
 from pipeline.workflow import job_hash, layout, overrides
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 WILDCARDS = ("dataset", "model", "seed")
 
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
         progress = Progress(title, log)
     except OSError as error:
         raise UserError(f"{log}: could not be written: {error.strerror}; make room or mend its rights") from error
-    work = runner.Work(
+    job = runner.JobContext(
         stage=arguments.name,
         wildcards=wildcards(arguments),
         block=spec["block"],
@@ -87,17 +87,17 @@ def run(arguments: argparse.Namespace) -> None:
         identity=spec["identity"],
         reads=[Path(path) for path in spec["reads"]],
         progress=progress,
-        neutral=spec["neutral"],
+        runtime_only=spec["runtime_only"],
         device=device,
         checkpoint_steps=arguments.checkpoint_steps,
     )
     with contextlib.closing(progress):
-        runner.run(work, perform)
+        runner.run(job, perform)
 
 
-def perform(work: Any) -> None:
+def perform(job: Any) -> None:
     """The stage's own work; its module is imported only when there is work to do."""
-    importlib.import_module(f"pipeline.stages.{work.stage}").run(work)
+    importlib.import_module(f"pipeline.stages.{job.stage}").run(job)
 
 
 def read_spec(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -110,7 +110,7 @@ def read_spec(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return spec, arguments.device or "auto"
 
 
-SPEC = {"identity": str, "block": dict, "modules": list, "reads": list, "neutral": dict}
+SPEC = {"identity": str, "block": dict, "modules": list, "reads": list, "runtime_only": dict}
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 

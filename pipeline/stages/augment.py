@@ -1,8 +1,8 @@
-"""Train the domain classifier once more, with generated images of the rare classes among the real ones.
+"""Train the reference classifier once more, with generated images of the rare classes among the real ones.
 
 What people who read rare characters want of a generator. Each class of the tail is filled up, to the size at which
-the tail ends, with images that a model was asked for, or that the domain classifier is sure of where it cannot be
-asked. Recipe, seed and number of steps are the domain classifier's own; so without a generated image the two are one.
+the tail ends, with images that a model was asked for, or that the reference classifier is sure of where it cannot be
+asked. Recipe, seed and steps are the reference classifier's own; so without a generated image the two are one.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from pipeline.core.errors import UserError
 from pipeline.features.classifier import DomainClassifier, correct, extract
 from pipeline.metrics.bands import IMBALANCED_FROM, TAIL, bands_of, imbalance_ratio, tail_ends_at
 from pipeline.runtime.device import use_device
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.stages.classifier import by_band, fit, load_classifier, load_split
 from pipeline.training.sampling import BATCH, quantise
 from pipeline.training.trained import rebuilt
 from pipeline.workflow import layout
 
 SURE = 0.9
-"""Probability above which the domain classifier's word is taken for a label."""
+"""Probability above which the reference classifier's word is taken for a label."""
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """Which test images each classifier knows, and what the second was given."""
-    device = use_device(work)
-    samples, train, test, classifier, *weights = work.reads
+    device = use_device(job)
+    samples, train, test, classifier, *weights = job.reads
     without = load_classifier(classifier)
     (images, labels), (test_images, test_labels) = known(train), known(test)
     counts = torch.bincount(labels, minlength=without.classes)
     bands = bands_of(counts)
     if bands is None:
         raise UserError(
-            f"params.yaml: datasets.{work.block['dataset']}.imbalanced: found true, but the largest class has only "
+            f"params.yaml: datasets.{job.block['dataset']}.imbalanced: found true, but the largest class has only "
             f"{imbalance_ratio(counts):.1f} times the images of the smallest (expected {IMBALANCED_FROM:g}); say false"
         )
     wanted = wanted_images(counts, bands)
     if weights:
-        made, classes = asked_for(work, weights[0], wanted, device)
+        made, classes = asked_for(job, weights[0], wanted, device)
     else:
         made, classes = recognised(without, torch.from_numpy(artifacts.read_images(samples)[0].copy()), wanted)
     filled = len(classes.unique())
-    work.progress.say(f"{len(made):,} of {int(wanted.sum()):,} images wanted, for {filled} of {int((wanted > 0).sum())}"
+    job.progress.say(f"{len(made):,} of {int(wanted.sum()):,} images wanted, for {filled} of {int((wanted > 0).sum())}"
                       " rare classes")  # fmt: skip
     augmented = without  # trained on real images alone, in the same order, it would be the same
     if len(made):
         shown, named = torch.cat([images, made]).to(device), torch.cat([labels, classes]).to(device)
-        settings = work.block["classifier"]
-        augmented = fit(work, shown, named, without.classes, balanced=True, settings=settings).cpu()
+        settings = job.block["classifier"]
+        augmented = fit(job, shown, named, without.classes, balanced=True, settings=settings).cpu()
     right = {
         name: correct(model, test_images, test_labels)
         for name, model in (("without", without), ("augmented", augmented))
@@ -64,9 +64,9 @@ def run(work: Work) -> None:
         "accuracy_by_band": {name: by_band(found, of_test) for name, found in right.items()},
         "tail_correct": {name: found[of_test == TAIL].int().tolist() for name, found in right.items()},
     }
-    work.write_json(work.at(layout.AUGMENTED), content)
+    job.write_json(job.at(layout.AUGMENTED), content)
     for name, accuracy in content["accuracy_by_band"].items():
-        work.progress.say(f"{name}: " + ", ".join(f"{band} {v:.4f}" for band, v in accuracy.items() if v is not None))
+        job.progress.say(f"{name}: " + ", ".join(f"{band} {v:.4f}" for band, v in accuracy.items() if v is not None))
 
 
 def known(path: Path) -> tuple[Tensor, Tensor]:
@@ -83,12 +83,12 @@ def wanted_images(counts: Tensor, bands: Tensor) -> Tensor:
     return torch.where(bands == TAIL, missing, torch.zeros_like(missing))
 
 
-def asked_for(work: Work, weights: Path, wanted: Tensor, device: str) -> tuple[Tensor, Tensor]:
+def asked_for(job: JobContext, weights: Path, wanted: Tensor, device: str) -> tuple[Tensor, Tensor]:
     """Images of a conditional model, as many of each class as are wanted, and their classes."""
-    model = rebuilt(work.block, artifacts.read_tensors(weights), device)
+    model = rebuilt(job.block, artifacts.read_tensors(weights), device)
     classes = torch.arange(len(wanted)).repeat_interleave(wanted)
     # latents of their own: those of the samples that are measured begin at the protocol's seed itself
-    seed = work.block["protocol_seed"] + 1_000_003 * work.block["seed"] + 500_000
+    seed = job.block["protocol_seed"] + 1_000_003 * job.block["seed"] + 500_000
     parts = [torch.empty(0, *model.shape, dtype=torch.uint8)]
     with torch.inference_mode():
         for first in range(0, len(classes), BATCH):

@@ -13,7 +13,7 @@ from pipeline.battles.scores import JudgeScores, beats_chance, errors_on_generat
 from pipeline.core import artifacts
 from pipeline.models.base import ImageGenerator
 from pipeline.runtime.device import use_device
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.stages.classifier import load_split
 from pipeline.stages.evaluate import subset
 from pipeline.training.trained import rebuilt
@@ -24,10 +24,10 @@ REFRESHED_WITH = 2000
 """Images on which batch-norm statistics are taken anew, half of them real training images and half its own samples."""
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """Logits on test, training and validation images and on all samples, and how each judge does on its own."""
-    device, block = use_device(work), work.block
-    weights, splits, contestants = _read(work)
+    device, block = use_device(job), job.block
+    weights, splits, contestants = _read(job)
     images = load_split(splits["train"])[0]
     real = images[subset(len(images), REFRESHED_WITH // 2, 0)]
     judges: dict[int, ImageGenerator] = {}
@@ -38,14 +38,14 @@ def run(work: Work) -> None:
     total = len(splits) + len(contestants)
     for done, (name, part) in enumerate(_parts(splits, contestants, block), 1):
         scores |= {f"{seed}/{name}": logits(judge, part) for seed, judge in judges.items()}
-        work.progress.step(done, total, unit="sets", per_unit=len(part) * len(judges), of="verdicts")
-    work.write_tensors(work.at(layout.SCORES), scores)
-    report(work, scores)
+        job.progress.step(done, total, unit="sets", per_unit=len(part) * len(judges), of="verdicts")
+    job.write_tensors(job.at(layout.SCORES), scores)
+    report(job, scores)
 
 
-def _read(work: Work) -> tuple[dict[int, Path], dict[str, Path], dict[tuple[str, int], Path]]:
+def _read(job: JobContext) -> tuple[dict[int, Path], dict[str, Path], dict[tuple[str, int], Path]]:
     """The judges' weights by seed, the splits by name, the contestants' samples by model and seed."""
-    block, reads = work.block, iter(work.reads)
+    block, reads = job.block, iter(job.reads)
     weights = {seed: next(reads) for seed in block["seeds"]}
     splits = {name: next(reads) for name in ("train", "valid", "test")}
     return weights, splits, {(model, seed): next(reads) for model, seed in block["contestants"]}
@@ -95,15 +95,15 @@ def refresh(judge: ImageGenerator, real: Tensor, generated: Tensor) -> None:
     judge.eval()
 
 
-def report(work: Work, scores: dict[str, Tensor]) -> None:
+def report(job: JobContext, scores: dict[str, Tensor]) -> None:
     """Each judge's accuracy on its own held-out real and generated images, and whether it beats chance."""
     found = [
         {"seed": judge.seed, **own_accuracy(judge)}
-        for judge in judges_of(work.block["model"], {name: values.numpy() for name, values in scores.items()})
+        for judge in judges_of(job.block["model"], {name: values.numpy() for name, values in scores.items()})
     ]
-    work.write_json(work.at(layout.JUDGE), found)
+    job.write_json(job.at(layout.JUDGE), found)
     for judge in found:
-        work.progress.say(
+        job.progress.say(
             f"seed {judge['seed']}: accuracy on held-out real {judge['accuracy_real_test']:.3f}, own generated "
             f"{judge['accuracy_generated']:.3f}: "
             + ("judges" if judge["beats_chance"] else f"judges nobody: {judge['reason']}")
@@ -113,11 +113,11 @@ def report(work: Work, scores: dict[str, Tensor]) -> None:
 def own_accuracy(judge: JudgeScores) -> dict[str, Any]:
     """How a judge does on real images and on its own generator's, and whether that is enough to judge others."""
     own = judge.samples[judge.identity]
-    sits, reason = beats_chance(judge)
+    is_eligible, reason = beats_chance(judge)
     return {
         "accuracy_real_test": 1 - errors_on_real(judge.test) / len(judge.test),
         "accuracy_real_train": 1 - errors_on_real(judge.train) / len(judge.train),
         "accuracy_generated": 1 - errors_on_generated(own) / len(own),
-        "beats_chance": sits,
+        "beats_chance": is_eligible,
         "reason": reason,
     }

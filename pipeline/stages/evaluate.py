@@ -22,7 +22,7 @@ from pipeline.metrics.bands import bands_of
 from pipeline.metrics.comparison import Comparison
 from pipeline.metrics.likelihood import importance_weighted
 from pipeline.runtime.device import use_device
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.stages.classifier import load_classifier, load_split
 from pipeline.training.trained import rebuilt
 from pipeline.workflow import layout
@@ -33,23 +33,23 @@ FEWEST = 8
 """Images of a set: a fifth neighbour needs six, a covariance of each half four."""
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """One file of estimates with the protocol beside them."""
-    use_device(work)
-    samples, train, test, classifier, features, *more = work.reads
-    known: dict[str, Any] = dict(likelihood(work, test, more.pop(0))) if "importance_samples" in work.block else {}
-    if work.block.get("augmented"):
+    use_device(job)
+    samples, train, test, classifier, features, *more = job.reads
+    known: dict[str, Any] = dict(likelihood(job, test, more.pop(0))) if "importance_samples" in job.block else {}
+    if job.block.get("augmented"):
         known["tail_correct"] = tail_correct(more.pop(0))
-    subject = Subject(work, train, test, classifier, features)
-    work.write_json(work.at(layout.METRICS), subject.measure(artifacts.read_images(samples)[0], known))
+    evaluator = Evaluator(job, train, test, classifier, features)
+    job.write_json(job.at(layout.METRICS), evaluator.measure(artifacts.read_images(samples)[0], known))
 
 
-class Subject:
+class Evaluator:
     """What every set of generated images is compared with: held-out and training images and their features."""
 
-    def __init__(self, work: Work, train: Path, test: Path, classifier: Path, features: Path) -> None:
-        self.work = work
-        n, seed = work.block["n"], work.block["protocol_seed"]
+    def __init__(self, job: JobContext, train: Path, test: Path, classifier: Path, features: Path) -> None:
+        self.job = job
+        n, seed = job.block["n"], job.block["protocol_seed"]
         self.classifier = load_classifier(classifier)
         kept = artifacts.read_tensors(features)
         (test_images, test_labels), (train_images, train_labels) = load_split(test), load_split(train)
@@ -78,7 +78,7 @@ class Subject:
         """Raise `UserError` for a split of fewer images than metrics can be computed on."""
         if len(images) < FEWEST:
             raise UserError(
-                f"params.yaml: datasets.{self.work.wildcards['dataset']}.{split}: the split holds {len(images)} "
+                f"params.yaml: datasets.{self.job.wildcards['dataset']}.{split}: the split holds {len(images)} "
                 f"images, but a comparison needs at least {FEWEST}; hold out more, or bring more images"
             )
 
@@ -105,8 +105,8 @@ class Subject:
             real_labels=self.labels,
             bands=self.bands,
             **known,
-            seed=self.work.block["protocol_seed"],
-            groups=self.work.block["groups"],
+            seed=self.job.block["protocol_seed"],
+            groups=self.job.block["groups"],
         )
         content: dict[str, Any] = {"protocol": self.protocol(len(fake)), "estimates": dict(self.estimates(comparison))}
         if self.classes is not None:
@@ -121,12 +121,12 @@ class Subject:
         for done, name in enumerate(names, start=1):
             for column, estimate in metrics.load(name).measure(comparison).items():
                 if estimate is None or not math.isfinite(estimate.value):
-                    self.work.progress.note(f"{column}: no finite value")
+                    self.job.progress.note(f"{column}: no finite value")
                     continue
                 bounds = {side: finite(getattr(estimate, side)) for side in ("low", "high")}
                 yield column, {"value": estimate.value, **bounds, "kind": estimate.kind}
-            self.work.progress.note(f"{name} done")
-            self.work.progress.step(done, len(names), unit="metrics")
+            self.job.progress.note(f"{name} done")
+            self.job.progress.step(done, len(names), unit="metrics")
 
     def protocol(self, n_fake: int) -> dict[str, Any]:
         """What stands beside the numbers: n, d and the extractor's digest of each space; n <= d is flagged."""
@@ -143,7 +143,7 @@ class Subject:
             "n_fake": n_fake,
             "quantised": "uint8",
             "spaces": spaces,
-            "seed": self.work.block["protocol_seed"],
+            "seed": self.job.block["protocol_seed"],
         }
 
 
@@ -168,19 +168,19 @@ def tail_correct(path: Path) -> tuple[Tensor, Tensor] | None:
     return (without, augmented) if found["generated"]["images"] else None
 
 
-def likelihood(work: Work, test: Path, weights: Path) -> dict[str, Tensor]:
+def likelihood(job: JobContext, test: Path, weights: Path) -> dict[str, Tensor]:
     """Bounds in nats of the test images (N,), binarised once by the protocol's seed: one draw of latents, and several.
 
     A conditional model bounds the likelihood of an image given its class.
     """
-    block, seed = work.block, work.block["protocol_seed"]
-    model: Any = rebuilt(block, artifacts.read_tensors(weights), work.device)
+    block, seed = job.block, job.block["protocol_seed"]
+    model: Any = rebuilt(block, artifacts.read_tensors(weights), job.device)
     images, labels = load_split(test)
     chosen = subset(len(images), block["n"], seed)
     grey = images[chosen].float() / 255
     binary = (torch.rand(grey.shape, generator=torch.Generator().manual_seed(seed)) < grey).float()
     given = [binary, labels[chosen]] if model.classes and labels is not None else [binary]
-    parts = list(zip(*(x.to(work.device).split(ELBO_BATCH) for x in given), strict=True))
+    parts = list(zip(*(x.to(job.device).split(ELBO_BATCH) for x in given), strict=True))
     with torch.no_grad():
         torch.manual_seed(seed)
         elbo = [model.elbo(*part).cpu() for part in parts]
@@ -188,5 +188,5 @@ def likelihood(work: Work, test: Path, weights: Path) -> dict[str, Tensor]:
         weighted = []
         for done, part in enumerate(parts, start=1):
             weighted.append(importance_weighted(partial(model.log_weights, *part), block["importance_samples"]).cpu())
-            work.progress.step(done, len(parts), unit="parts", per_unit=ELBO_BATCH, of="bounds")
-    return {"elbo": torch.cat(elbo), "elbo_iw": torch.cat(weighted)}
+            job.progress.step(done, len(parts), unit="parts", per_unit=ELBO_BATCH, of="bounds")
+    return {"elbo": torch.cat(elbo), "iwae_bound": torch.cat(weighted)}

@@ -9,54 +9,52 @@ from pathlib import Path
 
 from pipeline.core.errors import UserError
 from pipeline.runtime import sources
-from pipeline.runtime.job_context import Work, sole_writer
+from pipeline.runtime.job_context import JobContext, sole_writer
 from pipeline.workflow import content_hash, layout
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """Put the raw files in place; the list of them with their digests is what the next stage reads."""
-    raw = work.at(layout.RAW)
-    if "content" in work.block:
-        find(work, content_hash.located(work.neutral["path"]), raw)
+    raw = job.at(layout.RAW)
+    if "content" in job.block:
+        find(job, content_hash.located(job.runtime_only["path"]), raw)
     else:
-        bring(work, work.block["files"], raw)
-    work.write_json(
-        work.at(layout.FETCHED), {key: work.block[key] for key in ("content", "files") if key in work.block}
-    )
+        bring(job, job.block["files"], raw)
+    job.write_json(job.at(layout.FETCHED), {key: job.block[key] for key in ("content", "files") if key in job.block})
 
 
-def find(work: Work, path: Path, raw: Path) -> None:
+def find(job: JobContext, path: Path, raw: Path) -> None:
     """A person's own folder or file stays where it is; its contents must be what was planned with."""
-    expected, advice = work.block["content"], work.neutral.get("by_hand")
+    expected, advice = job.block["content"], job.runtime_only.get("manual_download")
     if expected in (content_hash.ABSENT, content_hash.UNREADABLE):
         what = "not found" if expected == content_hash.ABSENT else "could not be read; mend its rights"
-        raise UserError(f"{path}: {what}; datasets.{work.wildcards['dataset']}.path names it" + and_do(advice))
+        raise UserError(f"{path}: {what}; datasets.{job.wildcards['dataset']}.path names it" + and_do(advice))
     raw.mkdir(parents=True, exist_ok=True)
     if content_hash.digest(path, raw) != expected:
         raise UserError(f"{path}: changed while it was being read; run the same command again")
     content_hash.write_index(path, raw)
-    work.progress.say(f"{path}: found, {expected[:12]} by content")
+    job.progress.say(f"{path}: found, {expected[:12]} by content")
 
 
-def bring(work: Work, files: Mapping[str, str], raw: Path) -> None:
+def bring(job: JobContext, files: Mapping[str, str], raw: Path) -> None:
     """Fetch files into data/raw, or into the folder that several working folders share and link to it from here."""
-    dataset, advice = work.wildcards["dataset"], work.neutral.get("by_hand")
+    dataset, advice = job.wildcards["dataset"], job.runtime_only.get("manual_download")
     missing = [file for file, digest in files.items() if digest == content_hash.ABSENT]
     if missing:
         raise UserError(f"{dataset}: no {', '.join(missing)} in {raw}/ or in $DATA_MIRROR/{dataset}/" + and_do(advice))
     mirror, shared = os.environ.get("DATA_MIRROR"), os.environ.get("DATA_RAW")
     folder = Path(shared) / dataset if shared else raw
-    by_hand = [{"kind": "folder", "path": str(raw)}] if shared and raw.is_dir() else []
+    placed = [{"kind": "folder", "path": str(raw)}] if shared and raw.is_dir() else []
     lock = sole_writer(f"fetch {dataset}", folder.parent / ".locks") if shared else contextlib.nullcontext()
     try:
         with lock:
             sources.fetch(
                 dataset,
                 files,
-                [*by_hand, *work.neutral["sources"]],
+                [*placed, *job.runtime_only["sources"]],
                 destination=folder,
                 mirror=Path(mirror) if mirror else None,
-                say=work.progress.say,
+                say=job.progress.say,
             )
     except sources.SourceError as error:
         raise UserError(f"{error}{and_do(advice)}") from None

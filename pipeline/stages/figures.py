@@ -20,22 +20,22 @@ from pipeline.figures.samples import sample_sheet
 from pipeline.figures.style import save
 from pipeline.metrics import columns
 from pipeline.metrics.bands import BANDS, bands_of
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.tables import from_csv, headline_columns
 from pipeline.workflow import layout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SCORE_AGAINST_COST = "fid_classifier"
+SCORE_AGAINST_COST = "fd_classifier"
 
 
 class Material:
     """Everything that the figures show, read from this job's inputs in the order of the plan."""
 
-    def __init__(self, work: Work) -> None:
-        runs = [tuple(run) for run in work.block["runs"]]
-        train, test, summary, *rest = work.reads
+    def __init__(self, job: JobContext) -> None:
+        runs = [tuple(run) for run in job.block["runs"]]
+        train, test, summary, *rest = job.reads
         groups = [rest[i * len(runs) : (i + 1) * len(runs)] for i in range(3)]
         samples, histories, metrics = (dict(zip(runs, paths, strict=True)) for paths in groups)
         table, cost, judges, standings = rest[3 * len(runs) :]
@@ -72,15 +72,15 @@ class Material:
         return found
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """Draw and write them all."""
-    material = Material(work)
+    material = Material(job)
     for name, figure in figures(material):
         png, svg = save(figure)
-        path = work.at(layout.FIGURE, figure=name)
-        work.write_bytes(path.with_name(f"{name}.png"), png)
-        work.write_bytes(path.with_name(f"{name}.svg"), svg)
-        work.progress.note(f"{name} drawn")
+        path = job.at(layout.FIGURE, figure=name)
+        job.write_bytes(path.with_name(f"{name}.png"), png)
+        job.write_bytes(path.with_name(f"{name}.svg"), svg)
+        job.progress.note(f"{name} drawn")
 
 
 def figures(material: Material) -> Iterator[tuple[str, Figure]]:

@@ -28,7 +28,7 @@ from pipeline.figures.style import finite, number, save, short
 from pipeline.metrics.distances import nearest, prepare
 from pipeline.models.base import ImageGenerator
 from pipeline.runtime.device import use_device
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.stages.classifier import load_classifier, load_split
 from pipeline.tables import Row, from_csv
 from pipeline.training import latents
@@ -88,14 +88,14 @@ class Trained(NamedTuple):
 class Material:
     """What the figures are made of, read from this job's inputs in the order of the plan."""
 
-    def __init__(self, work: Work, device: str) -> None:
-        self.shown, self.device = work.neutral, device
-        self.seed: int = work.block["protocol_seed"]
-        test, train, classifier, features, *rest = work.reads
+    def __init__(self, job: JobContext, device: str) -> None:
+        self.shown, self.device = job.runtime_only, device
+        self.seed: int = job.block["protocol_seed"]
+        test, train, classifier, features, *rest = job.reads
         self.test, self.labels = load_split(test)
         self.train = load_split(train)[0]
         self.classifier, self.features = load_classifier(classifier), artifacts.read_tensors(features)
-        names = [model for model, _ in work.block["runs"]]
+        names = [model for model, _ in job.block["runs"]]
         groups = [rest[k * len(names) : (k + 1) * len(names)] for k in range(6)]
         self.files = dict(zip(names, zip(*groups, strict=True), strict=True))
         self.cached: dict[str, Trained] = {}
@@ -134,26 +134,26 @@ class Material:
         return torch.arange(0, len(self.test), max(1, len(self.test) // count))[:count]
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """Draw and write the figures that the plan names, then the numbers that stand in them."""
-    material = Material(work, use_device(work))
+    material = Material(job, use_device(job))
     facts: dict[str, Facts] = {}
-    for done, name in enumerate(work.block["figures"], start=1):
+    for done, name in enumerate(job.block["figures"], start=1):
         figure, facts[name] = FIGURES[name](material)
-        path = work.at(layout.FIGURE, figure=name)
+        path = job.at(layout.FIGURE, figure=name)
         for kind, content in zip(("png", "svg"), save(figure), strict=True):
-            work.write_bytes(path.with_name(f"{name}.{kind}"), content)
-        work.progress.note(f"{name} drawn")
-        work.progress.step(done, len(work.block["figures"]), unit="figures")
-    work.write_json(work.at(layout.GALLERY_FACTS), facts)
-    forget_others(work)
+            job.write_bytes(path.with_name(f"{name}.{kind}"), content)
+        job.progress.note(f"{name} drawn")
+        job.progress.step(done, len(job.block["figures"]), unit="figures")
+    job.write_json(job.at(layout.GALLERY_FACTS), facts)
+    forget_others(job)
 
 
-def forget_others(work: Work) -> None:
+def forget_others(job: JobContext) -> None:
     """Remove figures of an earlier list of models that this one has nothing to show for."""
-    for name in set(layout.GALLERY) - set(work.block["figures"]):
+    for name in set(layout.GALLERY) - set(job.block["figures"]):
         for kind in ("png", "svg"):
-            path = work.at(layout.FIGURE, figure=f"{name}.{kind}")
+            path = job.at(layout.FIGURE, figure=f"{name}.{kind}")
             for left in (artifacts.stamp_path(path), path):
                 with contextlib.suppress(OSError):
                     left.unlink()
@@ -250,7 +250,7 @@ def neighbours(material: Material) -> tuple[Figure, Facts]:
             for space, (distance, index) in own.items()
         }
     reading = "First row: samples; second: the training image nearest to each in pixels; third: in the features of the "
-    reading += "domain classifier. Distances are Euclidean: a copy is at 0."
+    reading += "reference classifier. Distances are Euclidean: a copy is at 0."
     return strip_sheet(strips, title="Samples and the training images nearest to them", reading=reading), facts
 
 

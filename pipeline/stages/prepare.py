@@ -16,7 +16,7 @@ from pipeline.core.errors import UserError
 from pipeline.datasets import load_reader
 from pipeline.datasets.loaded import Loaded
 from pipeline.datasets.splits import mean_image, parted, summary
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.workflow import content_hash, layout
 
 TOO_FEW = 3
@@ -26,13 +26,13 @@ GATHERED = 1000
 """Images that are copied at a time."""
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """Read the raw files, hold out what the source does not, write the three splits and what they hold."""
-    raw, block = work.at(layout.RAW), work.block
-    path = content_hash.located(work.neutral["path"]) if work.neutral.get("path") else None
-    check_raw(raw, path, artifacts.read_json(work.reads[0]))
+    raw, block = job.at(layout.RAW), job.block
+    path = content_hash.located(job.runtime_only["path"]) if job.runtime_only.get("path") else None
+    check_raw(raw, path, artifacts.read_json(job.reads[0]))
     try:
-        step = functools.partial(work.progress.step, unit="images")
+        step = functools.partial(job.progress.step, unit="images")
         options = {**block["options"], **block, "path": path and str(path), "step": step}
         loaded = load_reader(block["reader"])(raw, options).without_one_class()
         parts = parted(loaded, valid=block["valid"], test=block["test"], seed=block["split_seed"])
@@ -47,13 +47,13 @@ def run(work: Work) -> None:
     for pattern in (layout.TRAIN, layout.VALID, layout.TEST):
         split = Path(pattern).stem
         with gathered(raw, *parts[split]) as (images, labels):
-            work.write_images(work.at(pattern), images, labels)
+            job.write_images(job.at(pattern), images, labels)
             content[split] = summary(images, labels, names)
             if split == "train":
                 content["mean_image"] = mean_image(images).round(6).tolist()
-        work.progress.say(f"{split}: {len(images):,} images of {'x'.join(map(str, shape))}")
-    work.write_json(work.at(layout.SUMMARY), content)
-    warn(work, loaded)
+        job.progress.say(f"{split}: {len(images):,} images of {'x'.join(map(str, shape))}")
+    job.write_json(job.at(layout.SUMMARY), content)
+    warn(job, loaded)
 
 
 def check(block: Mapping[str, Any], loaded: Loaded) -> None:
@@ -66,7 +66,7 @@ def check(block: Mapping[str, Any], loaded: Loaded) -> None:
         raise UserError(f"{where}.classes: found {block['classes']}, but the files hold {found} classes")
 
 
-def warn(work: Work, loaded: Loaded) -> None:
+def warn(job: JobContext, loaded: Loaded) -> None:
     """Say which classes no split, or not every split, has images of."""
     if loaded.train_labels is None:
         return
@@ -75,7 +75,7 @@ def warn(work: Work, loaded: Loaded) -> None:
         names = [name for name, here in zip(loaded.class_names, found, strict=True) if here]
         if names:
             listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-            work.progress.say(f"warning: {len(names)} classes with {said} to train on: {listed}")
+            job.progress.say(f"warning: {len(names)} classes with {said} to train on: {listed}")
 
 
 @contextlib.contextmanager

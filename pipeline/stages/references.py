@@ -6,29 +6,29 @@ import numpy as np
 
 from pipeline.core import artifacts
 from pipeline.runtime.device import use_device
-from pipeline.runtime.job_context import Work
-from pipeline.stages.evaluate import Subject
+from pipeline.runtime.job_context import JobContext
+from pipeline.stages.evaluate import Evaluator
 from pipeline.workflow import layout
 
 PIXEL_NOISE = 0.1 * 255
 """Standard deviation of the noise on the mean image."""
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """What a perfect model would get (`real`), what nothing gets (`noise`), what a blur gets (`mean_image`)."""
-    use_device(work)
-    valid_path, train_path, test_path, classifier, features = work.reads
+    use_device(job)
+    valid_path, train_path, test_path, classifier, features = job.reads
     train, valid = artifacts.read_images(train_path)[0], artifacts.read_images(valid_path)[0]
-    subject = Subject(work, train_path, test_path, classifier, features)
-    subject.enough("valid", valid)
+    evaluator = Evaluator(job, train_path, test_path, classifier, features)
+    evaluator.enough("valid", valid)
     makers = {"real": real, "noise": noise, "mean_image": mean_image}
     measured = {}
     for stream, name in enumerate(layout.REFERENCES):
-        draw = np.random.Generator(np.random.Philox(key=[work.block["protocol_seed"], stream]))
-        images = makers[name](train, valid, work.block["n"], draw)
-        measured[name] = subject.measure(images)
-        work.progress.say(f"{name}: {len(images):,} images measured")
-    work.write_json(work.at(layout.REFERENCE_METRICS), measured)
+        draw = np.random.Generator(np.random.Philox(key=[job.block["protocol_seed"], stream]))
+        images = makers[name](train, valid, job.block["n"], draw)
+        measured[name] = evaluator.measure(images)
+        job.progress.say(f"{name}: {len(images):,} images measured")
+    job.write_json(job.at(layout.REFERENCE_METRICS), measured)
 
 
 def real(train: np.ndarray, valid: np.ndarray, n: int, draw: np.random.Generator) -> np.ndarray:

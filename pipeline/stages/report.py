@@ -13,7 +13,7 @@ from pipeline.core import artifacts
 from pipeline.figures.mosaic import mosaic
 from pipeline.metrics import columns
 from pipeline.report import captions, page, pictures
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
 from pipeline.tables import CAVEAT, COST_COLUMNS, Row, claims, from_csv, headline_columns
 from pipeline.tables.cells import main_names, to_cells
@@ -37,22 +37,22 @@ REAL = ("real_test", "real_train")
 CHANCE = 0.5
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """One page of all data sets that this job was planned with."""
     found = captions.read(CAPTIONS)
-    shown = [dataset(work, name, about, found) for name, about in work.block["report"].items()]
-    text = page.render(shown, captions=found, budget=work.block["budget"], caveat=CAVEAT)
-    path = work.at(layout.REPORT)
-    work.write_text(path, text)
-    work.progress.say(f"{path}: {', '.join(work.block['report'])}, {len(text.encode()) / 1e6:.1f} MB")
+    shown = [dataset(job, name, about, found) for name, about in job.block["report"].items()]
+    text = page.render(shown, captions=found, budget=job.block["budget"], caveat=CAVEAT)
+    path = job.at(layout.REPORT)
+    job.write_text(path, text)
+    job.progress.say(f"{path}: {', '.join(job.block['report'])}, {len(text.encode()) / 1e6:.1f} MB")
 
 
 class Source:
     """The files of one data set among those that the job reads."""
 
-    def __init__(self, work: Work, dataset: str) -> None:
+    def __init__(self, job: JobContext, dataset: str) -> None:
         self.dataset = dataset
-        self.reads = {path.as_posix() for path in work.reads}
+        self.reads = {path.as_posix() for path in job.reads}
 
     def path(self, pattern: str, **wildcards: object) -> Path:
         """A file of the layout; KeyError for one that the job was not planned to read."""
@@ -78,14 +78,14 @@ class Source:
         return artifacts.read_images(self.path(pattern, **wildcards))[0]
 
 
-def dataset(work: Work, name: str, about: dict[str, Any], known: dict[str, captions.Caption]) -> dict[str, Any]:
+def dataset(job: JobContext, name: str, about: dict[str, Any], known: dict[str, captions.Caption]) -> dict[str, Any]:
     """All that the page shows of a data set."""
-    source = Source(work, name)
+    source = Source(job, name)
     entries = columns()
     table, battles, standings = (source.rows(item) for item in (layout.TABLE, layout.BATTLES, layout.STANDINGS))
     papers = there(table, PAPER_METRICS)
     few = ["model", *(column for column in headline_columns(entries) if column != "model"), *papers]
-    work.progress.note(f"{name}: tables read")
+    job.progress.note(f"{name}: tables read")
     return {
         "name": name,
         "facts": facts(source, about),
@@ -96,8 +96,8 @@ def dataset(work: Work, name: str, about: dict[str, Any], known: dict[str, capti
         "standings": to_cells(standings, entries, STANDING_COLUMNS),
         "cost": to_cells(source.rows(layout.COST), entries, COST_COLUMNS),
         "matrix": matrix(source.rows(layout.JUDGES), about["models"]),
-        "sheets": list(sheets(source, about["models"])),
-        "players": list(players(source, about["sequential"])),
+        "sample_grids": list(sample_grids(source, about["models"])),
+        "animations": list(animations(source, about["sequential"])),
         "figures": figures(source, known),
         "runs": list(trainings(source, about)),
     }
@@ -120,7 +120,7 @@ def facts(source: Source, about: dict[str, Any]) -> list[tuple[str, str]]:
         ("images", f"{split}; {height} x {width}, {'grey' if channels == 1 else 'colour'}"),
         ("models", str(len(about["models"]))),
         ("seeds", str(len({seed for _, seed in about["runs"]}))),
-        ("domain classifier", f"{100 * classifier['accuracy']['test']:.1f} % {right}"),
+        ("reference classifier", f"{100 * classifier['accuracy']['test']:.1f} % {right}"),
     ]
     if classes:
         uneven = f"; the largest has {readable(ratio, 3)} times the images of the smallest" if ratio else ""
@@ -163,7 +163,7 @@ def judged(row: Row | None, judge: str, contestant: str) -> dict[str, Any]:
 # --- pictures -----------------------------------------------------------------------------------------------------
 
 
-def sheets(source: Source, models: Sequence[str]) -> Iterator[dict[str, str]]:
+def sample_grids(source: Source, models: Sequence[str]) -> Iterator[dict[str, str]]:
     """Real images, then each model's samples: the same number of each, as they come."""
     real = source.images(layout.TEST)
     across = max(3, round(SHEET / real.shape[-1]))
@@ -178,7 +178,7 @@ def sheets(source: Source, models: Sequence[str]) -> Iterator[dict[str, str]]:
         yield {"name": name, "alt": alt, "src": pictures.png(mosaic(images[: across**2], across))}
 
 
-def players(source: Source, models: Sequence[str]) -> Iterator[dict[str, Any]]:
+def animations(source: Source, models: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Every step by step model's canvases: one picture for each step, samples side by side."""
     for name in models:
         steps = source.images(layout.CANVASES, model=name, seed=0)  # (samples, steps, C, H, W)

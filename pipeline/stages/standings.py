@@ -8,17 +8,17 @@ from pipeline.battles.matrix import MATRIX_COLUMNS, judge_matrix, judged_by_seed
 from pipeline.battles.scores import judges_of
 from pipeline.battles.standings import STANDINGS_COLUMNS, standings
 from pipeline.battles.verdicts import BATTLE_COLUMNS, battle_rows
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.tables import published, to_csv
 from pipeline.tables.claims import JUDGED_COLUMNS
 from pipeline.workflow import layout
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """Battles in the form of 001's Table 2, the full matrix of its Table 1, and the standings."""
-    block = work.block
+    block = job.block
     contestants = list(dict.fromkeys(model for model, _ in block["runs"]))
-    scored = zip(block["judges"], work.reads, strict=True)
+    scored = zip(block["judges"], job.reads, strict=True)
     judges = [judge for model, path in scored for judge in judges_of(model, load_file(path))]
     # Other samples of a training fight with the training's judge, in the order of the table.
     judged_by, seated = block["judged_by"], {judge.model for judge in judges}
@@ -31,13 +31,13 @@ def run(work: Work) -> None:
     )
     battles = published.battles_beside(battles, block["dataset"], table_2, table_4)
     matrix = published.errors_beside(judge_matrix(judges, contestants), block["dataset"], table_3)
-    work.write_text(work.at(layout.BATTLES), to_csv(battles, (*BATTLE_COLUMNS, *published.PAPER_BATTLES)))
-    work.write_text(work.at(layout.JUDGES), to_csv(matrix, (*MATRIX_COLUMNS, "paper_error")))
-    work.write_text(work.at(layout.JUDGES_SEEDS), to_csv(judged_by_seed(judges, contestants), JUDGED_COLUMNS))
+    job.write_text(job.at(layout.BATTLES), to_csv(battles, (*BATTLE_COLUMNS, *published.PAPER_BATTLES)))
+    job.write_text(job.at(layout.JUDGES), to_csv(matrix, (*MATRIX_COLUMNS, "paper_error")))
+    job.write_text(job.at(layout.JUDGES_SEEDS), to_csv(judged_by_seed(judges, contestants), JUDGED_COLUMNS))
     rated = standings(judges, contestants, judged_by=judged_by, seed=block["seed"])
-    work.write_text(work.at(layout.STANDINGS), to_csv(rated, STANDINGS_COLUMNS))
+    job.write_text(job.at(layout.STANDINGS), to_csv(rated, STANDINGS_COLUMNS))
     for row in battles:
-        work.progress.say(
+        job.progress.say(
             f"{row['model_1']} against {row['model_2']}: winner {row['winner']}, tested {row['winner_tested']}"
             + (f" ({row['note']})" if row.get("note") else "")
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.core import artifacts
 from pipeline.metrics import columns
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
 from pipeline.tables import Row, from_csv, to_terminal
 from pipeline.tables.claims import UNRESOLVED, tally
@@ -27,10 +27,10 @@ MADE = (
 )
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """One page of text for the terminal."""
-    dataset = work.wildcards["dataset"]
-    table, cost, battles, standings, claims = (from_csv(path.read_text()) for path in work.reads[:5])
+    dataset = job.wildcards["dataset"]
+    table, cost, battles, standings, claims = (from_csv(path.read_text()) for path in job.reads[:5])
     lines = [
         f"{dataset}: {len(table)} rows",
         "",
@@ -41,10 +41,10 @@ def run(work: Work) -> None:
         "",
     ]
     lines += [f"  {what:<24} {pattern.format(dataset=dataset)}  {note}".rstrip() for what, pattern, note in MADE]
-    lines += [f"  warning: {text}" for text in warnings(artifacts.read_json(work.reads[5]))]
+    lines += [f"  warning: {text}" for text in warnings(artifacts.read_json(job.reads[5]))]
     cpu = sum(float(row["train_cpu_seconds"] or 0) for row in cost)
     lines += ["", f"training took {duration(cpu)} of CPU for {len(cost)} runs"]
-    work.write_text(work.at(layout.SUMMARY_TEXT), "\n".join(lines) + "\n")
+    job.write_text(job.at(layout.SUMMARY_TEXT), "\n".join(lines) + "\n")
 
 
 def warnings(gallery: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.core import artifacts
 from pipeline.metrics import columns
 from pipeline.metrics.estimates import combine_seeds
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.tables import (
     COST_COLUMNS,
     NETWORK_COLUMNS,
@@ -34,34 +34,34 @@ from pipeline.tables.published import FOLDER
 from pipeline.workflow import layout
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """Rows from the files of all runs and of the references."""
-    runs = [tuple(run) for run in work.block["runs"]]
-    metrics, training, *costs = (work.reads[i * len(runs) : (i + 1) * len(runs)] for i in range(4))
-    references, battles, judges, judged = work.reads[4 * len(runs) :]
+    runs = [tuple(run) for run in job.block["runs"]]
+    metrics, training, *costs = (job.reads[i * len(runs) : (i + 1) * len(runs)] for i in range(4))
+    references, battles, judges, judged = job.reads[4 * len(runs) :]
     results: dict[str, list[Run]] = {}
     for (model, seed), measured, trained in zip(runs, metrics, training, strict=True):
         results.setdefault(model, []).append(as_run(seed, artifacts.read_json(measured), artifacts.read_json(trained)))
     shown = {name: [as_run(0, content)] for name, content in artifacts.read_json(references).items()}
-    described, paper = columns(), published(work.block["published"])
+    described, paper = columns(), published(job.block["published"])
     rows = main_table(results, described, combine=combine_seeds, references=shown, published=paper)
     singles = seeds_table(results, described)
-    claims = claims_of(work.block, singles, rows, from_csv(judged.read_text()))
-    work.write_text(work.at(layout.TABLE), to_csv(rows, main_columns(described)))
-    beside = published_markdown(rows) if work.block["published"] else ""
+    claims = claims_of(job.block, singles, rows, from_csv(judged.read_text()))
+    job.write_text(job.at(layout.TABLE), to_csv(rows, main_columns(described)))
+    beside = published_markdown(rows) if job.block["published"] else ""
     fought = battles_markdown(*(from_csv(path.read_text()) for path in (battles, judges)))
     parts = [to_markdown(rows, described), beside, fought, claims_markdown(claims)]
-    work.write_text(work.at(layout.TABLE_MARKDOWN), "\n".join(filter(None, parts)))
-    work.write_text(work.at(layout.TABLE_LATEX), to_latex(rows, described))
-    work.write_text(work.at(layout.SEEDS), to_csv(singles, seeds_columns(described)))
-    work.write_text(work.at(layout.CLAIMS), to_csv(claims, CLAIM_COLUMNS))
+    job.write_text(job.at(layout.TABLE_MARKDOWN), "\n".join(filter(None, parts)))
+    job.write_text(job.at(layout.TABLE_LATEX), to_latex(rows, described))
+    job.write_text(job.at(layout.SEEDS), to_csv(singles, seeds_columns(described)))
+    job.write_text(job.at(layout.CLAIMS), to_csv(claims, CLAIM_COLUMNS))
     spent = costs_of(runs, *costs)
     sizes = {model: artifacts.read_json(path)["parameters"] for (model, _), path in zip(runs, training, strict=True)}
-    work.write_text(work.at(layout.COST), to_csv(cost_table(spent), COST_COLUMNS))
-    work.write_text(work.at(layout.NETWORKS), to_csv(network_table(sizes, spent), NETWORK_COLUMNS))
+    job.write_text(job.at(layout.COST), to_csv(cost_table(spent), COST_COLUMNS))
+    job.write_text(job.at(layout.NETWORKS), to_csv(network_table(sizes, spent), NETWORK_COLUMNS))
     for row in rows:
         if row["status"] not in (None, "ok"):
-            work.progress.say(f"warning: {row['model']} has {row['status']}; its row stays in the table and says so")
+            job.progress.say(f"warning: {row['model']} has {row['status']}; its row stays in the table and says so")
 
 
 def as_run(seed: int, measured: dict[str, Any], trained: dict[str, Any] | None = None) -> Run:

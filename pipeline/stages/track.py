@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core import artifacts
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.tables import Row, from_csv
 from pipeline.tracking import mlflow_runs, pyfunc_export
 from pipeline.workflow import layout
@@ -33,52 +33,52 @@ class Training:
     metrics: Path
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """Record them one after the other; what could not be recorded is said once, and a later run tries again."""
     uri = mlflow_runs.tracking_uri(Path("results"))
-    runs = trainings(work)
+    runs = trainings(job)
     problem = mlflow_runs.open_store_safely(uri)
     recorded: dict[str, str | None] = dict.fromkeys(f"{item.model}/{item.seed}" for item in runs)
     for number, item in enumerate(runs, start=1):
         if problem is None:
             run_id, message = mlflow_runs.record_run_safely(
-                uri=uri, experiment=work.wildcards["dataset"], **content(work, item)
+                uri=uri, experiment=job.wildcards["dataset"], **content(job, item)
             )
             recorded[f"{item.model}/{item.seed}"] = run_id
-            work.progress.say(f"{number}/{len(runs)} {item.model} seed {item.seed}: {message}")
-            forget_live(work, item, run_id)
+            job.progress.say(f"{number}/{len(runs)} {item.model} seed {item.seed}: {message}")
+            forget_live(job, item, run_id)
             if run_id is None:  # does the store still answer? else the rest would wait for it one by one
                 problem = mlflow_runs.open_store_safely(uri, patience=0.0)
     if problem is not None:
-        work.progress.say(f"{shown(uri)}: {sum(run is None for run in recorded.values())} of {len(runs)} {problem}")
-    work.write_json(work.at(layout.TRACKED), {"store": shown(uri), "runs": recorded})
+        job.progress.say(f"{shown(uri)}: {sum(run is None for run in recorded.values())} of {len(runs)} {problem}")
+    job.write_json(job.at(layout.TRACKED), {"store": shown(uri), "runs": recorded})
 
 
-def trainings(work: Work) -> list[Training]:
+def trainings(job: JobContext) -> list[Training]:
     """The trainings with their files, in the order in which the job lists them."""
-    runs = [tuple(run) for run in work.block["runs"]]
-    groups = [work.reads[k * len(runs) : (k + 1) * len(runs)] for k in range(5)]
-    sheets = dict(zip(work.block["sequential"], work.reads[5 * len(runs) : -2], strict=True))
+    runs = [tuple(run) for run in job.block["runs"]]
+    groups = [job.reads[k * len(runs) : (k + 1) * len(runs)] for k in range(5)]
+    sample_grids = dict(zip(job.block["sequential"], job.reads[5 * len(runs) : -2], strict=True))
     return [
-        Training(model, seed, sheets.get(model) if seed == 0 else None, *files)
+        Training(model, seed, sample_grids.get(model) if seed == 0 else None, *files)
         for (model, seed), files in zip(runs, zip(*groups, strict=True), strict=True)
     ]
 
 
-def content(work: Work, item: Training) -> dict[str, Any]:
+def content(job: JobContext, item: Training) -> dict[str, Any]:
     """What one run records."""
-    summary, figure = work.reads[-2:]
-    block = work.block["models"][item.model]
+    summary, figure = job.reads[-2:]
+    block = job.block["models"][item.model]
     stamp = artifacts.read_json(artifacts.stamp_path(item.history))
     measured = artifacts.read_json(item.metrics)
     final = {name: entry["value"] for name, entry in measured["estimates"].items()}
     final |= {name: value for name, value in artifacts.read_json(item.cost).items() if isinstance(value, int | float)}
     return {
         "tags": {
-            "dataset": work.wildcards["dataset"],
+            "dataset": job.wildcards["dataset"],
             "model": item.model,
             "seed": item.seed,
-            "budget": work.block["budget"],
+            "budget": job.block["budget"],
             "identity": stamp["identity"],
             "measured": artifacts.read_json(artifacts.stamp_path(item.metrics))["identity"],
             "data_digest": artifacts.read_json(summary)["train"]["checksum"],
@@ -94,7 +94,7 @@ def content(work: Work, item: Training) -> dict[str, Any]:
             "metrics": [item.metrics],
             "figures": [figure, *([item.sheet] if item.sheet else [])],
         },
-        "model": functools.partial(write_model, item=item, block=block, shape=work.block["shape"]),
+        "model": functools.partial(write_model, item=item, block=block, shape=job.block["shape"]),
     }
 
 
@@ -109,11 +109,11 @@ def write_model(folder: Path, *, item: Training, block: dict[str, Any], shape: l
     )
 
 
-def forget_live(work: Work, item: Training, run_id: str | None) -> None:
+def forget_live(job: JobContext, item: Training, run_id: str | None) -> None:
     """Remove what the training wrote while it ran: all of it is in the store now."""
     if run_id is not None:
         identity = artifacts.read_json(artifacts.stamp_path(item.history))["identity"]
-        work.at(layout.LIVE, model=item.model, seed=item.seed, identity=identity).unlink(missing_ok=True)
+        job.at(layout.LIVE, model=item.model, seed=item.seed, identity=identity).unlink(missing_ok=True)
 
 
 def numbers(row: Row) -> dict[str, float]:

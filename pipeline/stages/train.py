@@ -16,7 +16,7 @@ from pipeline.core.errors import Interrupted, UserError
 from pipeline.models.base import ImageGenerator
 from pipeline.runtime import signals
 from pipeline.runtime.device import use_device
-from pipeline.runtime.job_context import Work
+from pipeline.runtime.job_context import JobContext
 from pipeline.tracking.live import LiveHistory
 from pipeline.training.device import build
 from pipeline.training.loop import Diverged, Settings, Trainer
@@ -55,11 +55,11 @@ class Clock:
         return self.cpu_before + time.process_time() - self.cpu_began
 
 
-def run(work: Work) -> None:
+def run(job: JobContext) -> None:
     """Train to the last step, or to the first loss that is not finite; write weights, history, status and cost."""
-    device = use_device(work)
-    images, labels = artifacts.read_images(work.reads[0])
-    block = work.block
+    device = use_device(job)
+    images, labels = artifacts.read_images(job.reads[0])
+    block = job.block
     settings = Settings(**block["training"], seed=block["seed"])
     of_data = {"shape": images.shape[1:], "classes": block.get("classes", 0)}
     try:
@@ -67,39 +67,39 @@ def run(work: Work) -> None:
         named = None if labels is None else torch.from_numpy(labels.copy())
         trainer = Trainer(model, torch.from_numpy(images.copy()).to(device), settings, named)
     except ValueError as error:
-        raise UserError(f"params.yaml: models.{work.block['model']}: {error}") from error
-    checkpoint = work.at(layout.CHECKPOINT, identity=work.identity)
-    work.sweep(checkpoint.parent)
-    clock = resume(trainer, checkpoint, work)
-    diverged = train(trainer, work, checkpoint, clock)
-    write(trainer, work, clock, diverged)
-    work.spent = sorted(checkpoint.parent.glob(f"{work.identity}*"))
+        raise UserError(f"params.yaml: models.{job.block['model']}: {error}") from error
+    checkpoint = job.at(layout.CHECKPOINT, identity=job.identity)
+    job.sweep(checkpoint.parent)
+    clock = resume(trainer, checkpoint, job)
+    diverged = train(trainer, job, checkpoint, clock)
+    write(trainer, job, clock, diverged)
+    job.spent = sorted(checkpoint.parent.glob(f"{job.identity}*"))
 
 
-def train(trainer: Trainer, work: Work, checkpoint: Path, clock: Clock) -> Diverged | None:
+def train(trainer: Trainer, job: JobContext, checkpoint: Path, clock: Clock) -> Diverged | None:
     """All the steps, with progress, checkpoints and a watch on the samples; the divergence that ended them, or None."""
     stop: list[int] = []
     signals.answer(lambda number, frame: stop.append(number))
     real = diversity(trainer.images[:WATCHED_SAMPLES].cpu())
     since, saved, settings = trainer.step, time.monotonic(), trainer.settings
-    live = LiveHistory(work)
-    work.progress.restart()
-    work.progress.note(f"training begins at step {since:,} of {settings.steps:,}")
+    live = LiveHistory(job)
+    job.progress.restart()
+    job.progress.note(f"training begins at step {since:,} of {settings.steps:,}")
     while not trainer.finished:
         try:
             closed = trainer.advance()
         except Diverged as error:
-            work.progress.say(f"diverged: {error}; the last good weights are kept")
+            job.progress.say(f"diverged: {error}; the last good weights are kept")
             return error
         if closed:
             watch(trainer, real)
             live.write(trainer.rows, finished=trainer.finished)
-            work.progress.step(
+            job.progress.step(
                 trainer.step, settings.steps, unit="steps", per_unit=settings.batch, since=since, of="images"
             )
         due = time.monotonic() - saved > CHECKPOINT_EVERY
-        if work.checkpoint_steps:
-            due = trainer.step % work.checkpoint_steps == 0
+        if job.checkpoint_steps:
+            due = trainer.step % job.checkpoint_steps == 0
         if stop or (due and not trainer.finished):
             save(trainer, checkpoint, clock)
             saved = time.monotonic()
@@ -148,39 +148,39 @@ def is_sound(path: Path, identity: str) -> bool:
         return False
 
 
-def resume(trainer: Trainer, checkpoint: Path, work: Work) -> Clock:
+def resume(trainer: Trainer, checkpoint: Path, job: JobContext) -> Clock:
     """Go on from the furthest sound state that this job saved, where there is one."""
     for path in saved_states(checkpoint):
-        if not is_sound(path, work.identity):
-            work.progress.say(f"{path}: damaged, half-written or of another job; not used")
+        if not is_sound(path, job.identity):
+            job.progress.say(f"{path}: damaged, half-written or of another job; not used")
             continue
         header = artifacts.read_metadata(path)
         trainer.restore(artifacts.read_tensors(path), header)
-        work.progress.say(f"resumed at step {trainer.step:,} of {trainer.settings.steps:,}")
+        job.progress.say(f"resumed at step {trainer.step:,} of {trainer.settings.steps:,}")
         return Clock(float(header["wall"]), float(header["cpu"]))
     return Clock()
 
 
-def write(trainer: Trainer, work: Work, clock: Clock, diverged: Diverged | None) -> None:
+def write(trainer: Trainer, job: JobContext, clock: Clock, diverged: Diverged | None) -> None:
     """Weights, history, what became of the training, and what it cost."""
     rows, settings = trainer.rows, trainer.settings
     last = next((row["diversity"] for row in reversed(rows) if "diversity" in row), None)
     status = "diverged" if diverged else "collapsed" if last is not None and last < COLLAPSED_BELOW else "ok"
     if status == "collapsed":
-        work.progress.say(f"collapsed: samples differ by {last:.2f} of what real images do")
+        job.progress.say(f"collapsed: samples differ by {last:.2f} of what real images do")
     seconds, taken = clock.wall, trainer.step * settings.batch
-    work.write_tensors(work.at(layout.WEIGHTS), trainer.model.state_dict())
-    work.write_text(work.at(layout.HISTORY), history_csv(rows))
+    job.write_tensors(job.at(layout.WEIGHTS), trainer.model.state_dict())
+    job.write_text(job.at(layout.HISTORY), history_csv(rows))
     shape = trainer.images.shape[1:]
     snapshots = torch.stack(trainer.snapshots, 1) if trainer.snapshots else torch.empty(0, 1, *shape, dtype=torch.uint8)
-    work.write_images(work.at(layout.SNAPSHOTS), snapshots.numpy())
+    job.write_images(job.at(layout.SNAPSHOTS), snapshots.numpy())
     report = {"status": status, "steps": trainer.step, "parameters": trainer.model.parameter_counts()}
     if diverged:
         report |= {"diverged_at": diverged.step, "diverged_term": diverged.term}
-    work.write_json(work.at(layout.TRAINING), report)
-    work.write_json(work.at(layout.TRAINING_COST), cost(trainer.model, clock, taken, work.device))
+    job.write_json(job.at(layout.TRAINING), report)
+    job.write_json(job.at(layout.TRAINING_COST), cost(trainer.model, clock, taken, job.device))
     rate = taken / max(seconds, 1e-9)
-    work.progress.say(f"{status}: {trainer.step:,} steps in {seconds:.0f} s, {rate:,.0f} images/s")
+    job.progress.say(f"{status}: {trainer.step:,} steps in {seconds:.0f} s, {rate:,.0f} images/s")
 
 
 def cost(model: ImageGenerator, clock: Clock, images: int, device: str) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.workflow import layout
 
 if TYPE_CHECKING:
-    from pipeline.runtime.job_context import Work
+    from pipeline.runtime.job_context import JobContext
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 WRITE_EVERY = 2.0
 """Seconds between two versions of the file; a training shorter than this writes none."""
@@ -34,9 +34,9 @@ LOG = Path("logs/live.log")
 class LiveHistory:
     """Where one training writes its rows so far."""
 
-    def __init__(self, work: Work) -> None:
-        self.work = work
-        self.path = work.at(layout.LIVE, identity=work.identity)
+    def __init__(self, job: JobContext) -> None:
+        self.job = job
+        self.path = job.at(layout.LIVE, identity=job.identity)
         self.began = self.wrote = time.monotonic()
         self.rows = 0
         self.broken = False
@@ -57,9 +57,9 @@ class LiveHistory:
         if self.broken or not due or len(rows) == self.rows:
             return
         content = {
-            **self.work.wildcards,
-            "identity": self.work.identity,
-            "block": self.work.block,
+            **self.job.wildcards,
+            "identity": self.job.identity,
+            "block": self.job.block,
             "seconds": round(now - self.began, 1),
             "finished": finished,
             "rows": rows,
@@ -68,7 +68,7 @@ class LiveHistory:
             self._replace(json.dumps(content))
         except OSError as error:
             self.broken = True
-            self.work.progress.say(
+            self.job.progress.say(
                 f"{self.path}: could not be written: {error.strerror}; not shown live, else no matter"
             )
         self.wrote, self.rows = now, len(rows)

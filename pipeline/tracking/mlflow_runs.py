@@ -40,7 +40,7 @@ __all__ = [
     "tracking_uri",
 ]
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 ENVIRONMENT: Mapping[str, str] = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",

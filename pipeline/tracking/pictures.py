@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Picture = NDArray[np.uint8]
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 LARGEST_FILE = 64 * 2**20
 """Bytes of a picture that is read."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.workflow import job_hash
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 REQUIRED = ("mlflow", "torch", "numpy", "safetensors")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pipeline.core import artifacts
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 INDEX = ".contents"
 """Its name in the folder of a data set's raw files."""

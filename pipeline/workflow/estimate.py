@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.workflow.plan import Plan
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 REFERENCE_PRODUCT = 0.06
 """Seconds that `product_seconds` took on the machine that measured the rest, one thread."""

@@ -20,7 +20,7 @@ from pipeline.workflow.plan import Job, Plan
 from pipeline.workflow.search import SEED, STAGES
 from pipeline.workflow.staleness import jobs_of
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 FOLDERS = (Path("results"), Path("data/prepared"))
 """Where leftovers are looked for."""

@@ -3,7 +3,7 @@
 The identity of a job is a digest of its name, its resolved block of params.yaml, the syntax trees (without
 docstrings and comments) of the project's modules that it imports, the versions of the numerical libraries that
 those modules import, and the identities of what it reads. Modules that cannot change a result say so with
-`RESULT_NEUTRAL = True` and are left out.
+`RUNTIME_ONLY = True` and are left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline.core.errors import UserError
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMERICAL = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "pyarrow": "pyarrow",
@@ -81,23 +81,23 @@ def imports(name: str) -> frozenset[str]:
 
 
 @functools.cache
-def is_neutral(name: str) -> bool:
+def is_runtime_only(name: str) -> bool:
     """Whether a module declares that it cannot change a result."""
     return any(
         isinstance(node, ast.Assign)
-        and any(isinstance(target, ast.Name) and target.id == "RESULT_NEUTRAL" for target in node.targets)
+        and any(isinstance(target, ast.Name) and target.id == "RUNTIME_ONLY" for target in node.targets)
         for node in syntax_tree(name).body
     )
 
 
 @functools.cache
 def code_closure(roots: tuple[str, ...]) -> tuple[str, ...]:
-    """The project's modules reached from the roots by imports, neutral ones left out, sorted."""
+    """The project's modules reached from the roots by imports, runtime-only ones left out, sorted."""
     seen: set[str] = set()
     waiting = list(roots)
     while waiting:
         name = waiting.pop()
-        if name in seen or module_file(name) is None or is_neutral(name):
+        if name in seen or module_file(name) is None or is_runtime_only(name):
             continue
         seen.add(name)
         waiting.extend(found for found in imports(name) if found.startswith("pipeline."))

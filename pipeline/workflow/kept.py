@@ -16,7 +16,7 @@ from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.workflow import layout, stamps
 
-RESULT_NEUTRAL = True  # what comes back has the identity that was asked for, and its bytes are checked
+RUNTIME_ONLY = True  # what comes back has the identity that was asked for, and its bytes are checked
 
 
 def folder_of(identity: str) -> Path:

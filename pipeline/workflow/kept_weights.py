@@ -9,7 +9,7 @@ from pipeline.core.errors import UserError
 from pipeline.workflow import kept, layout, stamps
 from pipeline.workflow.plan import Plan
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 
 def find(plan: Plan, dataset: str, model: str, training: int) -> tuple[Path, dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 RAW = "data/raw/{dataset}"
 FETCHED = "data/raw/{dataset}/fetched.json"

@@ -16,7 +16,7 @@ from pipeline.workflow import content_hash as found
 from pipeline.workflow import layout
 from pipeline.workflow.params import Form
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 
 def folders(dataset: str) -> Iterator[Path]:

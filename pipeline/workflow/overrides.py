@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.workflow.plan import Plan
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from pipeline.core.errors import UserError, near
 from pipeline.workflow import job_hash, layout, locate_raw, report_inputs
 from pipeline.workflow.params import Form, Params, files_in, published_file
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 BATTLES_OF_001 = ("gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps")
 """Published tables that stand beside the battles."""
@@ -30,7 +30,7 @@ class Job:
     inputs: tuple[Job, ...]
     reads: tuple[str, ...]
     """Paths of the stamped files that it reads, one for each input."""
-    neutral: dict[str, Any]
+    runtime_only: dict[str, Any]
     """What it needs but its result does not depend on, or only as its inputs' identities say already."""
 
     @property
@@ -57,7 +57,7 @@ class Job:
             "block": self.block,
             "modules": self.modules,
             "reads": self.reads,
-            "neutral": self.neutral,
+            "runtime_only": self.runtime_only,
         }
 
 
@@ -168,7 +168,7 @@ class Plan:
 
     def trained(self, model: str) -> str:
         """The model whose training gives the weights: itself, or the one of which it is other samples."""
-        return str(self.model(model).get("samples_of", model))
+        return str(self.model(model).get("reuse_training_of", model))
 
     def is_conditional(self, model: str, dataset: str) -> bool:
         """Whether a model can be asked for a class."""
@@ -226,9 +226,9 @@ class Plan:
         modules = (f"pipeline.stages.{stage}", *more)
         jobs = tuple(self.job(*key) for key, _ in inputs)
         reads = tuple(str(layout.path(pattern, **_wildcards(key))) for key, pattern in inputs)
-        return Job(stage, {**wildcards, **block}, modules, jobs, reads, self._neutral(stage, str(dataset)))
+        return Job(stage, {**wildcards, **block}, modules, jobs, reads, self._runtime_only(stage, str(dataset)))
 
-    def _neutral(self, stage: str, dataset: str) -> dict[str, Any]:
+    def _runtime_only(self, stage: str, dataset: str) -> dict[str, Any]:
         if stage == "gallery":
             return self.shown(dataset) | {
                 "models": {model: self._network(model, dataset) for model in self.models(dataset)},
@@ -240,7 +240,7 @@ class Plan:
         """Where the raw data lie or come from: a result depends on what they hold."""
         form = self.form(dataset)
         path = None if form.path is None else str(locate_raw.located(dataset, form))
-        return {"sources": form.sources, "path": path, "by_hand": self.params.datasets[dataset].by_hand}
+        return {"sources": form.sources, "path": path, "manual_download": self.params.datasets[dataset].manual_download}
 
     def _fetch(self, dataset: str) -> Any:
         return locate_raw.contents(dataset, self.form(dataset)), [], []

@@ -13,7 +13,7 @@ import yaml
 from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 Stamp = Mapping[str, Any]
 Change = dict[str, Any]

@@ -19,7 +19,7 @@ from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.workflow import layout, stamps
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 UNSOUND = "no sound stamp"
 """What stands in the place of an identity for a file that lacks a stamp, or is not as long as its stamp says."""

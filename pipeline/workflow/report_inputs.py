@@ -15,7 +15,7 @@ from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash, layout, reconcile, stamps
 from pipeline.workflow.params import CURRENT
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 Input = tuple[Any, str]
 """(a job of the plan, the path of one of its outputs)."""

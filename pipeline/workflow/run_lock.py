@@ -19,7 +19,7 @@ from pipeline.core import untrusted
 from pipeline.core.errors import UserError
 from pipeline.runtime import locks
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 LOCK = Path(".snakemake/easel.lock")
 SNAKEMAKES = Path(".snakemake/locks")

@@ -18,7 +18,7 @@ from pipeline.core.errors import UserError, near
 from pipeline.workflow import layout, params, yaml_loader
 from pipeline.workflow.plan import Job, Plan
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 FACTOR = 4.0
 """A rate, a weight, or the odds of a fraction are searched from a quarter of the present value to four times it."""
@@ -41,7 +41,7 @@ REDRAWS = 100
 IN_STEPS = ("warmup",)
 """Arguments that count steps of the training: a trial shortens them as it shortens the training."""
 
-LOOP = {"batch": "Count", "decay": "Fraction", "data": "str", "precision": "str", "sampler": "str"}
+LOOP = {"batch": "Count", "lr_decay_fraction": "Fraction", "data": "str", "precision": "str", "sampler": "str"}
 LOOP |= {"sampler_power": "Number"}  # searched only where it is asked for: most samplers do not look at it
 """Kinds of the loop's own keys but for the steps, which are the same for all trials."""
 

@@ -22,7 +22,7 @@ from pipeline.tracking import live, mlflow_runs
 from pipeline.workflow import estimate, layout, params, reconcile, report_inputs, run_lock, yaml_loader
 from pipeline.workflow.plan import Job, Plan
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]

@@ -17,7 +17,7 @@ from pipeline.core.errors import UserError
 from pipeline.workflow import layout, stamps
 from pipeline.workflow.provenance import Provenance, from_sources, from_stamps
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 TABLES = {
     "main": layout.TABLE,

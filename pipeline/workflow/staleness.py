@@ -18,7 +18,7 @@ from pipeline.core import artifacts
 from pipeline.workflow import job_hash, layout, stamps
 from pipeline.workflow.plan import Job, Plan
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 TARGET = "summary"
 """The stage whose file asks for all of a data set's comparison."""

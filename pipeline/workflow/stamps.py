@@ -9,7 +9,7 @@ from pipeline.core import artifacts, untrusted
 from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 REQUIRED = {"identity": str, "sha256": str, "bytes": int}
 OPTIONAL = {"stage": str, "block": dict, "modules": dict, "versions": dict, "inputs": dict}

@@ -10,7 +10,7 @@ import yaml
 from pipeline.core import untrusted
 from pipeline.core.errors import UserError
 
-RESULT_NEUTRAL = True
+RUNTIME_ONLY = True
 
 LONGEST_FILE = 256 * 1024
 """Bytes of a file of parameters."""

@@ -166,9 +166,9 @@ def by_prdc_prdc(real: Tensor, fake: Tensor) -> Work:
 
 
 def ours_nn1(real: Tensor, fake: Tensor) -> Work:
-    from pipeline.metrics.neighbours import nn1_loo_error
+    from pipeline.metrics.neighbours import c2st_1nn_error
 
-    return lambda: {"error": nn1_loo_error(real=real, fake=fake)}
+    return lambda: {"error": c2st_1nn_error(real=real, fake=fake)}
 
 
 def _points(real: Tensor, fake: Tensor) -> tuple[Any, Any]:
@@ -255,7 +255,7 @@ def comparison(n: int) -> Any:
         probabilities=(4 * torch.randn(n, CLASSES, generator=generator)).softmax(1),
         real_class_histogram=torch.bincount(labels, minlength=CLASSES),
         elbo=bounds[0],
-        elbo_iw=bounds[1],
+        iwae_bound=bounds[1],
         real_images=real,
         fake_images=fake,
         real_labels=labels,

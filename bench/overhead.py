@@ -29,7 +29,7 @@ MOST_ROUNDS = 5
 def overrides(runs: int) -> list[str]:
     """Settings under which MNIST's table has about so many trainings: `models * seeds`."""
     every = params.load(["budget=tiny"], file=ROOT / "params.yaml").resolved_models
-    trained = [name for name, block in every.items() if "samples_of" not in block]
+    trained = [name for name, block in every.items() if "reuse_training_of" not in block]
     models = list(MODELS[runs]) or trained
     seeds = -(-runs // len(models))
     return [

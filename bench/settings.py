@@ -77,7 +77,7 @@ def model(name: str, budget: str = "laptop", *, dataset: str = "mnist", batch: i
 
 def laptop() -> list[Model]:
     """Every model of params.yaml that has a training of its own, at the laptop budget on MNIST's shape."""
-    names = [name for name, block in loaded("laptop").resolved_models.items() if "samples_of" not in block]
+    names = [name for name, block in loaded("laptop").resolved_models.items() if "reuse_training_of" not in block]
     return [model(name) for name in names]
 
 

@@ -1,4 +1,4 @@
-"""Raw files, splits, and the domain classifier."""
+"""Raw files, splits, and the reference classifier."""
 
 
 rule fetch:
@@ -32,7 +32,7 @@ rule prepare:
 
 
 rule classifier:
-    """The domain classifier: the feature space `classifier`, and the classes of generated images."""
+    """The reference classifier: the feature space `classifier`, and the classes of generated images."""
     input:
         unpack(plan.inputs("classifier")),
     output:

@@ -20,7 +20,7 @@ CLASSES = 10
 """Of the data that conditional models are tried on."""
 
 RESOLVED = params.load(["budget=tiny"], file=ROOT / "params.yaml").resolved_models
-NAMES = sorted(name for name, block in RESOLVED.items() if "samples_of" not in block)
+NAMES = sorted(name for name, block in RESOLVED.items() if "reuse_training_of" not in block)
 """The models with a training of their own."""
 
 _OF_CLASS = {block["class"]: name for name, block in RESOLVED.items() if "conditional" in block["arguments"]}

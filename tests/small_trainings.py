@@ -104,7 +104,7 @@ class Training:
 def job(model: str, steps: int = STEPS) -> Job:
     """The plan's job, its network small, its steps few."""
     planned = plan().job("train", "mnist", model, 0)
-    training = planned.config["training"] | {"steps": steps, "batch": BATCH, "decay": 0.5}
+    training = planned.config["training"] | {"steps": steps, "batch": BATCH, "lr_decay_fraction": 0.5}
     small_block = {"training": training, "arguments": small_arguments(model)}
     return dataclasses.replace(planned, config=planned.config | small_block)
 

@@ -147,7 +147,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def work_of_three_judges() -> JobContext:
+def job_of_three_judges() -> JobContext:
     """Three trainings of one model are to judge their own samples and another model's; splits of some images."""
     contestants = [(model, seed) for model in (OTHER, JUDGE) for seed in SEEDS]
     weights = [Path(f"weights{seed}.safetensors") for seed in SEEDS]
@@ -168,7 +168,7 @@ def work_of_three_judges() -> JobContext:
 
 
 def test_every_seeds_judge_scores_everyone_as_it_would_alone(folder: Path) -> None:
-    work = work_of_three_judges()
+    work = job_of_three_judges()
     battle.run(work)
     scores = load_file(work.outputs["scores"])
     assert len(scores) == len(SEEDS) * (3 + 2 * len(SEEDS))
@@ -187,7 +187,7 @@ def test_every_seeds_judge_scores_everyone_as_it_would_alone(folder: Path) -> No
 
 
 def test_the_judges_come_in_the_order_of_their_seeds_with_their_own_accuracy(folder: Path) -> None:
-    work = work_of_three_judges()
+    work = job_of_three_judges()
     battle.run(work)
     scores = load_file(work.outputs["scores"])
     judges = judges_of(JUDGE, {name: values.numpy() for name, values in scores.items()})

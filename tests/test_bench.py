@@ -225,7 +225,9 @@ def test_an_operation_is_counted_once_for_each_multiplication_and_each_addition(
 def test_every_model_of_the_params_is_measured_and_the_papers_main_ones_have_a_textbook_form() -> None:
     models = settings.on_a_cpu(quick=False)
     written = {model.name for model in models if textbook.made(model.source, model.arguments, model.shape) is not None}
-    trained = {name for name, block in settings.loaded("laptop").resolved_models.items() if "samples_of" not in block}
+    trained = {
+        name for name, block in settings.loaded("laptop").resolved_models.items() if "reuse_training_of" not in block
+    }
     assert {model.name for model in models} == trained
     assert {"vae", "draw", "draw_gan", "dcgan", "gran1", "gran3", "gran5"} <= written
     on_a_gpu = settings.on_a_gpu(quick=False)

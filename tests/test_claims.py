@@ -52,9 +52,11 @@ def verdict(better: str, worse: str, measure: str, evidence: Evidence) -> dict[s
     return row
 
 
-def judged(judge: str, contestant: str, rates: Sequence[float], sits: int = 1, n: int = 1000) -> list[dict[str, Any]]:
+def judged(
+    judge: str, contestant: str, rates: Sequence[float], is_eligible: int = 1, n: int = 1000
+) -> list[dict[str, Any]]:
     return [
-        {"judge": judge, "judge_seed": seed, "sits": sits, "contestant": contestant,
+        {"judge": judge, "judge_seed": seed, "is_eligible": is_eligible, "contestant": contestant,
          "contestant_seed": None if contestant.startswith("real") else seed, "errors": round(rate * n), "total": n}
         for seed, rate in enumerate(rates)
     ]  # fmt: skip
@@ -87,11 +89,11 @@ def test_holm_is_the_step_down_of_its_paper() -> None:
 def test_with_no_true_difference_a_family_is_decided_in_at_most_a_twentieth_of_the_draws(count: int) -> None:
     """Three claims of a chain of four models, which share their models' seeds; each seed has an effect of its own."""
     rng = np.random.default_rng(count)
-    chain = [claim(a, b, "fid_classifier") for a, b in (("a", "b"), ("b", "c"), ("c", "d"))]
+    chain = [claim(a, b, "fd_classifier") for a, b in (("a", "b"), ("b", "c"), ("c", "d"))]
     wrong, draws = 0, 400
     for _ in range(draws):
         drawn = np.exp(1 + 0.1 * rng.standard_normal((4, count)) + rng.standard_normal(count))
-        rows = claim_rows(chain, Evidence(seeds("fid_classifier", **dict(zip("abcd", drawn, strict=True))), METRICS))
+        rows = claim_rows(chain, Evidence(seeds("fd_classifier", **dict(zip("abcd", drawn, strict=True))), METRICS))
         wrong += any(row["verdict"] != UNRESOLVED for row in rows)
     assert wrong / draws < 0.05 + 3 * math.sqrt(0.05 * 0.95 / draws)
 
@@ -103,7 +105,7 @@ def test_a_clear_difference_is_found_in_its_direction(shift: float, wanted: str)
     for _ in range(200):
         common = rng.standard_normal(5)
         a, b = (np.exp(common + 0.05 * rng.standard_normal(5) + move) for move in (0.0, shift))
-        found.append(verdict("a", "b", "fid_classifier", Evidence(seeds("fid_classifier", a=a, b=b), METRICS)))
+        found.append(verdict("a", "b", "fd_classifier", Evidence(seeds("fd_classifier", a=a, b=b), METRICS)))
     assert np.mean([row["verdict"] == wanted for row in found]) > 0.99
     # The interval holds the truth in 95 % of the draws.
     assert 0.9 < np.mean([row["low"] <= shift <= row["high"] for row in found]) < 0.99
@@ -113,7 +115,7 @@ def test_a_clear_difference_is_found_in_its_direction(shift: float, wanted: str)
 
 
 def test_a_distance_is_compared_by_its_logarithm() -> None:
-    row = verdict("a", "b", "fid_classifier", Evidence(seeds("fid_classifier", a=[1.0, 2.0], b=[2.0, 5.0]), METRICS))
+    row = verdict("a", "b", "fd_classifier", Evidence(seeds("fd_classifier", a=[1.0, 2.0], b=[2.0, 5.0]), METRICS))
     assert row["difference"] == pytest.approx((math.log(2) + math.log(2.5)) / 2)
     assert row["seeds"] == 2
 
@@ -135,17 +137,17 @@ def test_two_sample_errors_are_compared_by_their_distance_to_the_real_row() -> N
 
 
 def test_one_seed_is_unresolved_and_a_missing_value_drops_its_seed() -> None:
-    row = verdict("a", "b", "fid_classifier", Evidence(seeds("fid_classifier", a=[1.0], b=[2.0]), METRICS))
+    row = verdict("a", "b", "fd_classifier", Evidence(seeds("fd_classifier", a=[1.0], b=[2.0]), METRICS))
     assert (row["verdict"], row["reason"], row["p"]) == (UNRESOLVED, "one seed", None)
     assert row["difference"] == pytest.approx(math.log(2))
-    table = seeds("fid_classifier", a=[1.0, None, 1.1], b=[2.0, 2.0, 2.1])
-    assert verdict("a", "b", "fid_classifier", Evidence(table, METRICS))["seeds"] == 2
+    table = seeds("fd_classifier", a=[1.0, None, 1.1], b=[2.0, 2.0, 2.1])
+    assert verdict("a", "b", "fd_classifier", Evidence(table, METRICS))["seeds"] == 2
 
 
 def battle_of(on_2: Sequence[float], on_1: Sequence[float], **more: Any) -> Evidence:
     table = judged("a", "b", on_2) + judged("b", "a", on_1)
     table += judged("a", "real_test", more.pop("test_1", [0.1] * 3)) + judged("b", "real_test", [0.1] * 3)
-    return Evidence(seeds("fid_classifier", a=[1.0], b=[1.0]), METRICS, judged=table, **more)
+    return Evidence(seeds("fd_classifier", a=[1.0], b=[1.0]), METRICS, judged=table, **more)
 
 
 def test_a_battle_is_won_by_the_model_whose_judge_is_fooled_less() -> None:
@@ -171,7 +173,7 @@ def test_samples_of_one_training_fight_before_their_one_judge() -> None:
 
 
 def test_a_judge_that_does_not_beat_chance_supports_no_claim() -> None:
-    table = judged("g", "vae", [0.01] * 3, sits=0)
+    table = judged("g", "vae", [0.01] * 3, is_eligible=0)
     evidence = Evidence(seeds("x", g=[1.0], vae=[1.0]), METRICS, judged=table)
     row = verdict("g", "vae", "caught", evidence)
     assert (row["verdict"], row["seeds"]) == (UNRESOLVED, 0)
@@ -188,9 +190,9 @@ def test_catching_is_less_than_half_and_fooling_is_more_than_another() -> None:
 
 
 def test_correction_is_within_a_family_and_a_measure() -> None:
-    table = seeds("fid_classifier", a=[1.0, 1.1, 1.2], b=[2.0, 2.1, 2.6], c=[3.0, 4.0, 3.5])
-    chain = [claim("a", "b", "fid_classifier"), claim("b", "c", "fid_classifier")]
-    alone = claim("a", "b", "fid_classifier", family="other")
+    table = seeds("fd_classifier", a=[1.0, 1.1, 1.2], b=[2.0, 2.1, 2.6], c=[3.0, 4.0, 3.5])
+    chain = [claim("a", "b", "fd_classifier"), claim("b", "c", "fd_classifier")]
+    alone = claim("a", "b", "fd_classifier", family="other")
     first, second, third = claim_rows([*chain, alone], Evidence(table, METRICS))
     assert first["p"] == third["p"] == third["p_holm"]
     assert [first["p_holm"], second["p_holm"]] == pytest.approx(holm([first["p"], second["p"]]))
@@ -233,15 +235,15 @@ def test_the_judges_by_seed_are_every_pair_but_a_judges_other_seeds() -> None:
 
 
 def test_a_person_can_ask_with_the_tables_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    table = seeds("fid_classifier", draw=[4.0, 4.1, 3.9], vae=[13.0, 13.2, 12.9], gran1=[5.0] * 3, gran3=[2.0] * 3)
+    table = seeds("fd_classifier", draw=[4.0, 4.1, 3.9], vae=[13.0, 13.2, 12.9], gran1=[5.0] * 3, gran3=[2.0] * 3)
     path = tmp_path / "mnist_seeds.csv"
-    path.write_text(to_csv(table, ("model", "seed", "fid_classifier")))
+    path.write_text(to_csv(table, ("model", "seed", "fd_classifier")))
     main(["claims", str(path), "--to", str(tmp_path / "claims.csv")])
     said = capsys.readouterr().out
     assert "DRAW before VAE" in said
     assert "no table of the judges" in said
     rows = {(row["claim"], row["measure"]): row for row in from_csv((tmp_path / "claims.csv").read_text())}
-    assert rows["DRAW before VAE", "fid_classifier"]["verdict"] == HELD
+    assert rows["DRAW before VAE", "fd_classifier"]["verdict"] == HELD
     assert rows["GRAN3 before GRAN1", "r_sample"]["verdict"] == UNRESOLVED
     battle = judged("gran1", "gran3", [0.4, 0.42, 0.41]) + judged("gran3", "gran1", [0.1, 0.12, 0.11])
     battle += judged("gran1", "real_test", [0.1] * 3) + judged("gran3", "real_test", [0.1] * 3)

@@ -24,7 +24,7 @@ from pipeline.workflow import layout, params, provenance, snapshots
 from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, ROOT, Run, run
 
-METRICS = ("fid_classifier", "copying")
+METRICS = ("fd_classifier", "copying")
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -33,16 +33,16 @@ def tables() -> Rows:
     standing = dict(zip(STANDINGS_COLUMNS, ("dcgan", 1600.0, 1500.0, 1700.0, 1), strict=True))
     return {
         "main": [model_row("draw", 12.0), model_row("dcgan", 9.0), model_row("real", 1.0) | {"status": None}],
-        "seeds": [{"model": "draw", "seed": 0, "fid_classifier": 12.0}],
+        "seeds": [{"model": "draw", "seed": 0, "fd_classifier": 12.0}],
         "battles": [{"model_1": "dcgan", "model_2": "gran3", "r_sample": 0.5, "winner": "dcgan"}],
         "judges": [{"judge": "dcgan", "contestant": "draw", "error": 0.25}],
         "standings": [standing, standing | {"model": "draw", "rating": 1400.0}],
     }
 
 
-def model_row(model: str, fid: float) -> dict[str, Any]:
-    bounds = {"fid_classifier_low": fid - 1, "fid_classifier_high": fid + 1}
-    return {"model": model, "seeds": 1, "fid_classifier": fid, **bounds, "copying": 0.5, "status": "ok"}
+def model_row(model: str, fd: float) -> dict[str, Any]:
+    bounds = {"fd_classifier_low": fd - 1, "fd_classifier_high": fd + 1}
+    return {"model": model, "seeds": 1, "fd_classifier": fd, **bounds, "copying": 0.5, "status": "ok"}
 
 
 def columns(table: str) -> tuple[str, ...]:
@@ -104,27 +104,27 @@ def refused(folder: Path, *words: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("fid", "verdict"),
+    ("fd", "verdict"),
     [(12.5, WITHIN), (13.0, WITHIN), (13.5, OUTSIDE), (10.5, OUTSIDE), (11.0, WITHIN)],
 )
-def test_a_difference_is_outside_where_each_value_lies_outside_the_others_interval(fid: float, verdict: str) -> None:
-    (change,) = [c for c in changed_rows("main", tables()["main"][:1], [model_row("draw", fid)])]
-    assert (change["row"], change["column"], change["verdict"]) == ("draw", "fid_classifier", verdict)
-    assert change["difference"] == fid - 12.0
-    assert (change["a_low"], change["a_high"], change["b_low"]) == (11.0, 13.0, fid - 1)
+def test_a_difference_is_outside_where_each_value_lies_outside_the_others_interval(fd: float, verdict: str) -> None:
+    (change,) = [c for c in changed_rows("main", tables()["main"][:1], [model_row("draw", fd)])]
+    assert (change["row"], change["column"], change["verdict"]) == ("draw", "fd_classifier", verdict)
+    assert change["difference"] == fd - 12.0
+    assert (change["a_low"], change["a_high"], change["b_low"]) == (11.0, 13.0, fd - 1)
 
 
 def test_a_wide_interval_on_one_side_takes_the_other_value_in() -> None:
-    wide = model_row("draw", 20.0) | {"fid_classifier_low": 5.0, "fid_classifier_high": 40.0}
+    wide = model_row("draw", 20.0) | {"fd_classifier_low": 5.0, "fd_classifier_high": 40.0}
     (change,) = changed_rows("main", [model_row("draw", 12.0)], [wide])
     assert change["verdict"] == WITHIN
 
 
 def test_what_has_no_interval_no_number_or_another_interval_alone_says_so() -> None:
     before = model_row("draw", 12.0)
-    after = before | {"copying": 0.75, "status": "collapsed", "fid_classifier_low": 10.0}
+    after = before | {"copying": 0.75, "status": "collapsed", "fd_classifier_low": 10.0}
     found = {change["column"]: change["verdict"] for change in changed_rows("main", [before], [after])}
-    assert found == {"fid_classifier": INTERVAL_ALONE, "copying": NO_INTERVAL, "status": "changed"}
+    assert found == {"fd_classifier": INTERVAL_ALONE, "copying": NO_INTERVAL, "status": "changed"}
 
 
 def test_an_empty_cell_is_a_change_and_never_a_zero() -> None:
@@ -176,7 +176,7 @@ def test_what_changed_and_what_made_it_change(tmp_path: Path) -> None:
     write(tmp_path / "b", after, glimpses=20, torch="2.16.0")
     text = said(tmp_path, "a", "b")
     squeezed = " ".join(text.split())
-    assert "draw fid_classifier 12 [11, 13] 15 [14, 16] +3 outside the intervals" in squeezed
+    assert "draw fd_classifier 12 [11, 13] 15 [14, 16] +3 outside the intervals" in squeezed
     assert "main table: 1 of 11 cells differ, 1 outside the intervals" in squeezed
     assert "these intervals cover the images compared, not another training" in squeezed
     assert "dcgan gran3 winner dcgan gran3 changed" in squeezed
@@ -197,7 +197,7 @@ def test_everything_is_written_as_markdown_csv_and_json(tmp_path: Path) -> None:
         rows = list(csv.DictReader(handle))
     assert tuple(rows[0]) == COLUMNS
     assert [(row["table"], row["row"], row["column"]) for row in rows] == [
-        ("main", "draw", "fid_classifier"),
+        ("main", "draw", "fd_classifier"),
         ("main", "draw", "copying"),
         ("params", "draw", "arguments.glimpses"),
     ]
@@ -205,7 +205,7 @@ def test_everything_is_written_as_markdown_csv_and_json(tmp_path: Path) -> None:
     assert content["byte_equal"] is False and content["a"]["name"] == "a"
     assert content["differences"][0]["difference"] == 3.0
     markdown = (tmp_path / "x.md").read_text()
-    assert "| draw | fid_classifier | 12 [11, 13] | 15 [14, 16] | +3 | outside the intervals |" in markdown
+    assert "| draw | fd_classifier | 12 [11, 13] | 15 [14, 16] | +3 | outside the intervals |" in markdown
     assert "- draw: arguments.glimpses: 10 -> 20 (train)" in markdown
 
 
@@ -310,7 +310,7 @@ def test_two_revisions_through_their_published_tables(repository: Path) -> None:
     text = said(repository, "HEAD~1", "main")
     squeezed = " ".join(text.split())
     assert "docs/results/mnist at" in text
-    assert "draw fid_classifier 12 [11, 13] 15 [14, 16] +3 outside the intervals" in squeezed
+    assert "draw fd_classifier 12 [11, 13] 15 [14, 16] +3 outside the intervals" in squeezed
     assert "models.draw.arguments.glimpses: 10 -> 20" in text and "has no records" in text
     assert "pipeline/models/draw.py changed" in text
     assert "byte-equal" in said(repository, "HEAD", "main")

@@ -40,7 +40,7 @@ def test_a_model_that_diverges_is_marked_and_the_rest_is_made(copied: Path, mnis
     row = rows_of(copied)["vae"]
     assert row["status"] == "diverged"
     assert all(math.isfinite(value) for value in row.values() if isinstance(value, float))
-    assert isinstance(row["fid_classifier"], float)
+    assert isinstance(row["fd_classifier"], float)
     after = lines_of(copied)
     assert set(after) == set(before) and after["vae"] != before["vae"]
     assert {name: line for name, line in after.items() if name != "vae"} == {

@@ -133,7 +133,7 @@ def test_the_columns_are_described_as_the_code_describes_them(capsys: pytest.Cap
 def test_every_column_is_printed_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["columns"])
     text = capsys.readouterr().out
-    assert "The main table" in text and "  fid_classifier " in text and "  r_sample_matched " in text
+    assert "The main table" in text and "  fd_classifier " in text and "  r_sample_matched " in text
 
 
 def test_the_citation_and_the_catalogues_file_are_what_readers_of_them_expect() -> None:

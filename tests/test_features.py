@@ -1,4 +1,4 @@
-"""Feature extractors: the domain classifier and pixels."""
+"""Feature extractors: the reference classifier and pixels."""
 
 from __future__ import annotations
 

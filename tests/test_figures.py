@@ -52,14 +52,14 @@ def score_rows(count: int) -> list[dict[str, Any]]:
     rng = np.random.default_rng(count)
     rows: list[dict[str, Any]] = []
     for name in MODELS[:count]:
-        fid = float(rng.lognormal(2, 1))
-        rows.append({"model": name, "fid": fid, "fid_low": 0.8 * fid, "fid_high": 1.3 * fid, "recall": rng.random()})
+        fd = float(rng.lognormal(2, 1))
+        rows.append({"model": name, "fd": fd, "fd_low": 0.8 * fd, "fd_high": 1.3 * fd, "recall": rng.random()})
         rows[-1] |= {
             "train_cpu_seconds": float(rng.lognormal(6, 0.7)),
             "parameters": int(rng.integers(100_000, 10_000_000)),
         }
     references = {"real": 0.3, "noise": 900.0, "mean_image": 300.0}
-    return rows + [{"model": name, "fid": fid, "recall": 0.9} for name, fid in references.items()]
+    return rows + [{"model": name, "fd": fd, "recall": 0.9} for name, fd in references.items()]
 
 
 def history(points: int, *names: str) -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ def rating_rows(count: int) -> list[dict[str, Any]]:
 
 
 def overview(count: int) -> Figure:
-    columns = [distances.Metric("fid", "Fréchet distance", "lower"), distances.Metric("recall", "recall", "higher")]
+    columns = [distances.Metric("fd", "Fréchet distance", "lower"), distances.Metric("recall", "recall", "higher")]
     return distances.score_overview(score_rows(count), columns)
 
 
@@ -131,7 +131,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "canvases": lambda n: canvases.canvas_sheet(images(8 * 20).reshape(8, 20, 1, 8, 8)[:, :n], title="gran: canvases"),
     "loss_curves": lambda n: losses.loss_curves(history(10 * n, "loss", "kl", "d_loss", "d_accuracy_real"), model="a"),
     "loss_overview": lambda n: losses.loss_overview({m: history(20, "loss", "kl", "g_loss") for m in MODELS[:n]}),
-    "cost": lambda n: cost.score_against_cost(score_rows(n), score="fid", score_label="Fréchet distance"),
+    "cost": lambda n: cost.score_against_cost(score_rows(n), score="fd", score_label="Fréchet distance"),
     "training_cost": lambda n: cost.training_cost(score_rows(n)),
     "classes": lambda n: histogram(n),
     "many_classes": lambda n: histogram(n, 325),
@@ -225,9 +225,9 @@ def test_legible_with_one_and_with_twenty(name: str, count: int) -> None:
 def test_cost_plot_names_every_model_and_no_name_lies_over_another(seed: int) -> None:
     rng = np.random.default_rng(seed)
     rows = [
-        {"model": name, "fid": 10 + rng.random(), "train_cpu_seconds": 100 + 20 * rng.random()} for name in MODELS
+        {"model": name, "fd": 10 + rng.random(), "train_cpu_seconds": 100 + 20 * rng.random()} for name in MODELS
     ]  # crowded: all points within a few marker widths of several others
-    figure = cost.score_against_cost(rows, score="fid", score_label="Fréchet distance")
+    figure = cost.score_against_cost(rows, score="fd", score_label="Fréchet distance")
     figure.draw_without_rendering()
     labels = [label for label in figure.axes[0].texts if isinstance(label, Annotation)]
     assert sorted(label.get_text() for label in labels) == sorted(MODELS)
@@ -239,8 +239,8 @@ def test_cost_plot_names_every_model_and_no_name_lies_over_another(seed: int) ->
 
 def test_cost_plot_says_units_direction_reference_and_what_is_missing() -> None:
     rows = score_rows(5)
-    rows[1]["fid"], rows[2]["fid"], rows[3]["train_cpu_seconds"] = None, float("nan"), ""
-    shown = words(cost.score_against_cost(rows, score="fid", score_label="Fréchet distance"))
+    rows[1]["fd"], rows[2]["fd"], rows[3]["train_cpu_seconds"] = None, float("nan"), ""
+    shown = words(cost.score_against_cost(rows, score="fd", score_label="Fréchet distance"))
     assert "CPU seconds to train" in shown and "Fréchet distance" in shown and "lower is better" in shown
     assert "real\n0.3" in shown and "noise" not in shown
     assert "not shown, for want of the metric or the cost: vae, vae_2d, vae_faces" in shown
@@ -450,8 +450,8 @@ def test_standings_are_ordered_and_name_the_unrated() -> None:
 
 def test_overview_has_direction_reference_and_missing_values() -> None:
     rows = score_rows(3)
-    rows[0]["fid"], rows[1]["recall"] = "", None
-    columns = [distances.Metric("fid", "Fréchet distance", "lower"), distances.Metric("recall", "recall", "higher")]
+    rows[0]["fd"], rows[1]["recall"] = "", None
+    columns = [distances.Metric("fd", "Fréchet distance", "lower"), distances.Metric("recall", "recall", "higher")]
     figure = distances.score_overview(rows, columns)
     assert [axis.get_title("left") for axis in figure.axes] == ["Fréchet distance", "recall"]
     shown = words(figure)
@@ -465,8 +465,8 @@ def test_overview_has_direction_reference_and_missing_values() -> None:
 def test_estimates_below_zero_do_not_break_a_log_scale() -> None:
     """Unbiased MMD and KID of real images against real images are about 0, on either side."""
     rows = score_rows(4)
-    rows[0]["fid"], rows[1]["fid_low"], rows[4]["fid"] = -1e-5, -0.1, -2e-5
-    figure = distances.score_overview(rows, [distances.Metric("fid", "KID", "lower")])
+    rows[0]["fd"], rows[1]["fd_low"], rows[4]["fd"] = -1e-5, -0.1, -2e-5
+    figure = distances.score_overview(rows, [distances.Metric("fd", "KID", "lower")])
     assert figure.axes[0].get_xscale() == "log" and "\u2190 -1e-05" in words(figure)
     style.save(figure)
 

@@ -295,7 +295,7 @@ def test_arrays_of_objects_and_damaged_ones(given: Path) -> None:
 # --- through the stages -----------------------------------------------------------------------------------------
 
 
-def work(stage: str, place: Path, **block: Any) -> JobContext:
+def context(stage: str, place: Path, **block: Any) -> JobContext:
     """A job on a person's own folder, as the plan would have it."""
     whole = {
         "dataset": "it",
@@ -317,13 +317,13 @@ def work(stage: str, place: Path, **block: Any) -> JobContext:
         stage=stage, wildcards={"dataset": "it"}, config=said | block, modules=(), hash="0" * 16,
         inputs={"fetched": layout.path(layout.OUTPUTS["fetch"]["fetched"], dataset="it", hash="0" * 16)},
         progress=BEGUN[-1],
-        runtime_only={"path": str(place), "sources": [], "by_hand": "Draw it yourself"},
+        runtime_only={"path": str(place), "sources": [], "manual_download": "Draw it yourself"},
     )  # fmt: skip
 
 
 def prepared(place: Path, **block: Any) -> JobContext:
-    fetch.run(work("fetch", place))
-    job = work("prepare", place, **block)
+    fetch.run(context("fetch", place))
+    job = context("prepare", place, **block)
     prepare.run(job)
     return job
 
@@ -345,7 +345,7 @@ def test_a_class_with_one_image_and_an_empty_class(given: Path, capsys: pytest.C
 
 def test_a_folder_that_is_not_there_says_what_to_do(given: Path) -> None:
     with pytest.raises(UserError, match=r"nothing: not found; datasets.it.path names it. Draw it yourself$"):
-        fetch.run(work("fetch", given / "nothing"))
+        fetch.run(context("fetch", given / "nothing"))
 
 
 def test_a_file_that_may_not_be_read(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,8 +359,8 @@ def test_a_file_that_may_not_be_read(given: Path, monkeypatch: pytest.MonkeyPatc
             raise PermissionError(13, "Permission denied", str(self))
         return opened(self, *arguments, **more)
 
-    fetch.run(work("fetch", given))
-    job = work("prepare", given)
+    fetch.run(context("fetch", given))
+    job = context("prepare", given)
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(UserError, match=r"07\.png: could not be read: Permission denied; mend its rights"):
         prepare.run(job)
@@ -370,10 +370,10 @@ def test_a_file_that_may_not_be_read(given: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_changed_since_it_was_fetched_is_seen(given: Path) -> None:
     for number, image in enumerate(pictures(30, 8, 8, 3)):
         (given / f"{number:02d}.png").write_bytes(png(image))
-    fetch.run(work("fetch", given))
+    fetch.run(context("fetch", given))
     (given / "07.png").write_bytes(png(pictures(1, 8, 8, 3)[0]))
     with pytest.raises(UserError, match="changed or not there any more"):
-        prepare.run(work("prepare", given))
+        prepare.run(context("prepare", given))
 
 
 # --- identity by content ----------------------------------------------------------------------------------------

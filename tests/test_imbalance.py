@@ -230,7 +230,7 @@ PLACES = {
 """Where the stages of this file's one job read and write."""
 
 
-def work_of(stage: str, reads: list[str], block: dict[str, Any]) -> JobContext:
+def job_of(stage: str, reads: list[str], block: dict[str, Any]) -> JobContext:
     wildcards = {"dataset": "d"} | ({} if stage == "classifier" else {"model": "m", "seed": 0})
     inputs = {name: Path(PLACES[name]) for name in reads}
     return JobContext(stage, wildcards, {**wildcards, **block}, (), "hash", inputs, Progress(stage), device="cpu")
@@ -242,7 +242,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for seed, (pattern, sizes) in enumerate(zip(("train", "valid", "test"), SIZES.values(), strict=True)):
         artifacts.write_images(Path(PLACES[pattern]), *patterned(sizes, seed))
-    classifier.run(work_of("classifier", ["train", "valid", "test"], SETTINGS))
+    classifier.run(job_of("classifier", ["train", "valid", "test"], SETTINGS))
     artifacts.write_images(Path(PLACES["samples"]), patterned((60, 60, 60), 9)[0])
     return tmp_path
 
@@ -251,7 +251,7 @@ READS = ["samples", "train", "test", "classifier"]
 
 
 def augmented(folder: Path, reads: list[str] = READS, **block: Any) -> dict[str, Any]:
-    augment.run(work_of("augment", reads, {"classifier": SETTINGS, "protocol_seed": 0, **block}))
+    augment.run(job_of("augment", reads, {"classifier": SETTINGS, "protocol_seed": 0, **block}))
     found: dict[str, Any] = artifacts.read_json(Path(PLACES["augmented"]))
     return found
 
@@ -272,7 +272,7 @@ def test_the_classifier_of_balanced_data_is_what_it_was(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     for seed, pattern in enumerate(("train", "valid", "test")):
         artifacts.write_images(Path(PLACES[pattern]), *patterned((40, 30, 20), seed))
-    classifier.run(work_of("classifier", ["train", "valid", "test"], SETTINGS))
+    classifier.run(job_of("classifier", ["train", "valid", "test"], SETTINGS))
     natural = features.train_classifier(*map(torch.from_numpy, patterned((40, 30, 20), 0)), classes=3, **SETTINGS)
     kept = artifacts.read_tensors(Path(PLACES["classifier"]))
     assert all(torch.equal(kept[name], value) for name, value in natural.state_dict().items())
@@ -318,7 +318,7 @@ def test_the_gain_and_the_bands_reach_the_model_s_metrics(folder: Path) -> None:
     augmented(folder)
     block = {"n": 100, "protocol_seed": 0, "groups": 5, "augmented": True}
     reads = ["samples", "train", "test", "classifier", "features", "augmented"]
-    evaluate.run(work_of("evaluate", reads, block))
+    evaluate.run(job_of("evaluate", reads, block))
     content = json.loads(Path(PLACES["metrics"]).read_text())
     estimates = content["estimates"]
     wanted = {"class_tv", "coverage_head", "coverage_tail", "kid_tail", "sharpness", "sharpness_tail"}
@@ -331,7 +331,7 @@ def test_a_copy_is_seen_whichever_training_image_it_is_of(folder: Path) -> None:
     training = artifacts.read_images(Path(PLACES["train"]))[0]
     artifacts.write_images(Path(PLACES["samples"]), training[::2])
     reads = ["samples", "train", "test", "classifier", "features"]
-    evaluate.run(work_of("evaluate", reads, {"n": 30, "protocol_seed": 0, "groups": 5}))
+    evaluate.run(job_of("evaluate", reads, {"n": 30, "protocol_seed": 0, "groups": 5}))
     content = artifacts.read_json(Path(PLACES["metrics"]))
     assert content["estimates"]["copying"]["value"] == 1
 
@@ -362,7 +362,7 @@ def test_the_overlay_s_blocks_are_the_product_s_but_for_sampler_and_classes() ->
     config = yaml.safe_load((ROOT / "params.yaml").read_text())
     config["models"] |= overlay["models"]
     data = config["datasets"]["telugu_print"] | overlay["datasets"]["telugu_print"]
-    plan = Plan(params.check(config | {"datasets": {"telugu_print": data}, "versioned": []}))
+    plan = Plan(params.check(config | {"datasets": {"telugu_print": data}, "dvc_tracked": []}))
     for name in plan.models("telugu_print"):
         of = "draw_gan" if name.startswith("draw_gan") else "draw"
         block, base = (plan.model(each, "telugu_print") for each in (name, of))

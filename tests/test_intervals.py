@@ -19,7 +19,7 @@ from pipeline.workflow.params import FEWEST_COMPARED
 
 DRAWS = 200
 
-CONSERVATIVE = {"knn_error_real", "knn_error_max", "bayes_error_real", "classes_covered", "coverage_head",
+CONSERVATIVE = {"knn_error_real", "knn_error_max", "naive_bayes_error_real", "classes_covered", "coverage_head",
                 "coverage_middle"}  # fmt: skip
 """Columns whose interval covers more than 99 % of small sets: two-sided rates of few images, and whole numbers."""
 
@@ -112,7 +112,7 @@ def _gaussian_draw(seed: int, n: int = 200, d: int = 3) -> Comparison:
         bands=torch.tensor([0, 1, 2, 2]),
         tail_correct=(torch.rand(100, generator=generator) < 0.5, torch.rand(100, generator=generator) < 0.7),
         elbo=torch.randn(n, generator=generator) * 3 - 80,
-        elbo_iw=torch.randn(n, generator=generator) * 3 - 78,
+        iwae_bound=torch.randn(n, generator=generator) * 3 - 78,
         seed=seed,
         groups=10,
     )
@@ -138,7 +138,7 @@ def draws() -> dict[str, list[Estimate]]:
 
 @pytest.mark.parametrize("column", metrics.columns())
 def test_one_seeds_interval_covers_what_the_metric_expects(column: str, draws: dict[str, list[Estimate]]) -> None:
-    """The truth is the metric's own expectation at this n: that of a biased one (FID) is not its limit."""
+    """The truth is the metric's own expectation at this n: that of a biased one (Frechet distance) is not its limit."""
     found = draws[column]
     truth = sum(e.value for e in found) / len(found)
     assert all(e.low <= e.value <= e.high for e in found)

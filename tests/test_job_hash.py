@@ -293,7 +293,7 @@ def test_defaults_written_out_are_the_same_jobs(tree: Tree) -> None:
     overrides = [
         f"models.{model}.{argument}={json.dumps(default)}"
         for model, block in blocks.items()
-        if "samples_of" not in block  # its arguments are those of the training that it samples
+        if "reuse_training_of" not in block  # its arguments are those of the training that it samples
         for argument, _, default in params.constructor(f"pipeline.models.{block.get('class', model)}")
         if argument not in block
     ]

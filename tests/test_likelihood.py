@@ -83,6 +83,6 @@ def test_columns_are_there_where_the_model_gave_bounds() -> None:
     points = {"pixels": torch.zeros(4, 2)}
     assert measure(Comparison(real=points, fake=points)) == {}
     found = measure(
-        Comparison(real=points, fake=points, elbo=torch.tensor([-3.0, -5.0]), elbo_iw=torch.tensor([-2.0, -4.0]))
+        Comparison(real=points, fake=points, elbo=torch.tensor([-3.0, -5.0]), iwae_bound=torch.tensor([-2.0, -4.0]))
     )
-    assert {name: estimate.value for name, estimate in found.items()} == {"elbo": -4.0, "elbo_iw": -3.0}
+    assert {name: estimate.value for name, estimate in found.items()} == {"elbo": -4.0, "iwae_bound": -3.0}

@@ -135,13 +135,13 @@ def live_rows(folder: Path) -> int:
 OF_TRAINING = ("history", "training", "cost", "weights")
 
 
-def track_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobContext:
+def track_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobContext:
     """The `track` stage's job for the one training, its metrics and figure stood in for."""
     monkeypatch.chdir(folder)
     plan = Plan(params.load(list(CONFIG), ROOT / "params.yaml"))
     training = plan.job("train", "mnist", "vae", 0)
     metrics, figure = Path("results/metrics/measured/metrics.json"), Path("results/figures/samples.png")
-    artifacts.write_json(metrics, {"estimates": {"fid_pixels": {"value": 3.5}}})
+    artifacts.write_json(metrics, {"estimates": {"fd_pixels": {"value": 3.5}}})
     artifacts.write_bytes(figure, b"not looked at")
     return JobContext(
         stage="track",
@@ -238,11 +238,11 @@ def test_after_replay_no_point_is_lost_and_none_is_there_twice(
     trained: dict[str, int], server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    work = track_work(folder, monkeypatch)
+    job = track_job(folder, monkeypatch)
     recorded = []
     for _ in range(2):
-        track.run(work)
-        recorded.append(artifacts.read_json(work.outputs["tracked"])["runs"]["vae/0"])
+        track.run(job)
+        recorded.append(artifacts.read_json(job.outputs["tracked"])["runs"]["vae/0"])
     assert recorded[0] and recorded[0] == recorded[1], "the second time adds no run"
     expected = expected_points(folder)
     curves = [point for point in server.points() if point[0] in {name for name, _ in expected}]
@@ -257,15 +257,15 @@ def test_the_run_holds_what_the_training_left(
     from mlflow import MlflowClient
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    work = track_work(folder, monkeypatch)
-    track.run(work)
+    job = track_job(folder, monkeypatch)
+    track.run(job)
     client = MlflowClient(tracking_uri=server.uri)
     (run,) = client.search_runs([client.get_experiment_by_name("mnist").experiment_id])
-    training = work.inputs["history"][0].parent.name
+    training = job.inputs["history"][0].parent.name
     expected = {"model": "vae", "seed": "0", "budget": "tiny", "hash": training, "measured": "measured"}
     assert {**expected, "status": "ok", "superseded": "false"}.items() <= run.data.tags.items()
     assert len(run.data.tags["data_digest"]) >= 8 and run.info.status == "FINISHED"
-    assert run.data.metrics["fid_pixels"] == 3.5 and run.data.metrics["train_seconds"] > 0
+    assert run.data.metrics["fd_pixels"] == 3.5 and run.data.metrics["train_seconds"] > 0
     assert run.data.params["batch"] == "256" and run.data.params["class"] == "vae"
     names = {
         item.path
@@ -284,16 +284,16 @@ def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_recor
 ) -> None:
     monkeypatch.setitem(mlflow_runs.PATIENCE, "server", 1.0)  # type: ignore[index]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
-    work = track_work(folder, monkeypatch)
-    record = work.outputs["tracked"]
-    track.run(work)
+    job = track_job(folder, monkeypatch)
+    record = job.outputs["tracked"]
+    track.run(job)
     said = capsys.readouterr()
     (line,) = said.err.splitlines()
     assert said.out == "" and "1 of 1 not tracked" in line and "a later run records it" in line
     assert artifacts.read_json(record)["runs"] == {"vae/0": None}
     assert mlflow_runs.forget_unrecorded() == [record.parent] and not record.exists()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    track.run(work)
+    track.run(job)
     assert artifacts.read_json(record)["runs"]["vae/0"]
     assert mlflow_runs.forget_unrecorded() == []
 
@@ -315,7 +315,7 @@ def test_make_ui_listens_on_this_machine_alone(server: Server) -> None:
 # --- the file and the process that reads it ---------------------------------------------------------------------
 
 
-def work_in(folder: Path) -> JobContext:
+def job_in(folder: Path) -> JobContext:
     return JobContext(
         stage="train",
         wildcards={"dataset": "mnist", "model": "vae", "seed": 0},
@@ -331,7 +331,7 @@ def test_the_file_is_written_now_and_then_and_once_at_the_end(tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     clock = [100.0]
     monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
-    history, rows = LiveHistory(work_in(tmp_path)), [{"step": 1.0, "loss": float("nan")}]
+    history, rows = LiveHistory(job_in(tmp_path)), [{"step": 1.0, "loss": float("nan")}]
     history.write(rows, finished=True)
     assert not history.path.exists(), "a training shorter than two seconds writes none"
     clock[0] += 2.0
@@ -348,12 +348,12 @@ def test_the_file_is_written_now_and_then_and_once_at_the_end(tmp_path: Path, mo
 
 def test_what_a_killed_writer_left_half_written_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    work = work_in(tmp_path)
-    path = LiveHistory(work).path
+    job = job_in(tmp_path)
+    path = LiveHistory(job).path
     path.parent.mkdir(parents=True)
     left = path.with_name(f".{path.name}.partial")
     left.write_text('{"rows": [')
-    LiveHistory(work)
+    LiveHistory(job)
     assert not left.exists()
 
 
@@ -362,7 +362,7 @@ def test_a_file_that_cannot_be_written_is_said_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(live, "WRITE_EVERY", 0.0)
-    history = LiveHistory(work_in(tmp_path))
+    history = LiveHistory(job_in(tmp_path))
     (tmp_path / "results").write_text("a file where a folder should be")
     for step in range(3):
         history.write([{"step": float(k)} for k in range(step + 1)])
@@ -407,9 +407,9 @@ def test_only_new_versions_of_files_are_passed_on_and_all_rows_arrive_after_fail
         arrived.extend(step for step, _ in curves)
 
     monkeypatch.setattr(mlflow_runs, "pass_on", pass_on)
-    work = work_in(tmp_path)
-    work.config = {"class": "vae", "training": {}, "arguments": {}}
-    history, rows = LiveHistory(work), [{"step": 1.0, "loss": 3.0}]
+    job = job_in(tmp_path)
+    job.config = {"class": "vae", "training": {}, "arguments": {}}
+    history, rows = LiveHistory(job), [{"step": 1.0, "loss": 3.0}]
     history.write(rows)
     follower = Follower(Path("results"), after=0.0)
     fails[0] = False

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from pipeline import metrics
 from pipeline.metrics import (
-    bayes,
     classes,
     confidence,
     copying,
@@ -25,6 +24,7 @@ from pipeline.metrics import (
     likelihood,
     linear_algebra,
     mmd,
+    naive_bayes,
     neighbours,
     prdc,
 )
@@ -33,22 +33,22 @@ from pipeline.metrics.comparison import Comparison
 ASKED_FOR = [
     "mmd_rbf",
     "mmd_linear",
-    "fid_classifier",
-    "fid_pixels",
-    "fid_pixels_as_written",
-    "fid_classifier_infinite",
+    "fd_classifier",
+    "fd_pixels",
+    "fd_pixels_as_written",
+    "fd_classifier_infinite",
     "kid_classifier",
     "kid_tail",
     "knn_error",
     "knn_error_real",
     "knn_error_generated",
     "knn_error_max",
-    "nn1_loo_error",
+    "c2st_1nn_error",
     "knn_train_error",
-    "bayes_error",
-    "bayes_error_real",
-    "bayes_error_generated",
-    "bayes_error_max",
+    "naive_bayes_error",
+    "naive_bayes_error_real",
+    "naive_bayes_error_generated",
+    "naive_bayes_error_max",
     "precision",
     "recall",
     "density",
@@ -60,7 +60,7 @@ ASKED_FOR = [
     "class_tv",
     "copying",
     "elbo",
-    "elbo_iw",
+    "iwae_bound",
     "diversity",
     "confident_fraction",
     "sharpness",
@@ -95,7 +95,7 @@ def comparison() -> Comparison:
         bands=torch.tensor([0, 1, 2, 2]),
         tail_correct=(torch.arange(60) % 2 == 0, torch.arange(60) % 3 == 0),
         elbo=gaussian(120, 1, 7).squeeze(1) - 80,
-        elbo_iw=gaussian(120, 1, 8).squeeze(1) - 78,
+        iwae_bound=gaussian(120, 1, 8).squeeze(1) - 78,
         groups=6,
     )
 
@@ -251,8 +251,8 @@ def test_frechet_of_singular_covariances_is_the_nuclear_norms_either_way_round()
 def test_frechet_with_fewer_points_than_dimensions_is_flagged() -> None:
     x, y = gaussian(30, 64, 1), gaussian(30, 64, 2)
     found = frechet.measure(Comparison(real={"pixels": x}, fake={"pixels": y}, groups=5))
-    assert found["fid_pixels"].kind == "delete-d jackknife, n <= d"
-    assert found["fid_pixels"].value == pytest.approx(frechet.frechet_distance(real=x, fake=y), rel=1e-9)
+    assert found["fd_pixels"].kind == "delete-d jackknife, n <= d"
+    assert found["fd_pixels"].value == pytest.approx(frechet.frechet_distance(real=x, fake=y), rel=1e-9)
 
 
 def test_frechet_of_one_distribution_at_1000_points_in_64_dimensions() -> None:
@@ -304,8 +304,8 @@ def test_groups_left_out_are_left_out() -> None:
 def test_leave_one_out_without_a_group() -> None:
     x, y = gaussian(60, 2, 1), gaussian(60, 2, 2)
     loo = neighbours.LeaveOneOut(real=list(x.split(20)), fake=list(y.split(20)))
-    assert loo.error(2) == neighbours.nn1_loo_error(real=x[:40], fake=y[:40])
-    assert loo.error() == neighbours.nn1_loo_error(real=x, fake=y)
+    assert loo.error(2) == neighbours.c2st_1nn_error(real=x[:40], fake=y[:40])
+    assert loo.error() == neighbours.c2st_1nn_error(real=x, fake=y)
 
 
 def test_prdc_without_a_group() -> None:
@@ -357,7 +357,7 @@ def test_error_rates_tell_the_sides_apart() -> None:
     real, fake = gaussian(400, 1, 1), gaussian(400, 1, 2, scale=0.02)
     for errors, name in (
         (neighbours.knn_errors(real=real, fake=fake), "knn_error"),
-        (bayes.bayes_errors(real=real, fake=fake), "bayes_error"),
+        (naive_bayes.naive_bayes_errors(real=real, fake=fake), "naive_bayes_error"),
     ):
         assert errors[f"{name}_generated"].value < errors[f"{name}_real"].value
         both = errors[f"{name}_real"].value, errors[f"{name}_generated"].value
@@ -367,9 +367,9 @@ def test_error_rates_tell_the_sides_apart() -> None:
 
 def test_sets_far_apart_are_never_confused() -> None:
     real, fake = gaussian(100, 3, 1), gaussian(100, 3, 2, shift=50)
-    assert neighbours.nn1_loo_error(real=real, fake=fake) == 0
+    assert neighbours.c2st_1nn_error(real=real, fake=fake) == 0
     assert neighbours.knn_errors(real=real, fake=fake)["knn_error"].value == 0
-    assert bayes.bayes_errors(real=real, fake=fake)["bayes_error"].value == 0
+    assert naive_bayes.naive_bayes_errors(real=real, fake=fake)["naive_bayes_error"].value == 0
 
 
 # -- copying, classes, diversity, likelihood -----------------------------------------------------------------------
@@ -378,8 +378,8 @@ def test_sets_far_apart_are_never_confused() -> None:
 def test_training_images_returned_as_samples() -> None:
     train, held_out = pixels(200, 20, 1), pixels(200, 20, 2)
     copies = train[torch.randperm(200, generator=torch.Generator().manual_seed(0))]
-    assert neighbours.nn1_loo_error(real=train, fake=copies) == 1
-    assert neighbours.nn1_loo_error(real=held_out, fake=copies) == pytest.approx(0.5, abs=0.1)
+    assert neighbours.c2st_1nn_error(real=train, fake=copies) == 1
+    assert neighbours.c2st_1nn_error(real=held_out, fake=copies) == pytest.approx(0.5, abs=0.1)
     found = copying.copying(real=held_out, fake=copies, train=train)
     assert found.value == 1
     assert found.low > 0.99

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.metrics import bayes, distances, frechet, kid, neighbours, prdc
+from pipeline.metrics import distances, frechet, kid, naive_bayes, neighbours, prdc
 
 RELATIVE = 1e-5
 
@@ -109,5 +109,5 @@ def test_bayes_is_scikit_learns(features, constant_pixels: bool) -> None:
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(1))
     train, test = order[:800], order[800:]
     judge = sklearn.GaussianNB().fit(points[train].numpy(), generated[train].numpy())
-    verdict = bayes.bayes_verdict(points[train], generated[train], points[test])
+    verdict = naive_bayes.naive_bayes_verdict(points[train], generated[train], points[test])
     assert np.array_equal(verdict.numpy(), judge.predict(points[test].numpy()))

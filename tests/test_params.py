@@ -51,7 +51,7 @@ def test_the_file_itself_is_valid_at_every_budget(budget: str) -> None:
     assert resolved.budget == budget
     assert resolved.at_budget(resolved.protocol.samples) == CONFIG["protocol"]["samples"][budget]
     for name, block in resolved.resolved_models.items():
-        owner = CONFIG["models"][block.get("samples_of", name)]
+        owner = CONFIG["models"][block.get("reuse_training_of", name)]
         assert block["training"]["steps"] == owner["steps"][budget]
 
 
@@ -76,6 +76,36 @@ def test_the_file_itself_is_valid_at_every_budget(budget: str) -> None:
 def test_an_unknown_key_is_refused_and_the_near_one_suggested(path: str, suggestion: str) -> None:
     message = refusal(changed(path, 1))
     assert f"{path.rsplit('.', 1)[-1]}: unknown key; did you mean '{suggestion}'?" in message
+
+
+OLD_KEYS = {
+    "dvc_tracked": "dvc_tracked",
+    "datasets.mnist.otherwise": "datasets.*.otherwise",
+    "datasets.mnist.by_hand": "datasets.*.by_hand",
+    "datasets.mnist.settings.vae.lr_decay_fraction": "datasets.*.settings.*.lr_decay_fraction",
+    "datasets.mnist.settings.vae.paper.lr_decay_fraction": "datasets.*.settings.*.*.lr_decay_fraction",
+    "models.vae.lr_decay_fraction": "models.*.lr_decay_fraction",
+    "models.vae.tiny.lr_decay_fraction": "models.*.*.lr_decay_fraction",
+    "models.vae.reuse_training_of": "models.*.reuse_training_of",
+}
+"""A key of version 0.1 -> its row of RENAMED_KEYS."""
+
+
+def test_every_renamed_key_has_an_example() -> None:
+    assert set(OLD_KEYS.values()) == set(params.RENAMED_KEYS)
+
+
+@pytest.mark.parametrize(("path", "pattern"), OLD_KEYS.items())
+def test_a_renamed_key_is_refused_with_its_new_name(path: str, pattern: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load([f"{path}=0.5"], FILE)
+    assert str(caught.value) == f"params.yaml: {path}: renamed; use {params.RENAMED_KEYS[pattern]}"
+
+
+def test_an_old_key_in_the_file_is_refused_with_its_new_name(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(FILE.read_text().replace("\ndvc_tracked:", "\nversioned:"))
+    with pytest.raises(UserError, match=r"^params.yaml: dvc_tracked: renamed; use dvc_tracked$"):
+        load([], tmp_path / "params.yaml")
 
 
 @pytest.mark.parametrize("written", ["0133-10-25", "2026-11-27 10:00:00", "!!binary aGk=", "!!set {a, b}"])
@@ -182,8 +212,8 @@ def test_a_reader_is_a_file_of_a_data_format() -> None:
 
 
 def test_what_dvc_keeps_is_a_data_set() -> None:
-    assert check(changed("versioned", ["cifar10", "mnist"])).versioned == ["cifar10", "mnist"]
-    assert "versioned: unknown data set 'mnits'; did you mean 'mnist'?" in refusal(changed("versioned", ["mnits"]))
+    assert check(changed("dvc_tracked", ["cifar10", "mnist"])).dvc_tracked == ["cifar10", "mnist"]
+    assert "dvc_tracked: unknown data set 'mnits'; did you mean 'mnist'?" in refusal(changed("dvc_tracked", ["mnits"]))
 
 
 def test_a_published_table_is_a_file_that_is_kept_here() -> None:
@@ -287,7 +317,7 @@ def test_a_table_is_of_a_list_of_models_or_of_all(found: Any) -> None:
 
 
 def test_other_samples_of_a_training_have_its_block_but_for_what_they_change() -> None:
-    plan = Plan(check(changed("models.longer", {"samples_of": "gran3", "sample_steps": 5})))
+    plan = Plan(check(changed("models.longer", {"reuse_training_of": "gran3", "sample_steps": 5})))
     other, own = plan.model("longer"), plan.model("gran3")
     assert other["arguments"] == own["arguments"] | {"sample_steps": 5}
     assert (other["class"], other["training"]) == (own["class"], own["training"])
@@ -301,7 +331,7 @@ def test_other_samples_of_a_training_have_its_block_but_for_what_they_change() -
 
 def test_other_samples_have_a_row_but_no_judge_of_their_own() -> None:
     config = copy.deepcopy(CONFIG)
-    config["models"]["longer"] = {"samples_of": "gran3", "sample_steps": 5}
+    config["models"]["longer"] = {"reuse_training_of": "gran3", "sample_steps": 5}
     config["datasets"]["mnist"]["models"] = ["gran3", "longer"]
     plan = Plan(check(config))
     assert plan.runs("mnist") == [("gran3", 0), ("longer", 0)]
@@ -314,13 +344,16 @@ def test_other_samples_have_a_row_but_no_judge_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("block", "expected"),
     [
-        ({"samples_of": "gran33"}, "models.odd.samples_of: found 'gran33', expected a model with a training; did you"),
-        ({"samples_of": "odd"}, "models.odd.samples_of: found 'odd', expected a model with a training"),
-        ({"samples_of": ["gran3"]}, "models.odd.samples_of: found ['gran3']"),
-        ({"samples_of": "gran3", "steps": 5}, "models.odd.steps: its training is gran3's"),
-        ({"samples_of": "gran3", "tiny": {}}, "models.odd.tiny: its training is gran3's"),
-        ({"samples_of": "gran3", "class": "vae"}, "models.odd.class: its training is gran3's"),
-        ({"samples_of": "gran3", "sample_step": 5}, "sample_step: unknown key; did you mean 'sample_steps'?"),
+        (
+            {"reuse_training_of": "gran33"},
+            "models.odd.reuse_training_of: found 'gran33', expected a model with a training; did you",
+        ),
+        ({"reuse_training_of": "odd"}, "models.odd.reuse_training_of: found 'odd', expected a model with a training"),
+        ({"reuse_training_of": ["gran3"]}, "models.odd.reuse_training_of: found ['gran3']"),
+        ({"reuse_training_of": "gran3", "steps": 5}, "models.odd.steps: its training is gran3's"),
+        ({"reuse_training_of": "gran3", "tiny": {}}, "models.odd.tiny: its training is gran3's"),
+        ({"reuse_training_of": "gran3", "class": "vae"}, "models.odd.class: its training is gran3's"),
+        ({"reuse_training_of": "gran3", "sample_step": 5}, "sample_step: unknown key; did you mean 'sample_steps'?"),
     ],
 )
 def test_what_other_samples_may_not_say(block: dict[str, Any], expected: str) -> None:

@@ -188,7 +188,7 @@ def test_an_earlier_training_is_found(folder: Path, capsys: pytest.CaptureFixtur
 
 
 def test_samples_of_another_models_training_come_from_its_weights(folder: Path) -> None:
-    more = ["--set", "models.gran3_at4.samples_of=gran3", "--set", "models.gran3_at4.sample_steps=4"]
+    more = ["--set", "models.gran3_at4.reuse_training_of=gran3", "--set", "models.gran3_at4.sample_steps=4"]
     trained("gran3", *more)
     cli.main(["generate", "--model", "gran3_at4", *SET, *more, "--n", "1", "--scale", "1", "--to", "a.apng"])
     with Image.open("a.apng") as film:

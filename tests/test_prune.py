@@ -125,7 +125,7 @@ def test_results_of_unknown_models_seeds_and_data_sets_are_kept_unless_asked(pru
     made_up.make(plan("models.old={class: vae, batch: 10, data: grey, steps: 5}", "datasets.mnist.models=[vae, old]"))
     made_up.make(plan())
     block = "{reader: idx, shape: [1, 28, 28], valid: 10, split_seed: 0, models: [vae], sources: [], files: {a: %s}}"
-    made_up.make(plan("datasets={letters: " + block % ("a" * 64) + "}", "versioned=[]"), dataset="letters")
+    made_up.make(plan("datasets={letters: " + block % ("a" * 64) + "}", "dvc_tracked=[]"), dataset="letters")
     told = "\n".join(prune("--dry-run"))
     assert "(model old)" in told and "(seed 1)" in told and "(dataset letters)" in told
     assert "\nkept: " in told and "--unknown deletes them too" in told

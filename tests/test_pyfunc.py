@@ -94,7 +94,7 @@ def drawn(folder: Path) -> list[dict[str, Any]]:
 def by_the_stage(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """The images of the `sample` stage for these weights."""
     block = params.load(["budget=tiny"], ROOT / "params.yaml").resolved_models[name]
-    work = JobContext(
+    job = JobContext(
         stage="sample",
         wildcards={"dataset": "mnist", "model": name, "seed": SEED},
         config={**block, "shape": SHAPE, "n": 300, "canvases": 2, "protocol_seed": PROTOCOL_SEED, "seed": SEED},
@@ -104,8 +104,8 @@ def by_the_stage(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> np
         progress=Progress("sample"),
     )
     monkeypatch.chdir(folder)
-    sample.run(work)
-    return artifacts.read_images(work.written[0])[0]
+    sample.run(job)
+    return artifacts.read_images(job.written[0])[0]
 
 
 @pytest.mark.parametrize("name", MODELS)

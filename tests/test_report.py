@@ -71,9 +71,9 @@ def made(tiny: Path) -> Iterator[Made]:
         assert store.is_complete(planned.folder)
         block = json.loads(json.dumps(planned.config))
         inputs = {name: as_paths(found) for name, found in planned.paths().items()}
-        work = JobContext("report", {}, block, planned.modules, planned.hash, inputs, progress=Silent())  # type: ignore[arg-type]
+        stage_job = JobContext("report", {}, block, planned.modules, planned.hash, inputs, progress=Silent())  # type: ignore[arg-type]
         known = captions.read(ROOT / "report")
-        context = [report.dataset(work, name, about, known) for name, about in block["report"].items()]
+        context = [report.dataset(stage_job, name, about, known) for name, about in block["report"].items()]
     yield Made(text, Read(text), context, tiny)
 
 
@@ -170,13 +170,13 @@ def test_the_main_table_has_every_row_and_column_with_its_meaning(made: Made) ->
 
 def test_the_pictures_are_the_models_own(made: Made) -> None:
     (shown,) = made.context
-    assert [sheet["name"] for sheet in shown["sheets"]] == ["real", "vae", "draw_gan", "gran3"]
-    assert [player["name"] for player in shown["players"]] == ["draw_gan", "gran3"]
-    for player in shown["players"]:
-        path = made.folder / f"results/samples/mnist/{player['name']}/0/canvases.arrow"
+    assert [sheet["name"] for sheet in shown["sample_grids"]] == ["real", "vae", "draw_gan", "gran3"]
+    assert [animation["name"] for animation in shown["animations"]] == ["draw_gan", "gran3"]
+    for animation in shown["animations"]:
+        (path,) = made.folder.glob(f"results/store/mnist/sample/{animation['name']}/0/*/canvases.arrow")
         canvases = artifacts.read_images(path)[0]
-        assert len(player["frames"]) == canvases.shape[1]
-        last = np.asarray(Image.open(io.BytesIO(base64.b64decode(player["frames"][-1].split(",")[1]))))
+        assert len(animation["frames"]) == canvases.shape[1]
+        last = np.asarray(Image.open(io.BytesIO(base64.b64decode(animation["frames"][-1].split(",")[1]))))
         assert np.array_equal(last[:28, :28], canvases[0, -1, 0])
         assert np.array_equal(last[:28, 30:58], canvases[1, -1, 0])
 
@@ -222,7 +222,7 @@ def test_rows_without_values_and_runs_that_diverged_are_said(made: Made) -> None
     (shown,) = context
     shown["runs"][0]["status"] = "diverged"
     shown["matrix"] = report.matrix([], ["vae"])
-    shown["players"], shown["battles"]["rows"] = [], []
+    shown["animations"], shown["battles"]["rows"] = [], []
     text = " ".join(Read(render(context)).words)
     assert "diverged" in text and "nobody judges" in text and "How a model draws" not in text
 
@@ -358,7 +358,7 @@ def test_a_data_set_without_labels_is_told_by_what_its_classifier_learnt() -> No
     read = {"summary": summary, "classifier": {"accuracy": {"test": 0.75}}}
     told = dict(report.facts(SimpleNamespace(json=read.get), {"models": ["vae"], "runs": [("vae", 0), ("vae", 1)]}))  # type: ignore[arg-type]
     assert "classes" not in told and told["images"].endswith("64 x 64, colour") and told["seeds"] == "2"
-    assert told["domain classifier"] == "75.0 % of the test images' quarter turns right: there are no labels"
+    assert told["reference classifier"] == "75.0 % of the test images' quarter turns right: there are no labels"
 
 
 def test_shades_go_from_none_to_the_last() -> None:

@@ -93,12 +93,12 @@ def test_every_text_can_be_read_on_its_ground(page: browser.Page, tiny: Path, da
 
 def test_a_press_sorts_by_the_better_end_first_and_again_the_other_way(page: browser.Page) -> None:
     before = column(page, "model")
-    page.run(f"{head('fid_classifier')}.click()")
-    values = [float(value) for value in column(page, "fid_classifier")]
+    page.run(f"{head('fd_classifier')}.click()")
+    values = [float(value) for value in column(page, "fd_classifier")]
     assert values == sorted(values) and len(values) == len(before) == 3
-    assert page.run(f"{head('fid_classifier')}.closest('th').getAttribute('aria-sort')") == "ascending"
-    page.run(f"{head('fid_classifier')}.click()")
-    assert [float(value) for value in column(page, "fid_classifier")] == values[::-1]
+    assert page.run(f"{head('fd_classifier')}.closest('th').getAttribute('aria-sort')") == "ascending"
+    page.run(f"{head('fd_classifier')}.click()")
+    assert [float(value) for value in column(page, "fd_classifier")] == values[::-1]
     page.run(f"{head('elbo')}.click()")
     assert page.run("document.querySelectorAll('#mnist-main [aria-sort]').length") == 1
     elbo = column(page, "elbo")
@@ -140,16 +140,16 @@ def test_columns_and_models_can_be_chosen(page: browser.Page) -> None:
     assert page.run("document.querySelector('[data-count=mnist-main]').textContent") == "2 of 3 models"
 
 
-PLAYER = "document.querySelectorAll('.player')[0]"
-FRAME = f"[...{PLAYER}.querySelectorAll('.frames img')].findIndex(image => !image.hidden) + 1"
+ANIMATION = "document.querySelectorAll('.animation')[0]"
+FRAME = f"[...{ANIMATION}.querySelectorAll('.frames img')].findIndex(image => !image.hidden) + 1"
 
 
 def do(page: browser.Page, what: str) -> None:
-    page.run(f"{PLAYER}.querySelector('[data-do={what}]').click()")
+    page.run(f"{ANIMATION}.querySelector('[data-do={what}]').click()")
 
 
 def test_canvases_are_stepped_played_and_paused(page: browser.Page) -> None:
-    last = page.run(f"{PLAYER}.querySelectorAll('.frames img').length")
+    last = page.run(f"{ANIMATION}.querySelectorAll('.frames img').length")
     assert page.run(FRAME) == last > 2
     do(page, "back")
     assert page.run(FRAME) == last - 1
@@ -157,31 +157,31 @@ def test_canvases_are_stepped_played_and_paused(page: browser.Page) -> None:
     do(page, "on")
     assert page.run(FRAME) == 1, "after the last comes the first"
     page.run(
-        f"(() => {{ const slider = {PLAYER}.querySelector('input'); slider.value = 2;"
+        f"(() => {{ const slider = {ANIMATION}.querySelector('input'); slider.value = 2;"
         " slider.dispatchEvent(new Event('input')); })()"
     )
-    assert page.run(FRAME) == 2 and page.run(f"{PLAYER}.querySelector('output').textContent") == "2"
+    assert page.run(FRAME) == 2 and page.run(f"{ANIMATION}.querySelector('output').textContent") == "2"
     do(page, "play")
     page.until(f"{FRAME} >= 4")
     do(page, "play")
     paused = page.run(FRAME)
     page.run("new Promise(done => setTimeout(done, 500))")
     assert page.run(FRAME) == paused
-    assert page.run(f"{PLAYER}.querySelector('[data-do=play]').textContent") == "Play"
+    assert page.run(f"{ANIMATION}.querySelector('[data-do=play]').textContent") == "Play"
 
 
 def test_nothing_moves_by_itself_and_once_through_where_motion_is_unwelcome(page: browser.Page, tiny: Path) -> None:
     page.look(width=1200, still=True)
     page.open(tiny / REPORT)
-    last = page.run(f"{PLAYER}.querySelectorAll('.frames img').length")
+    last = page.run(f"{ANIMATION}.querySelectorAll('.frames img').length")
     page.run("new Promise(done => setTimeout(done, 500))")
     assert page.run(FRAME) == last
     page.run(
-        f"(() => {{ const slider = {PLAYER}.querySelector('input'); slider.value = {last - 1};"
+        f"(() => {{ const slider = {ANIMATION}.querySelector('input'); slider.value = {last - 1};"
         " slider.dispatchEvent(new Event('input')); })()"
     )
     do(page, "play")
-    page.until(f"{FRAME} === {last} && {PLAYER}.querySelector('[data-do=play]').textContent === 'Play'")
+    page.until(f"{FRAME} === {last} && {ANIMATION}.querySelector('[data-do=play]').textContent === 'Play'")
 
 
 def test_the_scheme_can_be_chosen_and_is_remembered(page: browser.Page, tiny: Path) -> None:

@@ -86,7 +86,7 @@ def test_the_trainings_go_through_all_that_a_state_must_hold() -> None:
     settings = [job(model).config for model in NAMES]
     assert STEPS > 2 * (IMAGES // BATCH)
     assert any(0 < block["arguments"].get("warmup", 0) < STEPS // 2 for block in settings)
-    assert all(block["training"]["decay"] * STEPS > EVERY for block in settings)
+    assert all(block["training"]["lr_decay_fraction"] * STEPS > EVERY for block in settings)
     assert {block["training"]["data"] for block in settings} == {"binarised", "grey"}
     norms = torch.nn.modules.batchnorm._BatchNorm
     assert any(isinstance(module, norms) for model in NAMES for module in small(model).modules())

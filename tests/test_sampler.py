@@ -63,7 +63,7 @@ def test_over_epochs_the_shares_are_exact_in_the_mean(power: float) -> None:
 
 
 def trainer(sampler: str, *, name: str = "vae", labels: Tensor | None = None, seed: int = 0, **more: float) -> Trainer:
-    settings = Settings(14, 12, "binarised", "float32", 0, decay=0.5, sampler=sampler, **more)  # type: ignore[arg-type]
+    settings = Settings(14, 12, "binarised", "float32", 0, lr_decay_fraction=0.5, sampler=sampler, **more)  # type: ignore[arg-type]
     made = Trainer(small(name, seed=seed), images(63), settings, labels)
     torch.manual_seed(seed)
     return made
@@ -87,7 +87,7 @@ def test_natural_leaves_every_training_as_it_was() -> None:
             real = self.images[order[place * self.settings.batch : (place + 1) * self.settings.batch]].float() / 255
             return ((torch.rand_like(real) < real).float(),)
 
-    settings = Settings(14, 12, "binarised", "float32", 0, decay=0.5)
+    settings = Settings(14, 12, "binarised", "float32", 0, lr_decay_fraction=0.5)
     before = Before(small("vae"), images(63), settings)
     torch.manual_seed(0)
     wanted = weights(before)

@@ -204,7 +204,7 @@ STEPS = 14
 def trainer_of(name: str, seed: int) -> Trainer:
     """A small model at the start of its training; `seed` is that of its weights and of the noise."""
     training = RESOLVED[name]["training"]
-    chosen = settings(STEPS, batch=12, data=training["data"], precision=training["precision"], decay=0.5)
+    chosen = settings(STEPS, batch=12, data=training["data"], precision=training["precision"], lr_decay_fraction=0.5)
     trainer = Trainer(small(name, seed=seed), images(40), chosen)
     torch.manual_seed(seed)
     return trainer
@@ -253,7 +253,7 @@ def test_killed_and_resumed_equals_uninterrupted(name: str, coarse: None, tmp_pa
 
 @pytest.mark.parametrize("name", NAMES)
 def test_learning_rates_fall_in_the_last_steps(name: str) -> None:
-    trainer = Trainer(small(name), images(12), settings(steps=6, decay=0.5))
+    trainer = Trainer(small(name), images(12), settings(steps=6, lr_decay_fraction=0.5))
     groups = [group for optimiser in optimisers(trainer.model).values() for group in optimiser.param_groups]
     chosen = [group["lr"] for group in groups]
     for factor in (1, 1, 1, 1, 2 / 3, 1 / 3):
@@ -263,7 +263,7 @@ def test_learning_rates_fall_in_the_last_steps(name: str) -> None:
 
 def test_learning_rates_stay_where_no_decay_is_asked_for() -> None:
     assert {settings(steps=7).rate_factor(step) for step in range(7)} == {1.0}
-    assert [settings(steps=4, decay=1.0).rate_factor(step) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
+    assert [settings(steps=4, lr_decay_fraction=1.0).rate_factor(step) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -25,7 +25,7 @@ from tests.conftest import ROOT
 from tests.fork_server import At, ForkServer
 
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
-TRAINED = [name for name, block in CONFIG["models"].items() if "samples_of" not in block]
+TRAINED = [name for name, block in CONFIG["models"].items() if "reuse_training_of" not in block]
 MODEL, TRIALS, STEPS = "vae", 3, 12
 WORDS = ["tune", "--model", MODEL, "--steps", str(STEPS), "--device", "cpu", "--set", "budget=tiny"]
 
@@ -105,12 +105,12 @@ def test_no_setting_is_tried_twice_and_a_small_space_ends() -> None:
 
 
 def test_a_key_that_is_asked_for_is_searched_alone_and_means_what_params_yaml_means() -> None:
-    space = asked("vae", "hidden=100,[400],[512,256]", "latent=5..40", "batch=50,100", "decay=0..0.5").space
+    space = asked("vae", "hidden=100,[400],[512,256]", "latent=5..40", "batch=50,100", "lr_decay_fraction=0..0.5").space
     assert space["hidden"] == Choice(([100], [400], [512, 256]))
     assert space["latent"] == Span(5, 40, "log", whole=True)
     assert space["batch"] == Choice((50, 100))
-    assert space["decay"] == Span(0.0, 0.5, "linear")
-    assert list(space) == ["hidden", "latent", "batch", "decay"]
+    assert space["lr_decay_fraction"] == Span(0.0, 0.5, "linear")
+    assert list(space) == ["hidden", "latent", "batch", "lr_decay_fraction"]
 
 
 # --- trials ---------------------------------------------------------------------------------------------------------
@@ -219,18 +219,18 @@ def made(folder: Path) -> dict[str, bytes]:
 def test_a_search_says_what_it_tries_and_ends_with_the_best_block(searched: Path) -> None:
     text = said(searched)
     assert f"vae on mnist: {TRIALS} trials of {STEPS} steps (40 at this budget)" in text
-    assert "trial 1 of 3: the block as it stands: fid_classifier " in text and " left" in text
+    assert "trial 1 of 3: the block as it stands: fd_classifier " in text and " left" in text
     rows = (searched / layout.TUNING.format(dataset="mnist", model=MODEL) / "trials.csv").read_text().splitlines()
     cells = [dict(zip(rows[0].split(","), row.split(","), strict=True)) for row in rows[1:]]
     assert [row["trial"] for row in cells] == ["1", "2", "3"] and {row["status"] for row in cells} <= {
         "ok",
         "collapsed",
     }
-    best = min(cells, key=lambda row: float(row["fid_classifier"]))
+    best = min(cells, key=lambda row: float(row["fd_classifier"]))
     block = yaml.safe_load((searched / layout.TUNING.format(dataset="mnist", model=MODEL) / "best.yaml").read_text())
     changed = {} if best["trial"] == "1" else {MODEL: {"learning_rate": float(best["learning_rate"])}}
     assert block["models"] == changed
-    assert f"best of 3: trial {best['trial']}, fid_classifier" in text
+    assert f"best of 3: trial {best['trial']}, fd_classifier" in text
 
 
 def test_the_score_is_the_distance_to_the_validation_split(searched: Path) -> None:
@@ -246,7 +246,7 @@ def test_the_score_is_the_distance_to_the_validation_split(searched: Path) -> No
         images, _ = artifacts.read_images(searched / trial.jobs[1].outputs["images"])
         fake, _ = extract(classifier, torch.from_numpy(images.copy()))
         estimates = artifacts.read_json(searched / trial.jobs[2].outputs["metrics"])["estimates"]
-        assert estimates["fid_classifier"]["value"] == pytest.approx(frechet_distance(real=real, fake=fake), rel=1e-4)
+        assert estimates["fd_classifier"]["value"] == pytest.approx(frechet_distance(real=real, fake=fake), rel=1e-4)
         assert estimates["elbo"]["value"] < 0
 
 
@@ -295,7 +295,7 @@ def test_diverged_and_refused_settings_are_trials_too(shut: Path, fork_server: F
     folder = copy_of(shut, tmp_path / "tree")
     words = ["--trials", "2", "--over", "learning_rate=0.001,1.0e+30"]
     assert fork_server.run(folder, *WORDS, *words) == 0, said(folder)
-    assert "trial 2 of 2: learning_rate 1e+30: fid_classifier" in said(folder) and "(diverged)" in said(folder)
+    assert "trial 2 of 2: learning_rate 1e+30: fd_classifier" in said(folder) and "(diverged)" in said(folder)
     assert "best of 2: trial 1" in said(folder) and "nothing to change" in said(folder)
     draw = ["tune", "--model", "draw", "--set", "budget=tiny", "--set", "models.draw.hidden=8", "--device", "cpu"]
     assert fork_server.run(folder, *draw, "--trials", "2", "--over", "read_size=1,5") == 0, said(folder)

@@ -111,11 +111,11 @@ def test_what_was_really_made_is_bit_equal_to_its_record(
 def test_one_other_digit_is_found_named_and_kept(
     made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    value = from_csv(made.tables["main"])[1]["fid_classifier"]
+    value = from_csv(made.tables["main"])[1]["fd_classifier"]
     assert isinstance(value, float)
-    assert run(record, edited(made, "main", 1, fid_classifier=value + 0.0001), tmp_path / "temporary") == 1
+    assert run(record, edited(made, "main", 1, fd_classifier=value + 0.0001), tmp_path / "temporary") == 1
     said = capsys.readouterr().out
-    assert said.startswith("not bit-equal on ") and "draw_gan  fid_classifier" in said and "vae  " not in said
+    assert said.startswith("not bit-equal on ") and "draw_gan  fd_classifier" in said and "vae  " not in said
     assert f"{value:g}" in said and f"{value + 0.0001:g}" in said, "shown with the digit that differs"
     (kept,) = (tmp_path / "temporary").iterdir()
     assert f"kept: {kept}" in said
@@ -156,15 +156,15 @@ def test_on_another_cpu_tolerances_are_named_and_take_the_place_of_bits(
     made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = from_csv(made.tables["main"])[0]
-    value, high = row["fid_pixels"], row["fid_pixels_high"]
+    value, high = row["fd_pixels"], row["fd_pixels_high"]
     assert isinstance(value, float) and isinstance(high, float)
-    near = edited(elsewhere(made), "main", 0, fid_pixels=value + 0.25 * (high - value))
+    near = edited(elsewhere(made), "main", 0, fd_pixels=value + 0.25 * (high - value))
     assert run(record, near, tmp_path / "temporary") == 0
     said = capsys.readouterr().out
     assert "compared by tolerances, not bits" in said and f"recorded on {made.cpu}" in said
-    assert "half-widths" in said and "within the tolerances" in said and "vae fid_pixels" in said
+    assert "half-widths" in said and "within the tolerances" in said and "vae fd_pixels" in said
     assert "bit-equal" not in said
-    far = edited(elsewhere(made), "main", 0, fid_pixels=value + 3 * (high - value))
+    far = edited(elsewhere(made), "main", 0, fd_pixels=value + 3 * (high - value))
     assert run(record, far, tmp_path / "temporary") == 1
     said = capsys.readouterr().out
     assert "outside the tolerances: 1, of" in said and "times what is allowed" in said

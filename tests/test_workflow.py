@@ -25,11 +25,11 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_the_main_table_has_a_finite_row_for_every_model_and_reference(tiny: Path) -> None:
     rows = {row["model"]: row for row in read(tiny / TABLE)}
     assert list(rows) == ["vae", "draw_gan", "gran3", "real", "noise", "mean_image"]
-    headline = ["mmd_rbf", "fid_classifier", "fid_pixels", "kid_classifier", "knn_error", "bayes_error", "coverage"]
+    headline = ["mmd_rbf", "fd_classifier", "fd_pixels", "kid_classifier", "knn_error", "naive_bayes_error", "coverage"]
     for name, row in rows.items():
         assert all(abs(float(row[column])) < 1e6 for column in headline), name
-        assert float(row["fid_classifier_low"]) <= float(row["fid_classifier"]) <= float(row["fid_classifier_high"])
-    assert float(rows["real"]["fid_classifier"]) < float(rows["mean_image"]["fid_classifier"])
+        assert float(row["fd_classifier_low"]) <= float(row["fd_classifier"]) <= float(row["fd_classifier_high"])
+    assert float(rows["real"]["fd_classifier"]) < float(rows["mean_image"]["fd_classifier"])
     assert rows["vae"]["elbo"] and not rows["gran3"]["elbo"]
     assert rows["draw_gan"]["paper_fid"] == "701.546" and not rows["gran3"]["paper_fid"]
 
@@ -47,7 +47,7 @@ def test_every_run_is_in_mlflow_with_its_curves_and_final_metrics(tiny: Path) ->
     assert sorted(recorded) == ["draw_gan/0", "gran3/0", "vae/0"] and all(recorded.values())
     query = (
         "import mlflow; runs = mlflow.MlflowClient('sqlite:///results/mlflow.db').search_runs(['1']);"
-        "print(sorted((r.data.tags['model'], 'fid_classifier' in r.data.metrics) for r in runs))"
+        "print(sorted((r.data.tags['model'], 'fd_classifier' in r.data.metrics) for r in runs))"
     )
     done = run([str(BIN / "python"), "-c", query], tiny)
     assert done.stdout.strip() == "[('draw_gan', True), ('gran3', True), ('vae', True)]", done.stderr

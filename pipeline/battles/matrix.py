@@ -36,14 +36,14 @@ def judge_matrix(judges: Sequence[JudgeScores], contestants: Sequence[str] | Non
 
 
 def judged_by_seed(judges: Sequence[JudgeScores], contestants: Sequence[str]) -> list[Row]:
-    """Rows of `judge`, `judge_seed`, `sits`, `contestant`, `contestant_seed`, `errors`, `total`: one for every pair.
+    """One row for every pair: `judge`, `judge_seed`, `is_eligible`, `contestant`, `contestant_seed`, `errors`, `total`.
 
-    `sits` is 0 for a judge that does not beat chance. Real images have no `contestant_seed`. On its own model a judge
-    meets its own generator alone.
+    `is_eligible` is 0 for a judge that does not beat chance. Real images have no `contestant_seed`. On its own model a
+    judge meets its own generator alone.
     """
     rows: list[Row] = []
     for judge in judges:
-        head: Row = {"judge": judge.model, "judge_seed": judge.seed, "sits": int(beats_chance(judge)[0])}
+        head: Row = {"judge": judge.model, "judge_seed": judge.seed, "is_eligible": int(beats_chance(judge)[0])}
         for name, logits in ((REAL_TEST, judge.test), (REAL_TRAIN, judge.train)):
             if len(logits):
                 rows.append({**head, "contestant": name, "errors": errors_on_real(logits), "total": len(logits)})

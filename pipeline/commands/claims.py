@@ -49,7 +49,11 @@ def run(arguments: argparse.Namespace) -> None:
         columns(),
         next((row for row in main if row["model"] == "real"), {}),
         judged,
-        {name: block["samples_of"] for name, block in params.resolved_models.items() if "samples_of" in block},
+        {
+            name: block["reuse_training_of"]
+            for name, block in params.resolved_models.items()
+            if "reuse_training_of" in block
+        },
         params.protocol.battle_tolerance,
     )
     rows = claims.claim_rows(claims.read_claims(published_file("claims").read_text()), evidence)

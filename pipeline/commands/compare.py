@@ -10,13 +10,14 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, one_line
 from pipeline.tables import comparison
+from pipeline.tables.aliases import with_current_columns
 from pipeline.tables.columns import HEADLINE_METRICS
 from pipeline.tables.comparison import COLUMN, COLUMNS, OUTSIDE, ROW
 from pipeline.tables.rows import Row
@@ -85,7 +86,9 @@ def _writer(target: Path | None) -> Callable[[Comparison], str] | None:
 def _read(name: str, dataset: str) -> Snapshot:
     if not Path(name).is_dir():
         print(f"easel: reading {one_line(name)}", file=sys.stderr)
-    return snapshots.read(name, dataset)
+    snapshot = snapshots.read(name, dataset)
+    tables = {table: with_current_columns(text) for table, text in snapshot.tables.items()}
+    return replace(snapshot, tables=tables)
 
 
 def compare(a: Snapshot, b: Snapshot) -> Comparison:

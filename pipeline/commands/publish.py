@@ -112,9 +112,9 @@ def stages(plan: Plan, dataset: str) -> list[str]:
 
     Raises `UserError` for a data set that DVC does not keep.
     """
-    if dataset not in plan.params.versioned:
+    if dataset not in plan.params.dvc_tracked:
         raise UserError(
-            f"params.yaml: versioned: {dataset} is not listed, so DVC has no stage of it; add it, then publish"
+            f"params.yaml: dvc_tracked: {dataset} is not listed, so DVC has no stage of it; add it, then publish"
         )
     found = [f"{stage}@{dataset}" for stage in ("prepare", "compare")]
     if store.is_complete(plan.job("report").folder):

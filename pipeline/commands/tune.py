@@ -26,10 +26,10 @@ from pipeline.workflow import estimate, layout, overrides, search, store
 from pipeline.workflow.plan import Job
 from pipeline.workflow.search import Search, Trial
 
-SCORES = {"frechet": "fid_classifier", "elbo": "elbo"}
+SCORES = {"frechet": "fd_classifier", "elbo": "elbo"}
 """What trials may be ranked by: columns of the tables, here of the validation split."""
 
-BESIDE = ("mmd_rbf", "fid_classifier", "precision", "recall", "elbo")
+BESIDE = ("mmd_rbf", "fd_classifier", "precision", "recall", "elbo")
 """Columns that are shown of every trial."""
 
 BEST, TABLE, TRIALS = "best.yaml", "trials.csv", "trials.json"

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,6 +26,7 @@ from pipeline.core.errors import UserError
 from pipeline.runtime import machine
 from pipeline.runtime.progress import duration
 from pipeline.tables import comparison, tolerance
+from pipeline.tables.aliases import with_current_columns
 from pipeline.tables.rows import Row
 from pipeline.tables.text import from_csv
 from pipeline.workflow import job_hash, layout, provenance, snapshots
@@ -117,7 +118,7 @@ def _recorded(arguments: argparse.Namespace) -> Made | None:
 
 
 def read_record(path: Path) -> Made:
-    """The record and the tables beside it; `UserError` where it is damaged or they are not what it speaks of."""
+    """The record and its tables, with today's column names; `UserError` where one is damaged or of another record."""
     try:
         content = artifacts.read_json(path)
         found = Made(
@@ -139,7 +140,7 @@ def read_record(path: Path) -> Made:
             f"{path.parent / changed[0]}: not the table that {path.name} speaks of (their SHA-256 differ); "
             f"`git checkout {path.parent}` or record again"
         )
-    return found
+    return replace(found, tables={name: with_current_columns(text) for name, text in found.tables.items()})
 
 
 def _file(dataset: str, table: str) -> str:

@@ -17,7 +17,7 @@ from pipeline.core.errors import UserError
 from pipeline.tables import Row, from_csv, headline_columns
 from pipeline.workflow import layout, overrides
 
-DISTANCE = "fid_classifier"
+DISTANCE = "fd_classifier"
 """The column that `dvc plots` compares models by."""
 
 

@@ -1,4 +1,4 @@
-"""The domain classifier: a small convolutional network whose penultimate layer is the `classifier` feature space.
+"""The reference classifier: a small convolutional network whose penultimate layer is the `classifier` feature space.
 
 The pipeline trains it on the data set's own training split, because Inception features say little about digits or
 glyphs. Recipe: AdamW under one cycle of the learning rate (Smith & Topin 2017, arXiv:1708.07120), cross-entropy; on

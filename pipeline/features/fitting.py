@@ -53,7 +53,7 @@ def by_band(found: Tensor, bands: Tensor) -> dict[str, float | None]:
 
 
 def load_classifier(path: Path) -> DomainClassifier:
-    """The trained domain classifier, in evaluation mode on the CPU."""
+    """The trained reference classifier, in evaluation mode on the CPU."""
     classes, channels, height, width = map(int, artifacts.read_metadata(path)["classes_and_shape"].split())
     model = DomainClassifier((channels, height, width), classes)
     model.load_state_dict(artifacts.read_tensors(path))

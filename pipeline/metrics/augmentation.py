@@ -16,9 +16,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     "tail_accuracy_gain": {
         "label": "Tail accuracy gained",
         "meaning": "Accuracy on held-out real images of rare classes of a classifier trained with generated images of "
-        "them too, minus that of the domain classifier, trained alike without; negative: they hurt. The interval says "
-        "how test images vary, not how another training of the classifiers would. Empty where the data is balanced, or "
-        "the domain classifier is sure of no sample of a rare class.",
+        "them too, minus that of the reference classifier, trained alike without; negative: they hurt. The interval "
+        "says how test images vary, not how another training of the classifiers would. Empty where the data is "
+        "balanced, or the reference classifier is sure of no sample of a rare class.",
         "better": "higher",
         "unit": "share",
         "scale": "linear",

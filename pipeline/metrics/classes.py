@@ -1,4 +1,4 @@
-"""Does a generator drop classes? The samples' classes, as the domain classifier sees them, against the data's."""
+"""Does a generator drop classes? The samples' classes, as the reference classifier sees them, against the data's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORDER = 70
 COLUMNS: dict[str, dict[str, str]] = {
     "classes_covered": {
         "label": "Classes covered",
-        "meaning": "Number of classes that the samples show at least a tenth as often as the data does; the domain "
+        "meaning": "Number of classes that the samples show at least a tenth as often as the data does; the reference "
         "classifier names a class even for noise.",
         "better": "near_real",
         "unit": "classes",

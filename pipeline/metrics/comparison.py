@@ -17,7 +17,7 @@ class Comparison:
     """Generated images against held-out real ones, as points of several feature spaces.
 
     `real`, `fake` and `train` map a space's name to points (n, d) float32: 'pixels' are flattened images in [0, 1]
-    after quantisation to uint8 (projected beyond 1,024 dimensions), 'classifier' the domain classifier's penultimate
+    after quantisation to uint8 (projected beyond 1,024 dimensions), 'classifier' the reference classifier's penultimate
     features. A metric whose space or tensor is missing leaves its columns out.
 
     Raises:
@@ -32,7 +32,7 @@ class Comparison:
     """(n_train, d): all training images in the space 'pixels'; `train` holds no more of them than of held-out ones."""
 
     probabilities: Tensor | None = None
-    """(n_fake, classes): the domain classifier on the generated images."""
+    """(n_fake, classes): the reference classifier on the generated images."""
 
     real_class_histogram: Tensor | None = None
     """(classes,): counts or shares of the held-out real images' classes."""
@@ -40,7 +40,7 @@ class Comparison:
     elbo: Tensor | None = None
     """(n,) nats per held-out real image."""
 
-    elbo_iw: Tensor | None = None
+    iwae_bound: Tensor | None = None
     """(n,) the same with several importance-weighted draws of the latents."""
 
     real_images: Tensor | None = None
@@ -56,7 +56,7 @@ class Comparison:
     """(classes,): the band of each class, where the data is imbalanced (pipeline/metrics/bands.py)."""
 
     tail_correct: tuple[Tensor, Tensor] | None = None
-    """Whether two classifiers know held-out images of the tail, each (n_tail,) bool: the domain classifier, and one
+    """Whether two classifiers know held-out images of the tail, each (n_tail,) bool: the reference classifier, and one
     that was trained on generated images too."""
 
     seed: int = 0
@@ -82,7 +82,7 @@ class Comparison:
 
     @property
     def fake_bands(self) -> Tensor | None:
-        """(n_fake,): the band of each generated image's class, as the domain classifier sees it."""
+        """(n_fake,): the band of each generated image's class, as the reference classifier sees it."""
         return None if self.bands is None or self.probabilities is None else self.bands[self.probabilities.argmax(1)]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""How many samples the domain classifier recognises without doubt."""
+"""How many samples the reference classifier recognises without doubt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ORDER = 110
 COLUMNS: dict[str, dict[str, str]] = {
     "confident_fraction": {
         "label": "Confident fraction",
-        "meaning": "Share of samples of which the domain classifier is more than 0.8 sure; it is sure of some noise "
+        "meaning": "Share of samples of which the reference classifier is more than 0.8 sure; it is sure of some noise "
         "too, and one class repeated gets 1.",
         "better": "near_real",
         "unit": "share",

@@ -1,7 +1,7 @@
 """Coverage (Naeem et al. 2020, arXiv:2002.09797) of common and of rare classes apart.
 
 The balls are those of `coverage`, to the 5th neighbour among all held-out images. But a rare class has fewer images
-than that, so its balls reach into other classes: only generated images that the domain classifier puts into the same
+than that, so its balls reach into other classes: only generated images that the reference classifier puts into the same
 band count, else a generator without a single rare class would seem to cover them.
 """
 
@@ -38,7 +38,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "coverage_tail": {
         "label": "Coverage, tail",
-        "meaning": "The same for the rare classes: 0 where none is generated; the domain classifier says which are, "
+        "meaning": "The same for the rare classes: 0 where none is generated; the reference classifier says which are, "
         "and it errs most often there.",
         "better": "near_real",
         "unit": "share",
@@ -96,7 +96,7 @@ def nearest_by_group(queries: Points, base: Points, group: Tensor, groups: int) 
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
-    """On the domain classifier's features, where the data has bands."""
+    """On the reference classifier's features, where the data has bands."""
     real_bands, fake_bands = comparison.real_bands, comparison.fake_bands
     if not comparison.has("classifier") or real_bands is None or fake_bands is None:
         return {}

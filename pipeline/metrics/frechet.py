@@ -20,15 +20,15 @@ from pipeline.metrics.linear_algebra import eigenvalues, gram, square_root
 ORDER = 20
 
 COLUMNS: dict[str, dict[str, str]] = {
-    "fid_classifier": {
+    "fd_classifier": {
         "label": "Frechet distance (classifier)",
-        "meaning": "Frechet distance of Gaussians fitted to domain classifier features; even perfect samples get more "
-        "than 0, the more the fewer images there are.",
+        "meaning": "Frechet distance of Gaussians fitted to reference classifier features; even perfect samples get "
+        "more than 0, the more the fewer images there are.",
         "better": "lower",
         "unit": "squared feature units",
         "scale": "log",
     },
-    "fid_pixels": {
+    "fd_pixels": {
         "label": "Frechet distance (pixels)",
         "meaning": "Frechet distance of Gaussians fitted to pixels; it sees means and covariances only, and its bias "
         "grows with the square of the number of pixels.",
@@ -36,7 +36,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "unit": "squared [0, 1] pixels",
         "scale": "log",
     },
-    "fid_pixels_as_written": {
+    "fd_pixels_as_written": {
         "label": "Frechet distance (pixels, as written in 000)",
         "meaning": "The same with the distance of the means not squared, as 000 writes it: the two terms have "
         "different units, so it changes with the scale of the pixels.",
@@ -44,9 +44,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "unit": "mixed",
         "scale": "log",
     },
-    "fid_classifier_infinite": {
+    "fd_classifier_infinite": {
         "label": "Frechet distance (classifier, n to infinity)",
-        "meaning": "fid_classifier extrapolated to infinitely many real and generated images along 1 / n, which takes "
+        "meaning": "fd_classifier extrapolated to infinitely many real and generated images along 1 / n, which takes "
         "its bias off; it is negative by chance for perfect samples.",
         "better": "lower",
         "unit": "squared feature units",
@@ -214,17 +214,17 @@ def _flagged(estimate: Estimate, parts: Sequence[Sequence[Tensor]]) -> Estimate:
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
-    """The distances on pixels and on the domain classifier's features, where these are given."""
+    """The distances on pixels and on the reference classifier's features, where these are given."""
     found: dict[str, Estimate] = {}
     for space in ("classifier", "pixels"):
         if comparison.has(space):
             real, fake = comparison.real_parts(space), comparison.fake_parts(space)
             whole, without = GroupedFrechet(real=real, fake=fake).with_and_without()
             estimate = jackknife(whole.standard, [terms.standard for terms in without], "log")
-            found[f"fid_{space}"] = _flagged(estimate, (real, fake))
+            found[f"fd_{space}"] = _flagged(estimate, (real, fake))
             if space == "pixels":
                 as_written = jackknife(whole.as_written, [terms.as_written for terms in without], "log")
-                found["fid_pixels_as_written"] = _flagged(as_written, (real, fake))
+                found["fd_pixels_as_written"] = _flagged(as_written, (real, fake))
             elif len(real) > 2:
-                found["fid_classifier_infinite"] = _flagged(frechet_infinite(real=real, fake=fake), (real, fake))
+                found["fd_classifier_infinite"] = _flagged(frechet_infinite(real=real, fake=fake), (real, fake))
     return found

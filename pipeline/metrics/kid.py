@@ -20,7 +20,7 @@ ORDER = 30
 COLUMNS: dict[str, dict[str, str]] = {
     "kid_classifier": {
         "label": "KID (classifier)",
-        "meaning": "Unbiased squared maximum mean discrepancy of domain classifier features under the polynomial "
+        "meaning": "Unbiased squared maximum mean discrepancy of reference classifier features under the polynomial "
         "kernel of degree 3; it has no bias in n, and is negative by chance where the sets cannot be told apart.",
         "better": "lower",
         "unit": "squared kernel mean",
@@ -65,7 +65,7 @@ def kid(*, real: Tensor, fake: Tensor) -> float:
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
-    """KID on the domain classifier's features."""
+    """KID on the reference classifier's features."""
     if not comparison.has("classifier"):
         return {}
     sums = polynomial_sums(real=comparison.real_parts("classifier"), fake=comparison.fake_parts("classifier"))

@@ -15,7 +15,7 @@ ORDER = 32
 COLUMNS: dict[str, dict[str, str]] = {
     "kid_tail": {
         "label": "KID (classifier), tail",
-        "meaning": "kid_classifier between the real and the generated images of rare classes, pooled; the domain "
+        "meaning": "kid_classifier between the real and the generated images of rare classes, pooled; the reference "
         "classifier chooses the generated ones, so those of no class at all are in it too; empty where the data is "
         "balanced or either side has under 20 images.",
         "better": "lower",
@@ -26,7 +26,7 @@ COLUMNS: dict[str, dict[str, str]] = {
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
-    """On the domain classifier's features, where the data has bands and the samples have rare classes."""
+    """On the reference classifier's features, where the data has bands and the samples have rare classes."""
     real_bands, fake_bands = comparison.real_bands, comparison.fake_bands
     if not comparison.has("classifier") or real_bands is None or fake_bands is None:
         return {}

@@ -27,8 +27,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "unit": "nats per image",
         "scale": "linear",
     },
-    "elbo_iw": {
-        "label": "ELBO, importance-weighted",
+    "iwae_bound": {
+        "label": "IWAE bound",
         "meaning": "The same bound with several importance-weighted draws of the latents for each image "
         "(protocol.importance_samples of params.yaml): nearer to the log-likelihood, the more so the more draws.",
         "better": "higher",
@@ -40,7 +40,7 @@ COLUMNS: dict[str, dict[str, str]] = {
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
     """The means over images, where the model gave bounds."""
-    bounds = {"elbo": comparison.elbo, "elbo_iw": comparison.elbo_iw}
+    bounds = {"elbo": comparison.elbo, "iwae_bound": comparison.iwae_bound}
     return {name: per_image_mean(bound) for name, bound in bounds.items() if bound is not None}
 
 

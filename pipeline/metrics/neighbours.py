@@ -50,8 +50,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "unit": "share",
         "scale": "logit",
     },
-    "nn1_loo_error": {
-        "label": "1-NN leave-one-out error",
+    "c2st_1nn_error": {
+        "label": "1-NN two-sample test error",
         "meaning": "Share of all real and generated images whose nearest other image is of the other kind; 0.5 is "
         "ideal, and above it the samples are copies of, or nearer to, these real images.",
         "better": "near_real",
@@ -125,7 +125,7 @@ class LeaveOneOut:
         return ((to_fake < to_real) != self.generated[rows]).double().mean().item()
 
 
-def nn1_loo_error(*, real: Tensor, fake: Tensor) -> float:
+def c2st_1nn_error(*, real: Tensor, fake: Tensor) -> float:
     """Leave-one-out 1-NN error on real (n, d) and fake (m, d) together."""
     return LeaveOneOut(real=[real], fake=[fake]).error()
 
@@ -138,7 +138,7 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
     settings = {"seed": comparison.seed, "groups": comparison.groups}
     found = knn_errors(real=comparison.real["pixels"], fake=fake, **settings)
     loo = LeaveOneOut(real=comparison.real_parts("pixels"), fake=comparison.fake_parts("pixels"))
-    found["nn1_loo_error"] = jackknife(loo.error(), [loo.error(g) for g in range(loo.groups)], "logit")
+    found["c2st_1nn_error"] = jackknife(loo.error(), [loo.error(g) for g in range(loo.groups)], "logit")
     if comparison.has("pixels", train=True):
         against_train = knn_errors(real=comparison.train["pixels"], fake=fake, **settings)
         found["knn_train_error"] = against_train["knn_error"]

@@ -1,4 +1,4 @@
-"""Fidelity and diversity apart: precision and recall, density and coverage, on the domain classifier's features.
+"""Fidelity and diversity apart: precision and recall, density and coverage, on the reference classifier's features.
 
 Kynkaanniemi et al. 2019 (arXiv:1904.06991), Naeem et al. 2020 (arXiv:2002.09797), with balls that reach to the
 k-th neighbour, k = 5.
@@ -211,7 +211,7 @@ def prdc_estimates(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
-    """On the domain classifier's features."""
+    """On the reference classifier's features."""
     if not comparison.has("classifier"):
         return {}
     return prdc_estimates(real=comparison.real_parts("classifier"), fake=comparison.fake_parts("classifier"))

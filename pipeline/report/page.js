@@ -104,11 +104,11 @@
 
   /* Canvases: one picture for each step; nothing moves unless it was asked to. */
   const stepTime = 350, lastTime = 1400;
-  for (const player of all(".player")) {
-    const frames = all(".frames img", player);
-    const slider = player.querySelector("input");
-    const play = player.querySelector('[data-do="play"]');
-    const said = player.querySelector("output");
+  for (const animation of all(".animation")) {
+    const frames = all(".frames img", animation);
+    const slider = animation.querySelector("input");
+    const play = animation.querySelector('[data-do="play"]');
+    const said = animation.querySelector("output");
     const name = play.getAttribute("aria-label").replace(/: play$/, "");
     let step = frames.length, timer = null;
     const go = (to) => {
@@ -135,8 +135,8 @@
       tick();
     };
     play.addEventListener("click", () => (timer === null ? start() : pause()));
-    player.querySelector('[data-do="back"]').addEventListener("click", () => { pause(); go(step - 1); });
-    player.querySelector('[data-do="on"]').addEventListener("click", () => { pause(); go(step + 1); });
+    animation.querySelector('[data-do="back"]').addEventListener("click", () => { pause(); go(step - 1); });
+    animation.querySelector('[data-do="on"]').addEventListener("click", () => { pause(); go(step + 1); });
     slider.addEventListener("input", () => { pause(); go(Number(slider.value)); });
   }
 })();

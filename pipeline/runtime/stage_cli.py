@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
         progress = Progress(title, log)
     except OSError as error:
         raise UserError(f"{log}: could not be written: {error.strerror}; make room or mend its rights") from error
-    work = runner.JobContext(
+    job = runner.JobContext(
         stage=arguments.name,
         wildcards=spec["wildcards"],
         config=spec["config"],
@@ -85,12 +85,12 @@ def run(arguments: argparse.Namespace) -> None:
         checkpoint_steps=arguments.checkpoint_steps,
     )
     with contextlib.closing(progress):
-        runner.run(work, perform)
+        runner.run(job, perform)
 
 
-def perform(work: Any) -> None:
+def perform(job: Any) -> None:
     """The stage's own work; its module is imported only when there is work to do."""
-    importlib.import_module(f"pipeline.stages.{work.stage}").run(work)
+    importlib.import_module(f"pipeline.stages.{job.stage}").run(job)
 
 
 def specification(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -1,8 +1,8 @@
-"""Train the domain classifier once more, with generated images of the rare classes among the real ones.
+"""Train the reference classifier once more, with generated images of the rare classes among the real ones.
 
 What people who read rare characters want of a generator. Each class of the tail is filled up, to the size at which
-the tail ends, with images that a model was asked for, or that the domain classifier is sure of where it cannot be
-asked. Recipe, seed and number of steps are the domain classifier's own; so without a generated image the two are one.
+the tail ends, with images that a model was asked for, or that the reference classifier is sure of where it cannot be
+asked. Recipe, seed and steps are the reference classifier's own; so without a generated image the two are one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.training.sampling import BATCH, quantise
 from pipeline.training.trained import rebuilt
 
 SURE = 0.9
-"""Probability above which the domain classifier's word is taken for a label."""
+"""Probability above which the reference classifier's word is taken for a label."""
 
 
 def run(job: JobContext) -> None:

@@ -111,11 +111,11 @@ def report(job: JobContext, scores: dict[str, Tensor]) -> None:
 def own_accuracy(judge: JudgeScores) -> dict[str, Any]:
     """How a judge does on real images and on its own generator's, and whether that is enough to judge others."""
     own = judge.samples[judge.identity]
-    sits, reason = beats_chance(judge)
+    is_eligible, reason = beats_chance(judge)
     return {
         "accuracy_real_test": 1 - errors_on_real(judge.test) / len(judge.test),
         "accuracy_real_train": 1 - errors_on_real(judge.train) / len(judge.train),
         "accuracy_generated": 1 - errors_on_generated(own) / len(own),
-        "beats_chance": sits,
+        "beats_chance": is_eligible,
         "reason": reason,
     }

@@ -1,4 +1,4 @@
-"""Train the domain classifier and extract the features of the real images."""
+"""Train the reference classifier and extract the features of the real images."""
 
 from __future__ import annotations
 

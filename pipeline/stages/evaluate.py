@@ -70,4 +70,4 @@ def likelihood(job: JobContext) -> dict[str, Tensor]:
         for done, part in enumerate(parts, start=1):
             weighted.append(importance_weighted(partial(model.log_weights, *part), block["importance_samples"]).cpu())
             job.progress.step(done, len(parts), unit="parts", per_unit=ELBO_BATCH, of="bounds")
-    return {"elbo": torch.cat(elbo), "elbo_iw": torch.cat(weighted)}
+    return {"elbo": torch.cat(elbo), "iwae_bound": torch.cat(weighted)}

@@ -25,7 +25,7 @@ def run(job: JobContext) -> None:
 
 def find(job: JobContext, path: Path, raw: Path) -> None:
     """A person's own folder or file stays where it is; its contents must be what was planned with."""
-    expected, advice = job.config["content"], job.runtime_only.get("by_hand")
+    expected, advice = job.config["content"], job.runtime_only.get("manual_download")
     if expected in (content_hash.ABSENT, content_hash.UNREADABLE):
         what = "not found" if expected == content_hash.ABSENT else "could not be read; mend its rights"
         raise UserError(f"{path}: {what}; datasets.{job.wildcards['dataset']}.path names it" + and_do(advice))
@@ -38,20 +38,20 @@ def find(job: JobContext, path: Path, raw: Path) -> None:
 
 def bring(job: JobContext, files: Mapping[str, str], raw: Path) -> None:
     """Fetch files into data/raw, or into the folder that several working folders share and link to it from here."""
-    dataset, advice = job.wildcards["dataset"], job.runtime_only.get("by_hand")
+    dataset, advice = job.wildcards["dataset"], job.runtime_only.get("manual_download")
     missing = [file for file, digest in files.items() if digest == content_hash.ABSENT]
     if missing:
         raise UserError(f"{dataset}: no {', '.join(missing)} in {raw}/ or in $DATA_MIRROR/{dataset}/" + and_do(advice))
     mirror, shared = os.environ.get("DATA_MIRROR"), os.environ.get("DATA_RAW")
     folder = Path(shared) / dataset if shared else raw
-    by_hand = [{"kind": "folder", "path": str(raw)}] if shared and raw.is_dir() else []
+    placed = [{"kind": "folder", "path": str(raw)}] if shared and raw.is_dir() else []
     lock = sole_writer(f"fetch {dataset}", folder.parent / ".locks") if shared else contextlib.nullcontext()
     try:
         with lock:
             sources.fetch(
                 dataset,
                 files,
-                [*by_hand, *job.runtime_only["sources"]],
+                [*placed, *job.runtime_only["sources"]],
                 destination=folder,
                 mirror=Path(mirror) if mirror else None,
                 say=job.progress.say,

@@ -26,7 +26,7 @@ from pipeline.tables import from_csv, headline_columns
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SCORE_AGAINST_COST = "fid_classifier"
+SCORE_AGAINST_COST = "fd_classifier"
 
 
 class Material:

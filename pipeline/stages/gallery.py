@@ -238,7 +238,7 @@ def neighbours(material: Material) -> tuple[Figure, Facts]:
             for space, (distance, index) in own.items()
         }
     reading = "First row: samples; second: the training image nearest to each in pixels; third: in the features of the "
-    reading += "domain classifier. Distances are Euclidean: a copy is at 0."
+    reading += "reference classifier. Distances are Euclidean: a copy is at 0."
     return strip_sheet(strips, title="Samples and the training images nearest to them", reading=reading), facts
 
 

@@ -102,8 +102,8 @@ def dataset(job: JobContext, name: str, about: dict[str, Any], known: dict[str, 
         "standings": to_cells(standings, entries, STANDING_COLUMNS),
         "cost": to_cells(source.rows("cost"), entries, COST_COLUMNS),
         "matrix": matrix(source.rows("judges"), about["models"]),
-        "sheets": list(sheets(source, about["models"])),
-        "players": list(players(source, about["sequential"])),
+        "sample_grids": list(sample_grids(source, about["models"])),
+        "animations": list(animations(source, about["sequential"])),
         "figures": figures(source, known),
         "runs": list(trainings(source, about)),
     }
@@ -126,7 +126,7 @@ def facts(source: Source, about: dict[str, Any]) -> list[tuple[str, str]]:
         ("images", f"{split}; {height} x {width}, {'grey' if channels == 1 else 'colour'}"),
         ("models", str(len(about["models"]))),
         ("seeds", str(len({seed for _, seed in about["runs"]}))),
-        ("domain classifier", f"{100 * classifier['accuracy']['test']:.1f} % {right}"),
+        ("reference classifier", f"{100 * classifier['accuracy']['test']:.1f} % {right}"),
     ]
     if classes:
         uneven = f"; the largest has {readable(ratio, 3)} times the images of the smallest" if ratio else ""
@@ -169,7 +169,7 @@ def judged(row: Row | None, judge: str, contestant: str) -> dict[str, Any]:
 # --- pictures -----------------------------------------------------------------------------------------------------
 
 
-def sheets(source: Source, models: Sequence[str]) -> Iterator[dict[str, str]]:
+def sample_grids(source: Source, models: Sequence[str]) -> Iterator[dict[str, str]]:
     """Real images, then each model's samples: the same number of each, as they come."""
     real = source.images("test")
     across = max(3, round(SHEET / real.shape[-1]))
@@ -184,7 +184,7 @@ def sheets(source: Source, models: Sequence[str]) -> Iterator[dict[str, str]]:
         yield {"name": name, "alt": alt, "src": pictures.png(mosaic(images[: across**2], across))}
 
 
-def players(source: Source, models: Sequence[str]) -> Iterator[dict[str, Any]]:
+def animations(source: Source, models: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Every step by step model's canvases: one picture for each step, samples side by side."""
     for name in models:
         steps = source.images("canvases", name)  # (samples, steps, C, H, W)

@@ -58,9 +58,9 @@ def trainings(job: JobContext) -> list[Training]:
     """The trainings with their files, in the order in which the job lists them."""
     runs = [tuple(run) for run in job.config["runs"]]
     groups = (job.inputs[name] for name in ("history", "training", "cost", "weights", "metrics"))
-    sheets = dict(zip(job.config["sequential"], job.inputs["canvases"], strict=True))
+    sample_grids = dict(zip(job.config["sequential"], job.inputs["canvases"], strict=True))
     return [
-        Training(model, seed, sheets.get(model) if seed == 0 else None, *files)
+        Training(model, seed, sample_grids.get(model) if seed == 0 else None, *files)
         for (model, seed), files in zip(runs, zip(*groups, strict=True), strict=True)
     ]
 

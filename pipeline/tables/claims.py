@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any
 
+from pipeline.tables.aliases import current_column
 from pipeline.tables.columns import Description
 from pipeline.tables.rows import Row, Value
 
@@ -29,8 +30,8 @@ CLAIM_COLUMNS = (
     "p", "p_holm", "verdict", "reason",
 )  # fmt: skip
 CLAIMS_SHOWN = ("paper", "claim", "measure", "seeds", "difference", "low", "high", "p_holm", "verdict", "reason")
-JUDGED_COLUMNS = ("judge", "judge_seed", "sits", "contestant", "contestant_seed", "errors", "total")
-"""One judge of one seed on real images or on one contestant's of one seed; `sits`: 1, or 0 if it may judge nobody."""
+JUDGED_COLUMNS = ("judge", "judge_seed", "is_eligible", "contestant", "contestant_seed", "errors", "total")
+"""One judge of one seed on real images or on one contestant's of one seed; `is_eligible`: 1, or 0 below chance."""
 
 HOW_TO_READ = (
     "A difference is positive where it goes the paper's way: of natural logarithms for distances and r_sample, of log "
@@ -71,7 +72,7 @@ class Evidence:
         found = {}
         for row in self.judged:
             seed = row["judge_seed"]
-            theirs = row["contestant_seed"] in (None, seed) and row["sits"]
+            theirs = row["contestant_seed"] in (None, seed) and row["is_eligible"]
             if theirs and (row["judge"], row["contestant"]) == (judge, contestant):
                 found[int(seed or 0)] = (float(row["errors"] or 0), float(row["total"] or 0))
         return found
@@ -98,8 +99,9 @@ def claim_rows(claims: Sequence[Mapping[str, str]], evidence: Evidence) -> list[
 
 
 def read_claims(text: str) -> list[dict[str, str]]:
-    """The claims of published/claims.csv."""
-    return list(csv.DictReader(io.StringIO(text)))
+    """The claims of published/claims.csv, with today's names of the measures."""
+    rows = csv.DictReader(io.StringIO(text))
+    return [row | {"measure": current_column(row["measure"])} for row in rows]
 
 
 def tally(rows: Table) -> str:

@@ -24,22 +24,22 @@ NETWORK_COLUMNS = (
     "train_cpu_seconds", "train_images_per_second", "sample_images_per_second", "peak_memory_mb",
 )  # fmt: skip
 HEADLINE_METRICS = (
-    "mmd_rbf", "fid_classifier", "kid_classifier", "knn_error", "bayes_error", "precision", "recall", "coverage",
-    "copying", "elbo", "elbo_iw",
+    "mmd_rbf", "fd_classifier", "kid_classifier", "knn_error", "naive_bayes_error", "precision", "recall", "coverage",
+    "copying", "elbo", "iwae_bound",
 )  # fmt: skip
 SHORT_LABELS = {
     "mmd_rbf": "MMD",
-    "fid_classifier": "FD(clf)",
-    "fid_pixels": "FD(pix)",
+    "fd_classifier": "FD(clf)",
+    "fd_pixels": "FD(pix)",
     "kid_classifier": "KID(clf)",
     "knn_error": "K-NN",
-    "bayes_error": "Bayes",
+    "naive_bayes_error": "Bayes",
     "precision": "prec",
     "recall": "recall",
     "coverage": "cover",
     "copying": "copying",
     "elbo": "ELBO",
-    "elbo_iw": "ELBO-IW",
+    "iwae_bound": "IWAE",
     "parameters": "params",
 }
 """Heads for where there is no room for a label."""

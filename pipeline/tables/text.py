@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
+from pipeline.tables.aliases import with_current_columns
 from pipeline.tables.claims import CLAIMS_SHOWN, HOW_TO_READ, claims_columns, tally
 from pipeline.tables.columns import (
     PAPER_METRICS,
@@ -40,8 +41,12 @@ def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
 
 
 def from_csv(text: str) -> list[Row]:
-    """Rows of a table's text: whole numbers, other numbers, strings, and None where a cell is empty."""
-    return [{column: _parsed(cell) for column, cell in row.items()} for row in csv.DictReader(io.StringIO(text))]
+    """Rows of a table's text: whole numbers, other numbers, strings, and None where a cell is empty.
+
+    A table with old column names is read with today's (pipeline/tables/aliases.py).
+    """
+    rows = csv.DictReader(io.StringIO(with_current_columns(text)))
+    return [{column: _parsed(cell) for column, cell in row.items()} for row in rows]
 
 
 def _parsed(cell: str) -> Value:

@@ -36,7 +36,7 @@ CLASSES = ("classes_covered", "class_tv", "confident_fraction")
 """The classifier's hard answers. Those of another training on blurred images moved by 8.5 half-widths while its
 distances moved by 1: they are compared for reference images alone."""
 BY_CLASSIFIER = (
-    "fid_classifier", "fid_classifier_infinite", "kid_classifier", "precision", "recall", "density", "coverage",
+    "fd_classifier", "fd_classifier_infinite", "kid_classifier", "precision", "recall", "density", "coverage",
     "coverage_head", "coverage_middle", "coverage_tail", "kid_tail", "sharpness_head", "sharpness_middle",
     "sharpness_tail", "tail_accuracy_gain", *CLASSES,
 )  # fmt: skip

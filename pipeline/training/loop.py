@@ -34,7 +34,7 @@ class Settings:
     data: Literal["binarised", "grey"]
     precision: Literal["float32", "bfloat16"]
     seed: int
-    decay: float = 0.0
+    lr_decay_fraction: float = 0.0
     """The last share of the steps, over which all learning rates fall linearly towards 0."""
     sampler: Sampler = "natural"
     """How often each class is shown (pipeline/training/sampler.py)."""
@@ -43,7 +43,7 @@ class Settings:
 
     def rate_factor(self, step: int) -> float:
         """What the learning rates of a step (0, 1, ...) are multiplied by, in (0, 1]."""
-        falling = self.decay * self.steps
+        falling = self.lr_decay_fraction * self.steps
         return min(1.0, (self.steps - step) / falling) if falling > 0 else 1.0
 
     @property
@@ -114,7 +114,7 @@ class Trainer:
     # -- the parts of a step -----------------------------------------------------------------------------------
 
     def _set_rates(self) -> None:
-        if self.settings.decay:
+        if self.settings.lr_decay_fraction:
             factor = self.settings.rate_factor(self.step)
             for name, optimiser in optimisers(self.model).items():
                 for group, rate in zip(optimiser.param_groups, self.rates[name], strict=True):

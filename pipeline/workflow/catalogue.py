@@ -115,7 +115,7 @@ class Catalogue:
 
     def trained(self, model: str) -> str:
         """The model whose training gives the weights: itself, or the one of which it is other samples."""
-        return str(self.model(model).get("samples_of", model))
+        return str(self.model(model).get("reuse_training_of", model))
 
     def is_conditional(self, model: str, dataset: str) -> bool:
         """Whether a model can be asked for a class."""

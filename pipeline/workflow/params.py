@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -28,6 +28,18 @@ MOST_SEEDS = 100
 
 PLAIN: dict[str, Any] = {"bool": bool, "str": str, "int": int, "float": float}
 PARAMS_FILE = Path("params.yaml")
+
+RENAMED_KEYS = {
+    "dvc_tracked": "dvc_tracked",
+    "datasets.*.alternatives": "alternatives",
+    "datasets.*.manual_download": "manual_download",
+    "datasets.*.settings.*.lr_decay_fraction": "lr_decay_fraction",
+    "datasets.*.settings.*.*.lr_decay_fraction": "lr_decay_fraction",
+    "models.*.lr_decay_fraction": "lr_decay_fraction",
+    "models.*.*.lr_decay_fraction": "lr_decay_fraction",
+    "models.*.reuse_training_of": "reuse_training_of",
+}
+"""Path of a key of version 0.1, `*` for any name -> the key's new name."""
 
 
 def _no_bool(value: Any) -> Any:
@@ -116,7 +128,7 @@ class Protocol(_Block):
 
 
 class Classifier(_Block):
-    """The domain classifier's training."""
+    """The reference classifier's training."""
 
     steps: CountPerBudget | Positive
     batch: Positive
@@ -195,15 +207,15 @@ class Dataset(Form):
     imbalanced: bool = False
     published: Name | None = None
     settings: dict[Name, dict[str, Any]] = {}
-    otherwise: list[dict[str, Any]] = []
-    by_hand: str | None = None
+    alternatives: list[dict[str, Any]] = []
+    manual_download: str | None = None
 
     @functools.cached_property
     def forms(self) -> list[Form]:
         """The forms that it can be had in, the preferred one first."""
         own = {key: getattr(self, key) for key in Form.model_fields}
         shared = {key: value for key, value in own.items() if key not in OF_A_FORM_ALONE}
-        return [Form(**own), *(Form.model_validate(shared | other) for other in self.otherwise)]
+        return [Form(**own), *(Form.model_validate(shared | other) for other in self.alternatives)]
 
 
 class Training(_Block):
@@ -212,7 +224,7 @@ class Training(_Block):
     batch: Positive
     data: Literal["binarised", "grey"]
     precision: Literal["float32", "bfloat16"] = "float32"
-    decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    lr_decay_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     sampler: Literal["natural", "balanced", "tempered"] = "natural"
     sampler_power: Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_no_bool)] = 0.5
     steps: CountPerBudget | Positive
@@ -231,7 +243,7 @@ class Params(_Block):
     datasets: dict[Name, Dataset]
     models: dict[Name, dict[str, Any]]
     report: Reported = CURRENT
-    versioned: list[Name] = []
+    dvc_tracked: list[Name] = []
 
     @model_validator(mode="before")
     @classmethod
@@ -334,6 +346,7 @@ def check(config: Mapping[str, Any]) -> Params:
     found = untrusted.flaw(config)
     if found:
         raise UserError(f"params.yaml: {found}; shorten it")
+    _check_renamed(config)
     try:
         params = Params.model_validate(_yaml_numbers(dict(config)))
     except ValidationError as error:
@@ -345,6 +358,23 @@ def check(config: Mapping[str, Any]) -> Params:
     params.resolved_models  # noqa: B018  every model's block is checked, not only those of this budget
     params.adapted  # noqa: B018
     return params
+
+
+def _check_renamed(config: Mapping[str, Any]) -> None:
+    """No key may have a name of version 0.1."""
+    for pattern, new in RENAMED_KEYS.items():
+        for path in _paths_of(config, pattern.split(".")):
+            raise UserError(f"params.yaml: {'.'.join(path)}: renamed; use {new}")
+
+
+def _paths_of(value: Any, pattern: Sequence[str]) -> Iterator[list[str]]:
+    """Paths of the keys in nested blocks that match a pattern, in which `*` is any name."""
+    if not pattern:
+        yield []
+        return
+    for key, inner in value.items() if isinstance(value, Mapping) else ():
+        if pattern[0] in ("*", key):
+            yield from ([str(key), *path] for path in _paths_of(inner, pattern[1:]))
 
 
 def _yaml_numbers(value: Any) -> Any:
@@ -414,7 +444,7 @@ def _check_names(params: Params) -> None:
             params.check_labels(dataset, name)
         _check_published(dataset, block.published)
         for number, form in enumerate(block.forms):
-            _check_form(f"datasets.{dataset}" + (f".otherwise[{number - 1}]" if number else ""), form)
+            _check_form(f"datasets.{dataset}" + (f".alternatives[{number - 1}]" if number else ""), form)
 
 
 def forms_of(dataset: str, block: Dataset) -> list[Form]:
@@ -422,7 +452,7 @@ def forms_of(dataset: str, block: Dataset) -> list[Form]:
     try:
         return block.forms
     except ValidationError as error:
-        raise UserError(f"params.yaml: datasets.{dataset}.otherwise: {_one_line(error, Form)}") from None
+        raise UserError(f"params.yaml: datasets.{dataset}.alternatives: {_one_line(error, Form)}") from None
 
 
 def _check_form(where: str, form: Form) -> None:
@@ -448,7 +478,7 @@ def _check_form(where: str, form: Form) -> None:
 def _check_reported(params: Params) -> None:
     """The report's data sets, and those that DVC keeps, must exist."""
     reported = params.report if params.report != CURRENT else ()
-    for key, names in (("report", reported), ("versioned", params.versioned)):
+    for key, names in (("report", reported), ("dvc_tracked", params.dvc_tracked)):
         for name in names:
             if name not in params.datasets:
                 raise UserError(f"params.yaml: {key}: unknown data set {name!r}{near(name, params.datasets)}")
@@ -490,7 +520,7 @@ def adapted_models(params: Params, dataset: str) -> dict[str, dict[str, Any]]:
     settings = params.datasets[dataset].settings
     merged = {name: merged_block(block, settings.get(name, {})) for name, block in params.models.items()}
     for name, block in settings.items():
-        owned = sorted({"class", "samples_of"} & set(block))
+        owned = sorted({"class", "reuse_training_of"} & set(block))
         if owned:
             where = f"params.yaml: datasets.{dataset}.settings.{name}.{owned[0]}"
             raise UserError(f"{where}: what a model is does not depend on the data set; give it a block of its own")
@@ -515,10 +545,11 @@ def resolve_model(
 ) -> dict[str, Any]:
     """A model's block at a budget: the class's file, the loop's settings, and the constructor's arguments in full.
 
-    A block with `samples_of: other` is the other's, with the arguments that it changes: one training, sampled twice.
+    A block with `reuse_training_of: other` is the other's with the arguments that it changes: one training, sampled
+    twice.
     """
     where = f"params.yaml: models.{name}"
-    if "samples_of" in block:
+    if "reuse_training_of" in block:
         return _other_samples(name, block, budget, others)
     flat = {key: value for key, value in block.items() if key not in ("class", *BUDGETS)}
     for level in BUDGETS:
@@ -545,19 +576,22 @@ def _other_samples(
     name: str, block: Mapping[str, Any], budget: str, others: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Another model's resolved block with the arguments that its samples are to be made with."""
-    where, source = f"params.yaml: models.{name}", block["samples_of"]
-    trained = {key: other for key, other in others.items() if "samples_of" not in other}
+    where, source = f"params.yaml: models.{name}", block["reuse_training_of"]
+    trained = {key: other for key, other in others.items() if "reuse_training_of" not in other}
     if not isinstance(source, str) or source not in trained:
         raise UserError(
-            f"{where}.samples_of: found {source!r}, expected a model with a training{near(str(source), trained)}"
+            f"{where}.reuse_training_of: found {source!r}, expected a model with a training{near(str(source), trained)}"
         )
-    changed = {key: value for key, value in block.items() if key != "samples_of"}
+    changed = {key: value for key, value in block.items() if key != "reuse_training_of"}
     owned = sorted({"class", *Training.model_fields, *BUDGETS} & set(changed))
     if owned:
         raise UserError(
             f"{where}.{owned[0]}: its training is {source}'s; set it there, or give {name} its own training"
         )
-    return {**resolve_model(name, {"class": source, **others[source], **changed}, budget, {}), "samples_of": source}
+    return {
+        **resolve_model(name, {"class": source, **others[source], **changed}, budget, {}),
+        "reuse_training_of": source,
+    }
 
 
 def _validated(where: str, module: str, values: Mapping[str, Any]) -> dict[str, Any]:

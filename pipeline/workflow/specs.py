@@ -132,7 +132,7 @@ def places(plan: Catalogue, dataset: str) -> dict[str, Any]:
     """Where the raw data lie or come from."""
     form = plan.form(dataset)
     path = None if form.path is None else str(locate_raw.located(dataset, form))
-    return {"sources": form.sources, "path": path, "by_hand": plan.params.datasets[dataset].by_hand}
+    return {"sources": form.sources, "path": path, "manual_download": plan.params.datasets[dataset].manual_download}
 
 
 @stage

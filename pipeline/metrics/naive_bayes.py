@@ -14,7 +14,7 @@ from pipeline.metrics.two_sample import Verdict, draw_halves, error_columns, gro
 ORDER = 50
 
 COLUMNS: dict[str, dict[str, str]] = {
-    "bayes_error": {
+    "naive_bayes_error": {
         "label": "Naive Bayes error",
         "meaning": "Share of a held-out half of real and generated images that Gaussian naive Bayes on pixels sorts "
         "wrongly; a pixel that is constant in one set decides alone, so quantise both sets alike.",
@@ -22,7 +22,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "unit": "share",
         "scale": "logit",
     },
-    "bayes_error_real": {
+    "naive_bayes_error_real": {
         "label": "Naive Bayes: real called generated",
         "meaning": "Share of real images that naive Bayes calls generated; real against real it is often near 0 or 1, "
         "since the test leans to one side.",
@@ -30,7 +30,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "unit": "share",
         "scale": "logit",
     },
-    "bayes_error_generated": {
+    "naive_bayes_error_generated": {
         "label": "Naive Bayes: generated called real",
         "meaning": "Share of generated images that naive Bayes calls real; it mirrors the other rate where the test "
         "leans to one side.",
@@ -38,7 +38,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "unit": "share",
         "scale": "logit",
     },
-    "bayes_error_max": {
+    "naive_bayes_error_max": {
         "label": "Naive Bayes, larger rate (as in 000)",
         "meaning": "The larger of the two error rates, which 000 prints; real against real got 0.947 on MNIST, so a "
         "great value says little.",
@@ -52,7 +52,7 @@ VARIANCE_FLOOR = 1e-9
 """Added to every variance, times the largest variance of a pixel in the training mix."""
 
 
-def bayes_verdict(train: Tensor, generated: Tensor, test: Tensor, *, chunk: int = 2000) -> Tensor:
+def naive_bayes_verdict(train: Tensor, generated: Tensor, test: Tensor, *, chunk: int = 2000) -> Tensor:
     """Which of test (m, d) are called generated, (m,) bool, after train (n, d), of which (n,) bool are generated."""
     train = train.double()
     floor = VARIANCE_FLOOR * train.var(dim=0, correction=0).max()
@@ -74,17 +74,19 @@ def _log_joint(x: Tensor, mean: Tensor, variance: Tensor, log_prior: float) -> T
     return log_prior + log_density
 
 
-def bayes_errors(*, real: Tensor, fake: Tensor, seed: int = 0, groups: int = 20) -> dict[str, Estimate]:
-    """Error rates of naive Bayes on halves drawn by `seed`, as columns `bayes_error*`."""
+def naive_bayes_errors(*, real: Tensor, fake: Tensor, seed: int = 0, groups: int = 20) -> dict[str, Estimate]:
+    """Error rates of naive Bayes on halves drawn by `seed`, as columns `naive_bayes_error*`."""
     halves = draw_halves(real=real, fake=fake, seed=seed)
     train_group, test_group = (groups_of(len(x), groups) for x in (halves.train_points, halves.test_points))
 
     def verdict(without: int = -1) -> Verdict:
         train, test = train_group != without, test_group != without
-        called = bayes_verdict(halves.train_points[train], halves.train_generated[train], halves.test_points[test])
+        called = naive_bayes_verdict(
+            halves.train_points[train], halves.train_generated[train], halves.test_points[test]
+        )
         return halves.test_generated[test], called
 
-    return error_columns("bayes_error", verdict(), [verdict(g) for g in range(groups)], jackknife_rate)
+    return error_columns("naive_bayes_error", verdict(), [verdict(g) for g in range(groups)], jackknife_rate)
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
@@ -92,4 +94,4 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
     if not comparison.has("pixels"):
         return {}
     real, fake = comparison.real["pixels"], comparison.fake["pixels"]
-    return bayes_errors(real=real, fake=fake, seed=comparison.seed, groups=comparison.groups)
+    return naive_bayes_errors(real=real, fake=fake, seed=comparison.seed, groups=comparison.groups)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from pipeline.core import folders
+from pipeline.core import artifacts, folders
 from pipeline.workflow import layout, params
 from pipeline.workflow.plan import Plan
 from pipeline.workflow.staleness import jobs_of
@@ -74,7 +74,7 @@ class Project(NamedTuple):
     def results(self) -> dict[str, bytes]:
         """Every file of data/prepared/ and results/ that is not this machine's own."""
         found = {**folders.content(self.folder / "data"), **folders.content(self.folder / "results")}
-        own = re.compile(r"raw/|\.kept/|\.locks/|live/|checkpoints/|mlflow")
+        own = re.compile(r"raw/|\.kept/|\.locks/|live/|checkpoints/|mlflow|published/")
         return {name: data for name, data in found.items() if not own.match(name)}
 
 
@@ -92,7 +92,7 @@ def made(tiny: Path, mnist_mirror: Path, tmp_path_factory: pytest.TempPathFactor
     own = {"DVC_SITE_CACHE_DIR": str(site), "DVC_GLOBAL_CONFIG_DIR": str(site), "GIT_CONFIG_GLOBAL": os.devnull}
     project = Project(folder, {"DATA_MIRROR": str(mnist_mirror), **person, **own})
     (folder / "dvc.lock").unlink(missing_ok=True)
-    shutil.rmtree(folder / "docs/results/mnist", ignore_errors=True)  # what this project itself has published
+    shutil.rmtree(folder / "results/published/mnist", ignore_errors=True)  # what this project itself has published
     (folder / ".venv").symlink_to(BIN.parent)
     project.edit("budget: laptop ", "budget: tiny ")
     project.git("init", "--quiet", "--initial-branch", "main")
@@ -316,21 +316,21 @@ def test_publish_refuses_what_is_not_current(recorded: Recorded, tmp_path: Path)
     done = project.easel("publish")
     assert done.returncode == 1 and "results/figures/mnist/samples.png: damaged" in done.stderr
     assert (project.folder / "dvc.lock").read_bytes() == lock
-    assert not (project.folder / "docs/results/mnist").exists()
+    assert not (project.folder / "results/published/mnist").exists()
 
 
 def test_publish_records_pushes_and_copies_and_a_second_one_changes_nothing(made: Project, tmp_path: Path) -> None:
     project = made.copy(tmp_path / "project")
     done = project.easel("publish")
     assert done.returncode == 0, done.stderr
-    assert "NOT PUSHED" in done.stdout and "git add dvc.lock docs/results/mnist" in done.stdout
+    assert "NOT PUSHED" in done.stdout and "git add dvc.lock results/published/mnist" in done.stdout
     repro = project("dvc", "repro")
     assert "Data and pipelines are up to date" in repro.stdout + repro.stderr, "it recorded what DVC itself would"
     store = tmp_path / "store"
     project("dvc", "remote", "add", "store", str(store))
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message", "published")
-    published = project.folder / "docs/results/mnist"
+    published = project.folder / "results/published/mnist"
     before = folders.content(published), (project.folder / "dvc.lock").read_bytes(), published.stat().st_ino
     done = project.easel("publish")
     assert done.returncode == 0, done.stderr
@@ -341,6 +341,9 @@ def test_publish_records_pushes_and_copies_and_a_second_one_changes_nothing(made
     assert files["mnist.csv"] == (project.folder / TARGETS[0]).read_bytes()
     assert {"mnist.md", "mnist.tex", "mnist_battles.csv", "figures/samples.png", "provenance.json"} <= set(files)
     assert not [name for name in files if "stamp" in name or name.endswith(".svg")]
+    page, origin = files["README.md"].decode(), json.loads(files["provenance.json"])
+    assert origin["commits"] and artifacts.sha256(project.folder / "envs/requirements.txt") in page
+    assert not [known for known in (*origin["commits"], origin["budget"], *origin["models"]) if known not in page]
     told = json.loads(files["provenance.json"])
     stamp = json.loads((project.folder / f"{TARGETS[0]}.stamp.json").read_text())
     assert told["tables"][TARGETS[0]] == {key: stamp[key] for key in ("identity", "sha256")}
@@ -355,7 +358,7 @@ def test_publish_to_a_remote_that_is_not_there_is_one_line_and_copies_nothing(ma
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert "unknown remote 'stroe'" in line and "'store'" in line
-    assert not (project.folder / "docs/results/mnist").exists()
+    assert not (project.folder / "results/published/mnist").exists()
 
 
 # --- folders as one -------------------------------------------------------------------------------------------------

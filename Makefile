@@ -64,7 +64,7 @@ check: env  ## format, lint, types
 
 docs:  ## build the documentation site, strictly, into runs/docs
 	@cmp -s envs/docs.txt $(DOCS)/.built || $(MAKE) --no-print-directory build-docs
-	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict --site-dir runs/docs && echo "easel: runs/docs/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --site-dir runs/docs && echo "easel: runs/docs/index.html"
 
 build-docs:  ## build .venv-docs from envs/docs.txt
 	@echo "easel: building $(DOCS) from envs/docs.txt"
@@ -108,7 +108,7 @@ lock:  ## resolve envs/*.in into locks again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header envs/requirements.in -o envs/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c envs/requirements.txt envs/stage.in -o envs/stage.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps --no-emit-index-url --no-annotate --no-header envs/bench.in -o envs/bench.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header envs/docs.in -o envs/docs.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c envs/requirements.txt envs/docs.in -o envs/docs.txt
 
 clean:  ## remove results and prepared data; raw downloads and files tracked by Git stay
 	@rm -rf data/prepared logs benchmarks .snakemake runs

@@ -72,9 +72,9 @@ class Project(NamedTuple):
         return Plan(params.load(file=self.folder / "params.yaml"))
 
     def results(self) -> dict[str, bytes]:
-        """Every file of data/prepared/ and results/ that is not this machine's own."""
+        """Every file of data/prepared/ and results/ that is neither this machine's own nor in Git."""
         found = {**folders.content(self.folder / "data"), **folders.content(self.folder / "results")}
-        own = re.compile(r"raw/|\.kept/|\.locks/|live/|checkpoints/|mlflow|published/")
+        own = re.compile(r"raw/|\.kept/|\.locks/|live/|checkpoints/|mlflow|published/|README")
         return {name: data for name, data in found.items() if not own.match(name)}
 
 

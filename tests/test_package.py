@@ -107,3 +107,29 @@ def test_the_installed_command_answers_without_a_checkout(installed: Path, tmp_p
     assert done.stdout.decode() == f"easel {PROJECT['version']}\n", done.stderr.decode()
     done = subprocess.run([*command, "--help"], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True)
     assert done.stdout.decode().startswith("usage: easel "), done.stderr.decode()
+
+
+def test_ci_runs_the_makefiles_targets_on_the_python_versions_that_the_package_declares() -> None:
+    workflows = {file.stem: yaml.safe_load(file.read_text()) for file in (ROOT / ".github/workflows").glob("*.yml")}
+    targets = set(re.findall(r"^([a-z-]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    runs = {
+        name: {step["run"] for job in content["jobs"].values() for step in job["steps"] if "run" in step}
+        for name, content in workflows.items()
+    }
+    assert {"lint": "make check", "tests": "make test", "docs": "make docs"}.items() <= {
+        (name, line) for name, lines in runs.items() for line in lines
+    }
+    assert {"check", "test", "docs"} <= targets
+    versions = [item.rsplit(" ", 1)[1] for item in PROJECT["classifiers"] if "Python :: 3." in item]
+    assert workflows["tests"]["jobs"]["tests"]["strategy"]["matrix"]["python-version"] == versions
+
+
+def test_the_dockerfile_copies_files_that_are_there() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    copied = re.findall(r"^COPY (?!--from)(\S+) ", text, re.MULTILINE)
+    included = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    assert copied and not [name for name in [*copied, *included] if not (ROOT / name).exists()]
+    assert set(copied) - {"."} <= set(included)
+    stages = re.findall(r"^FROM \S+ AS (\S+)$", text, re.MULTILINE)
+    assert {"stage", "full"} <= set(stages)
+    assert set(re.findall(r"^(?:FROM|COPY --from=)\s?(base|\S+-packages) ", text, re.MULTILINE)) <= set(stages)

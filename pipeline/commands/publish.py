@@ -207,7 +207,7 @@ def readme(origin: Mapping[str, Any]) -> str:
         "|---|---|",
         f"| Command | `snakemake --cores 8 {layout.SUMMARY_TEXT.format(dataset=dataset)} --config {settings}` |",
         f"| Models | {', '.join(f'`{model}`' for model in origin['models'])} |",
-        f"| Commit | {', '.join(f'`{commit}`' for commit in origin['commits'])} |",
+        f"| Commit | {', '.join(f'`{commit}`' for commit in origin['commits']) or 'not recorded'} |",
         f"| Lock | `{LOCK}`, SHA-256 `{lock}` |",
         f"| Made | {first} to {last} |",
         f"| Machine | {'; '.join(origin['made_on']['machines'])}; device {', '.join(origin['made_on']['devices'])} |",

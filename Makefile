@@ -1,4 +1,4 @@
-# The two commands: `make mnist` and `make test`. Both build .venv first, from envs/requirements.txt.
+# `make help` lists the targets. `make mnist` and `make test` are the two main ones; both build .venv from envs/requirements.txt.
 
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 DATASET ?= mnist
@@ -10,9 +10,11 @@ EASEL := $(BIN)/python -m pipeline
 LOCKED := envs/requirements.txt
 BUILT := .venv/.built
 PEERS := .venv-bench
+DOCS := .venv-docs
 BENCH ?=
 
-.PHONY: env build mnist all table smoke test bench build-bench chaos fuzz audit check lock status tune prune publish verify ui unlock clean
+.DEFAULT_GOAL := mnist
+.PHONY: help env build mnist all table smoke test quick bench build-bench chaos fuzz audit check docs build-docs lock status tune prune publish verify ui unlock clean
 
 mnist: env  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
 	@$(SNAKEMAKE) results/tables/mnist.csv results/figures/mnist results/summary/mnist.txt results/report.html
@@ -26,35 +28,47 @@ table: env  ## the same of any data set of params.yaml: make table DATASET=cifar
 smoke: env  ## every model at the smoke budget, in a folder of its own
 	@$(SNAKEMAKE) --directory runs/smoke --config budget=smoke -- results/tables/mnist.csv results/figures/mnist results/summary/mnist.txt results/report.html
 
-test: env  ## all tests; what needs Slurm or Chromium is skipped with a loud line
+test: env  ## all tests; those that need Slurm or Chromium are skipped, and reported, without it
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-bench: env  ## ours beside public peers, a textbook loop and the machine's limit, into runs/bench; leave the cores idle (docs/speed.md)
+quick: env  ## the tests that run no workflow
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not workflow"
+
+bench: env  ## measure speed against public implementations, into runs/bench (docs/speed.md); leave the cores idle
 	@cmp -s envs/bench.txt $(PEERS)/.built || $(MAKE) --no-print-directory build-bench
 	@$(PEERS)/bin/python -m bench --to runs/bench $(BENCH)
 
-build-bench:
-	@echo "easel: building $(PEERS): the peers of envs/bench.txt, beside what .venv has"
+build-bench:  ## build .venv-bench: the packages of envs/bench.txt on top of .venv
+	@echo "easel: building $(PEERS) from envs/bench.txt"
 	@rm -rf $(PEERS) && $(BIN)/python -m venv --without-pip $(PEERS)
 	@$(PEERS)/bin/python envs/link_site_packages.py "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@$(BIN)/python -m pip --python $(PEERS)/bin/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/bench.txt \
 	  && cp envs/bench.txt $(PEERS)/.built || echo "easel: PEERS ARE MISSING: their cells will be empty"
 
-chaos: env  ## put faults of every kind into copies of the tiny workflow, 200 kills among them (an hour or two)
+chaos: env  ## inject faults into copies of the tiny workflow: kills, full disks, damaged files (one to two hours)
 	@$(BIN)/python -m fault_injection --to runs/chaos.csv
 	@EASEL_RESUME_KILLS=20 $(BIN)/python -m pytest tests/test_resume.py -k after_any_step
 
-fuzz: env  ## ten thousand broken params.yaml, command lines, jobs and stamps: each plans or ends in one line
+fuzz: env  ## test ten thousand malformed inputs: each must run or give a one-line error
 	@EASEL_FUZZ_CASES=10000 $(BIN)/python -m pytest -s tests/test_fuzz.py
 
-audit: env  ## known vulnerabilities of what is locked; fails on those that envs/audit-allowed.txt does not list
+audit: env  ## list known vulnerabilities of the locked packages; fails if envs/audit-allowed.txt does not list them
 	@test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
 	@$(BIN)/python envs/audit.py --pip-audit .venv-audit/bin/pip-audit
 
 check: env  ## format, lint, types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/snakefmt --check Snakefile rules
 
-status: env  ## what is done, what is stale and why, how long the rest should take
+docs:  ## build the documentation site, strictly, into runs/docs
+	@cmp -s envs/docs.txt $(DOCS)/.built || $(MAKE) --no-print-directory build-docs
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --site-dir runs/docs && echo "easel: runs/docs/index.html"
+
+build-docs:  ## build .venv-docs from envs/docs.txt
+	@echo "easel: building $(DOCS) from envs/docs.txt"
+	@rm -rf $(DOCS) && $(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/docs.txt && cp envs/docs.txt $(DOCS)/.built
+
+status: env  ## print what is done, what is stale and why, and the estimated time of the rest
 	@$(EASEL) status
 
 tune: env  ## search a model's settings on the validation split: make tune MODEL=draw [DATASET=mnist TRIALS=12]
@@ -62,35 +76,37 @@ tune: env  ## search a model's settings on the validation split: make tune MODEL
 	@$(SNAKEMAKE) results/classifier/$(DATASET).json
 	@$(EASEL) tune --model $(MODEL) --dataset $(DATASET) --trials $(TRIALS)
 
-prune: env  ## delete what no current identity needs; lists it with sizes and asks first
+prune: env  ## delete files that no job of params.yaml needs; lists them with sizes and asks first
 	@$(EASEL) prune
 
-publish: env  ## commit results to DVC, push them where a remote is set, copy tables and figures to docs/results
+publish: env  ## record results in DVC, push them if a remote is set, copy tables and figures to results/published
 	@$(EASEL) publish
 
 verify: env  ## recompute the smoke tables in a temporary folder and compare them with the committed ones
 	@$(EASEL) verify
 
-ui: env  ## look at the runs in MLflow, on this machine alone
+ui: env  ## show the runs in MLflow on http://127.0.0.1:5000
 	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/mlflow.db
 
-unlock: env  ## release Snakemake's lock by hand; a killed run's lock is released by the next run itself
+unlock: env  ## release Snakemake's lock by hand (the next run does it by itself)
 	@$(SNAKEMAKE) --unlock
 
-env:  ## build .venv if it was built from another lock file (on a bare Debian: apt install python3-venv make git ca-certificates)
+env:  ## build .venv from envs/requirements.txt if that has changed (Debian: apt install python3-venv make git ca-certificates)
 	@cmp -s $(LOCKED) $(BUILT) || $(MAKE) --no-print-directory build
 
-build:
+build:  ## build .venv, which `make env` does when needed
 	@echo "easel: building .venv from $(LOCKED) (about 6 GB, one to three minutes)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "easel: found Python %d.%d, expected 3.11 or newer; try make PYTHON=python3.11" % sys.version_info[:2])'
 	@$(PYTHON) -m venv .venv || { echo "easel: python3-venv is missing; on Debian: apt install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCKED)
 	@cp $(LOCKED) $(BUILT)
 
-lock:  ## resolve envs/*.in again (needs uv)
+lock:  ## resolve envs/*.in into locks again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header envs/requirements.in -o envs/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c envs/requirements.txt envs/stage.in -o envs/stage.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps --no-emit-index-url --no-annotate --no-header envs/bench.in -o envs/bench.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c envs/requirements.txt envs/docs.in -o envs/docs.txt
 
-clean:  ## remove results and prepared data; raw downloads stay
-	rm -rf results data/prepared logs benchmarks .snakemake runs
+clean:  ## remove results and prepared data; raw downloads and files tracked by Git stay
+	@rm -rf data/prepared logs benchmarks .snakemake runs
+	@if test -d results; then find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name published -exec rm -rf {} +; fi

@@ -130,7 +130,7 @@ class Project:
     def remnants(self) -> list[str]:
         """What a finished run must not leave: half-written files, locks that are held, processes."""
         found = [f"process {process}" for process in ([] if self.deserted(20.0) else self.processes())]
-        folders = ("data", "results", "logs", "docs")
+        folders = ("data", "results", "logs")
         found += [
             str(path.relative_to(self.folder)) for top in folders for path in (self.folder / top).rglob("*.partial")
         ]

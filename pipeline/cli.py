@@ -8,9 +8,11 @@ import contextlib
 import errno
 import functools
 import importlib
+import importlib.metadata
 import os
 import re
 import sys
+import tomllib
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -67,13 +69,27 @@ def parser() -> argparse.ArgumentParser:
         for title, names in groups.items()
     ]
     top = Parser(
-        prog="python -m pipeline",
+        prog=program(),
         description="Look at the workflow's results, or run one of its stages by hand.",
-        epilog="\n\n".join([*listing, "each has its own flags: python -m pipeline NAME --help"]),
+        epilog="\n\n".join([*listing, f"each has its own flags: {program()} NAME --help"]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action="version", version=f"easel {version()}")
     top.add_argument("name", metavar="NAME", help="one of those below")
     return top
+
+
+def program() -> str:
+    """The name of this program as it was called: the installed script, or the module."""
+    return "easel" if Path(sys.argv[0]).stem == "easel" else "python -m pipeline"
+
+
+def version() -> str:
+    """The version of the checkout, or of the installed package; pyproject.toml is where it is stated."""
+    project = job_hash.ROOT / "pyproject.toml"
+    if project.is_file():
+        return str(tomllib.loads(project.read_text())["project"]["version"])
+    return importlib.metadata.version("easel")
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -90,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if name not in known:
         fail(f"unknown stage or command {name!r}{near(name, known)}", 2)
     module = importlib.import_module("pipeline.runtime.stage_cli" if name in stages() else f"pipeline.commands.{name}")
-    own = Parser(prog=f"python -m pipeline {name}", description=known[name])
+    own = Parser(prog=f"{program()} {name}", description=known[name])
     own.set_defaults(name=name)
     module.arguments(own)
     arguments = own.parse_args(words[1:])

@@ -300,7 +300,7 @@ def repository(tmp_path: Path) -> Path:
 
 def publish(folder: Path, rows: Rows) -> None:
     """Tables where `make publish` puts them."""
-    place = folder / "docs/results/mnist"
+    place = folder / "results/published/mnist"
     place.mkdir(parents=True, exist_ok=True)
     for table, pattern in snapshots.TABLES.items():
         (place / Path(pattern.format(dataset="mnist")).name).write_text(to_csv(rows[table], columns(table)))
@@ -309,7 +309,7 @@ def publish(folder: Path, rows: Rows) -> None:
 def test_two_revisions_through_their_published_tables(repository: Path) -> None:
     text = said(repository, "HEAD~1", "main")
     squeezed = " ".join(text.split())
-    assert "docs/results/mnist at" in text
+    assert "results/published/mnist at" in text
     assert "draw fd_classifier 12 [11, 13] 15 [14, 16] +3 outside the intervals" in squeezed
     assert "models.draw.arguments.glimpses: 10 -> 20" in text and "has no records" in text
     assert "pipeline/models/draw.py changed" in text
@@ -319,12 +319,23 @@ def test_two_revisions_through_their_published_tables(repository: Path) -> None:
 def test_published_provenance_takes_the_place_of_the_checked_out_params(repository: Path) -> None:
     for torch in ("2.15.0", "2.16.0"):
         document = {"jobs": [made("train", torch=torch)]}
-        (repository / "docs/results/mnist/provenance.json").write_text(json.dumps(document))
+        (repository / "results/published/mnist/provenance.json").write_text(json.dumps(document))
         git(repository, "add", "-A")
         git(repository, "commit", "-q", "-m", torch)
     text = said(repository, "HEAD~1", "HEAD")
     assert "the same numbers; made by other versions" in text and "torch 2.15.0 -> 2.16.0" in text
     assert "models.draw" not in text
+
+
+def test_tables_that_were_published_before_version_0_2_0_are_found(repository: Path) -> None:
+    git(repository, "mv", "results/published", "docs")
+    (repository / "docs").rename(repository / "older")
+    (repository / "docs").mkdir()
+    (repository / "older").rename(repository / "docs/results")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "as it was")
+    shot = in_folder(repository, lambda: snapshots.read("HEAD", "mnist"))
+    assert shot.origin.startswith("docs/results/mnist at") and set(shot.tables) == set(snapshots.TABLES)
 
 
 def test_a_folder_against_a_revision(repository: Path) -> None:
@@ -335,10 +346,10 @@ def test_a_folder_against_a_revision(repository: Path) -> None:
 
 
 def test_a_revision_without_results_or_that_is_none_says_what_was_looked_for(repository: Path) -> None:
-    git(repository, "rm", "-rq", "docs")
+    git(repository, "rm", "-rq", "results")
     git(repository, "commit", "-q", "-m", "nothing published")
     line = refused(repository, "HEAD", "HEAD~1")
-    assert "results/tables/mnist.csv in its dvc.lock" in line and "docs/results/mnist/mnist.csv in Git" in line
+    assert "results/tables/mnist.csv in its dvc.lock" in line and "results/published/mnist/mnist.csv in Git" in line
     assert "`make publish`" in line
     assert "neither a folder nor a Git revision" in refused(repository, "HEAD~1", "no-such-branch")
     assert "neither a folder nor a Git revision" in refused(repository, "--", "HEAD~1", "--help")
@@ -365,7 +376,7 @@ def test_a_revision_through_dvc(repository: Path, monkeypatch: pytest.MonkeyPatc
     assert shot.recorded is not None and shot.recorded.settings[("train", "draw")]["arguments.glimpses"] == 30
     shutil.rmtree(repository / ".dvc/cache")
     shot = in_folder(repository, lambda: snapshots.read("HEAD", "mnist"))
-    assert shot.origin.startswith("docs/results/mnist at") and "99" not in shot.tables["main"]
+    assert shot.origin.startswith("results/published/mnist at") and "99" not in shot.tables["main"]
 
 
 def dvc(folder: Path, *words: str) -> None:

@@ -28,13 +28,15 @@ from tests.conftest import BIN, ROOT, Run, run
 pytestmark = pytest.mark.workflow
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PUBLISHED = sorted((ROOT / "results/published").glob("*/README.md"))
+LINKED = [*PAGES, ROOT / "data/README.md", ROOT / "results/README.md", ROOT / "results/published/README.md", *PUBLISHED]
 ADDING = (ROOT / "docs" / "add-a-metric-data-set-or-feature-space.md").read_text()
 
 
 # --- links and paths --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
         if not target.startswith(("http://", "https://")):
@@ -46,6 +48,32 @@ def test_every_file_of_the_project_that_a_page_names_is_there(page: Path) -> Non
     examples = {"pipeline/models/gmmn.py"}
     named = set(re.findall(r"`((?:pipeline|rules|envs|tests|docs|profiles)/[\w./-]+)`", page.read_text()))
     assert not [name for name in named - examples if not (ROOT / name).exists()]
+
+
+def test_every_published_set_says_what_made_it_or_that_it_cannot_be_reproduced() -> None:
+    folders = sorted(path for path in (ROOT / "results/published").iterdir() if path.is_dir())
+    assert folders and [page.parent for page in PUBLISHED] == folders
+    for page in PUBLISHED:
+        rows = dict(re.findall(r"^\| (\w+) \| (.+) \|$", page.read_text(), re.MULTILINE))
+        assert {"Command", "Commit", "Lock", "Machine", "Provenance"} <= set(rows), page
+        has_records = (page.parent / "provenance.json").is_file() or "SHA-256" in rows["Lock"]
+        assert has_records or "**Not reproducible" in page.read_text(), page
+
+
+def test_git_tracks_the_two_readmes_and_what_is_published_but_no_results() -> None:
+    paths = [
+        "data/README.md",
+        "results/README.md",
+        "results/published/mnist/mnist.csv",
+        "data/raw/x",
+        "results/report.html",
+    ]
+    done = subprocess.run(
+        ["git", "-C", str(ROOT), "check-ignore", "--no-index", *paths], capture_output=True, text=True
+    )
+    if done.returncode > 1:
+        pytest.skip("not a Git checkout")
+    assert done.stdout.split() == ["data/raw/x", "results/report.html"]
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -117,6 +145,24 @@ def test_dvc_has_the_commands_that_the_docs_name(command: str) -> None:
     words = [word for word in shlex.split(command)[1:] if re.fullmatch(r"[a-z]+", word)][:2]
     done = run([str(BIN / "dvc"), *words, "--help"], ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_target_of_the_makefile_has_a_line_of_help(tmp_path: Path) -> None:
+    targets = re.findall(r"^([a-z-]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    printed = run(["make", "help"], ROOT, HOME=str(tmp_path)).stdout
+    assert re.findall(r"^  ([a-z-]+) +\S", printed, re.MULTILINE) == targets
+    assert set(targets) == set(re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0].split())
+
+
+def test_make_clean_keeps_raw_files_and_what_git_tracks(tmp_path: Path) -> None:
+    shutil.copy2(ROOT / "Makefile", tmp_path)
+    kept = ["data/README.md", "data/raw/a", "results/README.md", "results/published/mnist/mnist.csv"]
+    for name in [*kept, "data/prepared/a", "results/tables/a.csv", "results/.locks/a", "runs/a", "logs/a"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    assert run(["make", "clean"], tmp_path).returncode == 0
+    left = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(left) == sorted([*kept, "Makefile"])
 
 
 # --- pages that the code writes ---------------------------------------------------------------------------------------

@@ -73,9 +73,9 @@ class Project(NamedTuple):
         return Plan(params.load(file=self.folder / "params.yaml"))
 
     def results(self) -> dict[str, bytes]:
-        """Every file of data/prepared/ and results/ that is not this machine's own."""
+        """Every file of data/prepared/ and results/ that is neither this machine's own nor in Git."""
         found = {**folders.content(self.folder / "data"), **folders.content(self.folder / "results")}
-        own = re.compile(r"raw/|\.locks/|live/|checkpoints/|mlflow")
+        own = re.compile(r"raw/|published/|README|\.locks/|live/|checkpoints/|mlflow")
         return {name: data for name, data in found.items() if not own.match(name)}
 
 
@@ -93,7 +93,7 @@ def made(tiny: Path, mnist_mirror: Path, tmp_path_factory: pytest.TempPathFactor
     own = {"DVC_SITE_CACHE_DIR": str(site), "DVC_GLOBAL_CONFIG_DIR": str(site), "GIT_CONFIG_GLOBAL": os.devnull}
     project = Project(folder, {"DATA_MIRROR": str(mnist_mirror), **person, **own})
     (folder / "dvc.lock").unlink(missing_ok=True)
-    shutil.rmtree(folder / "docs/results/mnist", ignore_errors=True)  # what this project itself has published
+    shutil.rmtree(folder / "results/published/mnist", ignore_errors=True)  # what this project itself has published
     (folder / ".venv").symlink_to(BIN.parent)
     project.edit("budget: laptop ", "budget: tiny ")
     project.git("init", "--quiet", "--initial-branch", "main")
@@ -320,21 +320,21 @@ def test_publish_refuses_what_is_not_current(recorded: Recorded, tmp_path: Path)
     done = project.easel("publish")
     assert done.returncode == 1 and "samples.png: damaged" in done.stderr
     assert (project.folder / "dvc.lock").read_bytes() == lock
-    assert not (project.folder / "docs/results/mnist").exists()
+    assert not (project.folder / "results/published/mnist").exists()
 
 
 def test_publish_records_pushes_and_copies_and_a_second_one_changes_nothing(made: Project, tmp_path: Path) -> None:
     project = made.copy(tmp_path / "project")
     done = project.easel("publish")
     assert done.returncode == 0, done.stderr
-    assert "NOT PUSHED" in done.stdout and "git add dvc.lock docs/results/mnist" in done.stdout
+    assert "NOT PUSHED" in done.stdout and "git add dvc.lock results/published/mnist" in done.stdout
     repro = project("dvc", "repro")
     assert "Data and pipelines are up to date" in repro.stdout + repro.stderr, "it recorded what DVC itself would"
     store = tmp_path / "store"
     project("dvc", "remote", "add", "store", str(store))
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message", "published")
-    published = project.folder / "docs/results/mnist"
+    published = project.folder / "results/published/mnist"
     before = folders.content(published), (project.folder / "dvc.lock").read_bytes(), published.stat().st_ino
     done = project.easel("publish")
     assert done.returncode == 0, done.stderr
@@ -358,7 +358,7 @@ def test_publish_to_a_remote_that_is_not_there_is_one_line_and_copies_nothing(ma
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert "unknown remote 'stroe'" in line and "'store'" in line
-    assert not (project.folder / "docs/results/mnist").exists()
+    assert not (project.folder / "results/published/mnist").exists()
 
 
 # --- folders as one -------------------------------------------------------------------------------------------------

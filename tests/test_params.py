@@ -79,14 +79,14 @@ def test_an_unknown_key_is_refused_and_the_near_one_suggested(path: str, suggest
 
 
 OLD_KEYS = {
-    "dvc_tracked": "dvc_tracked",
+    "versioned": "versioned",
     "datasets.mnist.otherwise": "datasets.*.otherwise",
     "datasets.mnist.by_hand": "datasets.*.by_hand",
-    "datasets.mnist.settings.vae.lr_decay_fraction": "datasets.*.settings.*.lr_decay_fraction",
-    "datasets.mnist.settings.vae.paper.lr_decay_fraction": "datasets.*.settings.*.*.lr_decay_fraction",
-    "models.vae.lr_decay_fraction": "models.*.lr_decay_fraction",
-    "models.vae.tiny.lr_decay_fraction": "models.*.*.lr_decay_fraction",
-    "models.vae.reuse_training_of": "models.*.reuse_training_of",
+    "datasets.mnist.settings.vae.decay": "datasets.*.settings.*.decay",
+    "datasets.mnist.settings.vae.paper.decay": "datasets.*.settings.*.*.decay",
+    "models.vae.decay": "models.*.decay",
+    "models.vae.tiny.decay": "models.*.*.decay",
+    "models.vae.samples_of": "models.*.samples_of",
 }
 """A key of version 0.1 -> its row of RENAMED_KEYS."""
 
@@ -104,7 +104,7 @@ def test_a_renamed_key_is_refused_with_its_new_name(path: str, pattern: str) -> 
 
 def test_an_old_key_in_the_file_is_refused_with_its_new_name(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(FILE.read_text().replace("\ndvc_tracked:", "\nversioned:"))
-    with pytest.raises(UserError, match=r"^params.yaml: dvc_tracked: renamed; use dvc_tracked$"):
+    with pytest.raises(UserError, match=r"^params.yaml: versioned: renamed; use dvc_tracked$"):
         load([], tmp_path / "params.yaml")
 
 

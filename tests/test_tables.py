@@ -437,7 +437,7 @@ def test_a_table_with_the_new_columns_is_left_alone() -> None:
 def test_aliases_lead_to_columns_that_exist_and_from_none_that_do() -> None:
     known = {*metrics.columns(), *JUDGED_COLUMNS}
     assert set(COLUMN_ALIASES.values()) <= known and not set(COLUMN_ALIASES) & known
-    assert current_column("iwae_bound_low") == "iwae_bound_low" and current_column("paper_fid") == "paper_fid"
+    assert current_column("elbo_iw_low") == "iwae_bound_low" and current_column("paper_fid") == "paper_fid"
 
 
 def test_the_claims_name_columns_that_exist() -> None:

@@ -1,7 +1,7 @@
 """Compare two results folders or revisions: rows that changed, by how much, and which params and code did.
 
 A and B are folders (with results/ in them, or results folders themselves), Git revisions, or one of each; `.` is the
-working folder. Of a revision, results come through its dvc.lock, else from docs/results/.
+working folder. Of a revision, results come through its dvc.lock, else from results/published/.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Publish a data set's results: give them to DVC, push them, copy small tables and figures to where Git tracks them.
+"""Publish a data set's results: record them in DVC, push them, copy small tables and figures to results/published.
 
-Refuses results that are not what params.yaml and the code ask for now. What a second call would do again is left alone.
+Refuses results that are not current. A second call changes nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import folders
+from pipeline.core import artifacts, folders
 from pipeline.core.errors import UserError, near
 from pipeline.runtime import machine
 from pipeline.workflow import layout, overrides, run_lock, staleness, store
@@ -25,6 +25,8 @@ FIGURE_STAGES = ("figures", "canvases", "gallery")
 LARGEST = 1_000_000
 """Bytes of the largest file that is given to Git."""
 
+PUBLISHED, LOCK = Path("results/published"), Path("envs/requirements.txt")
+
 Made = dict[Path, dict[str, Any]]
 """Folder of a stored job -> its record."""
 
@@ -32,7 +34,7 @@ Made = dict[Path, dict[str, Any]]
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What, and where to."""
     parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
-    parser.add_argument("--to", type=Path, default=Path("docs/results"), help="folder for Git (default: docs/results)")
+    parser.add_argument("--to", type=Path, default=PUBLISHED, help=f"folder for Git (default: {PUBLISHED})")
     parser.add_argument("--remote", help="a remote of DVC (default: the one that DVC's configuration names)")
 
 
@@ -48,7 +50,9 @@ def run(arguments: argparse.Namespace) -> None:
     push(given, remote)
     folder = arguments.to / dataset
     files = dict(small(dataset, made))
-    files["provenance.json"] = (json.dumps(provenance(plan, dataset, made), indent=1) + "\n").encode()
+    origin = provenance(plan, dataset, made)
+    files["provenance.json"] = (json.dumps(origin, indent=1) + "\n").encode()
+    files["README.md"] = readme(origin).encode()
     say(f"{folder}: {len(files)} files" + ("" if folders.replace(folder, files) else ", as they were"))
     say_what_to_commit(folder, f"Results of {dataset}, budget {plan.params.budget}")
 
@@ -198,6 +202,30 @@ def provenance(plan: Plan, dataset: str, made: Made) -> dict[str, Any]:
         "stages": durations(made),
         "jobs": records,
     }
+
+
+def readme(origin: Mapping[str, Any]) -> str:
+    """The page of a published set: the command, commit, lock and machine that made it."""
+    dataset, seeds, first, last = origin["dataset"], origin["seeds"], origin["made"]["first"], origin["made"]["last"]
+    settings = f"budget={origin['budget']} seeds={seeds}"
+    lock = artifacts.sha256(LOCK) if LOCK.is_file() else "not found"
+    lines = [
+        f"# {dataset}, {origin['budget']} budget, {seeds} {'seed' if seeds == 1 else 'seeds'} per model",
+        "",
+        f"Written by `make publish`. [{dataset}.md]({dataset}.md) is the table; `figures/` has the figures.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| Command | `snakemake --cores 8 {layout.SUMMARY_TEXT.format(dataset=dataset)} --config {settings}` |",
+        f"| Models | {', '.join(f'`{model}`' for model in origin['models'])} |",
+        f"| Commit | {', '.join(f'`{commit}`' for commit in origin['commits']) or 'not recorded'} |",
+        f"| Lock | `{LOCK}`, SHA-256 `{lock}` |",
+        f"| Made | {first} to {last} |",
+        f"| Machine | {'; '.join(origin['made_on']['machines'])}; device {', '.join(origin['made_on']['devices'])} |",
+        "| Provenance | [provenance.json](provenance.json): library versions, job hashes and SHA-256 of the tables |",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def durations(made: Made) -> dict[str, dict[str, float]]:

@@ -6,16 +6,16 @@ import csv
 import io
 
 RENAMED_IN_VERSION_0_2 = {
-    "fd_classifier": "fd_classifier",
-    "fd_classifier_infinite": "fd_classifier_infinite",
-    "fd_pixels": "fd_pixels",
-    "fd_pixels_as_written": "fd_pixels_as_written",
-    "c2st_1nn_error": "c2st_1nn_error",
-    "naive_bayes_error": "naive_bayes_error",
-    "naive_bayes_error_real": "naive_bayes_error_real",
-    "naive_bayes_error_generated": "naive_bayes_error_generated",
-    "naive_bayes_error_max": "naive_bayes_error_max",
-    "iwae_bound": "iwae_bound",
+    "fid_classifier": "fd_classifier",
+    "fid_classifier_infinite": "fd_classifier_infinite",
+    "fid_pixels": "fd_pixels",
+    "fid_pixels_as_written": "fd_pixels_as_written",
+    "nn1_loo_error": "c2st_1nn_error",
+    "bayes_error": "naive_bayes_error",
+    "bayes_error_real": "naive_bayes_error_real",
+    "bayes_error_generated": "naive_bayes_error_generated",
+    "bayes_error_max": "naive_bayes_error_max",
+    "elbo_iw": "iwae_bound",
     "sits": "is_eligible",
 }
 """Columns of tables written up to version 0.1 -> their names since."""

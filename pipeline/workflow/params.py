@@ -30,14 +30,14 @@ PLAIN: dict[str, Any] = {"bool": bool, "str": str, "int": int, "float": float}
 PARAMS_FILE = Path("params.yaml")
 
 RENAMED_KEYS = {
-    "dvc_tracked": "dvc_tracked",
-    "datasets.*.alternatives": "alternatives",
-    "datasets.*.manual_download": "manual_download",
-    "datasets.*.settings.*.lr_decay_fraction": "lr_decay_fraction",
-    "datasets.*.settings.*.*.lr_decay_fraction": "lr_decay_fraction",
-    "models.*.lr_decay_fraction": "lr_decay_fraction",
-    "models.*.*.lr_decay_fraction": "lr_decay_fraction",
-    "models.*.reuse_training_of": "reuse_training_of",
+    "versioned": "dvc_tracked",
+    "datasets.*.otherwise": "alternatives",
+    "datasets.*.by_hand": "manual_download",
+    "datasets.*.settings.*.decay": "lr_decay_fraction",
+    "datasets.*.settings.*.*.decay": "lr_decay_fraction",
+    "models.*.decay": "lr_decay_fraction",
+    "models.*.*.decay": "lr_decay_fraction",
+    "models.*.samples_of": "reuse_training_of",
 }
 """Path of a key of version 0.1, `*` for any name -> the key's new name."""
 

@@ -1,7 +1,7 @@
 """The tables of a data set and what made them, read from a results folder or from a Git revision.
 
 A revision's results come from DVC, through the dvc.lock of that revision; where DVC has none, from the small tables
-that `make publish` commits under docs/results/.
+that `make publish` commits under results/published/ (docs/results/ until version 0.2.0).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ TABLES = {
 RECORD = str(layout.view("tables", "job", dataset="{dataset}"))
 """The record of the job that made a data set's tables."""
 
-PUBLISHED = "docs/results/{dataset}"
+PUBLISHED = ("results/published/{dataset}", "docs/results/{dataset}")
+"""Where `make publish` puts tables: now, and before version 0.2.0."""
 Read = Callable[[str], str | None]
 """(path in the project) -> its text, None where there is none."""
 
@@ -169,7 +170,8 @@ def from_revision(revision: str, dataset: str) -> Snapshot:
     if versioned is not None:
         tables, records = versioned
         return Snapshot(revision, f"DVC at {commit[:12]}", tables, from_records(records) if records else None, sources)
-    folder = PUBLISHED.format(dataset=dataset)
+    places = [pattern.format(dataset=dataset) for pattern in PUBLISHED]
+    folder = next((place for place in places if reading(f"{place}/{dataset}.csv") is not None), places[0])
     texts = {table: reading(f"{folder}/{name}") for table, name in _names(dataset).items()}
     tables = {table: text for table, text in texts.items() if text is not None}
     if "main" not in tables:

@@ -16,16 +16,19 @@ BENCH ?=
 .DEFAULT_GOAL := mnist
 .PHONY: help env build mnist all table smoke test quick bench build-bench chaos fuzz audit check docs build-docs lock status tune prune publish verify ui unlock clean
 
-mnist: env  ## fetch MNIST, train the six main models, compare them: tables, figures, standings
+help:  ## list the targets
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+mnist: env  ## fetch MNIST, train six models, compare them: tables, figures, standings, results/report.html
 	@$(SNAKEMAKE) results/tables/mnist.csv results/figures/mnist results/summary/mnist.txt results/report.html
 
-all: env  ## the same with every model of params.yaml: what the six leave done is not done again
+all: env  ## the same with every model of params.yaml
 	@$(SNAKEMAKE) --config 'datasets={"mnist": {"models": "all"}}' -- results/tables/mnist.csv results/figures/mnist results/summary/mnist.txt results/report.html
 
-table: env  ## the same of any data set of params.yaml: make table DATASET=cifar10 (docs/data-sets.md)
+table: env  ## the table of another data set: make table DATASET=cifar10 (docs/data-sets.md)
 	@$(SNAKEMAKE) results/tables/$(DATASET).csv results/figures/$(DATASET) results/summary/$(DATASET).txt
 
-smoke: env  ## every model at the smoke budget, in a folder of its own
+smoke: env  ## every model at the smoke budget (minutes each), in runs/smoke
 	@$(SNAKEMAKE) --directory runs/smoke --config budget=smoke -- results/tables/mnist.csv results/figures/mnist results/summary/mnist.txt results/report.html
 
 test: env  ## all tests; those that need Slurm or Chromium are skipped, and reported, without it

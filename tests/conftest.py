@@ -110,6 +110,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 TABLE = "results/tables/mnist.csv"
 EVERYTHING = "results/summary/mnist.txt"
 FIGURES = "results/figures/mnist"
+PREPARED = "data/prepared/mnist/summary.json"
 REPORT = "results/report.html"
 
 
@@ -136,7 +137,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, mnist_mirror: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "terminal.txt").exists():
             copy_project(folder)
-            done = snakemake(folder, mnist_mirror, TABLE, FIGURES, EVERYTHING, REPORT)
+            done = snakemake(folder, mnist_mirror, TABLE, FIGURES, EVERYTHING, REPORT, PREPARED)
             assert done.returncode == 0, done.stdout + done.stderr
             (folder / "terminal.txt").write_text(done.stderr)
     return folder

@@ -62,7 +62,7 @@ def test_every_name_has_its_own_help(capsys: pytest.CaptureFixture[str]) -> None
         text = capsys.readouterr().out
         assert text.startswith(f"usage: python -m pipeline {name} ")
         assert line[:40] in text
-        assert ("--identity" in text) == (name in cli.stages())
+        assert ("--job" in text) == (name in cli.stages())
 
 
 def test_every_command_has_the_two_functions() -> None:
@@ -158,10 +158,10 @@ def test_set_gives_commands_the_plan_that_it_gives_stages(
     monkeypatch.delenv("EASEL_CONFIG", raising=False)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     seen = []
-    made_up(lambda arguments: seen.append(overrides.plan(arguments.set).job("train", "mnist", "vae", 0).identity))
+    made_up(lambda arguments: seen.append(overrides.plan(arguments.set).job("train", "mnist", "vae", 0).hash))
     cli.main(["ponder", "--set", "budget=tiny", "--set", "models.vae.hidden=10"])
     words = ["budget=tiny", "models.vae.hidden=10"]
-    assert seen == [overrides.plan(words).job("train", "mnist", "vae", 0).identity]
+    assert seen == [overrides.plan(words).job("train", "mnist", "vae", 0).hash]
     assert params.load(words).resolved_models["vae"]["arguments"]["hidden"] == [10]
 
 

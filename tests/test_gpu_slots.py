@@ -15,6 +15,7 @@ import pytest
 
 from pipeline.core.errors import UserError
 from pipeline.runtime import gpu_slots
+from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from tests.conftest import ROOT
@@ -203,7 +204,7 @@ def test_a_stage_takes_a_slot_unless_it_is_to_run_on_the_cpu(
     bare: Path, monkeypatch: pytest.MonkeyPatch, device: str, waits: int
 ) -> None:
     taken: list[object] = []
-    monkeypatch.setattr(device, "hold_gpu", taken.append)
+    monkeypatch.setattr("pipeline.runtime.device.hold_gpu", taken.append)
     work = JobContext("train", {}, {}, (), "0" * 16, [], Progress("train"), device=device)
-    assert device.use_device(work) == work.device
+    assert use_device(work) == work.device
     assert taken == [work.progress.say] * waits

@@ -251,7 +251,7 @@ def test_dark_strokes_on_white_may_be_turned(pair: Any) -> None:
             ("A.png", "B.png", "--to", "a.png", "--model", "gran3"),
             "--model: gran3 has no encoder; expected one of",
         ),
-        (("A.png", "B.png", "--to", "a.png", "--model", "vae"), "vae is not trained yet"),
+        (("A.png", "B.png", "--to", "a.png", "--model", "vae"), "no weights for today's params.yaml and code"),
         (("A.png", "B.png", "--to", "a.png", "--dataset", "mist"), "unknown data set 'mist'; did you mean 'mnist'?"),
     ],
 )

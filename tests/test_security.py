@@ -102,9 +102,7 @@ def test_wildcards_have_patterns_that_no_shell_can_misread() -> None:
             assert str(caught.value).startswith(f"params.yaml: {kind}.")
 
 
-@pytest.mark.parametrize(
-    "target", ["results/tables/$(touch escaped).csv", "results/store/mnist/train/a;touch escaped/0/history.csv"]
-)
+@pytest.mark.parametrize("target", ["results/tables/$(touch escaped).csv", "results/figures/a;touch escaped"])
 def test_a_hostile_target_reaches_no_shell(clone: Callable[[str], Path], target: str) -> None:
     folder = clone("targets")
     done = run([str(BIN / "snakemake"), "--cores", "1", "--", target], folder)
@@ -115,9 +113,7 @@ def test_a_hostile_target_reaches_no_shell(clone: Callable[[str], Path], target:
 # --- nothing is written outside a data set's folder ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name", ["../up", "/abs", "a/b", "..", ".hidden", "a\\b", "a\0b", "fetched.json", "x.stamp.json", ""]
-)
+@pytest.mark.parametrize("name", ["../up", "/abs", "a/b", "..", ".hidden", "a\\b", "a\0b", ".fetched", ""])
 def test_a_files_name_is_a_plain_name(name: str) -> None:
     config = copy.deepcopy(CONFIG)
     config["datasets"]["mnist"]["files"][name] = "0" * 64

@@ -203,7 +203,8 @@ def test_a_training_ends_with_a_killed_snakemake_and_the_next_goes_on(
 ) -> None:
     folder = clone("killed")
     vae = '{"vae": {"hidden": 16, "latent": 4, "steps": 1500}}'
-    own = Plan(params.load(["budget=tiny", f"models={vae}"], ROOT / "params.yaml"))
+    small = ["models.vae.hidden=16", "models.vae.latent=4", "models.vae.steps=1500"]
+    own = Plan(params.load(["budget=tiny", *small], ROOT / "params.yaml"))
     target = own.job("train", "mnist", "vae", 0).outputs["weights"]
     words = [str(BIN / "snakemake"), "--cores", "1", "--config", "budget=tiny", f"models={vae}", "--", target]
     job_hash = Path(target).parent.name
@@ -270,7 +271,7 @@ def test_a_killed_writers_leftovers_go_with_the_next_job(fork_server: ForkServer
     for stranger in strangers:
         stranger.write_text("")
     assert fork_server.run(tmp_path, *words) == 0
-    assert sorted(tmp_path.rglob("*.partial")) == sorted(strangers)
+    assert sorted(tmp_path.rglob("*.partial")) == strangers[1:], "the folder is this job's alone"
 
 
 EIGHT = """

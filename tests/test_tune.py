@@ -86,7 +86,7 @@ def test_the_same_seed_gives_the_same_trials_and_more_trials_begin_with_the_same
     few, many, others = found.trials(3, seed=5), found.trials(6, seed=5), found.trials(3, seed=6)
     assert few == many[:3]
     assert [trial.values for trial in few[1:]] != [trial.values for trial in others[1:]]
-    assert len({trial.folder for trial in many}) == 6
+    assert len({trial.jobs[0].folder for trial in many}) == 6
 
 
 def test_draws_fill_the_space_evenly() -> None:

@@ -12,11 +12,12 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # --- writing --------------------------------------------------------------------------------------------------
 
@@ -59,6 +60,7 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_images(path: Path, images: np.ndarray, labels: np.ndarray | None = None) -> None:
     """Write uint8 images (N, ...) and labels (N,) or none as one Arrow file with a fixed-shape tensor column."""
+    import numpy as np
     import pyarrow as pa
 
     if images.dtype != np.uint8:
@@ -76,6 +78,7 @@ def write_images(path: Path, images: np.ndarray, labels: np.ndarray | None = Non
 
 def _array(kind: Any, values: np.ndarray) -> Any:
     """An Arrow array of all of NumPy's values, from their bytes: `pa.array` imports pandas, a second for every job."""
+    import numpy as np
     import pyarrow as pa
 
     return pa.Array.from_buffers(kind, values.size, [None, pa.py_buffer(np.ascontiguousarray(values))])
@@ -112,6 +115,7 @@ def read_json(path: Path) -> Any:
 
 def read_images(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """Images (N, ...) uint8 and labels (N,) int64 or None, memory-mapped and read-only."""
+    import numpy as np
     import pyarrow as pa
 
     table = pa.ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()
@@ -126,6 +130,8 @@ def read_images(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
 
 def _values(array: Any, kind: type[np.generic]) -> np.ndarray:
     """NumPy's view of an Arrow array without gaps; `to_numpy` imports pandas."""
+    import numpy as np
+
     return np.frombuffer(array.buffers()[1], kind)[array.offset : array.offset + len(array)]
 
 

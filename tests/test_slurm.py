@@ -135,7 +135,9 @@ def test_killed_preempted_and_drained_it_makes_the_same_table(
 
         # One training is preempted in its first steps, another is killed outright.
         preempted = at_work.stage("train", "draw_gan")
-        (log,) = (folder / "logs/train/mnist-draw_gan-0").glob("*.log")
+        logs = folder / "logs/train/mnist-draw_gan-0"
+        at_work.wait(lambda: list(logs.glob("*.log")), "its log")
+        (log,) = logs.glob("*.log")
         halt_in_training(preempted, log)
         assert "ok:" not in log.read_text()
         requeued = job_of(cluster, "rule_train_wildcards_mnist_draw_gan_0")

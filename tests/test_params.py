@@ -52,7 +52,9 @@ def test_the_file_itself_is_valid_at_every_budget(budget: str) -> None:
     assert resolved.at_budget(resolved.protocol.samples) == CONFIG["protocol"]["samples"][budget]
     for name, block in resolved.resolved_models.items():
         owner = CONFIG["models"][block.get("reuse_training_of", name)]
-        assert block["training"]["steps"] == owner["steps"][budget]
+        length = {key: block["training"][key] for key in ("steps", "epochs") if key in block["training"]}
+        epochs = owner.get(budget, {}).get("epochs")
+        assert length == ({"steps": owner["steps"][budget]} if epochs is None else {"epochs": epochs})
 
 
 # --- what is refused, and in which words ------------------------------------------------------------------------

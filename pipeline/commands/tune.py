@@ -115,7 +115,7 @@ def check_inputs(trials: Sequence[Trial]) -> None:
 
 def announced(asked: Search, trials: Sequence[Trial], wanted: int) -> Iterator[str]:
     """What is searched, and about how long it takes."""
-    full = asked.plan.model(asked.model, asked.dataset)["training"]["steps"]
+    full = asked.plan.steps(asked.model, asked.dataset)
     yield f"{asked.model} on {asked.dataset}: {len(trials)} trials of {asked.steps:,} steps ({full:,} at this budget)"
     yield from (f"  {key:<24} {asked.present[key]!s:<10} {of}" for key, of in asked.space.items())
     if len(trials) < wanted:
@@ -200,7 +200,7 @@ def report(asked: Search, outcomes: Sequence[Outcome], column: str) -> None:
     block = as_yaml(asked.block_with(changed) if changed else {})
     artifacts.write_text(folder / BEST, block)
     print("\n".join(told(asked, outcomes, best, column)))
-    full = asked.present["steps"]
+    full = asked.plan.steps(asked.model, asked.dataset)
     if changed and asked.steps < full:
         print(f"found in {asked.steps:,} of {full:,} steps, in which fast learners lead: try it at more --steps too")
     if changed:

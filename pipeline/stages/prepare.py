@@ -35,6 +35,8 @@ def run(job: JobContext) -> None:
         step = functools.partial(job.progress.step, unit="images")
         options = {**block["options"], **block, "path": path and str(path), "step": step}
         loaded = load_reader(block["reader"])(raw, options).without_one_class()
+        loaded = loaded.without_labels() if block["classes"] == 0 else loaded
+        loaded = loaded.pooled() if block["pool"] else loaded
         parts = parted(loaded, valid=block["valid"], test=block["test"], seed=block["split_seed"])
     except ValueError as error:
         raise UserError(f"{block['dataset']}: {error}") from error

@@ -189,6 +189,8 @@ class Form(_Block):
     crop: Crop = None
     resize: bool = False
     limit: Positive | None = None
+    pool: bool = False
+    """Whether the source's own splits become one, from which `valid` and `test` are drawn."""
     valid: Part = 0.1
     test: Part = 0.1
 
@@ -227,7 +229,17 @@ class Training(_Block):
     lr_decay_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     sampler: Literal["natural", "balanced", "tempered"] = "natural"
     sampler_power: Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_no_bool)] = 0.5
-    steps: CountPerBudget | Positive
+    steps: CountPerBudget | Positive | None = None
+    epochs: Rate | None = None
+    """In place of `steps`: passes over the training split, whose size is known when the training starts."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Training:
+        if self.epochs is not None:
+            self.steps = None
+        elif self.steps is None:
+            raise ValueError("steps: missing; expected a number of steps, or epochs")
+        return self
 
 
 class Params(_Block):
@@ -348,7 +360,7 @@ def check(config: Mapping[str, Any]) -> Params:
         raise UserError(f"params.yaml: {found}; shorten it")
     _check_renamed(config)
     try:
-        params = Params.model_validate(_yaml_numbers(dict(config)))
+        params = Params.model_validate(at_budget(_yaml_numbers(dict(config))))
     except ValidationError as error:
         raise UserError(f"params.yaml: {_one_line(error, Params)}") from None
     _check_counts(params)
@@ -358,6 +370,34 @@ def check(config: Mapping[str, Any]) -> Params:
     params.resolved_models  # noqa: B018  every model's block is checked, not only those of this budget
     params.adapted  # noqa: B018
     return params
+
+
+def at_budget(config: dict[str, Any]) -> dict[str, Any]:
+    """The same with every data set's block for the budget put over its other keys, and those for others checked.
+
+    Raises `UserError` for a malformed block of any budget.
+    """
+    datasets = config.get("datasets")
+    if not isinstance(datasets, dict):
+        return config
+    resolved = {}
+    for name, block in datasets.items():
+        shared = (
+            {key: value for key, value in block.items() if key not in BUDGETS} if isinstance(block, dict) else block
+        )
+        resolved[name] = shared
+        for level in (key for key in BUDGETS if isinstance(block, dict) and key in block):
+            where = f"params.yaml: datasets.{name}.{level}"
+            if not isinstance(block[level], dict):
+                raise UserError(f"{where}: found {block[level]!r}, expected a block of keys for this budget")
+            merged = {**shared, **block[level]}
+            try:
+                Dataset.model_validate(merged)
+            except ValidationError as error:
+                raise UserError(f"{where}.{_one_line(error, Dataset)}") from None
+            if level == config.get("budget"):
+                resolved[name] = merged
+    return config | {"datasets": resolved}
 
 
 def _check_renamed(config: Mapping[str, Any]) -> None:
@@ -533,8 +573,15 @@ def adapted_models(params: Params, dataset: str) -> dict[str, dict[str, Any]]:
 def merged_block(block: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """A model's block with settings put over it; those of one budget are put over those of that budget."""
     levels = [key for key in BUDGETS if isinstance(block.get(key), dict) and isinstance(settings.get(key), dict)]
-    both = {key: {**block[key], **settings[key]} for key in levels}
-    return {**block, **settings, **both}
+    both = {key: put_over(block[key], settings[key]) for key in levels}
+    return {**put_over(block, settings), **both}
+
+
+def put_over(block: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A block with changes; a length in `epochs` replaces one in `steps`, and the reverse."""
+    replaced = {"steps": "epochs", "epochs": "steps"}
+    dropped = {replaced[key] for key in changes if key in replaced} - set(changes)
+    return {key: value for key, value in block.items() if key not in dropped} | dict(changes)
 
 
 # --- a model's block against its class's constructor ---------------------------------------------------------------
@@ -563,12 +610,19 @@ def resolve_model(
         raise UserError(f"{where}: no file pipeline/models/{source}.py{near(source, known)}")
     resolved: dict[str, Any] = {}
     for level in BUDGETS:
-        values = _validated(where, module, {**flat, **block.get(level, {})})
+        values = _validated(where, module, put_over(flat, block.get(level, {})))
         if level == budget:
             resolved = values
     training = {key: resolved.pop(key) for key in Training.model_fields}
     steps = training["steps"]
     training["steps"] = steps[budget] if isinstance(steps, dict) else steps
+    training = {key: value for key, value in training.items() if key not in ("steps", "epochs") or value is not None}
+    warmup = resolved.get("warmup", 0)
+    if training.get("steps", warmup + 1) <= warmup:
+        raise UserError(
+            f"{where}.warmup: found {warmup}, expected less than the {training['steps']} steps of the training; "
+            "else all of it is warm-up"
+        )
     return {"class": source, "training": training, "arguments": resolved}
 
 

@@ -201,7 +201,6 @@ def test_a_turned_clock_is_what_processes_see_and_files_get(tmp_path: Path) -> N
         assert [float(word) for word in seen.stdout.split()] == pytest.approx([time.time() + wrong] * 2, abs=60)
 
 
-@pytest.mark.xfail(reason="not yet seen to pass since results are stored by job hash", strict=False)
 def test_a_clock_that_jumps_while_it_runs_changes_nothing(
     project: Project, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

@@ -14,15 +14,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core import artifacts
 from pipeline.core.errors import InUse, UserError
 from pipeline.runtime import locks, machine
 from pipeline.runtime.progress import Progress
 from pipeline.workflow import job_hash, layout, store
+
+if TYPE_CHECKING:  # numpy starts its threads when it is imported, so `one_thread` comes first
+    import numpy as np
 
 
 @dataclass
@@ -125,7 +126,7 @@ class JobContext:
             "seconds": round(time.monotonic() - self.began, 2),
         }
         store.write(self.folder, record, {path.name: path for path in self.written})
-        artifacts.not_older_than((*self.written, self.folder / layout.RECORD), self.reads)
+        store.age(self.reads)
 
 
 def commit() -> str | None:

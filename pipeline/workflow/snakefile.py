@@ -140,7 +140,8 @@ class Workflow:
     def write_specifications(self) -> None:
         """Keep every planned job's specification, for the stages and the nodes that run it."""
         for job in self.planned.values():
-            store.write_specification({**job.spec, "device": self.plan.params.device})
+            params = self.plan.params
+            store.write_specification({**job.spec, "device": params.device, "budget": params.budget})
 
 
 def views() -> Iterator[Path]:
@@ -207,7 +208,6 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
     A mistake ends Snakemake with one line.
     """
     gc.set_threshold(100_000, 20, 100)  # a DAG lives to the end: searching it for garbage took a sixth of the time
-    ignore_clocks()
     submitted = not snakemake.is_main_process
     asked = argparse.Namespace() if submitted else command_line()
     if any(getattr(asked, flag, None) for flag in ("force", "forceall", "forcerun")):
@@ -226,20 +226,6 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
     except UserError as error:
         stop(str(error))
     return Workflow(plan, submitted=submitted, only_looks=only_looks)
-
-
-def ignore_clocks() -> None:
-    """Let no job fail because its output seems older than its input: after a clock jumps, or between two machines.
-
-    Snakemake has no option for it and deletes such outputs. This is the one place that changes Snakemake itself.
-    """
-    import snakemake.api  # first: the module below, imported by itself, runs into a circle of theirs  # noqa: F401
-    from snakemake.dag import DAG
-
-    async def accept(self: DAG, job: Any, outputs: Any) -> None:
-        """Accept any time: job hashes decide what runs."""
-
-    DAG.check_output_mtime = accept
 
 
 def equip(snakemake: Any) -> None:

@@ -17,9 +17,10 @@ from fault_injection import damage, errors, jobs, kills, ledger, shim, whole
 from fault_injection.forks import Forks
 from fault_injection.ledger import Row
 from fault_injection.project import Project, Undisturbed
+from pipeline import snakefile
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
-from pipeline.workflow import layout, snakefile
+from pipeline.workflow import layout
 from pipeline.workflow.plan import Job
 from tests.conftest import run
 

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.core import locks
 from pipeline.core.errors import UserError
-from pipeline.runtime import locks
 
 JOBS_PER_GPU = "EASEL_JOBS_PER_GPU"
 FOLDER = "EASEL_LEASES"

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core import artifacts
+from pipeline.core import artifacts, locks
 from pipeline.core.errors import InUse, UserError
-from pipeline.runtime import locks, machine
+from pipeline.runtime import machine
 from pipeline.runtime.progress import Progress
 from pipeline.workflow import job_hash, layout, store
 
@@ -140,29 +140,16 @@ def commit() -> str | None:
     return None
 
 
-LOCKS = Path("results/.locks")
-
-
 @contextlib.contextmanager
-def sole_writer(name: str, folder: Path = LOCKS) -> Iterator[None]:
+def sole_writer(name: str, folder: Path = store.LOCKS) -> Iterator[None]:
     """Hold a lock that the kernel frees when its holder dies; a second holder is refused with one line."""
-    handle = locks.take(lock_of(name, folder))
+    handle = locks.take(store.lock_of(name, folder))
     if handle is None:
         raise InUse("another process is writing this already; wait for it or stop it")
     try:
         yield
     finally:
         os.close(handle)
-
-
-def lock_of(name: str, folder: Path = LOCKS) -> Path:
-    """The file of a job's lock."""
-    return folder / (name.replace(" ", "-") + ".lock")
-
-
-def is_being_written(name: str) -> bool:
-    """Whether a live process holds a job's lock."""
-    return locks.is_held(lock_of(name))
 
 
 def take_over(job: JobContext) -> None:

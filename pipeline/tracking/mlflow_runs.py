@@ -26,8 +26,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from pipeline.core import locks
 from pipeline.core.errors import Interrupted
-from pipeline.runtime import locks
 
 __all__ = [
     "create_store",

@@ -501,7 +501,7 @@ def published_file(name: str) -> Path:
 
 def _check_sources(where: str, sources: Sequence[Mapping[str, Any]]) -> None:
     """Every source must be of a known kind and have that kind's keys."""
-    from pipeline.runtime.sources import check_source  # archives and HTTP are needed only here
+    from pipeline.workflow.sources import check_source  # archives and HTTP are needed only here
 
     for number, source in enumerate(sources):
         try:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import artifacts, untrusted
+from pipeline.core import artifacts, locks, untrusted
 from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash, layout
 
@@ -27,6 +27,7 @@ SHAPE = {
 }  # fmt: skip
 """Keys of a record that say what made the files, and their types."""
 
+LOCKS = Path("results/.locks")
 LONG_AGO = 315_532_800.0
 """1980-01-01, in seconds."""
 
@@ -148,6 +149,19 @@ def records(root: Path = Path()) -> Iterator[tuple[Path, Record]]:
             record = read(path.parent)
             if record is not None:
                 yield path.parent, record
+
+
+# --- jobs that run ----------------------------------------------------------------------------------------------------
+
+
+def lock_of(name: str, folder: Path = LOCKS) -> Path:
+    """The file of a job's lock."""
+    return folder / (name.replace(" ", "-") + ".lock")
+
+
+def is_being_written(name: str) -> bool:
+    """Whether a live process holds a job's lock."""
+    return locks.is_held(lock_of(name))
 
 
 # --- specifications of submitted jobs -------------------------------------------------------------------------------

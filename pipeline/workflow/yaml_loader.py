@@ -40,7 +40,7 @@ class _Loader(yaml.SafeLoader):
 def value_of(text: str) -> Any:
     """The plain value that YAML text means; ValueError in one line for anything else."""
     try:
-        return plain(yaml.load(text, _Loader))  # noqa: S506 - a SafeLoader
+        return plain(_Loader(text).get_single_data())
     except MALFORMED as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
 

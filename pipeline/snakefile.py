@@ -87,6 +87,11 @@ class Workflow:
             os.utime(self._changed, (later, later))
         return self._changed
 
+    def close(self) -> None:
+        """Delete that file."""
+        if self._changed is not None:
+            Path(self._changed).unlink(missing_ok=True)
+
     def _paths(self, stage: str, wildcards: Wildcards) -> dict[str, Any]:
         """Input paths of the job whose hash the wildcards have."""
         named = dict(wildcards.items())
@@ -342,8 +347,7 @@ def finish(plan: Workflow, snakemake: Any, failed: bool = False) -> None:
     """The summaries that were made, or where to look when something failed."""
     if plan.submitted:
         return
-    if plan._changed:
-        Path(plan._changed).unlink(missing_ok=True)
+    plan.close()
     views = {str(path) for job in snakemake.dag.jobs for path in job.output}
     if failed:
         say("a job failed, as the lines above say; finished jobs are kept: run the same command to go on")

@@ -151,7 +151,7 @@ def test_a_touch_and_a_copy_do_not_count(tree: Tree, tmp_path: Path) -> None:
 
 def test_what_cannot_change_a_result_is_left_out(tree: Tree) -> None:
     outside = [file for file in EVERY_MODULE if job_hash.changes_no_result(file.removesuffix(".py").replace("/", "."))]
-    for name in ("tracking/mlflow_runs", "runtime/progress", "workflow/snakefile", "commands/status", "core/errors"):
+    for name in ("tracking/mlflow_runs", "runtime/progress", "snakefile", "commands/status", "core/errors"):
         assert f"pipeline/{name}.py" in outside
     for file in outside:
         tree.edit(file, new_line)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
+from pipeline import snakefile
 from pipeline.core.errors import UserError
-from pipeline.workflow import job_hash, params, snakefile
+from pipeline.workflow import job_hash, params
 from pipeline.workflow.params import BUDGETS, check, constructor, load
 from pipeline.workflow.plan import Plan
 

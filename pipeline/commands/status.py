@@ -6,7 +6,6 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping
 
-from pipeline.runtime import job_context
 from pipeline.runtime.progress import duration
 from pipeline.workflow import estimate, layout, overrides, run_lock, staleness, store
 from pipeline.workflow.plan import Job, Plan
@@ -108,7 +107,7 @@ def under_way(plan: Plan, needed: list[State]) -> Iterator[str]:
     lines = []
     for job in (state.job for state in needed):
         step = staleness.saved_step(job)
-        if job_context.is_being_written(f"{job.name} {job.hash}"):
+        if store.is_being_written(f"{job.name} {job.hash}"):
             lines.append(f"{job.name}: being written now{f', saved at step {step:,}' if step else ''}")
         elif step:
             steps = plan.steps(job.config["model"], job.config["dataset"])

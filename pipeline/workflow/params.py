@@ -16,7 +16,6 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 
-from pipeline.core import untrusted
 from pipeline.core.errors import UserError, near
 from pipeline.models import kinds
 from pipeline.workflow import job_hash, layout, yaml_loader
@@ -355,12 +354,13 @@ def check(config: Mapping[str, Any]) -> Params:
     """
     if not isinstance(config, Mapping):
         raise UserError(f"params.yaml: found {type(config).__name__}, expected a block of keys")
-    found = untrusted.flaw(config)
-    if found:
-        raise UserError(f"params.yaml: {found}; shorten it")
+    try:
+        config = yaml_loader.plain(dict(config))
+    except ValueError as error:
+        raise UserError(f"params.yaml: {error}") from None
     _check_renamed(config)
     try:
-        params = Params.model_validate(at_budget(_yaml_numbers(dict(config))))
+        params = Params.model_validate(at_budget(_yaml_numbers(config)))
     except ValidationError as error:
         raise UserError(f"params.yaml: {_one_line(error, Params)}") from None
     _check_counts(params)
@@ -541,7 +541,7 @@ def published_file(name: str) -> Path:
 
 def _check_sources(where: str, sources: Sequence[Mapping[str, Any]]) -> None:
     """Every source must be of a known kind and have that kind's keys."""
-    from pipeline.runtime.sources import check_source  # archives and HTTP are needed only here
+    from pipeline.workflow.sources import check_source  # archives and HTTP are needed only here
 
     for number, source in enumerate(sources):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, get_args
 
 import torch
@@ -36,6 +37,13 @@ def block_of(name: str) -> dict[str, Any]:
         return RESOLVED[name]
     block = RESOLVED[CONDITIONAL[name]]
     return block | {"arguments": block["arguments"] | {"conditional": True}}
+
+
+def class_of(name: str) -> type[ImageGenerator]:
+    """The class of a model, not built: what it can do is known without a network."""
+    module = importlib.import_module(f"pipeline.models.{block_of(name)['class']}")
+    found: type[ImageGenerator] = getattr(module, module.__all__[0])
+    return found
 
 
 torch.set_num_threads(1)

@@ -12,7 +12,7 @@ from pipeline.models.base import ImageGenerator, optimisers
 from pipeline.models.kinds import Shape
 from pipeline.training.device import build
 from pipeline.training.sampling import sample, sample_canvases
-from tests.small_models import CLASSES, CONDITIONAL, EVERY, block_of, fed, real_batch, small, small_arguments
+from tests.small_models import CLASSES, CONDITIONAL, EVERY, block_of, class_of, fed, real_batch, small, small_arguments
 
 SHAPES: list[Shape] = [(1, 28, 28), (1, 32, 32), (3, 32, 32)]
 BATCH = 12
@@ -202,7 +202,7 @@ def test_a_sample_depends_neither_on_n_nor_on_its_batch(name: str, shape: Shape)
 # -- judging, bounds, reconstructions --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if hasattr(small(name), "discriminate")])
+@pytest.mark.parametrize("name", [name for name in EVERY if hasattr(class_of(name), "discriminate")])
 @every_shape
 def test_the_discriminator_gives_one_logit_per_image(name: str, shape: Shape) -> None:
     model = trained(name, shape)
@@ -218,7 +218,7 @@ def test_the_discriminator_gives_one_logit_per_image(name: str, shape: Shape) ->
     assert isinstance(model.discriminator, torch.nn.Module)
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if hasattr(small(name), "elbo")])
+@pytest.mark.parametrize("name", [name for name in EVERY if hasattr(class_of(name), "elbo")])
 @every_shape
 def test_the_bound_is_one_negative_number_of_nats_per_image(name: str, shape: Shape) -> None:
     model = trained(name, shape)
@@ -230,7 +230,7 @@ def test_the_bound_is_one_negative_number_of_nats_per_image(name: str, shape: Sh
     assert bound.max() < 0  # log-likelihoods of discrete pixels
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if hasattr(small(name), "reconstruct")])
+@pytest.mark.parametrize("name", [name for name in EVERY if hasattr(class_of(name), "reconstruct")])
 @every_shape
 def test_reconstructions_are_images_that_depend_on_the_image(name: str, shape: Shape) -> None:
     model = trained(name, shape, steps=20)

@@ -28,8 +28,6 @@ _OF_CLASS = {block["class"]: name for name, block in RESOLVED.items() if "condit
 CONDITIONAL = {f"{name}, conditional": name for name in sorted(_OF_CLASS.values())}
 """One model of every class that can be asked for a class of images."""
 
-EVERY = [*NAMES, *CONDITIONAL]
-
 
 def block_of(name: str) -> dict[str, Any]:
     """The resolved block of a model of params.yaml, or of its conditional form."""
@@ -37,6 +35,18 @@ def block_of(name: str) -> dict[str, Any]:
         return RESOLVED[name]
     block = RESOLVED[CONDITIONAL[name]]
     return block | {"arguments": block["arguments"] | {"conditional": True}}
+
+
+def variant(name: str) -> tuple[Any, ...]:
+    """A model's class and its choices: what differs in numbers alone runs the same code, and small the same numbers."""
+    arguments = block_of(name)["arguments"].items()
+    return (block_of(name)["class"], *((key, value) for key, value in arguments if isinstance(value, bool | str)))
+
+
+EVERY = list({variant(name): name for name in [*NAMES, *CONDITIONAL]}.values())
+"""One model of every class and of every choice that params.yaml makes of it, and of its conditional form."""
+
+ONE_OF_EACH_CLASS = sorted({block_of(name)["class"]: name for name in EVERY if name not in CONDITIONAL}.values())
 
 
 def class_of(name: str) -> type[ImageGenerator]:

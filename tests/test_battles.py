@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats
+import scipy
 
 import pipeline.tables
 from pipeline.battles.matrix import REAL_TEST, REAL_TRAIN, judge_matrix, wilson_interval
@@ -198,12 +198,14 @@ def test_welch_freedom_matches_scipys() -> None:
     rng = np.random.default_rng(1)
     x, y = rng.normal(0, 1, 4), rng.normal(0, 3, 7)
     parts = [(x.var(ddof=1) / 4, 3.0), (y.var(ddof=1) / 7, 6.0)]
-    assert welch_freedom(parts, sum(v for v, _ in parts)) == pytest.approx(stats.ttest_ind(x, y, equal_var=False).df)
+    assert welch_freedom(parts, sum(v for v, _ in parts)) == pytest.approx(
+        scipy.stats.ttest_ind(x, y, equal_var=False).df
+    )
 
 
 def test_wilson_matches_scipys() -> None:
-    ours = wilson_interval(7, 50, stats.norm.ppf(0.975))
-    theirs = stats.binomtest(7, 50).proportion_ci(method="wilson")
+    ours = wilson_interval(7, 50, scipy.stats.norm.ppf(0.975))
+    theirs = scipy.stats.binomtest(7, 50).proportion_ci(method="wilson")
     assert ours == pytest.approx((theirs.low, theirs.high))
 
 
@@ -240,7 +242,7 @@ def test_r_test_covers_the_truth() -> None:
     for _ in range(200):
         shared = rng.normal(0, 1, 2000)  # images that are hard are hard for both
         wrong_1, wrong_2 = (shared + rng.normal(0, 1, 2000) > z for z in (1.5, 1.8))
-        truth = stats.norm.sf(1.5 / math.sqrt(2)) / stats.norm.sf(1.8 / math.sqrt(2))
+        truth = scipy.stats.norm.sf(1.5 / math.sqrt(2)) / scipy.stats.norm.sf(1.8 / math.sqrt(2))
         low, high = paired_ratio(wrong_1[None], wrong_2[None]).interval()
         hits += low <= truth <= high
     assert 0.90 * 200 <= hits <= 0.99 * 200
@@ -248,8 +250,8 @@ def test_r_test_covers_the_truth() -> None:
 
 def test_the_matched_ratio_covers_the_truth_though_its_threshold_is_estimated() -> None:
     rng, hits = np.random.default_rng(8), 0
-    edge = 1 + stats.norm.ppf(0.1)
-    truth = stats.norm.sf(edge + 0.8) / stats.norm.sf(edge + 0.5)
+    edge = 1 + scipy.stats.norm.ppf(0.1)
+    truth = scipy.stats.norm.sf(edge + 0.8) / scipy.stats.norm.sf(edge + 0.5)
     for _ in range(200):
         judges = [
             gaussian_judge(rng, "a", {("a", 0): -1.0, ("b", 0): -0.8}),
@@ -336,7 +338,7 @@ def test_the_matrix_holds_real_images_own_generator_and_non_adversarial_contesta
     assert set(rows) == {(j, c) for j in "ab" for c in (REAL_TEST, REAL_TRAIN, "a", "b", "vae")}
     assert rows["a", "vae"]["error"] == pytest.approx(0.01)
     assert rows["a", REAL_TRAIN]["error"] == pytest.approx(30 / N)
-    interval = stats.binomtest(20, N).proportion_ci(method="wilson")
+    interval = scipy.stats.binomtest(20, N).proportion_ci(method="wilson")
     assert (rows["a", "b"]["error_low"], rows["a", "b"]["error_high"]) == pytest.approx((interval.low, interval.high))
     assert all(row["error_low"] <= row["error"] <= row["error_high"] for row in rows.values())
 

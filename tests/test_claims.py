@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
+import scipy
 
 import pipeline.tables
 from pipeline import metrics
@@ -68,7 +68,7 @@ def judged(
 def test_a_paired_t_test_is_scipys() -> None:
     values = [0.3, -0.1, 0.8, 0.4]
     low, high, p = paired_t(values)
-    wanted = stats.ttest_1samp(values, 0.0)
+    wanted = scipy.stats.ttest_1samp(values, 0.0)
     assert p == pytest.approx(wanted.pvalue)
     assert (low, high) == pytest.approx(tuple(wanted.confidence_interval(0.95)))
 

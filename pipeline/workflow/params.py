@@ -557,7 +557,7 @@ def resolve_model(
             raise UserError(f"{where}.{level}: found {block[level]!r}, expected a block of keys for this budget")
     source = str(block.get("class", name))
     module = f"pipeline.models.{source}"
-    shared = ("adversarial", "base", "blocks", "kinds")
+    shared = ("adversarial", "base", "blocks", "kinds", "philox")
     known = [item for item in files_in("models") if item not in shared]
     if source not in known:
         raise UserError(f"{where}: no file pipeline/models/{source}.py{near(source, known)}")

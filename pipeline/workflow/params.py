@@ -227,6 +227,7 @@ class Training(_Block):
     lr_decay_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     sampler: Literal["natural", "balanced", "tempered"] = "natural"
     sampler_power: Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_no_bool)] = 0.5
+    average: bool = False
     steps: CountPerBudget | Positive
 
 

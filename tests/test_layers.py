@@ -93,7 +93,7 @@ def test_a_domain_folder_imports_itself_alone(name: str) -> None:
 @pytest.mark.parametrize("source", [name for name in params.files_in("models")])
 def test_a_model_imports_the_shared_modules_and_its_declared_base(source: str) -> None:
     name = f"pipeline.models.{source}"
-    shared = {f"pipeline.models.{item}" for item in ("base", "kinds", "blocks", "adversarial")}
+    shared = {f"pipeline.models.{item}" for item in ("base", "kinds", "blocks", "adversarial", "philox")}
     others = imported(name) - shared
     assert len(others) <= (0 if name in shared else 1), "at most one other model, the base that it is made from"
     for base in others:
@@ -109,7 +109,7 @@ def test_a_model_imports_nothing_but_torch_and_numpy(source: str) -> None:
 @pytest.mark.parametrize("source", [name for name in params.files_in("models")])
 def test_a_models_file_names_its_one_class(source: str) -> None:
     name = f"pipeline.models.{source}"
-    if source not in ("base", "kinds", "blocks", "adversarial"):
+    if source not in ("base", "kinds", "blocks", "adversarial", "philox"):
         assert job_hash.is_model(name)
         assert job_hash.class_chain(name)[0].name
 

@@ -61,6 +61,7 @@ ASKED_FOR = [
     "copying",
     "elbo",
     "iwae_bound",
+    "log_likelihood",
     "diversity",
     "confident_fraction",
     "sharpness",
@@ -96,6 +97,7 @@ def comparison() -> Comparison:
         tail_correct=(torch.arange(60) % 2 == 0, torch.arange(60) % 3 == 0),
         elbo=gaussian(120, 1, 7).squeeze(1) - 80,
         iwae_bound=gaussian(120, 1, 8).squeeze(1) - 78,
+        log_likelihood=gaussian(120, 1, 11).squeeze(1) - 77,
         groups=6,
     )
 

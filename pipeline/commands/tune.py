@@ -89,6 +89,8 @@ def run(arguments: argparse.Namespace) -> None:
     column = SCORES[arguments.score]
     if column == "elbo" and not plan.has_elbo(asked.model, asked.dataset):
         raise UserError(f"--score elbo: {asked.model} has no bound on binary images; leave it out")
+    if column == "elbo" and plan.declares(asked.model, "log_likelihood"):
+        column = "log_likelihood"  # exact, in the bound's place
     trials = asked.trials(arguments.trials, arguments.seed)
     check_inputs(trials)
     print("\n".join(announced(asked, trials, arguments.trials)), flush=True)

@@ -128,7 +128,8 @@ def watch(trainer: Trainer, real: float) -> None:
     settings, row = trainer.settings, len(trainer.rows)
     windows = -(-settings.steps // settings.window)
     if row % max(1, windows // WATCHED_WINDOWS) == 0 or trainer.finished:
-        samples = sample(trainer.model, WATCHED_SAMPLES, settings.seed, WATCHED_SAMPLES)
+        with trainer.averaged() as model:
+            samples = sample(model, WATCHED_SAMPLES, settings.seed, WATCHED_SAMPLES)
         trainer.snapshots.append(samples[:KEPT_SAMPLES])
         if real > 0:
             trainer.rows[-1]["diversity"] = diversity(samples) / real
@@ -188,7 +189,8 @@ def write(trainer: Trainer, job: JobContext, clock: Clock, diverged: Diverged | 
     if status == "collapsed":
         job.progress.say(f"collapsed: samples differ by {last:.2f} of what real images do")
     seconds, taken = clock.wall, trainer.step * settings.batch
-    job.write_tensors(job.outputs["weights"], trainer.model.state_dict())
+    with trainer.averaged() as model:
+        job.write_tensors(job.outputs["weights"], model.state_dict())
     job.write_text(job.outputs["history"], history_csv(rows))
     shape = trainer.images.shape[1:]
     snapshots = torch.stack(trainer.snapshots, 1) if trainer.snapshots else torch.empty(0, 1, *shape, dtype=torch.uint8)

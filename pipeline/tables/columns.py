@@ -25,7 +25,7 @@ NETWORK_COLUMNS = (
 )  # fmt: skip
 HEADLINE_METRICS = (
     "mmd_rbf", "fd_classifier", "kid_classifier", "knn_error", "naive_bayes_error", "precision", "recall", "coverage",
-    "copying", "elbo", "iwae_bound",
+    "copying", "elbo", "iwae_bound", "log_likelihood",
 )  # fmt: skip
 SHORT_LABELS = {
     "mmd_rbf": "MMD",
@@ -40,6 +40,7 @@ SHORT_LABELS = {
     "copying": "copying",
     "elbo": "ELBO",
     "iwae_bound": "IWAE",
+    "log_likelihood": "log p",
     "parameters": "params",
 }
 """Heads for where there is no room for a label."""

@@ -228,6 +228,7 @@ class Training(_Block):
     lr_decay_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     sampler: Literal["natural", "balanced", "tempered"] = "natural"
     sampler_power: Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_no_bool)] = 0.5
+    average: bool = False
     steps: CountPerBudget | Positive | None = None
     epochs: Rate | None = None
     """In place of `steps`: passes over the training split, whose size is known when the training starts."""
@@ -604,7 +605,7 @@ def resolve_model(
             raise UserError(f"{where}.{level}: found {block[level]!r}, expected a block of keys for this budget")
     source = str(block.get("class", name))
     module = f"pipeline.models.{source}"
-    shared = ("adversarial", "base", "blocks", "kinds")
+    shared = ("adversarial", "base", "blocks", "kinds", "philox")
     known = [item for item in files_in("models") if item not in shared]
     if source not in known:
         raise UserError(f"{where}: no file pipeline/models/{source}.py{near(source, known)}")

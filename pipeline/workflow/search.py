@@ -39,6 +39,7 @@ IN_STEPS = ("warmup",)
 """Arguments that count steps of the training: a trial shortens them as it shortens the training."""
 
 LOOP = {"batch": "Count", "lr_decay_fraction": "Fraction", "data": "str", "precision": "str", "sampler": "str"}
+LOOP |= {"average": "bool"}
 LOOP |= {"sampler_power": "Number"}  # searched only where it is asked for: most samplers do not look at it
 """Kinds of the loop's own keys but for the steps, which are the same for all trials."""
 

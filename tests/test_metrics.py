@@ -112,9 +112,15 @@ def test_columns_are_those_of_the_tables() -> None:
         assert entry["label"] and entry["unit"] and entry["meaning"].endswith(".")
 
 
-def test_orders_differ_and_decide() -> None:
-    orders = [metrics.load(name).ORDER for name in metrics.names()]
-    assert orders == sorted(set(orders))
+def test_orders_decide_then_names_and_a_metric_without_an_order_comes_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = [getattr(metrics.load(name), "ORDER", metrics.LAST) for name in metrics.names()]
+    assert orders == sorted(orders)
+    for name, order in {"b": "ORDER = 1", "a": "", "d": "ORDER = 1", "c": "ORDER = 0"}.items():
+        (tmp_path / f"{name}.py").write_text(f"{order}\nCOLUMNS = {{'{name}': {{}}}}\n")
+    monkeypatch.setattr(metrics, "__file__", str(tmp_path / "__init__.py"))
+    assert metrics.names() == ["c", "b", "d", "a"]
 
 
 def test_listing_metrics_imports_no_torch() -> None:

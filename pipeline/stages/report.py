@@ -29,7 +29,8 @@ SHEET = 256
 """Pixels of a side of a sheet of samples, about."""
 
 BATTLE_COLUMNS = (
-    "model_1", "model_2", "r_test", "r_sample", "r_sample_matched", "winner", "winner_tested", *PAPER_BATTLES, "note",
+    "model_1", "model_2", "verdict", "advantage", "third_party_judges", "r_test", "r_sample", "r_sample_matched",
+    "auc_1_on_2", "auc_2_on_1", "winner", "winner_tested", *PAPER_BATTLES, "note",
 )  # fmt: skip
 STANDING_COLUMNS = ("model", "rating", "judged")
 REAL = ("real_test", "real_train")

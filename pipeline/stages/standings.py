@@ -19,11 +19,9 @@ def run(job: JobContext) -> None:
     contestants = list(dict.fromkeys(model for model, _ in block["runs"]))
     scored = zip(block["judges"], job.inputs["scores"], strict=True)
     judges = [judge for model, path in scored for judge in judges_of(model, load_file(path))]
-    # Other samples of a training fight with the training's judge, in the order of the table.
-    judged_by, seated = block["judged_by"], {judge.model for judge in judges}
-    models = [model for model in contestants if judged_by.get(model, model) in seated]
+    judged_by = block["judged_by"]
     rule = {"tolerance": block["tolerance"], "ratio": block["ratio"]}
-    battles = battle_rows(models, judges, judged_by=judged_by, **rule)
+    battles = battle_rows(contestants, judges, judged_by=judged_by, **rule)
     table_2, table_3, table_4 = (
         (published.FOLDER / f"gran_{name}.csv").read_text()
         for name in ("table2_battles", "table3_non_adversarial", "table4_more_steps")
@@ -37,6 +35,6 @@ def run(job: JobContext) -> None:
     job.write_text(job.outputs["standings"], to_csv(rated, STANDINGS_COLUMNS))
     for row in battles:
         job.progress.say(
-            f"{row['model_1']} against {row['model_2']}: winner {row['winner']}, tested {row['winner_tested']}"
+            f"{row['model_1']} against {row['model_2']}: {row['verdict']}"
             + (f" ({row['note']})" if row.get("note") else "")
         )

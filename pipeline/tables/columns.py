@@ -86,6 +86,21 @@ COSTS = {
 BATTLES = {
     "model_1": _described("Model 1", "The first model of the battle."),
     "model_2": _described("Model 2", "The second model of the battle."),
+    "verdict": _described(
+        "Verdict", "Who passes third-party judges (of neither model) more often: a model, tie or unresolved."
+    ),
+    "advantage": _described(
+        "Advantage", "Model 1's log odds of passing third-party judges minus model 2's; above 0, model 1 is ahead."
+    ),
+    "third_party_judges": _described(
+        "Judges", "Models of neither side whose discriminators judge both; fewer than three decide nothing."
+    ),
+    "auc_1_on_2": _described(
+        "AUC 1 on 2", "Probability that judge 1 ranks a held-out image above one of model 2's; 0.5 is chance."
+    ),
+    "auc_2_on_1": _described(
+        "AUC 2 on 1", "Probability that judge 2 ranks a held-out image above one of model 1's; 0.5 is chance."
+    ),
     "r_test": _described(
         "r_test", "Error rate of judge 1 over judge 2's on held-out images (001 eq. 10); far from 1, one is overfitted."
     ),

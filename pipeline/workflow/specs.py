@@ -213,8 +213,7 @@ def battle(plan: Catalogue, dataset: str, model: str) -> Request:
     plan.require_judge(dataset, model)
     config = {
         **plan.network(model, dataset),
-        "judged_training_images": plan.params.protocol.judged_training_images,
-        "n": plan.n_samples(),
+        "n": min(plan.n_samples(), plan.params.protocol.judged_images),
         "seeds": plan.params.seeds_used(),
         "contestants": plan.runs(dataset),
     }

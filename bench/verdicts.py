@@ -87,7 +87,8 @@ def _judge(
         key: mean + math.sqrt(SHARED) * pictures[key] + own_part * rng.normal(size=n) for key, mean in means.items()
     }
     samples.setdefault((model, seed), own + rng.normal(size=n))
-    return JudgeScores(model, seed, *(real + rng.normal(size=n) for _ in range(3)), samples)
+    test, train, valid = (real + rng.normal(size=n) for _ in range(3))
+    return JudgeScores(model, seed, test, train, valid, samples)
 
 
 def winners(row: Row) -> dict[str, str | None]:

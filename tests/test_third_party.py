@@ -20,7 +20,7 @@ def rates(image_variance: float = 0.0, judges: Sequence[str] = JUDGES, **log_odd
     """Log odds (judges, seeds) of each contestant."""
     values = {(j, name): table[n] for name, table in log_odds.items() for n, j in enumerate(judges)}
     variance = {key: np.full(len(row), image_variance) for key, row in values.items()}
-    return PassRates(values, variance, {name: tuple(range(table.shape[1])) for name, table in log_odds.items()})
+    return PassRates(values, variance, {}, {name: tuple(range(table.shape[1])) for name, table in log_odds.items()})
 
 
 def test_the_advantage_is_the_least_squares_difference_of_the_additive_model() -> None:

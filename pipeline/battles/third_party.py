@@ -35,14 +35,16 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class PassRates:
-    """Log odds of passing by judge model, contestant and contestant's seed, with the error that images alone give.
+    """How often images pass, by (judge model, contestant): arrays with one value per seed of the contestant.
 
-    `log_odds` and `variance` map (judge model, contestant) to one value per seed of the contestant, in the order of
-    its seeds: the mean over the judge model's eligible trainings, and the variance of one logit from its images.
+    Each value is the mean over the judge model's eligible trainings.
     """
 
     log_odds: Mapping[tuple[str, str], Floats]
     variance: Mapping[tuple[str, str], Floats]
+    """Of the log odds, from the images alone."""
+    shares_of_real: Mapping[tuple[str, str], Floats]
+    """Share of passing images over that of real images, at most 1."""
     seeds: Mapping[str, tuple[int, ...]]
 
     def judges_of(self, contestants: Sequence[str], judged_by: Mapping[str, str]) -> list[str]:
@@ -89,27 +91,30 @@ def pass_rates(judges: Sequence[JudgeScores], contestants: Sequence[str]) -> Pas
         for name in contestants
     }
     eligible = [judge for judge in judges if beats_chance(judge)[0]]
-    log_odds, variance = {}, {}
+    log_odds, variance, shares = {}, {}, {}
     for model in dict.fromkeys(judge.model for judge in eligible):
         trainings = [judge for judge in eligible if judge.model == model]
         for name in contestants:
             cells = [[_passing(judge, (name, seed)) for seed in seeds[name]] for judge in trainings]
             if seeds[name] and all(cell is not None for row in cells for cell in row):
-                values = np.array(cells, dtype=float).mean(axis=0)  # (G, 2)
-                log_odds[model, name], variance[model, name] = values[:, 0], values[:, 1]
-    return PassRates(log_odds, variance, seeds)
+                key = model, name
+                log_odds[key], variance[key], shares[key] = np.array(cells, dtype=float).mean(axis=0).T
+    return PassRates(log_odds, variance, shares, seeds)
 
 
-def _passing(judge: JudgeScores, contestant: tuple[str, int]) -> tuple[float, float] | None:
-    """Log odds of passing and their variance from the images; None where the judge did not meet the contestant."""
+def _passing(judge: JudgeScores, contestant: tuple[str, int]) -> tuple[float, float, float] | None:
+    """Log odds of passing, their variance from the images, and the share over real images' (at most 1).
+
+    None where the judge did not meet the contestant.
+    """
     logits = judge.samples.get(contestant)
     if logits is None or not len(logits):
         return None
     threshold = matched_threshold(judge.valid, MATCHED_ERROR)
     real = 1 - errors_on_real(judge.test, threshold) / len(judge.test)
-    passed = min(errors_on_generated(logits, threshold), real * len(logits)) + 0.5
-    failed = len(logits) + 1 - passed
-    return math.log(passed / failed), 1 / passed + 1 / failed
+    count = min(errors_on_generated(logits, threshold), real * len(logits))
+    passed, failed = count + 0.5, len(logits) - count + 0.5
+    return math.log(passed / failed), 1 / passed + 1 / failed, count / len(logits) / real if real else 1.0
 
 
 def decide(
@@ -134,16 +139,38 @@ def decide(
     advantage = float(first.mean() - second.mean())
     if reason := _too_little(len(judges), min(first.shape[1], second.shape[1])):
         return Verdict(advantage, None, None, len(judges), UNRESOLVED, reason)
-    paired = shared.get(model_1, model_1) == shared.get(model_2, model_2) and first.shape == second.shape
+    paired = are_paired(rates, model_1, model_2, shared)
     parts = [variance_of_mean(first.mean(axis=1) - second.mean(axis=1)), *_seed_parts(first, second, paired)]
     # Seeds that agree by luck must not look surer than their images allow.
     images = sum(rates.image_variance(judges, name) for name in (model_1, model_2))
     variance = max(sum(part for part, _ in parts), images)
-    error, freedom = math.sqrt(variance), welch_freedom(parts, variance)
-    reach, inner = (student_quantile(1 - level, freedom) * error for level in (LEVEL / 2, LEVEL))
+    freedom = welch_freedom(parts, variance)
+    reach, inner = (student_quantile(1 - level, freedom) * math.sqrt(variance) for level in (LEVEL / 2, LEVEL))
     winner = _winner(model_1, model_2, advantage, reach, inner, math.log1p(tolerance))
     reason = None if winner != UNRESOLVED else "the interval holds both 0 and more than the tolerance"
     return Verdict(advantage, advantage - reach, advantage + reach, len(judges), winner, reason)
+
+
+def one_judges_verdict(
+    rates: PassRates, judge: str, model_1: str, model_2: str, judged_by: Mapping[str, str]
+) -> str | None:
+    """The contestant that passes one judge model more often, by a test over their seeds at LEVEL; None for a tie.
+
+    With one seed the images are the only replicates.
+    """
+    first, second = (rates.of([judge], name) for name in (model_1, model_2))
+    parts = _seed_parts(first, second, are_paired(rates, model_1, model_2, judged_by))
+    images = sum(rates.image_variance([judge], name) for name in (model_1, model_2))
+    variance = max(sum(part for part, _ in parts), images)
+    reach = student_quantile(1 - LEVEL / 2, welch_freedom(parts, variance)) * math.sqrt(variance)
+    advantage = float(first.mean() - second.mean())
+    return None if abs(advantage) <= reach else model_1 if advantage > 0 else model_2
+
+
+def are_paired(rates: PassRates, model_1: str, model_2: str, judged_by: Mapping[str, str]) -> bool:
+    """Whether both are samples of the same trainings."""
+    same = judged_by.get(model_1, model_1) == judged_by.get(model_2, model_2)
+    return same and rates.seeds[model_1] == rates.seeds[model_2]
 
 
 def _too_little(judges: int, seeds: int) -> str | None:

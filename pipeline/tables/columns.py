@@ -135,9 +135,13 @@ BATTLES = {
     "total": _described("Images", "Images judged, over all pairs of seeds.", "images"),
     "error": _described("Error rate", "Errors over images; on generated images the judge is fooled.", "share"),
     "rating": _described(
-        "Rating", "Bradley-Terry of all judges' verdicts, mean 1500; 400 more: odds of 10 to 1.", "points", "higher"
+        "Rating", "By third-party judges' verdicts (Davidson 1970), mean 1500; 400 more: 10 to 1.", "points", "higher"
     ),
-    "judged": _described("Judged by", "Judges (model and seed) whose verdict the model has, its own left out."),
+    "rating_without": _described(
+        "Rating, some left out", "The rating among the models that `left_out` does not name.", "points", "higher"
+    ),
+    "left_out": _described("Left out", "Why rating_without leaves the model out."),
+    "judged": _described("Judged by", "Judge models that have a verdict on the model, its own left out."),
 }  # fmt: skip
 
 

@@ -51,7 +51,7 @@ ABSOLUTE = {
     "auc_1_on_2": 0.05,
     "auc_2_on_1": 0.05,
     "advantage": 1.0,
-    "rating": 100.0,
+    "rating": 100.0, "rating_without": 100.0,
 }
 """Allowed in the column's unit where it has no interval, or one without a width."""
 RATIOS = ("r_test", "r_sample", "r_sample_matched")

@@ -67,6 +67,7 @@ ASKED_FOR = [
     "sharpness_head",
     "sharpness_middle",
     "sharpness_tail",
+    "brightness",
     "tail_accuracy_gain",
 ]
 
@@ -442,3 +443,10 @@ def test_the_root_of_a_singular_covariance_has_its_rank() -> None:
     assert root.shape == (7, 3)
     torch.testing.assert_close(root @ root.T, products)
     assert linear_algebra.square_root(torch.zeros(4, 4).double()).shape == (4, 0)
+
+
+def test_brightness_is_the_ratio_of_the_mean_pixels() -> None:
+    real, fake = torch.full((10, 1, 4, 4), 100, dtype=torch.uint8), torch.full((12, 1, 4, 4), 150, dtype=torch.uint8)
+    found = metrics.load("brightness").measure(Comparison(real={}, fake={}, real_images=real, fake_images=fake))
+    assert found["brightness"].value == pytest.approx(1.5)
+    assert found["brightness"].low == pytest.approx(1.5)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.battles.ratios import student_quantile, variance_of_mean, welch_freedom
+from pipeline.battles.ratios import student_quantile, two_sided_p, variance_of_mean, welch_freedom
 from pipeline.battles.scores import (
     MATCHED_ERROR,
     TIE,
@@ -67,7 +67,7 @@ class PassRates:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Difference of two contestants' log odds of passing, its 95 % interval, and who wins.
+    """Difference of two contestants' log odds of passing, its 95 % interval and p of no difference, and who wins.
 
     `winner` is a model, TIE (the 90 % interval lies within the tolerance) or UNRESOLVED, for which `reason` says why.
     """
@@ -78,6 +78,7 @@ class Verdict:
     judges: int
     winner: str
     reason: str | None = None
+    p: float | None = None
 
 
 def pass_rates(judges: Sequence[JudgeScores], contestants: Sequence[str]) -> PassRates:
@@ -148,7 +149,8 @@ def decide(
     reach, inner = (student_quantile(1 - level, freedom) * math.sqrt(variance) for level in (LEVEL / 2, LEVEL))
     winner = _winner(model_1, model_2, advantage, reach, inner, math.log1p(tolerance))
     reason = None if winner != UNRESOLVED else "the interval holds both 0 and more than the tolerance"
-    return Verdict(advantage, advantage - reach, advantage + reach, len(judges), winner, reason)
+    p = two_sided_p(advantage, math.sqrt(variance), freedom)
+    return Verdict(advantage, advantage - reach, advantage + reach, len(judges), winner, reason, p)
 
 
 def one_judges_verdict(

@@ -36,8 +36,8 @@ Row = dict[str, Value]
 TOLERANCE = 0.3  # on r_test; reproduces every winner of 001's Table 2
 
 BATTLE_COLUMNS = (
-    "model_1", "model_2", "verdict", "advantage", "advantage_low", "advantage_high", "third_party_judges",
-    "r_test", "r_test_low", "r_test_high", "r_sample", "r_sample_low", "r_sample_high",
+    "model_1", "model_2", "verdict", "advantage", "advantage_low", "advantage_high", "advantage_p",
+    "third_party_judges", "r_test", "r_test_low", "r_test_high", "r_sample", "r_sample_low", "r_sample_high",
     "r_sample_matched", "r_sample_matched_low", "r_sample_matched_high", "auc_1_on_2", "auc_2_on_1",
     "errors_1_test", "total_1_test", "errors_2_test", "total_2_test",
     "errors_1_on_2", "total_1_on_2", "errors_2_on_1", "total_2_on_1",
@@ -105,6 +105,7 @@ def battle_rows(
 def _verdict(found: Verdict, note: Value) -> Row:
     """The verdict's columns, with its reason before what else has to be known."""
     advantage = {"advantage": found.advantage, "advantage_low": found.low, "advantage_high": found.high}
+    advantage["advantage_p"] = found.p
     words = "; ".join(str(part) for part in (found.reason, note) if part)
     return {"verdict": found.winner, **advantage, "third_party_judges": found.judges, "note": words or None}
 

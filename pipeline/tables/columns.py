@@ -92,6 +92,7 @@ BATTLES = {
     "advantage": _described(
         "Advantage", "Model 1's log odds of passing third-party judges minus model 2's; above 0, model 1 is ahead."
     ),
+    "advantage_p": _described("p", "Two-sided p of no advantage, over judge models and seeds, uncorrected."),
     "third_party_judges": _described(
         "Judges", "Models of neither side whose discriminators judge both; fewer than three decide nothing."
     ),

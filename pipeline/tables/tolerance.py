@@ -51,7 +51,8 @@ ABSOLUTE = {
     "auc_1_on_2": 0.05,
     "auc_2_on_1": 0.05,
     "advantage": 1.0,
-    "rating": 100.0, "rating_without": 100.0,
+    "rating": 100.0,
+    "rating_without": 100.0,
 }
 """Allowed in the column's unit where it has no interval, or one without a width."""
 RATIOS = ("r_test", "r_sample", "r_sample_matched")
@@ -137,7 +138,8 @@ def share_of_allowed(
     if column in VERDICTS:
         return 0.0 if before == now or _undecided(recorded, column) else math.inf
     first, second = number(before), number(now)
-    if first is None or second is None or column.startswith("errors"):  # errors are compared as rates
+    if first is None or second is None or column.startswith(("errors", "advantage_p")):
+        # errors are compared as rates, a p as its advantage
         return None
     if column in CLASSES and recorded["model"] not in REFERENCES:
         return None

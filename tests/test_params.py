@@ -83,6 +83,7 @@ def test_an_unknown_key_is_refused_and_the_near_one_suggested(path: str, suggest
 
 OLD_KEYS = {
     "versioned": "versioned",
+    "protocol.judged_training_images": "protocol.judged_training_images",
     "datasets.mnist.otherwise": "datasets.*.otherwise",
     "datasets.mnist.by_hand": "datasets.*.by_hand",
     "datasets.mnist.settings.vae.decay": "datasets.*.settings.*.decay",
@@ -91,7 +92,7 @@ OLD_KEYS = {
     "models.vae.tiny.decay": "models.*.*.decay",
     "models.vae.samples_of": "models.*.samples_of",
 }
-"""A key of version 0.1 -> its row of RENAMED_KEYS."""
+"""A key of an earlier version -> its row of RENAMED_KEYS."""
 
 
 def test_every_renamed_key_has_an_example() -> None:

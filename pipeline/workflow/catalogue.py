@@ -86,6 +86,10 @@ class Catalogue:
         }
         return {trained: found for trained, found in rows.items() if len(found) > 1}
 
+    def beyond_training(self, dataset: str) -> list[str]:
+        """Other samples of a training with a number of steps of their own."""
+        return [model for model in self.judged_by(dataset) if self._argument(model, dataset, "sample_steps")]
+
     def _argument(self, model: str, dataset: str, name: str) -> Any:
         return self._arguments(model, dataset).get(name)
 

@@ -30,6 +30,7 @@ PARAMS_FILE = Path("params.yaml")
 
 RENAMED_KEYS = {
     "versioned": "dvc_tracked",
+    "protocol.judged_training_images": "judged_images",
     "datasets.*.otherwise": "alternatives",
     "datasets.*.by_hand": "manual_download",
     "datasets.*.settings.*.decay": "lr_decay_fraction",
@@ -38,7 +39,7 @@ RENAMED_KEYS = {
     "models.*.*.decay": "lr_decay_fraction",
     "models.*.samples_of": "reuse_training_of",
 }
-"""Path of a key of version 0.1, `*` for any name -> the key's new name."""
+"""Path of a key of an earlier version, `*` for any name -> the key's new name."""
 
 
 def _no_bool(value: Any) -> Any:
@@ -121,7 +122,7 @@ class Protocol(_Block):
     canvases: Positive
     seed: NotNegative
     jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]
-    judged_training_images: Positive
+    judged_images: Positive
     battle_tolerance: Rate
     battle_ratio: Literal["error", "accuracy"]
 

@@ -178,6 +178,20 @@ Crop = Annotated[Literal["square"] | tuple[int, int] | None, BeforeValidator(_sq
 """The part around the middle that is kept: the largest square, or so many pixels."""
 
 
+def _black_and_white(value: Any) -> Any:
+    """The values that become black and white."""
+    pair = value is None or (isinstance(value, list | tuple) and len(value) == 2)
+    if not pair or any(type(end) not in (int, float) or not abs(end) < 1e30 for end in value or ()):
+        raise ValueError(f"found {value!r}, expected two numbers, those of black and of white, for instance [0, 255]")
+    if value is not None and not value[0] < value[1]:
+        raise ValueError(f"found {value!r}, expected a lower number, then a higher one")
+    return value
+
+
+ValueRange = Annotated[tuple[float, float] | None, BeforeValidator(_black_and_white)]
+"""What pixels range over where the values do not tell."""
+
+
 class Form(_Block):
     """What a data set comes as: files of one format or a place of the user's own, and how images are taken from it."""
 
@@ -188,6 +202,7 @@ class Form(_Block):
     options: dict[str, Any] = {}
     crop: Crop = None
     resize: bool = False
+    value_range: ValueRange = None
     limit: Positive | None = None
     valid: Part = 0.1
     test: Part = 0.1

@@ -54,7 +54,8 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
         raise ValueError(f"{at}: no image in it; expected files that end in {', '.join(endings()[:10])}, ...")
     placed, source = labelled(at, files, placed, options, links)
     empties = empty(at, shelves) if source.labels == "class folders" else set()
-    classes = class_names({label for _, label in placed.values() if label is not None} | empties)
+    labels = {label for _, label in placed.values() if label is not None} | empties
+    classes = class_names(labels, None if empties else options.get("classes"))
     if classes:
         placed = limited(placed, options.get("limit"))
     source.files = len(placed)

@@ -131,9 +131,15 @@ def listed(names: Iterable[object], most: int = 5) -> str:
     return ", ".join(every[:most]) + more
 
 
-def class_names(labels: Iterable[object]) -> list[str]:
-    """The classes of labels that are texts or numbers, in order: numbers as numbers, texts by their letters."""
+def class_names(labels: Iterable[object], classes: int | None = None) -> list[str]:
+    """The classes of labels that are texts or numbers, in order: numbers as numbers, texts by their letters.
+
+    Numbers below `classes` are those of so many classes, some of which may have no image.
+    """
     texts = set(map(str, labels))
-    if all(re.fullmatch(r"0|-?[1-9]\d{0,17}", text) for text in texts):
-        return sorted(texts, key=int)
-    return sorted(texts)
+    if not all(re.fullmatch(r"0|-?[1-9]\d{0,17}", text) for text in texts):
+        return sorted(texts)
+    numbers = sorted(map(int, texts))
+    if numbers and classes and numbers[0] >= 0 and numbers[-1] < classes:
+        return list(map(str, range(classes)))
+    return list(map(str, numbers))

@@ -86,7 +86,7 @@ def _readings(low: float, high: float, *, whole: bool) -> list[Range]:
         if low > -OVERSHOOT and high >= FAINT:
             return [BINARY]
         return [SIGNED] if max(-low, high) > 0.5 + OVERSHOOT else [SIGNED, (-0.5, 0.5)]
-    if low < (0 if whole else -OVERSHOOT * 255):
+    if low < (0 if whole else -OVERSHOOT * max(high, 1)):
         return [(low, high), (-max(-low, high), max(-low, high))]
     if high <= (1 if whole else 1 + OVERSHOOT):
         return [BINARY] if whole or high >= FAINT or high <= 0 else [BINARY, (0.0, high)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,7 +10,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Loaded"]
+from pipeline.datasets.value_ranges import Values
+
+__all__ = ["Loaded", "Source"]
+
+
+@dataclass
+class Source:
+    """What was read: a reader says where splits and labels come from, `spooled` counts the rest."""
+
+    labels: str = "none"
+    """Where the labels come from: `class folders`, `column 'label'`, ..."""
+    splits: dict[str, str] = field(default_factory=dict)
+    """Where each split comes from, in words."""
+    files: int = 1
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """Files that were not read, by the ending of their names, and arrays by their own names."""
+    remarks: list[str] = field(default_factory=list)
+    values: dict[str, Values] = field(default_factory=dict)
+    """By dtype."""
+    modes: Counter[str] = field(default_factory=Counter)
+    """Images by their colour mode, in Pillow's words, or their number of channels."""
+    frames: int = 0
+    """Images with further pages or frames, of which the first was read."""
+    broken: list[str] = field(default_factory=list)
+    """What was wrong with each image that could not be read, its name first."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +54,7 @@ class Loaded:
     valid_labels: NDArray[np.int64] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the summary is to say of it besides, ready for JSON."""
+    source: Source = field(default_factory=Source)
 
     def __post_init__(self) -> None:
         self._check("train", self.train_images, self.train_labels)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -49,7 +50,16 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+def _plain_name(value: Any) -> Any:
+    """Lower-case letters, digits and _, a letter first."""
+    if isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,63}", value, re.ASCII):
+        return value
+    close = re.sub(r"[^a-z0-9]+", "_", str(value)[:64].lower()).strip("_")
+    hint = f"; use {close}" if re.match("[a-z]", close) else ""
+    raise ValueError(f"found {value!r}, expected lower-case letters, digits and _ (64 at most), a letter first{hint}")
+
+
+Name = Annotated[str, BeforeValidator(_plain_name)]
 """Part of paths and of the rules' shell commands."""
 
 
@@ -178,6 +188,20 @@ Crop = Annotated[Literal["square"] | tuple[int, int] | None, BeforeValidator(_sq
 """The part around the middle that is kept: the largest square, or so many pixels."""
 
 
+def _black_and_white(value: Any) -> Any:
+    """The values that become black and white."""
+    pair = value is None or (isinstance(value, list | tuple) and len(value) == 2)
+    if not pair or any(type(end) not in (int, float) or not abs(end) < 1e30 for end in value or ()):
+        raise ValueError(f"found {value!r}, expected two numbers, those of black and of white, for instance [0, 255]")
+    if value is not None and not value[0] < value[1]:
+        raise ValueError(f"found {value!r}, expected a lower number, then a higher one")
+    return value
+
+
+ValueRange = Annotated[tuple[float, float] | None, BeforeValidator(_black_and_white)]
+"""What pixels range over where the values do not tell."""
+
+
 class Form(_Block):
     """What a data set comes as: files of one format or a place of the user's own, and how images are taken from it."""
 
@@ -188,6 +212,7 @@ class Form(_Block):
     options: dict[str, Any] = {}
     crop: Crop = None
     resize: bool = False
+    value_range: ValueRange = None
     limit: Positive | None = None
     pool: bool = False
     """Whether the source's own splits become one, from which `valid` and `test` are drawn."""
@@ -199,10 +224,21 @@ OF_A_FORM_ALONE = ("reader", "files", "sources", "path", "options")
 """What another form of a data set does not take over from the first."""
 
 
+def _channels_first(value: Any) -> Any:
+    """One grey or three colour channels, then height and width."""
+    sizes = value if isinstance(value, list | tuple) else ()
+    if len(sizes) == 3 and all(type(size) is int for size in sizes) and sizes[0] not in (1, 3):
+        swapped = f"; did you mean [{sizes[2]}, {sizes[0]}, {sizes[1]}]?" if sizes[2] in (1, 3) else ""
+        raise ValueError(
+            f"found {list(sizes)}, expected channels first, 1 or 3 of them, then height and width{swapped}"
+        )
+    return value
+
+
 class Dataset(Form):
     """Where a data set comes from, how it is split and what is trained on it."""
 
-    shape: tuple[Positive, Positive, Positive]
+    shape: Annotated[tuple[Positive, Positive, Positive], BeforeValidator(_channels_first)]
     split_seed: NotNegative = 0
     models: ModelsPerBudget | Names
     classes: NotNegative | None = None
@@ -499,13 +535,15 @@ def forms_of(dataset: str, block: Dataset) -> list[Form]:
 
 def _check_form(where: str, form: Form) -> None:
     """There must be a reader, with the options that it has, and something to read."""
-    if job_hash.module_file(f"pipeline.datasets.{form.reader}") is None:
-        known = files_in("datasets")
+    known = [
+        name for name in files_in("datasets") if job_hash.literal(f"pipeline.datasets.{name}", "OPTIONS") is not None
+    ]
+    if form.reader not in known:
         raise UserError(
             f"params.yaml: {where}.reader: no file pipeline/datasets/{form.reader}.py{near(form.reader, known)}"
         )
     if (form.files is None) == (form.path is None):
-        found = "missing" if form.files is None else "found beside `path`"
+        found = "missing" if form.files is None else "found beside `path`; say `files: null` to read the path"
         raise UserError(
             f"params.yaml: {where}.files: {found}; expected file names with their SHA-256 (or any), or a `path`"
         )

@@ -124,8 +124,14 @@ def prepare(plan: Catalogue, dataset: str) -> Request:
         block.model_dump(include={"shape", "split_seed", "classes"}) | options,
         {"fetched": Source(("fetch", dataset), "fetched")},
         [f"pipeline.datasets.{form.reader}"],
-        places(plan, dataset),
+        places(plan, dataset) | {"batches": batches(plan, dataset)},
     )
+
+
+def batches(plan: Catalogue, dataset: str) -> dict[str, int]:
+    """The batch of each model that is trained on a data set, of which it needs one at least."""
+    models = {plan.trained(model) for model in plan.models(dataset)}
+    return {model: plan.params.model_for(dataset, model)["training"]["batch"] for model in sorted(models)}
 
 
 def places(plan: Catalogue, dataset: str) -> dict[str, Any]:

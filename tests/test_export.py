@@ -18,9 +18,12 @@ from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.datasets.splits import summary
 from pipeline.features.classifier import DomainClassifier, extract
+from pipeline.features.rare_classes import wanted_images
+from pipeline.metrics.bands import bands_of
 from pipeline.models.base import ImageGenerator
 from pipeline.tracking import class_choice, export, export_folder
 from pipeline.training.device import build
+from pipeline.training.requested import requested
 from pipeline.training.sampling import quantise
 from pipeline.workflow import overrides
 from pipeline.workflow.plan import Job
@@ -223,7 +226,7 @@ def test_what_the_classifier_does_not_see_is_left_out(
 def test_drawing_ends_at_the_limit(model: ImageGenerator, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(words("--classes", "d", "--n", "2", "--min-confidence", "1", "--until-enough", "--limit", "30"))
     said = capsys.readouterr().out
-    assert "left out of 30 drawn: 30 below" in said and "1 of 1 classes have fewer than 2 images" in said
+    assert "left out of 30 drawn: 30 below" in said and "1 of 1 classes have fewer images than wanted" in said
     assert manifest() == []
 
 
@@ -242,10 +245,51 @@ def test_copies_are_left_out(model: ImageGenerator, capsys: pytest.CaptureFixtur
 
 
 def test_a_round_asks_for_as_many_as_will_do() -> None:
-    tallies = [export.Tally(0), export.Tally(1, drawn=9, kept=4), export.Tally(2, drawn=10, kept=10)]
-    wanted = [(tally.label, numbers) for tally, numbers in export.requests(tallies, 10, 100)]
+    tallies = [export.Tally(0, 10), export.Tally(1, 10, drawn=9, kept=4), export.Tally(2, 10, drawn=10, kept=10)]
+    wanted = [(tally.label, numbers) for tally, numbers in export.requests(tallies, 100)]
     assert wanted == [(0, range(10)), (1, range(9, 21))]
-    assert [numbers for _, numbers in export.requests([export.Tally(0, 95, 0)], 10, 100)] == [range(95, 100)]
+    assert [numbers for _, numbers in export.requests([export.Tally(0, 10, 95, 0)], 100)] == [range(95, 100)]
+
+
+# --- the images that `augment` adds -----------------------------------------------------------------------------------
+
+
+def test_the_images_of_augmentation_are_those_of_the_stage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = (*CONDITIONAL, "datasets.mnist.imbalanced=true")
+    model = trained(*settings)
+    counts = torch.tensor(COUNTS)
+    bands = bands_of(counts)
+    assert bands is not None
+    wanted = wanted_images(counts, bands)
+    cli.main(words("--augment", settings=settings))
+    rows = manifest()
+    classes = torch.arange(10).repeat_interleave(wanted)
+    assert [int(row["class_number"]) for row in rows] == classes.tolist()
+    np.testing.assert_array_equal(pixels(rows), requested(model, classes, 2026 + 500_000).numpy())
+    first = model.draw_latents(1, int(rows[4]["seed"]), first=int(rows[4]["number"]), label=int(classes[4]))
+    with torch.inference_mode():
+        assert np.abs(quantise(model.decode(first)).numpy()[0] - pixels(rows)[4].astype(int)).max() <= 1
+    assert f"{len(classes)} images of {len(classes.unique())} classes" in capsys.readouterr().out
+
+
+def test_of_a_model_without_classes_they_are_those_that_the_classifier_is_sure_of(folder: Path) -> None:
+    settings = ("budget=tiny", "datasets.mnist.imbalanced=true")
+    trained(*settings)
+    samples = np.random.default_rng(3).integers(0, 256, (30, 1, 28, 28), dtype=np.uint8)
+    of_samples = job("sample", "vae", 0, settings=settings)
+    artifacts.write_images(Path(of_samples.outputs["images"]), samples)
+    stored(of_samples)
+    classifier = DomainClassifier((1, 28, 28), 10)
+    with torch.no_grad():
+        classifier.last.bias[1] = 50.0  # sure of class 1, whatever it sees
+    path = Path(job("classifier").outputs["classifier"])
+    artifacts.write_tensors(path, classifier.state_dict(), {"classes_and_shape": "10 1 28 28"})
+    stored(job("classifier"))
+    cli.main(words("--augment", settings=settings))
+    rows = manifest()
+    lacking = 5 - 3  # the tail ends at the cube root of 2 * 2 * 30, rounded up
+    assert [(row["class"], row["number"]) for row in rows] == [(NAMES[1], str(k)) for k in range(lacking)]
+    np.testing.assert_array_equal(pixels(rows), samples[:lacking])
 
 
 # --- which classes ----------------------------------------------------------------------------------------------------
@@ -313,6 +357,8 @@ def test_every_class_has_a_folder_of_its_own() -> None:
         (("--no-copies", "-1"), "--no-copies: found -1, expected a distance of 0 or more"),
         (("--classes", "zzz"), "--classes: found 'zzz'; expected all"),
         (("--classes", "1", "--label", "1"), "--label: found with --classes"),
+        (("--augment", "--until-enough"), "--augment: found with --until-enough; leave one of the two out"),
+        (("--augment",), "datasets.mnist is not imbalanced: nothing to augment"),
         (("--set", "models.vae.conditional=false", "--classes", "1"), "set models.vae.conditional to true"),
     ],
 )

@@ -56,6 +56,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def folder_arguments(group: argparse._ArgumentGroup) -> None:
     """The flags that a grid or a film does not have; see FOLDER_ONLY."""
     group.add_argument("--classes", metavar="WHICH", help=f"classes to draw: {class_choice.EXPECTED} (default: all)")
+    group.add_argument("--augment", action="store_true",
+                       help="the images that the stage augment adds to rare classes, instead of new ones")  # fmt: skip
     group.add_argument("--form", choices=export_folder.FORMS,
                        help="png: class folders of images (default); npz, arrow: all images in one file")  # fmt: skip
     group.add_argument("--min-confidence", type=float, metavar="P",
@@ -69,7 +71,7 @@ def folder_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="where to draw (default: cpu)")
 
 
-FOLDER_ONLY = ("classes", "form", "min_confidence", "no_copies", "until_enough", "limit")
+FOLDER_ONLY = ("classes", "augment", "form", "min_confidence", "no_copies", "until_enough", "limit")
 
 
 def run(arguments: argparse.Namespace) -> None:

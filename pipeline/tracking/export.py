@@ -46,17 +46,20 @@ class Tally:
     """How many images of a class were drawn, and how many of them are kept; label None: no class was asked for."""
 
     label: int | None
+    n: int
+    """Images that are wanted."""
     drawn: int = 0
     kept: int = 0
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images (k, C, H, W) uint8 with the class (None: any) and the sample number of each."""
+    """Images (k, C, H, W) uint8 with the class (None: any) and the sample number of each, and the latents' seed."""
 
     images: Tensor
     labels: list[int | None]
     numbers: list[int]
+    seed: int
 
 
 @dataclass
@@ -71,18 +74,18 @@ class Result:
 
     tallies: list[Tally] = field(default_factory=list)
 
-    def short(self, n: int) -> list[Tally]:
-        """Classes with fewer images than asked for."""
-        return [tally for tally in self.tallies if tally.kept < n]
+    def short(self) -> list[Tally]:
+        """Classes with fewer images than wanted."""
+        return [tally for tally in self.tallies if tally.kept < tally.n]
 
 
 # --- which samples to draw ------------------------------------------------------------------------------------------
 
 
-def requests(tallies: Iterable[Tally], n: int, limit: int) -> Iterator[tuple[Tally, range]]:
+def requests(tallies: Iterable[Tally], limit: int) -> Iterator[tuple[Tally, range]]:
     """Sample numbers of the next round: of each class, as many as will do if as many pass as did so far."""
     for tally in tallies:
-        lacking = n - tally.kept
+        lacking = tally.n - tally.kept
         if lacking > 0 and tally.drawn < limit:
             likely = math.ceil(lacking * (tally.drawn + 1) / (tally.kept + 1))
             yield tally, range(tally.drawn, min(limit, tally.drawn + likely))
@@ -98,7 +101,7 @@ def batches(model: ImageGenerator, seed: int, wanted: Iterable[tuple[Tally, rang
     pairs = ((tally.label, number) for tally, numbers in wanted for number in numbers)
     while some := [pair for _, pair in zip(range(BATCH), pairs)]:  # noqa: B905  the last one is shorter
         labels, numbers = [label for label, _ in some], [number for _, number in some]
-        yield Batch(decoded(model, seed, labels, numbers), labels, numbers)
+        yield Batch(decoded(model, seed, labels, numbers), labels, numbers, seed)
 
 
 def decoded(model: ImageGenerator, seed: int, labels: Sequence[int | None], numbers: Sequence[int]) -> Tensor:
@@ -195,6 +198,9 @@ def check(arguments: argparse.Namespace) -> None:
         raise UserError("--limit: found without --until-enough; add that, or leave --limit out")
     if arguments.limit is not None and arguments.limit < arguments.n:
         raise UserError(f"--limit: found {arguments.limit}, expected at least --n, {arguments.n}")
+    for flag in ("classes", "label", "until_enough") if arguments.augment else ():
+        if getattr(arguments, flag) not in (None, False):
+            raise UserError(f"--augment: found with --{flag.replace('_', '-')}; leave one of the two out")
     export_folder.check_free(arguments.to)
 
 
@@ -205,15 +211,20 @@ def run(model: ImageGenerator, plan: Plan, arguments: argparse.Namespace) -> Non
     judge = Judge(splits, classifier)
     if arguments.min_confidence is not None and judge.classifier is None:
         raise UserError(f"--min-confidence: {arguments.dataset} has no labels, so no classifier knows its classes")
-    tallies = [Tally(label) for label in asked_classes(model, arguments, names, counts)]
     progress = Progress("generate")
     least = judge.copy_distance() if arguments.no_copies is AUTO else arguments.no_copies
     if arguments.no_copies is AUTO:
         progress.say(f"copies: within {least:.3f} of a training image, as {COPY_QUANTILE:.0%} of held-out images are")
+    source: Iterable[Batch]
+    if arguments.augment:
+        source, tallies = of_augmentation(model, plan, arguments, judge, counts)
+    else:
+        tallies = [Tally(label, arguments.n) for label in asked_classes(model, arguments, names, counts)]
+        source = drawn(model, arguments, tallies)
+    result = Result(tallies=tallies)
     with export_folder.new_folder(arguments.to) as folder:
         writer = export_folder.Writer(folder, arguments.form, model.shape, names)
-        result = Result(tallies=tallies)
-        for batch in told(drawn(model, arguments, tallies), arguments, len(tallies), progress):
+        for batch in told(source, arguments, sum(tally.n for tally in tallies), progress):
             keep(batch, judge.rows(batch, names), result, writer, names, arguments, least)
         writer.close()
     say(result, len(writer), arguments, judge)
@@ -251,17 +262,48 @@ def asked_classes(
 
 def drawn(model: ImageGenerator, arguments: argparse.Namespace, tallies: Sequence[Tally]) -> Iterator[Batch]:
     """Batches, until every class has its images or reached the limit of draws."""
-    n = arguments.n
-    limit = (arguments.limit or MOST_DRAWS * n) if arguments.until_enough else n
-    while wanted := list(requests(tallies, n, limit)):
+    limit = (arguments.limit or MOST_DRAWS * arguments.n) if arguments.until_enough else arguments.n
+    while wanted := list(requests(tallies, limit)):
         yield from batches(model, arguments.seed, wanted)
         for tally, numbers in wanted:
             tally.drawn = numbers.stop
 
 
-def told(source: Iterator[Batch], arguments: argparse.Namespace, classes: int, progress: Progress) -> Iterator[Batch]:
+def of_augmentation(
+    model: ImageGenerator, plan: Plan, arguments: argparse.Namespace, judge: Judge, counts: Sequence[int]
+) -> tuple[list[Batch], list[Tally]]:
+    """The images that the stage `augment` adds for a training of a model, and how many of each class."""
+    import torch
+
+    from pipeline.datasets.prepared import load_split
+    from pipeline.features.rare_classes import recognised, wanted_images
+    from pipeline.metrics.bands import bands_of
+    from pipeline.training.requested import SEED_STEP, requested, seed_of
+    from pipeline.training.sampling import BATCH
+
+    job = plan.job("augment", arguments.dataset, arguments.model, arguments.training)
+    sizes = torch.tensor(counts)
+    bands = bands_of(sizes)
+    if bands is None or judge.classifier is None:
+        raise UserError(f"--augment: {arguments.dataset} has no rare classes; name some with --classes")
+    wanted, protocol_seed = wanted_images(sizes, bands), job.config["protocol_seed"]
+    if model.classes:
+        labels = torch.arange(len(wanted)).repeat_interleave(wanted)
+        numbers, seed = torch.arange(len(labels)), seed_of(protocol_seed, arguments.training)
+        images = requested(model, labels, seed)
+    else:
+        source = job.inputs["samples"]
+        samples = load_split(stored(source.job, source.output))[0]  # type: ignore[union-attr]
+        numbers, labels = recognised(judge.classifier, samples, wanted)
+        images, seed = samples[numbers], protocol_seed + SEED_STEP * arguments.training
+    parts = zip(*(part.split(BATCH) for part in (images, labels, numbers)), strict=True)
+    tallies = [Tally(label, n) for label, n in enumerate(torch.bincount(labels).tolist()) if n]
+    return [Batch(some, marks.tolist(), ks.tolist(), seed) for some, marks, ks in parts], tallies
+
+
+def told(source: Iterable[Batch], arguments: argparse.Namespace, total: int, progress: Progress) -> Iterator[Batch]:
     """The same batches; how long all take is said after the second, for the first one's set-up is not typical."""
-    total, done, since, began = arguments.n * classes, 0, 0, time.monotonic()
+    done, since, began = 0, 0, time.monotonic()
     for number, batch in enumerate(source, start=1):
         yield batch
         done += len(batch.numbers)
@@ -295,10 +337,10 @@ def keep(
             result.unsure += 1
         elif least is not None and rows["distance"][row] <= least:
             result.copies += 1
-        elif tally.kept < arguments.n:
+        elif tally.kept < tally.n:
             tally.kept += 1
             chosen.append(row)
-    seeds = [arguments.seed] * len(batch.labels)
+    seeds = [batch.seed] * len(batch.labels)
     rows |= {"class_number": batch.labels, "number": batch.numbers, "seed": seeds}
     kept = {name: [values[row] for row in chosen] for name, values in rows.items()}
     writer.add(batch.images[chosen].numpy(), kept)
@@ -311,9 +353,9 @@ def say(result: Result, written: int, arguments: argparse.Namespace, judge: Judg
     print(f"{arguments.to}: {written:,} images{of} by {arguments.model}, manifest.csv and manifest.parquet")
     if result.unsure or result.copies:
         print(f"left out of {result.drawn:,} drawn: {result.unsure:,} below --min-confidence, {result.copies:,} copies")
-    short = result.short(arguments.n)
+    short = result.short()
     if short:
-        print(f"warning: {len(short)} of {len(result.tallies)} classes have fewer than {arguments.n} images; "
+        print(f"warning: {len(short)} of {len(result.tallies)} classes have fewer images than wanted; "
               "lower --min-confidence or --no-copies, or add --until-enough with a larger --limit")  # fmt: skip
     if classes and judge.classifier is not None and result.drawn:
         share, chance = result.recognised / result.drawn, 1 / judge.classifier.classes

@@ -81,7 +81,7 @@ def test_differences_that_are_all_the_same_have_no_test() -> None:
 
 def test_welchs_t_test_is_scipys() -> None:
     first, second = [0.3, -0.1, 0.8, 0.4], [1.0, 1.5, 1.1]
-    wanted = stats.ttest_ind(first, second, equal_var=False)
+    wanted = scipy.stats.ttest_ind(first, second, equal_var=False)
     low, high, p = welch_t(first, second)
     assert p == pytest.approx(wanted.pvalue)
     assert (low, high) == pytest.approx(tuple(wanted.confidence_interval(0.95)))

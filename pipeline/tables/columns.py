@@ -66,7 +66,11 @@ RUN_COLUMNS = {
     "parameters_generator": _described("Generator", "Trained numbers of the networks that make images."),
     "parameters_encoder": _described("Encoder", "Trained numbers of the networks that images are encoded by."),
     "parameters_discriminator": _described("Discriminator", "Trained numbers of the networks that tell real images."),
-    "status": _described("Status", "ok, diverged (a loss was not finite) or collapsed; the worst of the seeds."),
+    "status": _described(
+        "Status",
+        "The worst of: diverged (a loss was not finite), collapsed (classes covered under 0.8 of real's, or diversity "
+        "under half of it), poor (coverage under a quarter of real's), ok.",
+    ),
     "paper_mmd": _paper("MMD", "MMD"),
     "paper_fid": _paper("FID", "FID"),
     "paper_knn": _paper("K-NN", "K-NN error"),

@@ -215,7 +215,7 @@ def loaded(config: dict[str, Any]) -> None:
         patch.setattr(snakefile, "stop", stop)
         patch.setattr(snakefile, "settle", lambda: None)
         patch.setattr(snakefile, "command_line", lambda: types.SimpleNamespace(targets=[]))
-        for name in ("PYTHON", "PYTHONPATH", "EASEL_OWNER", "EASEL_CONFIG"):
+        for name in ("PYTHON", "PYTHONPATH", "EASEL_OWNER"):
             patch.setenv(name, os.environ.get(name, ""))
         found = snakefile.load(config, snakemake)
         plan_everything(found.plan.params)

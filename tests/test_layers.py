@@ -274,7 +274,8 @@ def test_every_file_and_everything_public_says_what_it_is(file: Path) -> None:
 
 def test_every_stage_is_a_rule_a_specification_and_a_file() -> None:
     files = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
-    rules = {rule for file in files for rule in re.findall(r"^rule (\w+):", file.read_text(), re.MULTILINE)}
+    header = re.compile(r"^(?:rule|use rule \w+ as) (\w+)(?: with)?:", re.MULTILINE)
+    rules = {rule for file in files for rule in header.findall(file.read_text())} - {"stage", "view"}
     views = {f"view_{kind}" for kind in (*layout.VIEWS, "figures")}
     assert rules - {"mnist"} - views == stage_names() == set(specs.STAGES) == set(layout.FILES) == set(layout.WILDCARDS)
     assert views <= rules

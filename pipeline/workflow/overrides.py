@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,12 +15,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def plan(overrides: list[str]) -> Plan:
-    """The plan of params.yaml in this folder and its overrides.
-
-    Below Snakemake it is the workflow's own configuration instead.
-    """
+    """The plan of params.yaml in this folder and its overrides."""
     from pipeline.workflow import params  # a schema's libraries are not needed for --help
     from pipeline.workflow.plan import Plan
 
-    config = os.environ.get("EASEL_CONFIG")
-    return Plan(params.check(json.loads(config)) if config and not overrides else params.load(overrides))
+    return Plan(params.load(overrides))

@@ -13,8 +13,9 @@ import yaml
 from pipeline.core.errors import UserError
 from pipeline.workflow.params import check
 from pipeline.workflow.plan import Plan
+from tests.conftest import ROOT
 
-CONFIG = yaml.safe_load(Path(__file__).parents[1].joinpath("params.yaml").read_text())
+CONFIG = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
 def config(**datasets: Any) -> dict[str, Any]:

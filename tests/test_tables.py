@@ -47,6 +47,7 @@ from pipeline.tables.aliases import COLUMN_ALIASES, current_column, with_current
 from pipeline.tables.claims import CLAIM_COLUMNS, JUDGED_COLUMNS, read_claims
 from pipeline.tables.rows import Estimate
 from pipeline.tables.text import best_rows, csv_value, readable
+from tests.conftest import ROOT
 
 PUBLISHED = Path(pipeline.tables.__file__).parent / "published"
 METRICS: dict[str, dict[str, Any]] = {
@@ -455,7 +456,7 @@ def test_battles_and_claims_as_pages_name_whose_numbers_are_whose() -> None:
 
 # --- old names of columns ---------------------------------------------------------------------------------------
 
-OLD_TABLE = Path(__file__).parent / "tables" / "mnist_fed246a.csv"
+OLD_TABLE = ROOT / "tests" / "tables" / "mnist_fed246a.csv"
 """The table of docs/results/mnist at commit fed246a, which has the old names."""
 
 

@@ -26,7 +26,7 @@ MAY_IMPORT = {
 }
 """What a science folder may import besides itself: folders, or single modules."""
 
-WORKFLOW_MAY_IMPORT = {"pipeline.models.kinds"}
+WORKFLOW_MAY_IMPORT = {"pipeline.models.kinds", "pipeline.training.length"}
 """Of the domain: the bounds that params.yaml is checked against; no model, and no torch."""
 
 

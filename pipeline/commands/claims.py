@@ -25,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="a results/tables/<dataset>_seeds.csv; the main table (for the row `real`) and "
                              "<dataset>_judges_seeds.csv (for the battles) are taken from beside it")  # fmt: skip
     parser.add_argument("--to", type=Path, metavar="FILE", help="write the table to a .csv")
+    overrides.add(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
         read(path.with_name(name), keys) if path.with_name(name).is_file() else []
         for name, keys in ((f"{dataset}.csv", ("model",)), (f"{dataset}{JUDGED_ENDING}", claims.JUDGED_COLUMNS))
     )
-    params = overrides.plan([]).params
+    params = overrides.of(arguments).params
     evidence = claims.Evidence(
         seeds,
         columns(),

@@ -421,7 +421,8 @@ def test_an_old_table_is_read_with_the_new_columns_and_the_same_values() -> None
     new = with_current_columns(old)
     (old_header, old_body), (new_header, new_body) = old.split("\n", 1), new.split("\n", 1)
     assert new_body == old_body
-    assert new_header.split(",") == list(main_columns(metrics.columns()))
+    of_then = (name for name in main_columns(metrics.columns()) if not name.startswith("class_accuracy"))
+    assert new_header.split(",") == list(of_then)
     changed = {(a, b) for a, b in zip(old_header.split(","), new_header.split(","), strict=True) if a != b}
     assert len(changed) == 3 * 10 and {current_column(a) for a, _ in changed} == {b for _, b in changed}
     rows = from_csv(old)

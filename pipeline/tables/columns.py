@@ -65,7 +65,11 @@ RUN_COLUMNS = {
     "parameters_generator": _described("Generator", "Trained numbers of the networks that make images."),
     "parameters_encoder": _described("Encoder", "Trained numbers of the networks that images are encoded by."),
     "parameters_discriminator": _described("Discriminator", "Trained numbers of the networks that tell real images."),
-    "status": _described("Status", "ok, diverged (a loss was not finite) or collapsed; the worst of the seeds."),
+    "status": _described(
+        "Status",
+        "ok, diverged (a loss was not finite), collapsed, or unconditional in effect (a conditional model that hardly "
+        "follows the class: class_accuracy); the worst of the seeds.",
+    ),
     "paper_mmd": _paper("MMD", "MMD"),
     "paper_fid": _paper("FID", "FID"),
     "paper_knn": _paper("K-NN", "K-NN error"),

@@ -25,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="a results/tables/<dataset>_seeds.csv; the main table (for the row `real`) and "
                              "<dataset>_judges_seeds.csv (for the battles) are read from the same folder")  # fmt: skip
     parser.add_argument("--to", type=Path, metavar="FILE", help="write the table to a .csv")
+    overrides.add(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
             (f"{dataset}{BATTLES_ENDING}", ("model_1", "model_2")),
         )
     )
-    params = overrides.plan([]).params
+    params = overrides.of(arguments).params
     evidence = claims.Evidence(
         seeds,
         columns(),

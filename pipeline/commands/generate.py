@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     if is_folder(arguments):
         arguments.form = arguments.form or "png"
         export.check(arguments)
-        export.run(trained(arguments), overrides.plan(arguments.set), arguments)
+        export.run(trained(arguments), overrides.of(arguments), arguments)
         return
     ending = pictures.check_ending(arguments.to, pictures.STILL, pictures.MOVING)
     model = trained(arguments)
@@ -112,7 +112,7 @@ def trained(arguments: argparse.Namespace) -> ImageGenerator:
     from pipeline.runtime import job_context
     from pipeline.workflow import staleness
 
-    plan = overrides.plan(arguments.set)
+    plan = overrides.of(arguments)
     path, block = staleness.trained(plan, arguments.dataset, arguments.model, arguments.training)
     check_label(block, arguments)
     job_context.one_thread()  # for the bits that the workflow's own samples of a seed have

@@ -25,14 +25,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a page per data set."""
-    plan = overrides.plan(arguments.set)
+    plan = overrides.of(arguments)
     if run_lock.is_live():
         print(run_lock.holder())
     needed = False
     for dataset in arguments.dataset or begun(plan):
         plan.require(dataset)
         states = staleness.look(plan, dataset)
-        print("\n".join(page(plan, dataset, states, command(dataset, arguments.set), everything=arguments.all)))
+        print(
+            "\n".join(
+                page(plan, dataset, states, command(dataset, arguments.set, plan.flags), everything=arguments.all)
+            )
+        )
         needed = needed or any(state.needed for state in states.values())
     if not needed and not store.is_complete(plan.job("report").folder):
         print(f"report: {layout.REPORT} is to be made: make mnist, or snakemake --cores 8 {layout.REPORT}")
@@ -46,12 +50,12 @@ def begun(plan: Plan) -> list[str]:
     return [name for name in datasets if staleness.is_begun(plan, name)] or datasets[:1]
 
 
-def command(dataset: str, overrides: list[str]) -> str:
+def command(dataset: str, overrides: list[str], flags: str) -> str:
     """What to type to have the rest made."""
-    if dataset == "mnist" and not overrides:
+    if dataset == "mnist" and not overrides and not flags:
         return "make mnist"
     settings = " with the same settings" if overrides else ""
-    return f"snakemake --cores 8 {layout.SUMMARY_TEXT.format(dataset=dataset)}{settings}"
+    return f"snakemake --cores 8 {layout.SUMMARY_TEXT.format(dataset=dataset)}{flags}{settings}"
 
 
 def page(plan: Plan, dataset: str, states: Mapping[str, State], command: str, everything: bool) -> list[str]:

@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     for flag, least in (("trials", 1), ("seed", 0)):
         if getattr(arguments, flag) < least:
             raise UserError(f"--{flag}: found {getattr(arguments, flag)}, expected {least} or more")
-    plan = overrides.plan(arguments.set)
+    plan = overrides.of(arguments)
     asked = Search.of(plan, arguments.dataset, arguments.model, arguments.steps, arguments.over)
     column = SCORES[arguments.score]
     if column == "elbo" and not plan.has_elbo(asked.model, asked.dataset):
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
     if column == "elbo" and plan.declares(asked.model, "log_likelihood"):
         column = "log_likelihood"  # exact, in the bound's place
     trials = asked.trials(arguments.trials, arguments.seed)
-    check_inputs(trials)
+    check_inputs(trials, plan.flags)
     print("\n".join(announced(asked, trials, arguments.trials)), flush=True)
     keep_list(asked, trials)
     outcomes = list(attempts(trials, column, arguments.device or plan.params.device))
@@ -106,12 +106,12 @@ def keep_list(asked: Search, trials: Sequence[Trial]) -> None:
     artifacts.write_json(folder / TRIALS, {"trials": listed})
 
 
-def check_inputs(trials: Sequence[Trial]) -> None:
+def check_inputs(trials: Sequence[Trial], flags: str) -> None:
     """Raise `UserError` unless all that trials read, the splits and the classifier, is there and current."""
     for job in search.inputs_of(trials):
         if not store.is_complete(job.folder):
             dataset = job.wildcards["dataset"]
-            command = f"snakemake --cores 8 results/classifier/{dataset}.json"
+            command = f"snakemake --cores 8 results/classifier/{dataset}.json{flags}"
             raise UserError(f"{job.folder}: not found; `{command}` makes what a search reads")
 
 

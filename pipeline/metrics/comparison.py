@@ -58,6 +58,9 @@ class Comparison:
     bands: Tensor | None = None
     """(classes,): the band of each class, where the data is imbalanced (pipeline/metrics/bands.py)."""
 
+    asked: Tensor | None = None
+    """(n_fake,): the class that each generated image was asked to be of; of real images their labels."""
+
     tail_correct: tuple[Tensor, Tensor] | None = None
     """Whether two classifiers know held-out images of the tail, each (n_tail,) bool: the reference classifier, and one
     that was trained on generated images too."""

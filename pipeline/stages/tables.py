@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.core import artifacts
 from pipeline.metrics import columns
+from pipeline.metrics.agreement import ignores_class
 from pipeline.metrics.estimates import combine_seeds
 from pipeline.runtime.job_context import JobContext
 from pipeline.tables import (
@@ -59,7 +60,7 @@ def run(job: JobContext) -> None:
     job.write_text(job.outputs["networks"], to_csv(network_table(sizes, spent), NETWORK_COLUMNS))
     for row in rows:
         if row["status"] not in (None, "ok"):
-            job.progress.say(f"warning: {row['model']} has {row['status']}; its row stays in the table and says so")
+            job.progress.say(f"warning: {row['model']}: {row['status']}; its row stays in the table and says so")
 
 
 def as_run(seed: int, measured: dict[str, Any], trained: dict[str, Any] | None = None) -> Run:
@@ -71,8 +72,15 @@ def as_run(seed: int, measured: dict[str, Any], trained: dict[str, Any] | None =
         n_real=protocol["n_real"],
         n_fake=protocol["n_fake"],
         parameters=trained["parameters"]["total"] if trained else None,
-        status=trained["status"] if trained else None,
+        status=status_of(measured, trained["status"]) if trained else None,
     )
+
+
+def status_of(measured: dict[str, Any], trained: str) -> str:
+    """How the training ended; of a conditional model also whether its samples follow the class."""
+    found = measured["estimates"]
+    followed = [found[name]["value"] for name in ("class_accuracy", "class_accuracy_chance") if name in found]
+    return "unconditional in effect" if trained == "ok" and followed and ignores_class(*followed) else trained
 
 
 def claims_of(job: JobContext, seeds: list[Row], rows: list[Row], judged: list[Row], battles: list[Row]) -> list[Row]:

@@ -69,7 +69,8 @@ RUN_COLUMNS = {
     "status": _described(
         "Status",
         "The worst of: diverged (a loss was not finite), collapsed (classes covered under 0.8 of real's, or diversity "
-        "under half of it), poor (coverage under a quarter of real's), ok.",
+        "under half of it), unconditional in effect (a conditional model that hardly follows the class: "
+        "class_accuracy), poor (coverage under a quarter of real's), ok.",
     ),
     "paper_mmd": _paper("MMD", "MMD"),
     "paper_fid": _paper("FID", "FID"),

@@ -12,7 +12,7 @@ from pipeline.tables.columns import COST_COLUMNS, NETWORK_COLUMNS, REFERENCES, D
 Value = str | int | float | None
 Row = dict[str, Value]
 
-WORST_FIRST = ("diverged", "collapsed", "poor", "ok")
+WORST_FIRST = ("diverged", "collapsed", "unconditional in effect", "poor", "ok")
 COLLAPSED_BELOW = {"classes_covered": 0.8, "diversity": 0.5}
 """Parts of the row `real` below which samples have collapsed."""
 POOR_BELOW = {"coverage": 0.25}
@@ -119,7 +119,7 @@ def _smallest(values: Any) -> int | None:
 
 
 def worst_status(statuses: Any) -> str | None:
-    """'diverged' before 'collapsed' before 'poor' before 'ok'; None for what has no status (a reference)."""
+    """The first of WORST_FIRST that is there; None for what has no status (a reference)."""
     there = set(statuses)
     return next((status for status in WORST_FIRST if status in there), None)
 

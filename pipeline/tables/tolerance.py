@@ -32,7 +32,10 @@ HALF_WIDTHS = {
 }
 """(how a row's images were made, what the column is measured with) -> half-widths."""
 
-CLASSES = ("classes_covered", "class_tv", "confident_fraction")
+CLASSES = (
+    "classes_covered", "class_tv", "confident_fraction", "class_accuracy", "class_accuracy_chance",
+    "class_accuracy_head", "class_accuracy_middle", "class_accuracy_tail", "class_accuracy_tail_chance",
+)  # fmt: skip
 """The classifier's hard answers. Those of another training on blurred images moved by 8.5 half-widths while its
 distances moved by 1: they are compared for reference images alone."""
 BY_CLASSIFIER = (
@@ -45,6 +48,8 @@ BY_CLASSIFIER = (
 RELATIVE = 1e-3
 """Of the recorded value, always allowed: an interval may have no width."""
 ABSOLUTE = {
+    "class_accuracy_chance": 0.05,
+    "class_accuracy_tail_chance": 0.05,
     "classes_covered": 1.0,
     "gap_1": 0.05,
     "gap_2": 0.05,

@@ -232,19 +232,20 @@ def run(model: ImageGenerator, plan: Plan, arguments: argparse.Namespace) -> Non
 
 def prepared(plan: Plan, dataset: str) -> tuple[dict[str, Path], Path | None, list[str], list[int]]:
     """Prepared splits, the reference classifier where there are labels, names and training images of the classes."""
-    splits = {name: stored(plan.job("prepare", dataset), name) for name in ("train", "test", "summary")}
+    splits = {name: stored(plan, plan.job("prepare", dataset), name) for name in ("train", "test", "summary")}
     summary = artifacts.read_json(splits["summary"])
     names, histogram = summary["classes"], summary["train"]["class_histogram"]
     if histogram is None:
         return splits, None, [], []
-    return splits, stored(plan.job("classifier", dataset), "classifier"), names, [histogram[name] for name in names]
+    classifier = stored(plan, plan.job("classifier", dataset), "classifier")
+    return splits, classifier, names, [histogram[name] for name in names]
 
 
-def stored(job: Job, output: str) -> Path:
+def stored(plan: Plan, job: Job, output: str) -> Path:
     """An output of a finished job; `UserError` with the command that makes it."""
     path = Path(job.outputs[output])
     if not store.is_complete(job.folder):
-        raise UserError(f"{path}: not there yet; make it with `snakemake --cores 8 {path}`")
+        raise UserError(f"{path}: not there yet; make it with `snakemake --cores 8 {path}{plan.flags}`")
     store.checked(path)
     return path
 
@@ -293,7 +294,7 @@ def of_augmentation(
         images = requested(model, labels, seed)
     else:
         source = job.inputs["samples"]
-        samples = load_split(stored(source.job, source.output))[0]  # type: ignore[union-attr]
+        samples = load_split(stored(plan, source.job, source.output))[0]  # type: ignore[union-attr]
         numbers, labels = recognised(judge.classifier, samples, wanted)
         images, seed = samples[numbers], protocol_seed + SEED_STEP * arguments.training
     parts = zip(*(part.split(BATCH) for part in (images, labels, numbers)), strict=True)

@@ -52,6 +52,7 @@ class Catalogue:
             "noise": self.noise_pairs(dataset),
             "steps": self.sampled_again(dataset),
             "adversaries": [model for model in models if self.declares(model, "discriminate")],
+            "asked": [model for model in models if self.is_conditional(model, dataset)],
         }
 
     def gallery(self, dataset: str) -> list[str]:

@@ -35,7 +35,7 @@ FIGURES = (
 )  # fmt: skip
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
 
-GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries")
+GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries", "asked")
 """What the papers show of trained models; a table has those that its models can show."""
 
 

@@ -28,6 +28,9 @@ MOST_SEEDS = 100
 
 PLAIN: dict[str, Any] = {"bool": bool, "str": str, "int": int, "float": float}
 PARAMS_FILE = Path("params.yaml")
+OWN_FILE = "own.yaml"
+"""Beside params.yaml: data sets of one's own, and whatever else differs."""
+
 
 RENAMED_KEYS = {
     "versioned": "dvc_tracked",
@@ -362,9 +365,27 @@ class Params(_Block):
 # --- loading ----------------------------------------------------------------------------------------------------
 
 
-def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE) -> Params:
-    """Params from params.yaml and overrides of the form `key.subkey=value` (values are YAML)."""
+def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequence[Path] = ()) -> Params:
+    """Params from params.yaml, own.yaml beside it, more files and overrides of the form `key.subkey=value`.
+
+    Each is put over what stands before it, block by block; the values of overrides are YAML.
+    """
+    named = [str(other) for other in (*own_files(file), *more)]
+    try:
+        return check(merged(overrides, file, more))
+    except UserError as error:
+        if not named:
+            raise
+        raise UserError(str(error).replace("params.yaml:", f"params.yaml with {', '.join(named)}:", 1)) from None
+
+
+def merged(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequence[Path] = ()) -> dict[str, Any]:
+    """The same before it is checked."""
     config = yaml_loader.block_of(file)
+    for other in (*own_files(file), *more):
+        if not other.exists():
+            raise UserError(f"--configfile {other}: not found; name a file of YAML")
+        put_over(config, yaml_loader.block_of(other))
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
@@ -373,16 +394,32 @@ def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE) -> Params:
             _set(config, key.split("."), yaml_loader.value_of(value))
         except ValueError as error:
             raise UserError(f"--set {override}: the value is not YAML ({error}); put it in quotes") from None
-    return check(config)
+    return config
+
+
+def own_files(file: Path) -> list[Path]:
+    """A person's own configuration beside params.yaml, which is always read, if it is there."""
+    own = file.with_name(OWN_FILE)
+    return [own] if own.is_file() else []
+
+
+def put_over(config: dict[str, Any], other: Mapping[str, Any]) -> None:
+    """Put nested blocks over those of `config`, in place: blocks are merged, other values replaced."""
+    for key, value in other.items():
+        below = config.get(key)
+        if isinstance(below, dict) and isinstance(value, Mapping):
+            put_over(below, value)
+        else:
+            config[key] = value
 
 
 def _set(config: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Set a nested key, making blocks on the way."""
+    """Set a nested key, making blocks on the way; a block is put over the block that is there."""
     for key in keys[:-1]:
         config = config.setdefault(key, {})
         if not isinstance(config, dict):
             raise UserError(f"--set {'.'.join(keys)}: {key} is a value, not a block")
-    config[keys[-1]] = value
+    put_over(config, {keys[-1]: value})
 
 
 def check(config: Mapping[str, Any]) -> Params:

@@ -107,6 +107,9 @@ class Job:
 class Plan(Catalogue):
     """The jobs of one resolved params.yaml."""
 
+    flags: str = ""
+    """What `snakemake` must be told besides a target for the same plan: ' --configfile own.yaml'."""
+
     def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.cached = functools.cache(self._job)

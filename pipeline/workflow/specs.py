@@ -308,7 +308,10 @@ def gallery(plan: Catalogue, dataset: str) -> Request:
     models = plan.models(dataset)
     runs = [(model, 0) for model in models]
     config = {"runs": runs, "figures": plan.gallery(dataset), "protocol_seed": plan.params.protocol.seed}
-    inputs: dict[str, Source | Sequence[Source]] = {**splits(dataset, "test", "train"), **reference_classifier(dataset)}
+    inputs: dict[str, Source | Sequence[Source]] = {
+        **splits(dataset, "test", "train", "summary"),
+        **reference_classifier(dataset),
+    }
     inputs |= {name: trainings(plan, dataset, name, runs) for name in ("weights", "history", "training", "snapshots")}
     inputs |= {name: of_runs(plan, "sample", dataset, name, runs) for name in ("images", "canvases")}
     runtime_only = plan.shown(dataset) | {

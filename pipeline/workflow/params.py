@@ -675,11 +675,11 @@ def adapted_models(params: Params, dataset: str) -> dict[str, dict[str, Any]]:
 def merged_block(block: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """A model's block with settings put over it; those of one budget are put over those of that budget."""
     levels = [key for key in BUDGETS if isinstance(block.get(key), dict) and isinstance(settings.get(key), dict)]
-    both = {key: put_over(block[key], settings[key]) for key in levels}
-    return {**put_over(block, settings), **both}
+    both = {key: with_changes(block[key], settings[key]) for key in levels}
+    return {**with_changes(block, settings), **both}
 
 
-def put_over(block: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def with_changes(block: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """A block with changes; a length in `epochs` replaces one in `steps`, and the reverse."""
     replaced = {"steps": "epochs", "epochs": "steps"}
     dropped = {replaced[key] for key in changes if key in replaced} - set(changes)
@@ -712,7 +712,7 @@ def resolve_model(
         raise UserError(f"{where}: no file pipeline/models/{source}.py{near(source, known)}")
     resolved: dict[str, Any] = {}
     for level in BUDGETS:
-        values = _validated(where, module, put_over(flat, block.get(level, {})))
+        values = _validated(where, module, with_changes(flat, block.get(level, {})))
         if level == budget:
             resolved = values
     training = {key: resolved.pop(key) for key in Training.model_fields}

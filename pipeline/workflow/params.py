@@ -611,7 +611,7 @@ def _check_form(where: str, form: Form) -> None:
         if option not in options:
             hint = near(option, options) if options else f"; the reader {form.reader} has none"
             raise UserError(f"params.yaml: {where}.options.{option}: unknown key{hint}")
-        kind = OPTION_KINDS.get(option, "")
+        kind = "" if form.reader == "telugu_print" else OPTION_KINDS.get(option, "")
         if not KINDS.get(kind, lambda _: True)(value):
             raise UserError(f"params.yaml: {where}.options.{option}: found {value!r}, expected {kind}")
     _check_sources(where, form.sources)

@@ -499,7 +499,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "a name, or a list of names": lambda value: isinstance(value, str) or KINDS["a list of names"](value),
 }
 OPTION_KINDS = {
-    **dict.fromkeys(("image", "images", "label", "labels", "prefix", "links", "broken", "splits"), "a text"),
+    **dict.fromkeys(("image", "label", "labels", "prefix", "links", "broken", "splits"), "a text"),
     **dict.fromkeys(("train_images", "train_labels", "test_images", "test_labels"), "a text"),
     **dict.fromkeys(("face", "transpose", "extra"), "true or false"),
     **dict.fromkeys(("every", "first_label", "label_bytes", "ink"), "a whole number from 0"),
@@ -533,7 +533,7 @@ def _check_form(where: str, form: Form) -> None:
             hint = near(option, options) if options else f"; the reader {form.reader} has none"
             raise UserError(f"params.yaml: {where}.options.{option}: unknown key{hint}")
         kind = OPTION_KINDS.get(option, "")
-        if not KINDS.get(kind, lambda _: True)(value):
+        if value is not None and not KINDS.get(kind, lambda _: True)(value):
             raise UserError(f"params.yaml: {where}.options.{option}: found {value!r}, expected {kind}")
     _check_sources(where, form.sources)
 

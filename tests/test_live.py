@@ -29,6 +29,7 @@ from pipeline.tracking import live, mlflow_runs
 from pipeline.tracking.live import LiveHistory
 from pipeline.workflow import params
 from pipeline.workflow.plan import Plan
+from tests import made_up_mnist
 from tests.conftest import BIN, ROOT, stage
 
 pytestmark = pytest.mark.skipif(not find_spec("mlflow"), reason="NOT TESTED: MLflow is not installed")
@@ -109,7 +110,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def folder(tmp_path_factory: pytest.TempPathFactory, mnist_mirror: Path) -> Path:
     """A folder with prepared data."""
     folder = tmp_path_factory.mktemp("live")
-    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (folder / "params.yaml").write_text(made_up_mnist.params_of((ROOT / "params.yaml").read_text()))
     for name in ("fetch", "prepare"):
         done = stage(folder, name, "--dataset", "mnist", DATA_MIRROR=str(mnist_mirror))
         assert done.returncode == 0, done.stderr
@@ -122,9 +123,9 @@ def start(folder: Path, *words: str, **environment: str) -> subprocess.Popen[byt
     return subprocess.Popen([sys.executable, "-m", "pipeline", *words], cwd=folder, env=own)
 
 
-def config() -> dict[str, Any]:
+def config(folder: Path) -> dict[str, Any]:
     """What Snakemake hands to its jobs."""
-    return json.loads(params.load(list(CONFIG), ROOT / "params.yaml").model_dump_json())
+    return json.loads(params.load(list(CONFIG), folder / "params.yaml").model_dump_json())
 
 
 def live_rows(folder: Path) -> int:
@@ -139,7 +140,7 @@ OF_TRAINING = ("history", "training", "cost", "weights")
 def track_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobContext:
     """The `track` stage's job for the one training, its metrics and figure stood in for."""
     monkeypatch.chdir(folder)
-    plan = Plan(params.load(list(CONFIG), ROOT / "params.yaml"))
+    plan = Plan(params.load(list(CONFIG), folder / "params.yaml"))
     training = plan.job("train", "mnist", "vae", 0)
     metrics, figure = Path("results/metrics/measured/metrics.json"), Path("results/figures/samples.png")
     artifacts.write_json(metrics, {"estimates": {"fd_pixels": {"value": 3.5}}})
@@ -183,7 +184,7 @@ def expected_points(folder: Path) -> dict[tuple[str, int], float]:
 def trained(server: Server, folder: Path) -> Iterator[dict[str, int]]:
     """A training during which the server was killed, restarted and stalled; points in the store at each turn."""
     settings = [word for item in CONFIG for word in ("--set", item)]
-    where = {"MLFLOW_TRACKING_URI": server.uri, "EASEL_CONFIG": json.dumps(config())}
+    where = {"MLFLOW_TRACKING_URI": server.uri, "EASEL_CONFIG": json.dumps(config(folder))}
     follower = start(folder, "live", "--after", "1", **where)
     training = start(folder, "train", "--model", "vae", "--seed", "0", "--device", "cpu", *settings)
     try:

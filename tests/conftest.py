@@ -32,6 +32,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"SKIPPED, NOT CHECKED: {report.nodeid}: {reason}", yellow=True, bold=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that needs the finished tree runs the workflow, so `make quick` leaves it out."""
+    for item in items:
+        if "tiny" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.workflow)
+
+
 @pytest.fixture(scope="session")
 def mnist_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the mnist/ that the copies of the project are made to expect."""

@@ -25,6 +25,8 @@ from pipeline.workflow import job_hash, snapshots
 from pipeline.workflow.provenance import Provenance
 from tests.conftest import ROOT, copy_project
 
+pytestmark = pytest.mark.workflow
+
 TINY = "vae,draw_gan,gran3,real,noise,mean_image"
 
 

@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The table, and where to write."""
     parser.add_argument("seeds", type=Path, metavar="SEEDS",
                         help="a results/tables/<dataset>_seeds.csv; the main table (for the row `real`) and "
-                             "<dataset>_judges_seeds.csv (for the battles) are taken from beside it")  # fmt: skip
+                             "<dataset>_judges_seeds.csv (for the battles) are read from the same folder")  # fmt: skip
     parser.add_argument("--to", type=Path, metavar="FILE", help="write the table to a .csv")
 
 

@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, workflow.basedir)
 from pipeline.workflow import layout as at
-from pipeline.workflow import snakefile as easel
+from pipeline import snakefile as easel
 
 config.update(easel.plain(f"{workflow.basedir}/params.yaml"))
 

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.core import artifacts
-from pipeline.runtime import locks
+from pipeline.core import artifacts, locks
 from pipeline.workflow import layout, store
 from pipeline.workflow.snapshots import TABLES
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, get_args
 
 import torch
@@ -27,8 +28,6 @@ _OF_CLASS = {block["class"]: name for name, block in RESOLVED.items() if "condit
 CONDITIONAL = {f"{name}, conditional": name for name in sorted(_OF_CLASS.values())}
 """One model of every class that can be asked for a class of images."""
 
-EVERY = [*NAMES, *CONDITIONAL]
-
 
 def block_of(name: str) -> dict[str, Any]:
     """The resolved block of a model of params.yaml, or of its conditional form."""
@@ -36,6 +35,25 @@ def block_of(name: str) -> dict[str, Any]:
         return RESOLVED[name]
     block = RESOLVED[CONDITIONAL[name]]
     return block | {"arguments": block["arguments"] | {"conditional": True}}
+
+
+def variant(name: str) -> tuple[Any, ...]:
+    """A model's class and its choices: what differs in numbers alone runs the same code, and small the same numbers."""
+    arguments = block_of(name)["arguments"].items()
+    return (block_of(name)["class"], *((key, value) for key, value in arguments if isinstance(value, bool | str)))
+
+
+EVERY = list({variant(name): name for name in [*NAMES, *CONDITIONAL]}.values())
+"""One model of every class and of every choice that params.yaml makes of it, and of its conditional form."""
+
+ONE_OF_EACH_CLASS = sorted({block_of(name)["class"]: name for name in EVERY if name not in CONDITIONAL}.values())
+
+
+def class_of(name: str) -> type[ImageGenerator]:
+    """The class of a model, not built: what it can do is known without a network."""
+    module = importlib.import_module(f"pipeline.models.{block_of(name)['class']}")
+    found: type[ImageGenerator] = getattr(module, module.__all__[0])
+    return found
 
 
 torch.set_num_threads(1)

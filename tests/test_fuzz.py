@@ -27,9 +27,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bench import made_up
-from pipeline import cli
+from pipeline import cli, snakefile
 from pipeline.core.errors import UserError
-from pipeline.workflow import layout, params, snakefile, staleness, yaml_loader
+from pipeline.workflow import layout, params, staleness, yaml_loader
 from pipeline.workflow.plan import Plan
 from tests import hostile
 from tests.conftest import BIN, run

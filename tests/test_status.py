@@ -13,8 +13,8 @@ from bench import made_up
 from pipeline import cli as cli
 from pipeline.core import artifacts
 from pipeline.runtime import job_context
+from pipeline.snakefile import Workflow
 from pipeline.workflow import job_hash, layout, overrides
-from pipeline.workflow.snakefile import Workflow
 from pipeline.workflow.staleness import jobs_of, look
 from tests.conftest import BIN, ROOT, run
 

@@ -6,7 +6,6 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping
 
-from pipeline.runtime import job_context
 from pipeline.runtime.progress import duration
 from pipeline.workflow import estimate, layout, overrides, run_lock, staleness, store
 from pipeline.workflow.plan import Job, Plan
@@ -72,7 +71,7 @@ def page(plan: Plan, dataset: str, states: Mapping[str, State], command: str, ev
     else:
         done = len(states) - len(needed)
         lines = [f"{dataset}: {done} of {every} are done ({about})", *why(needed, everything)]
-    lines += under_way(needed)
+    lines += under_way(plan, needed)
     if needed:
         lines.append(f"  to do: {rest(plan, needed)}: {command}")
     return lines + (list(listing(states)) if everything else [])
@@ -107,15 +106,15 @@ def many(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def under_way(needed: list[State]) -> Iterator[str]:
+def under_way(plan: Plan, needed: list[State]) -> Iterator[str]:
     """Jobs that run now, and trainings that stopped half-way."""
     lines = []
     for job in (state.job for state in needed):
         step = staleness.saved_step(job)
-        if job_context.is_being_written(f"{job.name} {job.hash}"):
+        if store.is_being_written(f"{job.name} {job.hash}"):
             lines.append(f"{job.name}: being written now{f', saved at step {step:,}' if step else ''}")
         elif step:
-            steps = job.config["training"]["steps"]
+            steps = plan.steps(job.config["model"], job.config["dataset"])
             lines.append(f"{title(job)}: stopped at step {step:,} of {steps:,}; goes on from there")
     yield from section("under way", lines)
 

@@ -89,6 +89,8 @@ def run(arguments: argparse.Namespace) -> None:
     column = SCORES[arguments.score]
     if column == "elbo" and not plan.has_elbo(asked.model, asked.dataset):
         raise UserError(f"--score elbo: {asked.model} has no bound on binary images; leave it out")
+    if column == "elbo" and plan.declares(asked.model, "log_likelihood"):
+        column = "log_likelihood"  # exact, in the bound's place
     trials = asked.trials(arguments.trials, arguments.seed)
     check_inputs(trials, plan.flags)
     print("\n".join(announced(asked, trials, arguments.trials)), flush=True)
@@ -115,7 +117,7 @@ def check_inputs(trials: Sequence[Trial], flags: str) -> None:
 
 def announced(asked: Search, trials: Sequence[Trial], wanted: int) -> Iterator[str]:
     """What is searched, and about how long it takes."""
-    full = asked.plan.model(asked.model, asked.dataset)["training"]["steps"]
+    full = asked.plan.steps(asked.model, asked.dataset)
     yield f"{asked.model} on {asked.dataset}: {len(trials)} trials of {asked.steps:,} steps ({full:,} at this budget)"
     yield from (f"  {key:<24} {asked.present[key]!s:<10} {of}" for key, of in asked.space.items())
     if len(trials) < wanted:
@@ -200,7 +202,7 @@ def report(asked: Search, outcomes: Sequence[Outcome], column: str) -> None:
     block = as_yaml(asked.block_with(changed) if changed else {})
     artifacts.write_text(folder / BEST, block)
     print("\n".join(told(asked, outcomes, best, column)))
-    full = asked.present["steps"]
+    full = asked.plan.steps(asked.model, asked.dataset)
     if changed and asked.steps < full:
         print(f"found in {asked.steps:,} of {full:,} steps, in which fast learners lead: try it at more --steps too")
     if changed:

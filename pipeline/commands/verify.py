@@ -8,7 +8,6 @@ has to lie within the tolerances of pipeline/tables/tolerance.py. It says which 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import os
 import shutil
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -78,24 +77,26 @@ class Made:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make, then compare or record; 0 where all is as recorded."""
-    recorded = _recorded(arguments)
-    with _folder() as keep:
+    recorded, kept = _recorded(arguments), False
+    folder = Path(tempfile.mkdtemp(prefix="easel-verify-"))
+    try:
         began = time.monotonic()
-        more = _config_file(arguments, keep.folder)
-        made = remake(arguments.dataset, arguments.budget, keep.folder, arguments.cores, more)
+        more = _config_file(arguments, folder)
+        made = remake(arguments.dataset, arguments.budget, folder, arguments.cores, more)
         took = duration(time.monotonic() - began)
-        if arguments.record:
-            return write_record(made, recorded, arguments.against, took)
-        if recorded is None:
-            raise AssertionError("without a record there is nothing to compare with")
-        if compare(made, recorded, took):
-            return 0
-        keep.kept = True
+        if arguments.record or recorded is None:
+            write_record(made, recorded, arguments.against, took)
+        else:
+            kept = not compare(made, recorded, took)
+    finally:
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
+    if kept:
         print(
-            f"kept: {keep.folder}; `python -m pipeline compare {arguments.against} {keep.folder}` shows everything; "
+            f"kept: {folder}; `python -m pipeline compare {arguments.against} {folder}` shows everything; "
             "where the change is meant: `python -m pipeline verify --record`"
         )
-    return 1
+    return int(kept)
 
 
 # --- the record ---------------------------------------------------------------------------------------------------
@@ -104,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _recorded(arguments: argparse.Namespace) -> Made | None:
     """The record to compare with; None where there is none yet and one is to be written.
 
-    Raises `UserError` where it is missing, damaged, or of another budget than the one asked for.
+    Raises `UserError` where it is missing, damaged, or of another budget.
     """
     path = arguments.against / f"{arguments.dataset}.json"
     if not path.is_file():
@@ -114,7 +115,7 @@ def _recorded(arguments: argparse.Namespace) -> Made | None:
     found = read_record(path)
     if found.budget != arguments.budget and not arguments.record:
         raise UserError(
-            f"{path}: recorded at budget {found.budget}, asked for {arguments.budget}; give --budget {found.budget}"
+            f"{path}: recorded at budget {found.budget}, expected {arguments.budget}; give --budget {found.budget}"
         )
     return found
 
@@ -149,7 +150,7 @@ def _file(dataset: str, table: str) -> str:
     return PurePosixPath(snapshots.TABLES[table].format(dataset=dataset)).name
 
 
-def write_record(made: Made, before: Made | None, folder: Path, took: str) -> int:
+def write_record(made: Made, before: Made | None, folder: Path, took: str) -> None:
     """Write the record and say what changed."""
     content = {name: getattr(made, name) for name in ("dataset", "budget", "cpu")}
     content |= {"sha256": made.digests, "made_by": made.made_by.as_json()}
@@ -158,29 +159,10 @@ def write_record(made: Made, before: Made | None, folder: Path, took: str) -> in
     artifacts.write_json(folder / f"{made.dataset}.json", content)
     print(f"{folder}/{made.dataset}.json: {made.budget} tables recorded on {made.where} ({took})")
     if before is not None:
-        print("\n".join([*_made_otherwise(made, before), *_differences(_changes(before, made))]))
-    return 0
+        print("\n".join([*_other_sources(made, before), *_differences(_changes(before, made))]))
 
 
 # --- making -------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Folder:
-    """A temporary folder, removed at the end unless it is to be kept."""
-
-    folder: Path
-    kept: bool = False
-
-
-@contextlib.contextmanager
-def _folder() -> Iterator[Folder]:
-    keep = Folder(Path(tempfile.mkdtemp(prefix="easel-verify-")))
-    try:
-        yield keep
-    finally:
-        if not keep.kept:
-            shutil.rmtree(keep.folder, ignore_errors=True)
 
 
 def _config_file(arguments: argparse.Namespace, folder: Path) -> list[str]:
@@ -202,16 +184,19 @@ def remake(dataset: str, budget: str, folder: Path, cores: int, more: Sequence[s
     Raises `UserError` where the workflow fails.
     """
     targets = [pattern.format(dataset=dataset) for pattern in TARGETS]
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(job_hash.ROOT / "Snakefile"),
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(job_hash.ROOT / "Snakefile")]
+    command += [
+        *more,
         "--cores",
         str(cores),
+        "--directory",
+        str(folder),
+        "--config",
+        f"budget={budget}",
+        "device=cpu",
+        "--",
+        *targets,
     ]
-    command += [*more, "--directory", str(folder), "--config", f"budget={budget}", "device=cpu", "--", *targets]
     print(f"easel: verify: the {budget} tables of {dataset} from scratch in {folder}", file=sys.stderr)
     done = subprocess.run(command, cwd=job_hash.ROOT, env=_environment(dataset))
     if done.returncode:
@@ -235,14 +220,14 @@ def _environment(dataset: str) -> dict[str, str]:
 
 def compare(made: Made, recorded: Made, took: str) -> bool:
     """Say what was compared and how it came out; whether all is as it has to be."""
-    for line in _made_otherwise(made, recorded):
+    for line in _other_sources(made, recorded):
         print(line)
     if (made.cpu, made.versions) == (recorded.cpu, recorded.versions):
         return _compare_bits(made, recorded, took)
     return _compare_within_tolerances(made, recorded, took)
 
 
-def _made_otherwise(made: Made, recorded: Made) -> list[str]:
+def _other_sources(made: Made, recorded: Made) -> list[str]:
     """Which code and params were others when the record was made."""
     sides = recorded.made_by, made.made_by
     code = [provenance.module_words(change) for change in provenance.changed_modules(*sides)]

@@ -19,15 +19,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", choices=[*layout.VIEWS, "figures"], help="which view")
     parser.add_argument("--dataset", help="a data set of params.yaml; none for the report")
     parser.add_argument("--sources", type=Path, nargs="+", required=True, help="stored files, or records of figures")
-    parser.add_argument("--inputs", type=Path, nargs="*", default=[], help="what the copies may not be older than")
+    parser.add_argument("--inputs", type=Path, nargs="*", default=[], help="all that the rule reads")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Copy each file whose bytes are what its record says."""
+    store.age(arguments.inputs)
     if arguments.kind == "figures":
         folder = layout.path(layout.FIGURE_FOLDER, dataset=arguments.dataset)
         copy_figures(folder, arguments.sources)
-        artifacts.not_older_than([folder], arguments.inputs)
         return
     sources = {(store.checked(path)["stage"], path.name): path for path in arguments.sources}
     for pattern, (stage, output) in layout.VIEWS[arguments.kind].items():
@@ -36,7 +36,6 @@ def run(arguments: argparse.Namespace) -> None:
             raise UserError(f"--sources: no {name} of stage {stage}; expected every file of the view {arguments.kind}")
         with artifacts.replacing(layout.path(pattern, dataset=arguments.dataset)) as partial:
             shutil.copyfile(sources[stage, name], partial)
-        artifacts.not_older_than([layout.path(pattern, dataset=arguments.dataset)], arguments.inputs)
 
 
 def copy_figures(folder: Path, records: list[Path]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets import pickles
-from pipeline.datasets.loaded import Loaded
+from pipeline.datasets.loaded import Loaded, Source
 from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load"]
@@ -35,7 +35,8 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
         raise ValueError(f"{path.name}: expected three pairs of images and labels, for {', '.join(ORDER)}")
     splits = {split: examples(f"{path.name}, {split}", *pair) for split, pair in zip(ORDER, content, strict=True)}
     names = options.get("class_names") or range(options["classes"])
-    return spooled(splits, raw_folder, options, tuple(map(str, names)))
+    source = Source("the pickle", {split: f"pair {number}" for number, split in enumerate(ORDER, start=1)})
+    return spooled(splits, raw_folder, options, tuple(map(str, names)), source)
 
 
 def examples(name: str, images: Any, labels: Any) -> Iterator[Example]:

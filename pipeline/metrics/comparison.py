@@ -43,6 +43,9 @@ class Comparison:
     iwae_bound: Tensor | None = None
     """(n,) the same with several importance-weighted draws of the latents."""
 
+    log_likelihood: Tensor | None = None
+    """(n,) nats per held-out real image, exact."""
+
     real_images: Tensor | None = None
     """(n_real, C, H, W) uint8: the held-out images themselves."""
 

@@ -150,7 +150,10 @@ def published_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"{to_markdown(printed, {}, columns)}\n{CAVEAT}\n" if printed else ""
 
 
-BATTLES_SHOWN = ("model_1", "model_2", "r_test", "r_sample", "r_sample_matched", "winner", "winner_tested", "note")
+BATTLES_SHOWN = (
+    "model_1", "model_2", "verdict", "advantage", "third_party_judges", "r_test", "r_sample", "r_sample_matched",
+    "winner", "winner_tested", "note",
+)  # fmt: skip
 JUDGES_SHOWN = ("judge", "contestant", "error", "note")
 
 

@@ -53,7 +53,9 @@ def job_seconds(plan: Plan, stage: str, wildcards: Mapping[str, Any], saved: Map
     n = plan.params.at_budget(plan.params.protocol.samples)
     if stage == "train":
         block = plan.model(wildcards["model"], wildcards["dataset"])
-        steps = block["training"]["steps"] - saved.get(f"{wildcards['model']} {wildcards['seed']}", 0)
+        steps = plan.steps(wildcards["model"], wildcards["dataset"]) - saved.get(
+            f"{wildcards['model']} {wildcards['seed']}", 0
+        )
         drawn = [block["arguments"][name] / often for name, often in DRAWS.items() if name in block["arguments"]]
         return START + steps * PER_STEP.get(block["class"], PER_STEP_OF_OTHERS) * math.prod(drawn)
     if stage in ("classifier", "augment"):

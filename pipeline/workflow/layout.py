@@ -31,7 +31,7 @@ REFERENCES = ("real", "noise", "mean_image")
 
 FIGURES = (
     "samples", "scores", "losses", "score_against_cost", "training_cost", "classes", "classes_sheet", "class_sizes",
-    "judges", "standings",
+    "judges", "verdicts", "standings",
 )  # fmt: skip
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
 

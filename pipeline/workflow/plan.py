@@ -12,9 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.core import artifacts
+from pipeline.training.length import total_steps
 from pipeline.workflow import job_hash, layout, report_inputs, specs
 from pipeline.workflow.catalogue import Catalogue
 from pipeline.workflow.params import Params
+
+IMAGES = 50_000
+"""Training images that a data set is taken to have before it is prepared."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,12 @@ class Plan(Catalogue):
     def _input(self, source: specs.Source) -> Input:
         job = self.job(*source.job)
         return Input(job, source.output, job.outputs[source.output])
+
+    def steps(self, model: str, dataset: str) -> int:
+        """Optimiser steps of a training; with `epochs`, of the prepared data set, or of `IMAGES` before it is."""
+        summary = Path(self.job("prepare", dataset).outputs["summary"])
+        images = artifacts.read_json(summary)["train"]["count"] if summary.is_file() else IMAGES
+        return total_steps(self.model(model, dataset)["training"], images)
 
     def reported(self) -> list[str]:
         """The data sets of the report."""

@@ -59,7 +59,7 @@ def blocks() -> st.SearchStrategy[dict[str, Any]]:
 @given(blocks(), blocks())
 def test_files_are_put_over_each_other_as_snakemake_does_it(first: dict[str, Any], second: dict[str, Any]) -> None:
     ours, theirs = copy.deepcopy(first), copy.deepcopy(first)
-    params.put_over(ours, copy.deepcopy(second))
+    params.merge_into(ours, copy.deepcopy(second))
     update_config(theirs, copy.deepcopy(second))
     assert ours == theirs
 

@@ -32,6 +32,7 @@ from pipeline.tables import (
 )
 from pipeline.tables.claims import CLAIM_COLUMNS, Evidence, claim_rows, read_claims
 from pipeline.tables.published import FOLDER
+from pipeline.tables.tail import tail_markdown
 
 
 def run(job: JobContext) -> None:
@@ -49,7 +50,14 @@ def run(job: JobContext) -> None:
     claims = claims_of(job, singles, rows, judged, fights)
     job.write_text(job.outputs["table"], to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if job.config["published"] else ""
-    parts = [to_markdown(rows, described), beside, battles_markdown(fights, judges), claims_markdown(claims)]
+    bands = artifacts.read_json(inputs["summary"]).get("bands")
+    parts = [
+        tail_markdown(rows, described, bands),
+        to_markdown(rows, described),
+        beside,
+        battles_markdown(fights, judges),
+        claims_markdown(claims),
+    ]
     job.write_text(job.outputs["markdown"], "\n".join(filter(None, parts)))
     job.write_text(job.outputs["latex"], to_latex(rows, described))
     job.write_text(job.outputs["seeds"], to_csv(singles, seeds_columns(described)))

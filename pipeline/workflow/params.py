@@ -371,7 +371,7 @@ def merged(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequen
     for other in (*own_files(file), *more):
         if not other.exists():
             raise UserError(f"--configfile {other}: not found; name a file of YAML")
-        put_over(config, yaml_loader.block_of(other))
+        merge_into(config, yaml_loader.block_of(other))
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
@@ -389,12 +389,12 @@ def own_files(file: Path) -> list[Path]:
     return [own] if own.is_file() else []
 
 
-def put_over(config: dict[str, Any], other: Mapping[str, Any]) -> None:
+def merge_into(config: dict[str, Any], other: Mapping[str, Any]) -> None:
     """Put nested blocks over those of `config`, in place: blocks are merged, other values replaced."""
     for key, value in other.items():
         below = config.get(key)
         if isinstance(below, dict) and isinstance(value, Mapping):
-            put_over(below, value)
+            merge_into(below, value)
         else:
             config[key] = value
 
@@ -405,7 +405,7 @@ def _set(config: dict[str, Any], keys: list[str], value: Any) -> None:
         config = config.setdefault(key, {})
         if not isinstance(config, dict):
             raise UserError(f"--set {'.'.join(keys)}: {key} is a value, not a block")
-    put_over(config, {keys[-1]: value})
+    merge_into(config, {keys[-1]: value})
 
 
 def check(config: Mapping[str, Any]) -> Params:

@@ -272,6 +272,7 @@ def tables(plan: Catalogue, dataset: str) -> Request:
         "sampling_costs": of_runs(plan, "sample", dataset, "cost"),
         "references": Source(("references", dataset), "metrics"),
         **{key: Source(("standings", dataset), key) for key in ("battles", "judges", "judges_seeds")},
+        **splits(dataset, "summary"),
     }
     return Request(config, inputs)
 
@@ -349,6 +350,7 @@ def summary(plan: Catalogue, dataset: str) -> Request:
     inputs: dict[str, Source | Sequence[Source]] = {
         **{key: Source(("tables", dataset), key) for key in ("table", "cost", "claims")},
         **{key: Source(("standings", dataset), key) for key in ("battles", "standings")},
+        **splits(dataset, "summary"),
         "gallery": Source(("gallery", dataset), "facts"),
         "samples_figure": Source(("figures", dataset), "samples_png"),
         "tracked": Source(("track", dataset), "tracked"),

@@ -110,7 +110,7 @@ def not_older_than(paths: Iterable[Path], inputs: Iterable[Path]) -> None:
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file."""
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def read_images(path: Path) -> tuple[np.ndarray, np.ndarray | None]:

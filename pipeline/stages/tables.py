@@ -44,10 +44,10 @@ def run(job: JobContext) -> None:
     described, paper = columns(), published(job.config["published"])
     rows = main_table(results, described, combine=combine_seeds, references=shown, published=paper)
     singles = seeds_table(results, described)
-    claims = claims_of(job.config, singles, rows, from_csv(inputs["judges_seeds"].read_text()))
+    claims = claims_of(job.config, singles, rows, from_csv(inputs["judges_seeds"].read_text(encoding="utf-8")))
     job.write_text(job.outputs["table"], to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if job.config["published"] else ""
-    fought = battles_markdown(*(from_csv(inputs[name].read_text()) for name in ("battles", "judges")))
+    fought = battles_markdown(*(from_csv(inputs[name].read_text(encoding="utf-8")) for name in ("battles", "judges")))
     parts = [to_markdown(rows, described), beside, fought, claims_markdown(claims)]
     job.write_text(job.outputs["markdown"], "\n".join(filter(None, parts)))
     job.write_text(job.outputs["latex"], to_latex(rows, described))
@@ -79,7 +79,7 @@ def claims_of(block: dict[str, Any], seeds: list[Row], rows: list[Row], judged: 
     """The papers' claims about this table's models."""
     real = next((row for row in rows if row["model"] == "real"), {})
     evidence = Evidence(seeds, columns(), real, judged, block["judged_by"], block["tolerance"])
-    return claim_rows(read_claims((FOLDER / "claims.csv").read_text()), evidence)
+    return claim_rows(read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8")), evidence)
 
 
 def costs_of(
@@ -92,4 +92,4 @@ def costs_of(
 
 def published(name: str | None) -> dict[str, dict[str, str]]:
     """The paper's own numbers for a data set; nothing where there are none."""
-    return dict(published_metrics((FOLDER / f"{name}.csv").read_text())) if name else {}
+    return dict(published_metrics((FOLDER / f"{name}.csv").read_text(encoding="utf-8"))) if name else {}

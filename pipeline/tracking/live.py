@@ -75,7 +75,7 @@ class LiveHistory:
         """Rename over the old file. Not synchronised to the disk: after a power cut the history has all of it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._partial.write_text(text)
+            self._partial.write_text(text, encoding="utf-8")
             self._partial.replace(self.path)
         except OSError:
             self._partial.unlink(missing_ok=True)
@@ -100,7 +100,7 @@ class Watched:
 def read(path: Path) -> Watched | None:
     """What a live file holds; None for one that vanished or that this version did not write."""
     try:
-        return Watched(**json.loads(path.read_text()))
+        return Watched(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -263,7 +263,7 @@ def _alone(uri: str) -> Iterator[None]:
     path = database.with_name(f"{database.name}.lock") if database else Path("results/.locks/mlflow.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + LOCK_SECONDS
-    with path.open("a") as handle:
+    with path.open("a", encoding="utf-8") as handle:
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

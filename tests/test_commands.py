@@ -148,14 +148,13 @@ def test_torchs_own_words_for_an_error_of_the_disk_are_one_line_with_a_remedy(
         raise RuntimeError(words)
 
     made_up(broken)
-    line = f"easel: ponder: {missing}: Permission denied; mend its rights, then run the same command again\n"
+    line = f"easel: ponder: {missing}: Permission denied; correct its permissions, then run the same command again\n"
     assert ended(capsys, "ponder") == (1, line)
 
 
 def test_set_gives_commands_the_plan_that_it_gives_stages(
     tmp_path: Path, made_up: Callable[[Command], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("EASEL_CONFIG", raising=False)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     seen = []
     made_up(lambda arguments: seen.append(overrides.plan(arguments.set).job("train", "mnist", "vae", 0).hash))

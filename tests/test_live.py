@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import shlex
 import signal
@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,12 @@ from pipeline.stages import track
 from pipeline.tables import from_csv
 from pipeline.tracking import live, mlflow_runs
 from pipeline.tracking.live import LiveHistory
-from pipeline.workflow import params
+from pipeline.workflow import params, store
 from pipeline.workflow.plan import Plan
+from tests import made_up_mnist
 from tests.conftest import BIN, ROOT, stage
 
-pytest.importorskip("mlflow", reason="NOT TESTED: MLflow is not installed")
+pytestmark = pytest.mark.skipif(not find_spec("mlflow"), reason="NOT TESTED: MLflow is not installed")
 
 CONFIG = ("budget=tiny", "models.vae.steps=800", "models.vae.batch=256")
 """A training of some ten seconds, in 200 rows."""
@@ -108,7 +110,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def folder(tmp_path_factory: pytest.TempPathFactory, mnist_mirror: Path) -> Path:
     """A folder with prepared data."""
     folder = tmp_path_factory.mktemp("live")
-    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (folder / "params.yaml").write_text(made_up_mnist.params_of((ROOT / "params.yaml").read_text()))
     for name in ("fetch", "prepare"):
         done = stage(folder, name, "--dataset", "mnist", DATA_MIRROR=str(mnist_mirror))
         assert done.returncode == 0, done.stderr
@@ -121,9 +123,11 @@ def start(folder: Path, *words: str, **environment: str) -> subprocess.Popen[byt
     return subprocess.Popen([sys.executable, "-m", "pipeline", *words], cwd=folder, env=own)
 
 
-def config() -> dict[str, Any]:
-    """What Snakemake hands to its jobs."""
-    return json.loads(params.load(list(CONFIG), ROOT / "params.yaml").model_dump_json())
+def plan_training(folder: Path) -> None:
+    """Write the training's specification, as Snakemake does for the jobs that it plans."""
+    with contextlib.chdir(folder):
+        job = Plan(params.load(list(CONFIG))).job("train", "mnist", "vae", 0)
+        store.write_specification({**job.spec, "budget": "tiny"})
 
 
 def live_rows(folder: Path) -> int:
@@ -138,7 +142,7 @@ OF_TRAINING = ("history", "training", "cost", "weights")
 def track_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobContext:
     """The `track` stage's job for the one training, its metrics and figure stood in for."""
     monkeypatch.chdir(folder)
-    plan = Plan(params.load(list(CONFIG), ROOT / "params.yaml"))
+    plan = Plan(params.load(list(CONFIG), folder / "params.yaml"))
     training = plan.job("train", "mnist", "vae", 0)
     metrics, figure = Path("results/metrics/measured/metrics.json"), Path("results/figures/samples.png")
     artifacts.write_json(metrics, {"estimates": {"fd_pixels": {"value": 3.5}}})
@@ -182,7 +186,8 @@ def expected_points(folder: Path) -> dict[tuple[str, int], float]:
 def trained(server: Server, folder: Path) -> Iterator[dict[str, int]]:
     """A training during which the server was killed, restarted and stalled; points in the store at each turn."""
     settings = [word for item in CONFIG for word in ("--set", item)]
-    where = {"MLFLOW_TRACKING_URI": server.uri, "EASEL_CONFIG": json.dumps(config())}
+    where = {"MLFLOW_TRACKING_URI": server.uri}
+    plan_training(folder)
     follower = start(folder, "live", "--after", "1", **where)
     training = start(folder, "train", "--model", "vae", "--seed", "0", "--device", "cpu", *settings)
     try:
@@ -321,7 +326,7 @@ def job_in(folder: Path) -> JobContext:
         wildcards={"dataset": "mnist", "model": "vae", "seed": 0},
         config={"class": "vae"},
         modules=(),
-        hash="aaaa",
+        hash="a" * 16,
         inputs={},
         progress=Progress("train"),
     )
@@ -343,7 +348,7 @@ def test_the_file_is_written_now_and_then_and_once_at_the_end(tmp_path: Path, mo
     history.write(rows, finished=True)
     seen = live.read(history.path)
     assert seen and seen.rows[1] == {"step": 2.0, "loss": 1.0} and seen.finished
-    assert [path.name for path in history.path.parent.iterdir()] == ["aaaa.json"]
+    assert [path.name for path in history.path.parent.iterdir()] == ["aaaaaaaaaaaaaaaa.json"]
 
 
 def test_what_a_killed_writer_left_half_written_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,7 +356,7 @@ def test_what_a_killed_writer_left_half_written_goes(tmp_path: Path, monkeypatch
     job = job_in(tmp_path)
     path = LiveHistory(job).path
     path.parent.mkdir(parents=True)
-    left = path.with_name(f".{path.name}.partial")
+    left = path.with_name(f".{path.name}.12345.partial")
     left.write_text('{"rows": [')
     LiveHistory(job)
     assert not left.exists()
@@ -397,7 +402,7 @@ def test_only_new_versions_of_files_are_passed_on_and_all_rows_arrive_after_fail
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(live, "WRITE_EVERY", 0.0)
-    monkeypatch.setattr("pipeline.commands.live.planned_budget", lambda *training: "tiny")
+    store.write_specification({"hash": "a" * 16, "budget": "tiny"})
     arrived: list[int] = []
     fails = [True]
 

@@ -30,7 +30,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place with params.yaml. What deletes in a test's own process holds the folder's lock until that ends."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("EASEL_CONFIG", raising=False)
     return tmp_path
 
 
@@ -261,7 +260,7 @@ def test_a_file_that_cannot_be_deleted_is_named(
     with pytest.raises(SystemExit):
         prune("--yes")
     assert (
-        f"{leftover.with_suffix('.json')}: could not be deleted: Permission denied; mend its rights"
+        f"{leftover.with_suffix('.json')}: could not be deleted: Permission denied; correct its permissions"
         in capsys.readouterr().err
     )
 

@@ -10,12 +10,15 @@ import argparse
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core import folders
 from pipeline.core.errors import UserError
 from pipeline.tables import Row, from_csv, headline_columns
 from pipeline.workflow import layout, overrides
+
+if TYPE_CHECKING:
+    from pipeline.workflow.plan import Plan
 
 DISTANCE = "fd_classifier"
 """The column that `dvc plots` compares models by."""
@@ -24,14 +27,15 @@ DISTANCE = "fd_classifier"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which data set."""
     parser.add_argument("--dataset", default="mnist", help="a data set whose tables are made (default: mnist)")
+    overrides.add(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Replace the data set's folder of views."""
     dataset = arguments.dataset
     table = rows(layout.view("tables", "table", dataset=dataset))
-    shown = {**metrics(table), **distances(table), **losses(dataset)}
-    files = {name: (json.dumps(content, indent=1) + "\n").encode() for name, content in shown.items()}
+    content_of = {**metrics(table), **distances(table), **losses(overrides.of(arguments), dataset)}
+    files = {name: (json.dumps(content, indent=1) + "\n").encode() for name, content in content_of.items()}
     folders.replace(layout.path(layout.DVC_VIEWS, dataset=dataset), files | figures(dataset))
 
 
@@ -59,21 +63,20 @@ def distances(table: list[Row]) -> dict[str, Any]:
     return {f"distances/{DISTANCE}.json": points}
 
 
-def losses(dataset: str) -> dict[str, Any]:
+def losses(plan: Plan, dataset: str) -> dict[str, Any]:
     """Each model's losses by training images seen, one file per model, an entry for each point of each curve."""
     from pipeline.figures.losses import OVERVIEW
 
     points: dict[str, list[Row]] = {}
-    plan = overrides.plan([])
     for measured in rows(layout.view("tables", "seeds", dataset=dataset)):
         model, seed = str(measured["model"]), int(str(measured["seed"]))
         if plan.trained(model) != model:
             continue  # the curves are the other model's
-        found = points.setdefault(f"losses/{model}.json", [])
+        entries = points.setdefault(f"losses/{model}.json", [])
         for row in rows(Path(plan.job("train", dataset, model, seed).outputs["history"])):
             drawn = {name: row[name] for name in OVERVIEW if is_finite(row.get(name))}
-            found += [{"kimg": row["kimg"], "curve": name, "seed": seed, "value": drawn[name]} for name in drawn]
-    return {name: found for name, found in points.items() if found}
+            entries += [{"kimg": row["kimg"], "curve": name, "seed": seed, "value": drawn[name]} for name in drawn]
+    return {name: entries for name, entries in points.items() if entries}
 
 
 def is_finite(value: object) -> bool:

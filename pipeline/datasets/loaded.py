@@ -70,7 +70,28 @@ class Loaded:
         """The same without labels where all images are of one class: there is nothing to tell apart."""
         if len(self.class_names) > 1:
             return self
+        return self.without_labels()
+
+    def without_labels(self) -> Loaded:
+        """The same images, no labels."""
         return replace(self, train_labels=None, test_labels=None, valid_labels=None, class_names=())
+
+    def pooled(self) -> Loaded:
+        """All images as one training split, in the order train, valid, test; labels only where every split has them."""
+        parts = [(self.train_images, self.train_labels), (self.test_images, self.test_labels)]
+        if self.valid_images is not None:
+            parts.insert(1, (self.valid_images, self.valid_labels))
+        parts = [(images, labels) for images, labels in parts if len(images)]
+        labels = [own for _, own in parts if own is not None]
+        return replace(
+            self,
+            train_images=np.concatenate([images for images, _ in parts]),
+            train_labels=np.concatenate(labels) if len(labels) == len(parts) else None,
+            test_images=self.test_images[:0],
+            test_labels=None,
+            valid_images=None,
+            valid_labels=None,
+        )
 
     def _check(self, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64] | None) -> None:
         if images.dtype != np.uint8 or images.ndim != 4:

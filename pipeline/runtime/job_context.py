@@ -14,15 +14,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from pipeline.core import artifacts
+from pipeline.core import artifacts, locks
 from pipeline.core.errors import InUse, UserError
-from pipeline.runtime import locks, machine
+from pipeline.runtime import machine
 from pipeline.runtime.progress import Progress
 from pipeline.workflow import job_hash, layout, store
+
+if TYPE_CHECKING:  # numpy starts its threads when it is imported, so `one_thread` comes first
+    import numpy as np
 
 
 @dataclass
@@ -62,7 +63,7 @@ class JobContext:
     @property
     def reads(self) -> list[Path]:
         """All input files, in order."""
-        return [path for found in self.inputs.values() for path in (found if isinstance(found, list) else [found])]
+        return [path for item in self.inputs.values() for path in (item if isinstance(item, list) else [item])]
 
     def at(self, pattern: str, **more: Any) -> Path:
         """A path of the layout for this job's wildcards."""
@@ -97,12 +98,12 @@ class JobContext:
 
     def check_inputs(self) -> None:
         """Every input's bytes must be what its record says, and the job must still have its planned hash."""
-        found = job_hash.compute(
+        actual = job_hash.compute(
             self.stage, self.config, self.modules, [store.checked(path)["hash"] for path in self.reads]
         )
-        if found != self.hash:
+        if actual != self.hash:
             raise UserError(
-                f"planned as {self.hash}, but its code, libraries and inputs now give {found}: they changed since; "
+                f"planned as {self.hash}, but its code, libraries and inputs now give {actual}: they changed since; "
                 "run the same snakemake command again"
             )
 
@@ -125,7 +126,7 @@ class JobContext:
             "seconds": round(time.monotonic() - self.began, 2),
         }
         store.write(self.folder, record, {path.name: path for path in self.written})
-        artifacts.not_older_than((*self.written, self.folder / layout.RECORD), self.reads)
+        store.age(self.reads)
 
 
 def commit() -> str | None:
@@ -145,29 +146,16 @@ def commit() -> str | None:
     return None
 
 
-LOCKS = Path("results/.locks")
-
-
 @contextlib.contextmanager
-def sole_writer(name: str, folder: Path = LOCKS) -> Iterator[None]:
+def sole_writer(name: str, folder: Path = store.LOCKS) -> Iterator[None]:
     """Hold a lock that the kernel frees when its holder dies; a second holder is refused with one line."""
-    handle = locks.take(lock_of(name, folder))
+    handle = locks.take(store.lock_of(name, folder))
     if handle is None:
         raise InUse("another process is writing this already; wait for it or stop it")
     try:
         yield
     finally:
         os.close(handle)
-
-
-def lock_of(name: str, folder: Path = LOCKS) -> Path:
-    """The file of a job's lock."""
-    return folder / (name.replace(" ", "-") + ".lock")
-
-
-def is_being_written(name: str) -> bool:
-    """Whether a live process holds a job's lock."""
-    return locks.is_held(lock_of(name))
 
 
 def take_over(job: JobContext) -> None:

@@ -69,12 +69,12 @@ def own_code(folder: Path) -> Iterator[None]:
         sys.modules.update(others)
 
 
-def rows(asked: pd.DataFrame) -> list[tuple[int, int]]:
+def rows(table: pd.DataFrame) -> list[tuple[int, int]]:
     """(n, seed) of each row of a table (MLflow makes one of a dictionary).
 
     Raises ValueError for what is not a count.
     """
-    wanted = [(int(row.get("n", 16)), int(row.get("seed", 0))) for row in asked.to_dict("records")]
+    wanted = [(int(row.get("n", 16)), int(row.get("seed", 0))) for row in table.to_dict("records")]
     if not wanted or any(n < 1 or seed < 0 for n, seed in wanted):
         raise ValueError(f"found n and seed {wanted}, expected rows of n >= 1 and seed >= 0")
     return wanted

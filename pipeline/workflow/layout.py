@@ -1,4 +1,4 @@
-"""Where everything lies: path patterns that rules declare and stages fill in.
+"""Paths of all files, as patterns that rules declare and stages fill in.
 
 Results are stored by the hash of the job that made them. What people open (tables, figures, the report) are views:
 copies of stored files at fixed paths.
@@ -31,11 +31,11 @@ REFERENCES = ("real", "noise", "mean_image")
 
 FIGURES = (
     "samples", "scores", "losses", "score_against_cost", "training_cost", "classes", "classes_sheet", "class_sizes",
-    "judges", "standings",
+    "judges", "verdicts", "standings",
 )  # fmt: skip
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
 
-GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries")
+GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries", "asked")
 """What the papers show of trained models; a table has those that its models can show."""
 
 
@@ -56,11 +56,7 @@ WILDCARDS: dict[str, tuple[str, ...]] = {
 FILES: dict[str, dict[str, str]] = {
     "fetch": {"fetched": "fetched.json"},
     "prepare": {"train": "train.arrow", "valid": "valid.arrow", "test": "test.arrow", "summary": "summary.json"},
-    "classifier": {
-        "classifier": "weights.safetensors",
-        "features": "features.safetensors",
-        "report": "report.json",
-    },
+    "classifier": {"classifier": "weights.safetensors", "features": "features.safetensors", "report": "report.json"},
     "train": {
         "weights": "weights.safetensors",
         "history": "history.csv",

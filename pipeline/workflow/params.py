@@ -12,12 +12,11 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 
-from pipeline.core import untrusted
 from pipeline.core.errors import UserError, near
 from pipeline.models import kinds
 from pipeline.workflow import job_hash, layout, yaml_loader
@@ -29,9 +28,13 @@ MOST_SEEDS = 100
 
 PLAIN: dict[str, Any] = {"bool": bool, "str": str, "int": int, "float": float}
 PARAMS_FILE = Path("params.yaml")
+OWN_FILE = "own.yaml"
+"""Beside params.yaml: data sets of one's own, and whatever else differs."""
+
 
 RENAMED_KEYS = {
     "versioned": "dvc_tracked",
+    "protocol.judged_training_images": "judged_images",
     "datasets.*.otherwise": "alternatives",
     "datasets.*.by_hand": "manual_download",
     "datasets.*.settings.*.decay": "lr_decay_fraction",
@@ -40,7 +43,7 @@ RENAMED_KEYS = {
     "models.*.*.decay": "lr_decay_fraction",
     "models.*.samples_of": "reuse_training_of",
 }
-"""Path of a key of version 0.1, `*` for any name -> the key's new name."""
+"""Path of a key of an earlier version, `*` for any name -> the key's new name."""
 
 
 def _no_bool(value: Any) -> Any:
@@ -84,7 +87,7 @@ def _list_or_current(value: Any) -> Any:
 
 
 Reported = Annotated[Literal["current"] | list[Name], BeforeValidator(_list_or_current)]
-"""Data sets of the report; `current` whose results are there, or asked for."""
+"""Data sets of the report; `current`: those whose results are stored or are made in the same run."""
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=128)]
 """A plain name: nothing is fetched to anywhere but the data set's own folder."""
@@ -100,14 +103,19 @@ class _Block(BaseModel):
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=False, allow_inf_nan=False, validate_default=True)
 
 
-class CountPerBudget(_Block):
-    """A count that differs by budget."""
+Value = TypeVar("Value")
 
-    tiny: Positive
-    smoke: Positive
-    laptop: Positive
-    paper: Positive
 
+class PerBudget(_Block, Generic[Value]):
+    """A value that differs by budget."""
+
+    tiny: Value
+    smoke: Value
+    laptop: Value
+    paper: Value
+
+
+CountPerBudget = PerBudget[Positive]
 
 FEWEST_COMPARED = 8
 """Images of a set that metrics are computed on: a fifth neighbour needs six, a covariance of each half four."""
@@ -115,24 +123,15 @@ FEWEST_COMPARED = 8
 Compared = Annotated[int, Field(ge=FEWEST_COMPARED), BeforeValidator(_no_bool)]
 
 
-class ComparedPerBudget(CountPerBudget):
-    """How many images are compared, where that differs by budget."""
-
-    tiny: Compared
-    smoke: Compared
-    laptop: Compared
-    paper: Compared
-
-
 class Protocol(_Block):
     """How models are compared."""
 
-    samples: ComparedPerBudget | Compared
+    samples: PerBudget[Compared] | Compared
     importance_samples: CountPerBudget | Positive
     canvases: Positive
     seed: NotNegative
     jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]
-    judged_training_images: Positive
+    judged_images: Positive
     battle_tolerance: Rate
     battle_ratio: Literal["error", "accuracy"]
 
@@ -146,17 +145,8 @@ class Classifier(_Block):
     seed: NotNegative
 
 
-class ModelsPerBudget(_Block):
-    """Which models a data set's table has, by budget."""
-
-    tiny: Names
-    smoke: Names
-    laptop: Names
-    paper: Names
-
-
 Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|any)$")]
-"""SHA-256 of a file's contents; `any` where everyone has another: what lies there is part of the identity."""
+"""SHA-256 of a file's contents; `any` where it differs from person to person: then it is part of the job hash."""
 
 
 def _count_or_share(value: Any) -> Any:
@@ -214,6 +204,8 @@ class Form(_Block):
     resize: bool = False
     value_range: ValueRange = None
     limit: Positive | None = None
+    pool: bool = False
+    """Whether the source's own splits become one, from which `valid` and `test` are drawn."""
     valid: Part = 0.1
     test: Part = 0.1
 
@@ -238,7 +230,7 @@ class Dataset(Form):
 
     shape: Annotated[tuple[Positive, Positive, Positive], BeforeValidator(_channels_first)]
     split_seed: NotNegative = 0
-    models: ModelsPerBudget | Names
+    models: PerBudget[Names] | Names
     classes: NotNegative | None = None
     imbalanced: bool = False
     published: Name | None = None
@@ -249,9 +241,9 @@ class Dataset(Form):
     @functools.cached_property
     def forms(self) -> list[Form]:
         """The forms that it can be had in, the preferred one first."""
-        own = {key: getattr(self, key) for key in Form.model_fields}
-        shared = {key: value for key, value in own.items() if key not in OF_A_FORM_ALONE}
-        return [Form(**own), *(Form.model_validate(shared | other) for other in self.alternatives)]
+        mine = {key: getattr(self, key) for key in Form.model_fields}
+        shared = {key: value for key, value in mine.items() if key not in OF_A_FORM_ALONE}
+        return [Form(**mine), *(Form.model_validate(shared | other) for other in self.alternatives)]
 
 
 class Training(_Block):
@@ -263,7 +255,18 @@ class Training(_Block):
     lr_decay_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     sampler: Literal["natural", "balanced", "tempered"] = "natural"
     sampler_power: Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_no_bool)] = 0.5
-    steps: CountPerBudget | Positive
+    average: bool = False
+    steps: CountPerBudget | Positive | None = None
+    epochs: Rate | None = None
+    """In place of `steps`: passes over the training split, whose size is known when the training starts."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Training:
+        if self.epochs is not None:
+            self.steps = None
+        elif self.steps is None:
+            raise ValueError("steps: missing; expected a number of steps, or epochs")
+        return self
 
 
 class Params(_Block):
@@ -290,14 +293,13 @@ class Params(_Block):
                 raise ValueError(f"models.{name}: found {block!r}, expected a block of keys")
         return values
 
-    def at_budget(self, value: CountPerBudget | int) -> int:
-        """A count at this budget."""
-        return getattr(value, self.budget) if isinstance(value, CountPerBudget) else value
+    def at_budget(self, value: PerBudget[Any] | Any) -> Any:
+        """A value at this budget."""
+        return getattr(value, self.budget) if isinstance(value, PerBudget) else value
 
     def models_of(self, dataset: str) -> list[str]:
         """The models in a data set's table at this budget."""
-        chosen = self.datasets[dataset].models
-        chosen = getattr(chosen, self.budget) if isinstance(chosen, ModelsPerBudget) else chosen
+        chosen = self.at_budget(self.datasets[dataset].models)
         return list(self.models if chosen == "all" else chosen)
 
     def seeds_used(self) -> list[int]:
@@ -324,7 +326,7 @@ class Params(_Block):
         return block | {"arguments": arguments | plain, "training": block["training"] | {"sampler": "natural"}}
 
     def classes_of(self, dataset: str, model: str) -> int:
-        """How many classes a conditional model can be asked for; `UserError` where the data set names none."""
+        """How many classes a conditional model draws from; `UserError` where the data set names none."""
         return self._classes(dataset, f"models.{model}.conditional: found true", "say false")
 
     def check_labels(self, dataset: str, model: str) -> None:
@@ -336,12 +338,12 @@ class Params(_Block):
         if sampler != "natural":
             self._classes(dataset, f"models.{model}.sampler: found {sampler}", "say natural")
 
-    def _classes(self, dataset: str, found: str, otherwise: str) -> int:
+    def _classes(self, dataset: str, setting: str, alternative: str) -> int:
         classes = self.datasets[dataset].classes
         if classes is None:
             raise UserError(
-                f"params.yaml: {found}, but datasets.{dataset} has no `classes`; "
-                f"give their number there if its images are labelled, or {otherwise}"
+                f"params.yaml: {setting}, but datasets.{dataset} has no `classes`; "
+                f"give their number there if its images are labelled, or {alternative}"
             )
         return classes
 
@@ -349,9 +351,27 @@ class Params(_Block):
 # --- loading ----------------------------------------------------------------------------------------------------
 
 
-def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE) -> Params:
-    """Params from params.yaml and overrides of the form `key.subkey=value` (values are YAML)."""
+def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequence[Path] = ()) -> Params:
+    """Params from params.yaml, own.yaml beside it, more files and overrides of the form `key.subkey=value`.
+
+    Each is put over what stands before it, block by block; the values of overrides are YAML.
+    """
+    named = [str(other) for other in (*own_files(file), *more)]
+    try:
+        return check(merged(overrides, file, more))
+    except UserError as error:
+        if not named:
+            raise
+        raise UserError(str(error).replace("params.yaml:", f"params.yaml with {', '.join(named)}:", 1)) from None
+
+
+def merged(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequence[Path] = ()) -> dict[str, Any]:
+    """The same before it is checked."""
     config = yaml_loader.block_of(file)
+    for other in (*own_files(file), *more):
+        if not other.exists():
+            raise UserError(f"--configfile {other}: not found; name a file of YAML")
+        merge_into(config, yaml_loader.block_of(other))
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
@@ -360,16 +380,32 @@ def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE) -> Params:
             _set(config, key.split("."), yaml_loader.value_of(value))
         except ValueError as error:
             raise UserError(f"--set {override}: the value is not YAML ({error}); put it in quotes") from None
-    return check(config)
+    return config
+
+
+def own_files(file: Path) -> list[Path]:
+    """A person's own configuration beside params.yaml, which is always read, if it is there."""
+    own = file.with_name(OWN_FILE)
+    return [own] if own.is_file() else []
+
+
+def merge_into(config: dict[str, Any], other: Mapping[str, Any]) -> None:
+    """Put nested blocks over those of `config`, in place: blocks are merged, other values replaced."""
+    for key, value in other.items():
+        below = config.get(key)
+        if isinstance(below, dict) and isinstance(value, Mapping):
+            merge_into(below, value)
+        else:
+            config[key] = value
 
 
 def _set(config: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Set a nested key, making blocks on the way."""
+    """Set a nested key, making blocks on the way; a block is put over the block that is there."""
     for key in keys[:-1]:
         config = config.setdefault(key, {})
         if not isinstance(config, dict):
             raise UserError(f"--set {'.'.join(keys)}: {key} is a value, not a block")
-    config[keys[-1]] = value
+    merge_into(config, {keys[-1]: value})
 
 
 def check(config: Mapping[str, Any]) -> Params:
@@ -379,12 +415,13 @@ def check(config: Mapping[str, Any]) -> Params:
     """
     if not isinstance(config, Mapping):
         raise UserError(f"params.yaml: found {type(config).__name__}, expected a block of keys")
-    found = untrusted.flaw(config)
-    if found:
-        raise UserError(f"params.yaml: {found}; shorten it")
+    try:
+        config = yaml_loader.plain(dict(config))
+    except ValueError as error:
+        raise UserError(f"params.yaml: {error}") from None
     _check_renamed(config)
     try:
-        params = Params.model_validate(_yaml_numbers(dict(config)))
+        params = Params.model_validate(at_budget(_yaml_numbers(config)))
     except ValidationError as error:
         raise UserError(f"params.yaml: {_one_line(error, Params)}") from None
     _check_counts(params)
@@ -394,6 +431,34 @@ def check(config: Mapping[str, Any]) -> Params:
     params.resolved_models  # noqa: B018  every model's block is checked, not only those of this budget
     params.adapted  # noqa: B018
     return params
+
+
+def at_budget(config: dict[str, Any]) -> dict[str, Any]:
+    """The same with every data set's block for the budget put over its other keys, and those for others checked.
+
+    Raises `UserError` for a malformed block of any budget.
+    """
+    datasets = config.get("datasets")
+    if not isinstance(datasets, dict):
+        return config
+    resolved = {}
+    for name, block in datasets.items():
+        shared = (
+            {key: value for key, value in block.items() if key not in BUDGETS} if isinstance(block, dict) else block
+        )
+        resolved[name] = shared
+        for level in (key for key in BUDGETS if isinstance(block, dict) and key in block):
+            where = f"params.yaml: datasets.{name}.{level}"
+            if not isinstance(block[level], dict):
+                raise UserError(f"{where}: found {block[level]!r}, expected a block of keys for this budget")
+            merged = {**shared, **block[level]}
+            try:
+                Dataset.model_validate(merged)
+            except ValidationError as error:
+                raise UserError(f"{where}.{_one_line(error, Dataset)}") from None
+            if level == config.get("budget"):
+                resolved[name] = merged
+    return config | {"datasets": resolved}
 
 
 def _check_renamed(config: Mapping[str, Any]) -> None:
@@ -428,7 +493,7 @@ def _check_counts(params: Params) -> None:
     """There must be something to do, and no more than can be planned."""
     if not params.datasets:
         raise UserError("params.yaml: datasets: found an empty block, expected at least one data set")
-    seeds_of = params.seeds.model_dump() if isinstance(params.seeds, CountPerBudget) else {"": params.seeds}
+    seeds_of = params.seeds.model_dump() if isinstance(params.seeds, PerBudget) else {"": params.seeds}
     for budget, seeds in seeds_of.items():
         if seeds > MOST_SEEDS:
             where = f"seeds.{budget}" if budget else "seeds"
@@ -455,7 +520,7 @@ def _check_places(params: Params) -> None:
 def _check_names(params: Params) -> None:
     """Models that a data set lists, and the files of models and readers, must exist."""
     for dataset, block in params.datasets.items():
-        by_budget = block.models.model_dump() if isinstance(block.models, ModelsPerBudget) else {"": block.models}
+        by_budget = block.models.model_dump() if isinstance(block.models, PerBudget) else {"": block.models}
         for budget, names in by_budget.items():
             where = f"params.yaml: datasets.{dataset}.models{'.' + budget if budget else ''}"
             if names == "all":
@@ -523,9 +588,9 @@ def _check_form(where: str, form: Form) -> None:
             f"params.yaml: {where}.reader: no file pipeline/datasets/{form.reader}.py{near(form.reader, known)}"
         )
     if (form.files is None) == (form.path is None):
-        found = "missing" if form.files is None else "found beside `path`; say `files: null` to read the path"
+        problem = "missing" if form.files is None else "found beside `path`; say `files: null` to read the path"
         raise UserError(
-            f"params.yaml: {where}.files: {found}; expected file names with their SHA-256 (or any), or a `path`"
+            f"params.yaml: {where}.files: {problem}; expected file names with their SHA-256 (or any), or a `path`"
         )
     options = job_hash.literal(f"pipeline.datasets.{form.reader}", "OPTIONS", ())
     for option, value in form.options.items():
@@ -564,7 +629,7 @@ def published_file(name: str) -> Path:
 
 def _check_sources(where: str, sources: Sequence[Mapping[str, Any]]) -> None:
     """Every source must be of a known kind and have that kind's keys."""
-    from pipeline.runtime.sources import check_source  # archives and HTTP are needed only here
+    from pipeline.workflow.sources import check_source  # archives and HTTP are needed only here
 
     for number, source in enumerate(sources):
         try:
@@ -596,8 +661,15 @@ def adapted_models(params: Params, dataset: str) -> dict[str, dict[str, Any]]:
 def merged_block(block: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """A model's block with settings put over it; those of one budget are put over those of that budget."""
     levels = [key for key in BUDGETS if isinstance(block.get(key), dict) and isinstance(settings.get(key), dict)]
-    both = {key: {**block[key], **settings[key]} for key in levels}
-    return {**block, **settings, **both}
+    both = {key: with_changes(block[key], settings[key]) for key in levels}
+    return {**with_changes(block, settings), **both}
+
+
+def with_changes(block: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A block with changes; a length in `epochs` replaces one in `steps`, and the reverse."""
+    replaced = {"steps": "epochs", "epochs": "steps"}
+    dropped = {replaced[key] for key in changes if key in replaced} - set(changes)
+    return {key: value for key, value in block.items() if key not in dropped} | dict(changes)
 
 
 # --- a model's block against its class's constructor ---------------------------------------------------------------
@@ -620,18 +692,25 @@ def resolve_model(
             raise UserError(f"{where}.{level}: found {block[level]!r}, expected a block of keys for this budget")
     source = str(block.get("class", name))
     module = f"pipeline.models.{source}"
-    shared = ("adversarial", "base", "blocks", "kinds")
+    shared = ("adversarial", "base", "blocks", "kinds", "philox")
     known = [item for item in files_in("models") if item not in shared]
     if source not in known:
         raise UserError(f"{where}: no file pipeline/models/{source}.py{near(source, known)}")
     resolved: dict[str, Any] = {}
     for level in BUDGETS:
-        values = _validated(where, module, {**flat, **block.get(level, {})})
+        values = _validated(where, module, with_changes(flat, block.get(level, {})))
         if level == budget:
             resolved = values
     training = {key: resolved.pop(key) for key in Training.model_fields}
     steps = training["steps"]
     training["steps"] = steps[budget] if isinstance(steps, dict) else steps
+    training = {key: value for key, value in training.items() if key not in ("steps", "epochs") or value is not None}
+    warmup = resolved.get("warmup", 0)
+    if training.get("steps", warmup + 1) <= warmup:
+        raise UserError(
+            f"{where}.warmup: found {warmup}, expected less than the {training['steps']} steps of the training; "
+            "else all of it is warm-up"
+        )
     return {"class": source, "training": training, "arguments": resolved}
 
 
@@ -694,8 +773,8 @@ def _text(annotation: ast.expr | None) -> str:
 
 def _constructor(module: str) -> ast.FunctionDef | None:
     """The nearest `__init__` of a model's class and what it derives from."""
-    own = (item for owner in job_hash.class_chain(module) for item in owner.body if isinstance(item, ast.FunctionDef))
-    return next((item for item in own if item.name == "__init__"), None)
+    statements = (item for owner in job_hash.class_chain(module) for item in owner.body)
+    return next((item for item in statements if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
 
 
 def _arguments(function: ast.FunctionDef, module: str) -> Iterable[tuple[str, Any, Any]]:
@@ -721,9 +800,9 @@ def _plain_value(default: ast.expr, where: str) -> Any:
 def _kind(annotation: ast.expr | None, where: str) -> Any:
     """The type that an annotation names: one of `pipeline.models.kinds`, bool, str, a Literal, or a tuple of them."""
     if isinstance(annotation, ast.Name) and hasattr(kinds, annotation.id):
-        found = getattr(kinds, annotation.id)
-        bounds = getattr(found, "__metadata__", None)
-        return Annotated[found.__origin__, Field(**bounds[0]), BeforeValidator(_no_bool)] if bounds else found
+        kind = getattr(kinds, annotation.id)
+        bounds = getattr(kind, "__metadata__", None)
+        return Annotated[kind.__origin__, Field(**bounds[0]), BeforeValidator(_no_bool)] if bounds else kind
     if isinstance(annotation, ast.Name) and annotation.id in PLAIN:
         return PLAIN[annotation.id]
     if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):
@@ -747,7 +826,7 @@ def _one_line(error: ValidationError, schema: type[BaseModel]) -> str:
     first = min(error.errors(), key=lambda item: rank.get(item["type"], 1))
     path = [part for part in first["loc"] if not str(part).startswith(("function-", "constrained-"))]
     path = [part for part in path if part not in ("int", "list[constrained-str]", "[key]")]
-    path = [part for part in path if not str(part).endswith("PerBudget")]
+    path = [part for part in path if not str(part).startswith("PerBudget")]
     where = ".".join(str(part) for part in path)
     if first["type"] == "extra_forbidden":
         return f"{where}: unknown key{near(str(path[-1]), _keys_at(schema, path[:-1]))}"

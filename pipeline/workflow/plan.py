@@ -12,9 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.workflow import job_hash, layout, report_inputs, specs
+from pipeline.core import artifacts
+from pipeline.training.length import total_steps
+from pipeline.workflow import job_hash, layout, specs, store
 from pipeline.workflow.catalogue import Catalogue
 from pipeline.workflow.params import Params
+
+IMAGES = 50_000
+"""Training images that a data set is taken to have before it is prepared."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,8 @@ class Job:
     @property
     def sources(self) -> Iterator[Input]:
         """Every input file, in order; a file may be read twice."""
-        for found in self.inputs.values():
-            yield from (found,) if isinstance(found, Input) else found
+        for item in self.inputs.values():
+            yield from (item,) if isinstance(item, Input) else item
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -75,8 +80,8 @@ class Job:
     def paths(self) -> dict[str, str | list[str]]:
         """Input name -> path or paths, the form that Snakemake's `unpack` takes."""
         return {
-            name: found.path if isinstance(found, Input) else [source.path for source in found]
-            for name, found in self.inputs.items()
+            name: item.path if isinstance(item, Input) else [source.path for source in item]
+            for name, item in self.inputs.items()
         }
 
     @functools.cached_property
@@ -102,6 +107,9 @@ class Job:
 class Plan(Catalogue):
     """The jobs of one resolved params.yaml."""
 
+    flags: str = ""
+    """What `snakemake` must be told besides a target for the same plan: ' --configfile own.yaml'."""
+
     def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.cached = functools.cache(self._job)
@@ -116,8 +124,8 @@ class Plan(Catalogue):
         wildcards = {key: value for key, value in given.items() if value is not None}
         request = specs.request(self, stage, **wildcards)
         inputs: dict[str, Input | tuple[Input, ...]] = {
-            name: self._input(found) if isinstance(found, specs.Source) else tuple(map(self._input, found))
-            for name, found in request.inputs.items()
+            name: self._input(source) if isinstance(source, specs.Source) else tuple(map(self._input, source))
+            for name, source in request.inputs.items()
         }
         modules = (f"pipeline.stages.{stage}", *request.modules)
         config = {**wildcards, **request.config}
@@ -127,15 +135,15 @@ class Plan(Catalogue):
         job = self.job(*source.job)
         return Input(job, source.output, job.outputs[source.output])
 
-    def reported(self) -> list[str]:
-        """The data sets of the report."""
-        return report_inputs.datasets(self)
+    def steps(self, model: str, dataset: str) -> int:
+        """Optimiser steps of a training; with `epochs`, of the prepared data set, or of `IMAGES` before it is."""
+        training, images = self.model(model, dataset)["training"], IMAGES
+        prepared = self.job("prepare", dataset)
+        if "epochs" in training and store.is_complete(prepared.folder):
+            images = artifacts.read_json(Path(prepared.outputs["summary"]))["train"]["count"]
+        return total_steps(training, images)
 
     def report_folders(self, dataset: str) -> list[Path]:
         """The folders of all jobs that the report reads of a data set, each once."""
         jobs = (self.job(*source.job) for source in specs.report_parts(self, dataset))
         return list(dict.fromkeys(job.folder for job in jobs))
-
-    def report_config(self, names: list[str]) -> dict[str, Any]:
-        """What the report is told of its data sets."""
-        return report_inputs.config(self, names)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pipeline.core.errors import UserError
-from pipeline.workflow import job_hash, locate_raw
+from pipeline.workflow import job_hash, locate_raw, report_inputs
 from pipeline.workflow.catalogue import Catalogue
 from pipeline.workflow.params import files_in, published_file
 
@@ -196,7 +196,7 @@ def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
 
 @stage
 def augment(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
-    """A classifier of rare classes trained with generated images; a conditional model is asked for each class."""
+    """A classifier of rare classes trained with generated images; a conditional model draws images of each class."""
     if not plan.is_imbalanced(dataset):
         raise UserError(
             f"datasets.{dataset} is not imbalanced: nothing to augment; say `imbalanced: true` there if it is"
@@ -219,8 +219,7 @@ def battle(plan: Catalogue, dataset: str, model: str) -> Request:
     plan.require_judge(dataset, model)
     config = {
         **plan.network(model, dataset),
-        "judged_training_images": plan.params.protocol.judged_training_images,
-        "n": plan.n_samples(),
+        "n": min(plan.n_samples(), plan.params.protocol.judged_images),
         "seeds": plan.params.seeds_used(),
         "contestants": plan.runs(dataset),
     }
@@ -234,7 +233,7 @@ def battle(plan: Catalogue, dataset: str, model: str) -> Request:
 
 @stage
 def standings(plan: Catalogue, dataset: str) -> Request:
-    """Battles, the judge-by-contestant matrix and the ratings; `scores` are in the order of `judges`."""
+    """Battles, the matrix of judges and the ratings; `scores` are in the order of `judges`, `metrics` of `runs`."""
     protocol = plan.params.protocol
     config = {
         "judges": plan.judges(dataset),
@@ -244,8 +243,14 @@ def standings(plan: Catalogue, dataset: str) -> Request:
         "tolerance": protocol.battle_tolerance,
         "ratio": protocol.battle_ratio,
         "seed": protocol.seed,
+        "beyond_training": plan.beyond_training(dataset),
     }
-    return Request(config, {"scores": [Source(("battle", dataset, name), "scores") for name in plan.judges(dataset)]})
+    inputs: dict[str, Source | Sequence[Source]] = {
+        "scores": [Source(("battle", dataset, name), "scores") for name in plan.judges(dataset)],
+        "metrics": of_runs(plan, "evaluate", dataset, "metrics"),
+        "references": Source(("references", dataset), "metrics"),
+    }
+    return Request(config, inputs)
 
 
 @stage
@@ -267,6 +272,7 @@ def tables(plan: Catalogue, dataset: str) -> Request:
         "sampling_costs": of_runs(plan, "sample", dataset, "cost"),
         "references": Source(("references", dataset), "metrics"),
         **{key: Source(("standings", dataset), key) for key in ("battles", "judges", "judges_seeds")},
+        **splits(dataset, "summary"),
     }
     return Request(config, inputs)
 
@@ -289,7 +295,7 @@ def figures(plan: Catalogue, dataset: str) -> Request:
         "histories": trainings(plan, dataset, "history"),
         "metrics": of_runs(plan, "evaluate", dataset, "metrics"),
         **{key: Source(("tables", dataset), key) for key in ("table", "cost")},
-        **{key: Source(("standings", dataset), key) for key in ("judges", "standings")},
+        **{key: Source(("standings", dataset), key) for key in ("judges", "battles", "standings")},
     }
     return Request({"runs": plan.runs(dataset)}, inputs)
 
@@ -303,7 +309,10 @@ def gallery(plan: Catalogue, dataset: str) -> Request:
     models = plan.models(dataset)
     runs = [(model, 0) for model in models]
     config = {"runs": runs, "figures": plan.gallery(dataset), "protocol_seed": plan.params.protocol.seed}
-    inputs: dict[str, Source | Sequence[Source]] = {**splits(dataset, "test", "train"), **reference_classifier(dataset)}
+    inputs: dict[str, Source | Sequence[Source]] = {
+        **splits(dataset, "test", "train", "summary"),
+        **reference_classifier(dataset),
+    }
     inputs |= {name: trainings(plan, dataset, name, runs) for name in ("weights", "history", "training", "snapshots")}
     inputs |= {name: of_runs(plan, "sample", dataset, name, runs) for name in ("images", "canvases")}
     runtime_only = plan.shown(dataset) | {
@@ -341,6 +350,7 @@ def summary(plan: Catalogue, dataset: str) -> Request:
     inputs: dict[str, Source | Sequence[Source]] = {
         **{key: Source(("tables", dataset), key) for key in ("table", "cost", "claims")},
         **{key: Source(("standings", dataset), key) for key in ("battles", "standings")},
+        **splits(dataset, "summary"),
         "gallery": Source(("gallery", dataset), "facts"),
         "samples_figure": Source(("figures", dataset), "samples_png"),
         "tracked": Source(("track", dataset), "tracked"),
@@ -352,11 +362,11 @@ def summary(plan: Catalogue, dataset: str) -> Request:
 @stage
 def report(plan: Catalogue) -> Request:
     """One page of every data set whose results are current; input names begin with the data set's name."""
-    names = plan.reported()
+    names = report_inputs.datasets(plan)
     inputs: dict[str, Source | Sequence[Source]] = {}
     for dataset in names:
         inputs |= {f"{dataset}_{name}": source for name, source in report_sources(plan, dataset).items()}
-    return Request(plan.report_config(names), inputs)
+    return Request(report_inputs.config(plan, names), inputs)
 
 
 def report_sources(plan: Catalogue, dataset: str) -> dict[str, Source | Sequence[Source]]:
@@ -383,8 +393,8 @@ def report_sources(plan: Catalogue, dataset: str) -> dict[str, Source | Sequence
 
 def report_parts(plan: Catalogue, dataset: str) -> list[Source]:
     """The same, one after the other."""
-    found = report_sources(plan, dataset).values()
-    return [source for item in found for source in ([item] if isinstance(item, Source) else item)]
+    inputs = report_sources(plan, dataset).values()
+    return [source for item in inputs for source in ([item] if isinstance(item, Source) else item)]
 
 
 def drawn(plan: Catalogue, dataset: str) -> list[Source]:

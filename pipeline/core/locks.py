@@ -11,10 +11,10 @@ from pathlib import Path
 from pipeline.core.errors import UserError
 
 GLANCE = 0.2
-"""Seconds for which a lock is asked for: somebody who only looked may have held it for a moment."""
+"""Seconds to wait for a lock: a process that only checks it holds it for a moment."""
 
 
-def take(path: Path) -> int | None:
+def take(path: Path, patience: float = GLANCE) -> int | None:
     """Hold a lock until the file descriptor that is returned is closed, or the process ends; None if another holds it.
 
     Raises `UserError` where the file cannot be written.
@@ -23,8 +23,8 @@ def take(path: Path) -> int | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise UserError(f"{path}: could not be written: {error.strerror}; make room or mend its rights") from error
-    until = time.monotonic() + GLANCE
+        raise UserError(f"{path}: could not be written: {error.strerror}; correct its permissions") from error
+    until = time.monotonic() + patience
     while True:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -87,6 +87,11 @@ class Workflow:
             os.utime(self._changed, (later, later))
         return self._changed
 
+    def close(self) -> None:
+        """Delete that file."""
+        if self._changed is not None:
+            Path(self._changed).unlink(missing_ok=True)
+
     def _paths(self, stage: str, wildcards: Wildcards) -> dict[str, Any]:
         """Input paths of the job whose hash the wildcards have."""
         named = dict(wildcards.items())
@@ -111,8 +116,8 @@ class Workflow:
         named = dict(wildcards.items())
         if kind == "figures":
             folder = layout.FIGURE_FOLDER.format(**named)
-            found = specs.drawn(self.plan, named["dataset"])
-            return {f"{folder}/{number}": (self.plan.job(*of.job), of.output) for number, of in enumerate(found)}
+            drawn = specs.drawn(self.plan, named["dataset"])
+            return {f"{folder}/{number}": (self.plan.job(*of.job), of.output) for number, of in enumerate(drawn)}
         return {
             pattern.format(**named): (self._job(stage, named), output)
             for pattern, (stage, output) in layout.VIEWS[kind].items()
@@ -133,14 +138,15 @@ class Workflow:
         from snakemake.io import ancient
 
         return {
-            name: [ancient(path) for path in found] if isinstance(found, list) else ancient(found)
-            for name, found in paths.items()
+            name: [ancient(path) for path in item] if isinstance(item, list) else ancient(item)
+            for name, item in paths.items()
         }
 
     def write_specifications(self) -> None:
         """Keep every planned job's specification, for the stages and the nodes that run it."""
         for job in self.planned.values():
-            store.write_specification({**job.spec, "device": self.plan.params.device})
+            params = self.plan.params
+            store.write_specification({**job.spec, "device": params.device, "budget": params.budget})
 
 
 def views() -> Iterator[Path]:
@@ -193,12 +199,18 @@ def plain(file: str) -> dict[str, Any]:
     named by an alias, of which an override (`--config`) of one would change all.
     """
     try:
+        for path in (Path(file), *params.own_files(Path(file))):
+            if "__use_yte__" in yaml_loader.block_of(path):
+                raise UserError(f"{path.name}: __use_yte__: unknown key; the file holds plain values, not a template")
         config = yaml_loader.block_of(Path(file))
-        if "__use_yte__" in config:
-            raise UserError("params.yaml: __use_yte__: unknown key; the file holds plain values, not a template")
     except UserError as error:
         stop(str(error))
     return config
+
+
+def has_own(folder: str) -> bool:
+    """Whether own.yaml stands beside params.yaml."""
+    return bool(params.own_files(Path(folder, "params.yaml")))
 
 
 def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
@@ -207,15 +219,14 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
     A mistake ends Snakemake with one line.
     """
     gc.set_threshold(100_000, 20, 100)  # a DAG lives to the end: searching it for garbage took a sixth of the time
-    ignore_clocks()
     submitted = not snakemake.is_main_process
-    asked = argparse.Namespace() if submitted else command_line()
-    if any(getattr(asked, flag, None) for flag in ("force", "forceall", "forcerun")):
+    options = argparse.Namespace() if submitted else command_line()
+    if any(getattr(options, flag, None) for flag in ("force", "forceall", "forcerun")):
         os.environ["EASEL_AFRESH"] = "yes"  # a forced job is done again
-    only_looks = any(getattr(asked, flag, None) for flag in LOOKS)
+    only_looks = any(getattr(options, flag, None) for flag in LOOKS)
     try:
         plan = Plan(params.check(config))
-        targets = [str(target) for target in getattr(asked, "targets", ())]
+        targets = [str(target) for target in getattr(options, "targets", ())]
         for target in targets:
             check_target(plan, target)
         if not submitted:
@@ -226,20 +237,6 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
     except UserError as error:
         stop(str(error))
     return Workflow(plan, submitted=submitted, only_looks=only_looks)
-
-
-def ignore_clocks() -> None:
-    """Let no job fail because its output seems older than its input: after a clock jumps, or between two machines.
-
-    Snakemake has no option for it and deletes such outputs. This is the one place that changes Snakemake itself.
-    """
-    import snakemake.api  # first: the module below, imported by itself, runs into a circle of theirs  # noqa: F401
-    from snakemake.dag import DAG
-
-    async def accept(self: DAG, job: Any, outputs: Any) -> None:
-        """Accept any time: job hashes decide what runs."""
-
-    DAG.check_output_mtime = accept
 
 
 def equip(snakemake: Any) -> None:
@@ -260,7 +257,7 @@ LOOKS |= {"list_changes", "list_params_changes", "list_untracked"}
 
 
 def command_line() -> argparse.Namespace:
-    """What Snakemake was asked for, read by its own parser; nothing where it was started by another program."""
+    """Snakemake's command line, read by its own parser; empty where another program started it."""
     from snakemake.cli import get_argument_parser
 
     try:
@@ -285,7 +282,7 @@ def check_writable() -> None:
         if Path(folder).exists() and not os.access(folder, os.W_OK):  # a read-only file system counts, for root too
             raise UserError(
                 f"{folder}/: cannot be written: found a read-only file system or somebody else's folder, expected one "
-                "of your own; mend that, then run the same command again (finished files are kept)"
+                "of your own; correct that, then run the same command again (finished files are kept)"
             )
 
 
@@ -310,7 +307,7 @@ def dataset_of(plan: Plan, target: str) -> str | None:
 
 
 def asked_for(plan: Plan, targets: Iterable[str]) -> list[str]:
-    """The data sets of the views that were asked for; without a target that is the first rule's."""
+    """The data sets of the targets; without a target that of the first rule."""
     targets = list(targets)
     named = {dataset_of(plan, target) for target in targets or [layout.SUMMARY_TEXT.format(dataset="mnist")]}
     named |= {target for target in targets if target in plan.params.datasets}
@@ -356,8 +353,7 @@ def finish(plan: Workflow, snakemake: Any, failed: bool = False) -> None:
     """The summaries that were made, or where to look when something failed."""
     if plan.submitted:
         return
-    if plan._changed:
-        Path(plan._changed).unlink(missing_ok=True)
+    plan.close()
     views = {str(path) for job in snakemake.dag.jobs for path in job.output}
     if failed:
         say("a job failed, as the lines above say; finished jobs are kept: run the same command to go on")

@@ -886,6 +886,18 @@ def test_a_pipe_in_a_folder_is_not_waited_for(given: Path) -> None:
     assert len(read("images", RAW, path=str(given)).train_images) == 3
 
 
+@pytest.mark.parametrize(("reader", "name"), [("uhtelpcc_csv", "train.csv"), ("arrays", "a.npy"), ("lsun", "data.mdb")])
+def test_devices_are_no_files(reader: str, name: str, given: Path) -> None:
+    """A link to /dev/zero would be read for ever."""
+    (given / name).symlink_to("/dev/null")
+    assert refused(reader, given, (1, 32, 32), classes=3)
+
+
+def test_a_row_without_an_end(given: Path) -> None:
+    write(given, {"train.csv": b"1," * 40_000})
+    assert "train.csv, row 1: more than 65,536 characters" in refused("uhtelpcc_csv", given, (1, 32, 32), classes=3)
+
+
 def test_cifar_as_its_archive_unpacks(given: Path) -> None:
     records = b"".join(bytes([label]) + image.tobytes() for label, image in enumerate(pictures(3, 3, 32, 32)))
     names = [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]

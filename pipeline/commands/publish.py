@@ -141,7 +141,9 @@ def push(stages: list[str], remote: str | None) -> None:
 def command(module: str, *words: str, shown: bool = False) -> str:
     """What one of Python's programs prints; `shown` lets a person see its progress. `UserError` where it fails."""
     pipe = None if shown else subprocess.PIPE
-    done = subprocess.run([sys.executable, "-m", module, *words], stdout=pipe, stderr=pipe, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words], stdout=pipe, stderr=pipe, encoding="utf-8", errors="replace"
+    )
     if done.returncode:
         errors = [line for line in (done.stderr or "").splitlines() if line.strip()]
         raise UserError(
@@ -242,7 +244,9 @@ def durations(made: Made) -> dict[str, dict[str, float]]:
 def say_what_to_commit(folder: Path, message: str) -> None:
     """The commands that give it all to Git; nothing to do where Git has it already."""
     paths = ["dvc.lock", str(folder)]
-    changed = subprocess.run(["git", "status", "--porcelain", "--", *paths], capture_output=True, text=True)
+    changed = subprocess.run(
+        ["git", "status", "--porcelain", "--", *paths], capture_output=True, encoding="utf-8", errors="replace"
+    )
     if changed.returncode == 0 and not changed.stdout.strip():
         say("Git has all of it already")
         return

@@ -35,7 +35,8 @@ def run(job: JobContext) -> None:
     """One page of text for the terminal."""
     dataset = job.wildcards["dataset"]
     table, cost, battles, standings, claims = (
-        from_csv(job.inputs[name].read_text()) for name in ("table", "cost", "battles", "standings", "claims")
+        from_csv(job.inputs[name].read_text(encoding="utf-8"))
+        for name in ("table", "cost", "battles", "standings", "claims")
     )
     lines = [
         f"{dataset}: {len(table)} rows",

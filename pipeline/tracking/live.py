@@ -85,7 +85,7 @@ class Watched:
 def read(path: Path) -> Watched | None:
     """What a live file holds; None for one that vanished or that this version did not write."""
     try:
-        return Watched(**json.loads(path.read_text()))
+        return Watched(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 

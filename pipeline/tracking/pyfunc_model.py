@@ -28,7 +28,7 @@ class Generator(PythonModel):
         import torch
         from safetensors.torch import load_file
 
-        network = json.loads(Path(context.artifacts["network"]).read_text())
+        network = json.loads(Path(context.artifacts["network"]).read_text(encoding="utf-8"))
         device = "cuda" if torch.cuda.is_available() else "cpu"
         with own_code(Path(__file__).with_name("code")), torch.random.fork_rng():
             from pipeline.training.device import build

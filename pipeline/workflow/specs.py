@@ -97,7 +97,7 @@ def comparison(plan: Catalogue) -> dict[str, Any]:
 
 def published_digest(name: str) -> str:
     """Digest of a published table."""
-    return job_hash.digest(published_file(name).read_text())
+    return job_hash.digest(published_file(name).read_text(encoding="utf-8"))
 
 
 @functools.cache

@@ -48,6 +48,7 @@ class Evaluator:
         held_out = kept[test.stem]  # a search for settings passes the validation split as `test`
         self.real = {"pixels": self.pixels(test_images[chosen]), "classifier": held_out[chosen]}
         self.memory = self.pixels(train_images)
+        self.memory_features = kept["train"]
         self.train = {"pixels": self.memory[seen], "classifier": kept["train"][seen]}
         self.images = test_images[chosen]
         self.classes = self.labels = self.bands = None
@@ -81,6 +82,7 @@ class Evaluator:
             fake={"pixels": self.pixels(fake), "classifier": features},
             train=self.train,
             memory=self.memory,
+            memory_features=self.memory_features,
             probabilities=probabilities if self.classes is not None else None,
             real_class_histogram=self.classes,
             real_images=self.images,

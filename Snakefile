@@ -17,6 +17,11 @@ config.update(easel.plain(f"{workflow.basedir}/params.yaml"))
 configfile: f"{workflow.basedir}/params.yaml"
 
 
+if easel.has_own(workflow.basedir):
+
+    configfile: f"{workflow.basedir}/own.yaml"
+
+
 plan = easel.load(config, workflow)
 
 

@@ -199,12 +199,18 @@ def plain(file: str) -> dict[str, Any]:
     named by an alias, of which an override (`--config`) of one would change all.
     """
     try:
+        for path in (Path(file), *params.own_files(Path(file))):
+            if "__use_yte__" in yaml_loader.block_of(path):
+                raise UserError(f"{path.name}: __use_yte__: unknown key; the file holds plain values, not a template")
         config = yaml_loader.block_of(Path(file))
-        if "__use_yte__" in config:
-            raise UserError("params.yaml: __use_yte__: unknown key; the file holds plain values, not a template")
     except UserError as error:
         stop(str(error))
     return config
+
+
+def has_own(folder: str) -> bool:
+    """Whether own.yaml stands beside params.yaml."""
+    return bool(params.own_files(Path(folder, "params.yaml")))
 
 
 def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, get_args
 
 import torch
@@ -20,14 +21,12 @@ CLASSES = 10
 """Of the data that conditional models are tried on."""
 
 RESOLVED = params.load(["budget=tiny"], file=ROOT / "params.yaml").resolved_models
-NAMES = sorted(name for name, block in RESOLVED.items() if "reuse_training_of" not in block)
+_OWN = sorted(name for name, block in RESOLVED.items() if "reuse_training_of" not in block)
 """The models with a training of their own."""
 
 _OF_CLASS = {block["class"]: name for name, block in RESOLVED.items() if "conditional" in block["arguments"]}
 CONDITIONAL = {f"{name}, conditional": name for name in sorted(_OF_CLASS.values())}
 """One model of every class that can be asked for a class of images."""
-
-EVERY = [*NAMES, *CONDITIONAL]
 
 
 def block_of(name: str) -> dict[str, Any]:
@@ -36,6 +35,28 @@ def block_of(name: str) -> dict[str, Any]:
         return RESOLVED[name]
     block = RESOLVED[CONDITIONAL[name]]
     return block | {"arguments": block["arguments"] | {"conditional": True}}
+
+
+def variant(name: str) -> tuple[Any, ...]:
+    """A model's class and its choices: what differs in numbers alone runs the same code, and small the same numbers."""
+    arguments = block_of(name)["arguments"].items()
+    return (block_of(name)["class"], *((key, value) for key, value in arguments if isinstance(value, bool | str)))
+
+
+NAMES = list({variant(name): name for name in _OWN}.values())
+"""One model of every class and of every choice that params.yaml makes of it."""
+
+EVERY = list({variant(name): name for name in [*NAMES, *CONDITIONAL]}.values())
+"""The same, and their conditional forms."""
+
+ONE_OF_EACH_CLASS = sorted({block_of(name)["class"]: name for name in NAMES}.values())
+
+
+def class_of(name: str) -> type[ImageGenerator]:
+    """The class of a model, not built: what it can do is known without a network."""
+    module = importlib.import_module(f"pipeline.models.{block_of(name)['class']}")
+    found: type[ImageGenerator] = getattr(module, module.__all__[0])
+    return found
 
 
 torch.set_num_threads(1)

@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from pipeline.workflow import params, store
 from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, ROOT, stage
 
-pytest.importorskip("mlflow", reason="NOT TESTED: MLflow is not installed")
+pytestmark = pytest.mark.skipif(not find_spec("mlflow"), reason="NOT TESTED: MLflow is not installed")
 
 CONFIG = ("budget=tiny", "models.vae.steps=800", "models.vae.batch=256")
 """A training of some ten seconds, in 200 rows."""

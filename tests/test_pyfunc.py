@@ -7,6 +7,7 @@ import os
 import pickletools
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ from pipeline.stages.track import Training, write_model
 from pipeline.tracking.pyfunc_export import copy_modules
 from pipeline.training.device import build, pick_device
 from pipeline.workflow import job_hash, params
+from tests.conftest import ROOT
 
-pytest.importorskip("mlflow", reason="NOT TESTED: MLflow is not installed")
+pytestmark = pytest.mark.skipif(not find_spec("mlflow"), reason="NOT TESTED: MLflow is not installed")
 
-ROOT = Path(__file__).resolve().parents[1]
 MODELS = ["vae", "draw_gan", "gran3"]
 SHAPE = (1, 28, 28)
 PROTOCOL_SEED, SEED = 2026, 1

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import scipy
 from PIL import Image
-from scipy.io import savemat
 
 from pipeline.datasets import load_reader
 from pipeline.datasets.fitting import Fit, decoded
@@ -235,8 +235,8 @@ def test_the_flowers_official_lists(tmp_path: Path) -> None:
             member = tarfile.TarInfo(f"jpg/image_{number:05d}.jpg")
             member.size = len(png(image))
             tar.addfile(member, io.BytesIO(png(image)))
-    savemat(tmp_path / "imagelabels.mat", {"labels": np.array([[77, 1, 102, 5]], dtype=np.uint8)})
-    savemat(tmp_path / "setid.mat", {"trnid": [[4, 1]], "valid": [[2]], "tstid": [[3]]}, do_compression=True)
+    scipy.io.savemat(tmp_path / "imagelabels.mat", {"labels": np.array([[77, 1, 102, 5]], dtype=np.uint8)})
+    scipy.io.savemat(tmp_path / "setid.mat", {"trnid": [[4, 1]], "valid": [[2]], "tstid": [[3]]}, do_compression=True)
     loaded = read("oxford_flowers", tmp_path)
     assert np.array_equal(last(loaded.train_images), images[[0, 3]]) and loaded.train_labels is not None
     assert loaded.train_labels.tolist() == [76, 4] and loaded.test_labels is not None

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from pipeline.tracking.mlflow_runs import (
     tracking_uri,
 )
 
-mlflow = pytest.importorskip("mlflow", reason="NOT TESTED: MLflow is not installed")
+pytestmark = pytest.mark.skipif(not find_spec("mlflow"), reason="NOT TESTED: MLflow is not installed")
 
 STEPS = 1200
 """Two curves of this length need three calls of log_batch."""
@@ -50,6 +51,8 @@ def uri(results: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def client(uri: str) -> Any:
+    import mlflow
+
     return mlflow.MlflowClient(tracking_uri=uri)
 
 
@@ -252,6 +255,8 @@ def hold(database: Path, seconds: float, held: threading.Event) -> None:
 
 
 def test_eight_writers_at_once_into_an_empty_folder_while_another_program_locks_the_file(tmp_path: Path) -> None:
+    import mlflow  # before the writers are forked
+
     shared = f"sqlite:///{tmp_path / 'results' / 'mlflow.db'}"
     context = multiprocessing.get_context("fork")
     start = context.Barrier(WRITERS + 1)

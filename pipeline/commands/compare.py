@@ -28,7 +28,7 @@ READ_FIRST = (*HEADLINE_METRICS, "parameters", "status", "seeds", "n_real", "n_f
 """Columns of the main table that a terminal shows; the others are counted there and written by --to."""
 SHOWN = {
     "main": READ_FIRST,
-    "battles": ("r_test", "r_sample", "winner", "winner_tested", ROW, COLUMN),
+    "battles": ("verdict", "advantage", "r_test", "r_sample", "winner", "winner_tested", ROW, COLUMN),
     "standings": ("place", "rating", ROW, COLUMN),
 }
 TITLES = {"main": "main table", "battles": "battles", "standings": "standings", "judges": "judges", "seeds": "seeds"}

@@ -84,13 +84,15 @@ def run(arguments: argparse.Namespace) -> None:
     for flag, least in (("trials", 1), ("seed", 0)):
         if getattr(arguments, flag) < least:
             raise UserError(f"--{flag}: found {getattr(arguments, flag)}, expected {least} or more")
-    plan = overrides.plan(arguments.set)
+    plan = overrides.of(arguments)
     searched = Search.of(plan, arguments.dataset, arguments.model, arguments.steps, arguments.over)
     column = SCORES[arguments.score]
     if column == "elbo" and not plan.has_elbo(searched.model, searched.dataset):
         raise UserError(f"--score elbo: {searched.model} has no bound on binary images; leave it out")
+    if column == "elbo" and plan.declares(searched.model, "log_likelihood"):
+        column = "log_likelihood"  # exact, in the bound's place
     trials = searched.trials(arguments.trials, arguments.seed)
-    check_inputs(trials)
+    check_inputs(trials, plan.flags)
     print("\n".join(announced(searched, trials, arguments.trials)), flush=True)
     keep_list(searched, trials)
     outcomes = list(attempts(trials, column, arguments.device or plan.params.device))
@@ -104,18 +106,18 @@ def keep_list(searched: Search, trials: Sequence[Trial]) -> None:
     artifacts.write_json(folder / TRIALS, {"trials": listed})
 
 
-def check_inputs(trials: Sequence[Trial]) -> None:
+def check_inputs(trials: Sequence[Trial], flags: str) -> None:
     """Raise `UserError` unless all that trials read, the splits and the classifier, is there and current."""
     for job in search.inputs_of(trials):
         if not store.is_complete(job.folder):
             dataset = job.wildcards["dataset"]
-            command = f"snakemake --cores 8 results/classifier/{dataset}.json"
+            command = f"snakemake --cores 8 results/classifier/{dataset}.json{flags}"
             raise UserError(f"{job.folder}: not found; `{command}` makes what a search reads")
 
 
 def announced(searched: Search, trials: Sequence[Trial], wanted: int) -> Iterator[str]:
     """What is searched, and about how long it takes."""
-    full = searched.plan.model(searched.model, searched.dataset)["training"]["steps"]
+    full = searched.plan.steps(searched.model, searched.dataset)
     steps = f"{searched.steps:,} steps ({full:,} at this budget)"
     yield f"{searched.model} on {searched.dataset}: {len(trials)} trials of {steps}"
     yield from (f"  {key:<24} {searched.present[key]!s:<10} {of}" for key, of in searched.space.items())
@@ -201,7 +203,7 @@ def report(searched: Search, outcomes: Sequence[Outcome], column: str) -> None:
     block = as_yaml(searched.block_with(changed) if changed else {})
     artifacts.write_text(folder / BEST, block)
     print("\n".join(told(searched, outcomes, best, column)))
-    full = searched.present["steps"]
+    full = searched.plan.steps(searched.model, searched.dataset)
     if changed and searched.steps < full:
         print(f"found in {searched.steps:,} of {full:,} steps, in which fast learners lead: try it at more --steps too")
     if changed:

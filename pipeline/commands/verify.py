@@ -28,7 +28,7 @@ from pipeline.tables import comparison, tolerance
 from pipeline.tables.aliases import with_current_columns
 from pipeline.tables.rows import Row
 from pipeline.tables.text import from_csv
-from pipeline.workflow import job_hash, layout, provenance, snapshots
+from pipeline.workflow import job_hash, layout, overrides, provenance, snapshots
 from pipeline.workflow.provenance import Provenance
 
 RECORDS = Path("docs/verify")
@@ -45,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", type=Path, default=RECORDS, metavar="FOLDER", help=f"records (default: {RECORDS})")
     parser.add_argument("--record", action="store_true", help="write the record instead, and say what changed")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="jobs at once (default: all cores)")
+    overrides.add(parser)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(tempfile.mkdtemp(prefix="easel-verify-"))
     try:
         began = time.monotonic()
-        tables = remake(arguments.dataset, arguments.budget, folder, arguments.cores)
+        more = _config_file(arguments, folder)
+        tables = remake(arguments.dataset, arguments.budget, folder, arguments.cores, more)
         took = duration(time.monotonic() - began)
         if arguments.record or recorded is None:
             write_record(tables, recorded, arguments.against, took)
@@ -163,8 +165,21 @@ def write_record(made: Made, before: Made | None, folder: Path, took: str) -> No
 # --- making -------------------------------------------------------------------------------------------------------
 
 
-def remake(dataset: str, budget: str, folder: Path, cores: int) -> Made:
+def _config_file(arguments: argparse.Namespace, folder: Path) -> list[str]:
+    """The words that give Snakemake the configuration of `--configfile` and `--set`, in one file of all keys."""
+    if not arguments.configfile and not arguments.set:
+        return []
+    from pipeline.workflow import params
+
+    path = folder / "config.json"
+    artifacts.write_json(path, params.merged(arguments.set, more=arguments.configfile))
+    return ["--configfile", str(path)]
+
+
+def remake(dataset: str, budget: str, folder: Path, cores: int, more: Sequence[str] = ()) -> Made:
     """Everything that the tables need, made in an empty folder; its progress goes to the terminal.
+
+    `more` are further words of the command line.
 
     Raises `UserError` where the workflow fails.
     """
@@ -173,6 +188,7 @@ def remake(dataset: str, budget: str, folder: Path, cores: int) -> Made:
     command += [
         "--cores",
         str(cores),
+        *more,
         "--directory",
         str(folder),
         "--config",

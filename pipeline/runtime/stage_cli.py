@@ -147,7 +147,7 @@ def _is_within(path: PurePosixPath) -> bool:
 
 def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """The job and the device from params.yaml, for a person who calls a stage by hand."""
-    plan = overrides.plan(arguments.set)
+    plan = overrides.of(arguments)
     if arguments.seed is not None and arguments.seed < 0:
         raise UserError(f"--seed: found {arguments.seed}, expected 0 or more")
     given = wildcards(arguments)

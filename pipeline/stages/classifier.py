@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.datasets.prepared import load_split
-from pipeline.features.classifier import correct, extract, quarter_turns
+from pipeline.features.classifier import extract, is_likeliest, quarter_turns
 from pipeline.features.fitting import by_band, fit, share
 from pipeline.metrics.bands import bands_of, imbalance_ratio
 from pipeline.runtime.device import use_device
@@ -32,7 +32,8 @@ def run(job: JobContext) -> None:
         job.progress, images.to(device), labels.to(device), classes, balanced=bands is not None, settings=settings
     )
     model.cpu()
-    right = {name: correct(model, *splits[name]) for name in ("valid", "test")}
+    extracted = {name: extract(model, splits[name][0]) for name in ("valid", "test")}
+    right = {name: is_likeliest(found, splits[name][1]) for name, (_, found) in extracted.items()}
     report: dict[str, Any] = {"accuracy": {name: share(found) for name, found in right.items()}, "classes": classes}
     said = ", ".join(f"{name} {value:.4f}" for name, value in report["accuracy"].items())
     job.progress.say(f"accuracy on held-out images: {said}")
@@ -44,7 +45,11 @@ def run(job: JobContext) -> None:
     # One entry: safetensors writes several in an order of chance, and the file's digest stands beside the metrics.
     metadata = {"classes_and_shape": " ".join(map(str, (classes, *images.shape[1:])))}
     job.write_tensors(job.outputs["classifier"], model.state_dict(), metadata)
-    features = {name: extract(model, load_split(path)[0])[0] for name, path in paths.items()}
+    features = {name: found for name, (found, _) in extracted.items()}
+    for name, path in paths.items():
+        whole, labels_known = load_split(path)
+        if name not in features or labels_known is None:  # without labels, quarter turns were classified
+            features[name] = extract(model, whole)[0]
     job.write_tensors(job.outputs["features"], features)
     job.write_json(job.outputs["report"], report)
 

@@ -165,7 +165,7 @@ def trained(plan: Plan, dataset: str, model: str, training: int) -> tuple[Path, 
     if not store.is_complete(job.folder):
         raise UserError(
             f"{model} on {dataset}, training {training}: no weights for today's params.yaml and code ({weights}); "
-            f"train it with `snakemake --cores 8 {weights}`"
+            f"train it with `snakemake --cores 8 {weights}{plan.flags}`"
         )
     store.checked(weights)
     return weights, plan.job("sample", dataset, model, training).config

@@ -102,8 +102,8 @@ def published_digest(name: str) -> str:
 
 @functools.cache
 def metric_modules() -> list[str]:
-    """The modules of all metrics: one evaluation measures them all."""
-    return [f"pipeline.metrics.{name}" for name in files_in("metrics")]
+    """The modules of all metrics and feature spaces: one evaluation measures them all."""
+    return [f"pipeline.{folder}.{name}" for folder in ("features", "metrics") for name in files_in(folder)]
 
 
 # --- data -------------------------------------------------------------------------------------------------------------

@@ -193,7 +193,7 @@ def captioned(outputs: Mapping[str, str], stage: str) -> Any:
 
 
 def plain(file: str) -> dict[str, Any]:
-    """What params.yaml holds, read before Snakemake reads it, which would run Python that stands in it.
+    """The content of params.yaml, read before Snakemake reads it, which would run Python code in it.
 
     Put into Snakemake's configuration first, it keeps apart what Snakemake would leave shared: blocks written once and
     named by an alias, of which an override (`--config`) of one would change all.
@@ -209,7 +209,7 @@ def plain(file: str) -> dict[str, Any]:
 
 
 def has_own(folder: str) -> bool:
-    """Whether own.yaml stands beside params.yaml."""
+    """Whether there is an own.yaml next to params.yaml."""
     return bool(params.own_files(Path(folder, "params.yaml")))
 
 

@@ -16,7 +16,7 @@ from pipeline.workflow.catalogue import Catalogue
 from pipeline.workflow.params import files_in, published_file
 
 BATTLES_OF_GRAN = ("gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps")
-"""Published tables of Im et al. 2016 that stand next to our battles."""
+"""Published tables of Im et al. 2016 that the reports show next to our battles."""
 
 
 class Source(NamedTuple):

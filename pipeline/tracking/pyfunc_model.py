@@ -1,6 +1,6 @@
 """A trained model as MLflow loads it: `predict({"n": 4, "seed": 0})` gives images, uint8 (n, C, H, W).
 
-MLflow copies this file beside the weights and runs it when the model is loaded, wherever that is; it is no part of
+MLflow copies this file to the weights and runs it when the model is loaded on any machine; it is no part of
 the workflow. The images are those of the `sample` stage for the same seed of latents on the same machine, bit for
 bit. Of several rows of n and seed, the images of all, one row after the other.
 """

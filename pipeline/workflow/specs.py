@@ -16,7 +16,7 @@ from pipeline.workflow.catalogue import Catalogue
 from pipeline.workflow.params import files_in, published_file
 
 BATTLES_OF_GRAN = ("gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps")
-"""Published tables of Im et al. 2016 that stand next to our battles."""
+"""Published tables of Im et al. 2016 that the reports show next to our battles."""
 
 
 class Source(NamedTuple):
@@ -102,8 +102,8 @@ def published_digest(name: str) -> str:
 
 @functools.cache
 def metric_modules() -> list[str]:
-    """The modules of all metrics: one evaluation measures them all."""
-    return [f"pipeline.metrics.{name}" for name in files_in("metrics")]
+    """The modules of all metrics and feature spaces: one evaluation measures them all."""
+    return [f"pipeline.{folder}.{name}" for folder in ("features", "metrics") for name in files_in(folder)]
 
 
 # --- data -------------------------------------------------------------------------------------------------------------

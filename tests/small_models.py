@@ -21,7 +21,7 @@ CLASSES = 10
 """Of the data that conditional models are tried on."""
 
 RESOLVED = params.load(["budget=tiny"], file=ROOT / "params.yaml").resolved_models
-NAMES = sorted(name for name, block in RESOLVED.items() if "reuse_training_of" not in block)
+_OWN = sorted(name for name, block in RESOLVED.items() if "reuse_training_of" not in block)
 """The models with a training of their own."""
 
 _OF_CLASS = {block["class"]: name for name, block in RESOLVED.items() if "conditional" in block["arguments"]}
@@ -43,10 +43,13 @@ def variant(name: str) -> tuple[Any, ...]:
     return (block_of(name)["class"], *((key, value) for key, value in arguments if isinstance(value, bool | str)))
 
 
-EVERY = list({variant(name): name for name in [*NAMES, *CONDITIONAL]}.values())
-"""One model of every class and of every choice that params.yaml makes of it, and of its conditional form."""
+NAMES = list({variant(name): name for name in _OWN}.values())
+"""One model of every class and of every choice that params.yaml makes of it."""
 
-ONE_OF_EACH_CLASS = sorted({block_of(name)["class"]: name for name in EVERY if name not in CONDITIONAL}.values())
+EVERY = list({variant(name): name for name in [*NAMES, *CONDITIONAL]}.values())
+"""The same, and their conditional forms."""
+
+ONE_OF_EACH_CLASS = sorted({block_of(name)["class"]: name for name in NAMES}.values())
 
 
 def class_of(name: str) -> type[ImageGenerator]:

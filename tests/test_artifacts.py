@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.workflow import store
+from tests.conftest import ROOT
 from tests.stored import record
-
-ROOT = Path(__file__).parents[1]
 
 
 def files(folder: Path) -> set[str]:

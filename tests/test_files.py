@@ -812,3 +812,121 @@ def test_classes_of_two_images(given: Path) -> None:
     image_folder(given, {f"c{number:03d}": 2 for number in range(30)})
     with pytest.raises(UserError, match=r"30 classes, of which 30 have fewer than 3 images.*at least 3 images a class"):
         prepared(given)
+
+
+# --- oddities of our own search ---------------------------------------------------------------------------------
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
+
+
+@pytest.mark.parametrize(("reader", "name"), [("images", "a.png"), ("parquet", "train.parquet"), ("arrays", "it.npz")])
+def test_pointers_of_git_lfs(reader: str, name: str, given: Path) -> None:
+    write(given, {name: LFS})
+    assert "it is a pointer of Git LFS, run `git lfs pull`" in refused(reader, given)
+
+
+def test_one_class_in_two_spellings_of_unicode(given: Path) -> None:
+    image_folder(given, {"caf\u00e9": 2, "cafe\u0301": 3, "tea": 2})
+    loaded = read("images", RAW, path=str(given))
+    assert loaded.class_names == ("caf\u00e9", "tea") and loaded.train_labels is not None
+    assert np.bincount(loaded.train_labels).tolist() == [5, 2]
+
+
+def test_a_class_whose_name_is_no_utf_8(given: Path) -> None:
+    image_folder(given, {"a": 20, os.fsdecode(b"caf\xe9"): 20})
+    with pytest.raises(UserError, match=r"found the class name 'caf\\udce9', expected printable UTF-8; rename"):
+        prepared(given)
+
+
+def test_class_names_that_differ_between_files(given: Path) -> None:
+    parquet(given / "train.parquet", pictures(2, 8, 8, 3), [0, 1], ["a", "b"])
+    parquet(given / "test.parquet", pictures(2, 8, 8, 3), [0, 1], ["b", "a"])
+    assert "test.parquet: found other class names in column 'label', b, a; train.parquet has a, b" in refused(
+        "parquet", given
+    )
+
+
+def test_labels_that_are_no_classes(given: Path) -> None:
+    np.savez(given / "it.npz", images=pictures(3, 8, 8), labels=np.arange(3) * 10**12)
+    assert "found 2,000,000,000,001 classes, expected at most 100,000" in refused("arrays", given, (1, 8, 8))
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(given: Path) -> None:
+    from pipeline.workflow import content_hash
+
+    image_folder(given, {".": 3})
+    os.mkfifo(given / "z.png")
+    content_hash.digest(given, RAW)
+    content_hash.write_index(given, RAW)
+    assert len(read("images", RAW, path=str(given)).train_images) == 3
+
+
+def test_cifar_as_its_archive_unpacks(given: Path) -> None:
+    records = b"".join(bytes([label]) + image.tobytes() for label, image in enumerate(pictures(3, 3, 32, 32)))
+    names = [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]
+    write(given / "cifar-10-batches-bin", dict.fromkeys(names, records))
+    loaded = read("cifar", RAW, (3, 32, 32), path=str(given))
+    assert (len(loaded.train_images), len(loaded.test_images)) == (15, 3)
+    write(given / "other", {"data_batch_1": b"a pickle"})
+    assert "not found; expected CIFAR's binary version" in refused("cifar", given / "other", (3, 32, 32))
+
+
+def test_cifar_is_prepared(given: Path) -> None:
+    """The shares of the block's `valid` and `test` are no lists of files."""
+    records = [bytes([label % 3]) + image.tobytes() for label, image in enumerate(pictures(60, 3, 32, 32))]
+    write(given, {f"data_batch_{number}.bin": b"".join(records[:30]) for number in range(1, 6)})
+    write(given, {"test_batch.bin": b"".join(records[30:])})
+    job = prepared(given, reader="cifar", shape=[3, 32, 32])
+    content = json.loads(job.outputs["summary"].read_text())
+    assert (content["train"]["count"], content["test"]["count"]) == (135, 30)
+
+
+def test_the_names_of_kaggle(given: Path) -> None:
+    images = small_idx(given)
+    for path in sorted(given.iterdir()):
+        name = path.name.replace("-idx", ".idx")
+        path.rename(given / "waiting")
+        (given / name).mkdir()
+        (given / "waiting").rename(given / name / name)
+    assert np.array_equal(read("idx", RAW, (1, 8, 8), path=str(given)).train_images[:, 0], images[:40])
+
+
+def test_colours_of_other_spaces(given: Path) -> None:
+    write(
+        given, {f"{mode}.tif": tiff_of(Image.new("RGB", (8, 8), "white").convert(mode)) for mode in ("CMYK", "YCbCr")}
+    )
+    assert (read("images", RAW, path=str(given)).train_images >= 254).all()
+
+
+def tiff_of(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "TIFF")
+    return buffer.getvalue()
+
+
+def test_paths_of_metadata_as_windows_writes_them(given: Path) -> None:
+    image_folder(given, {"a": 2})
+    write(given, {"metadata.csv": b"file_name,label\r\na\\0.png,x\r\na\\1.png,y\r\n"})
+    assert read("images", RAW, path=str(given)).class_names == ("x", "y")
+    write(given, {"metadata.csv": b"file_name,label\na/0.png,x\na/1.png,y\na/1.png,x\n"})
+    assert "metadata.csv, row 3: a/1.png is there twice with other labels" in refused("images", given)
+    write(given, {"metadata.csv": "file_name,label\na/0.png,\u00e9\n".encode("latin-1")})
+    assert "metadata.csv: no metadata of images, or damaged ones" in refused("images", given)
+
+
+@pytest.mark.parametrize(
+    ("reader", "files", "expected"),
+    [
+        ("images", {"a.heic": b"1", "b.svg": b"1"}, "no image in it"),
+        ("images", {"test/a.png": png(WHITE)}, "no training images; expected at least one, found only test"),
+        ("video", {"0.png": png(WHITE)}, "found a folder, expected one video"),
+        ("lsun", {"church_train_lmdb.zip": b"PK"}, "unzip LSUN's archive there"),
+        ("webdataset", {"0.png": png(WHITE)}, "no .tar in it"),
+        ("svhn", {"0.png": png(WHITE)}, "train_32x32.mat: not found"),
+        ("idx", {"0.png": png(WHITE)}, "not found; expected one file; say its name"),
+        ("parquet", {"0.png": png(WHITE)}, "no file of a training split"),
+        ("arrays", {"0.png": png(WHITE)}, "no array 'images'"),
+    ],
+)
+def test_folders_that_hold_something_else(reader: str, files: dict[str, bytes], expected: str, given: Path) -> None:
+    assert expected in refused(reader, write(given, files))

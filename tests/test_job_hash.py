@@ -14,8 +14,8 @@ import yaml
 
 from pipeline.workflow import job_hash, params, plan
 from pipeline.workflow.plan import Plan
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[1]
 CACHES = [
     function
     for module in (job_hash, params, plan)

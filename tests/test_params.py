@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
@@ -20,8 +18,9 @@ from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash, params
 from pipeline.workflow.params import BUDGETS, check, constructor, load
 from pipeline.workflow.plan import Plan
+from tests.conftest import ROOT
 
-FILE = Path(__file__).parents[1] / "params.yaml"
+FILE = ROOT / "params.yaml"
 CONFIG: dict[str, Any] = yaml.safe_load(FILE.read_text())
 
 
@@ -438,52 +437,3 @@ def test_a_new_models_file_that_does_not_fit_is_named(
     monkeypatch.undo()
     for function in cached:
         function.cache_clear()
-
-
-# --- whatever is written there ----------------------------------------------------------------------------------
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 10**20) | st.floats() | st.text(max_size=8) | st.binary(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),
-    max_leaves=4,
-)
-
-
-def paths(block: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in a nested configuration."""
-    inner = block.items() if isinstance(block, dict) else enumerate(block) if isinstance(block, list) else ()
-    return [found for key, item in inner for found in ((*prefix, key), *paths(item, (*prefix, key)))]
-
-
-@st.composite
-def mutations(draw: st.DrawFn) -> dict[str, Any]:
-    """params.yaml with one or two places replaced, removed, renamed or added to."""
-    config = copy.deepcopy(CONFIG)
-    for _ in range(draw(st.integers(1, 2))):
-        *way, key = draw(st.sampled_from(paths(config)))
-        block: Any = config
-        for step in way:
-            block = block[step]
-        action = draw(st.sampled_from(["replace", "remove", "rename", "add"]))
-        if action == "replace" or isinstance(block, list):
-            block[key] = draw(values)
-        elif action == "add":
-            block[draw(st.text(max_size=6))] = draw(values)
-        else:
-            item = block.pop(key)
-            if action == "rename":
-                block[draw(st.text(max_size=3)) + str(key)] = item
-        if not config:
-            break
-    return config
-
-
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
-@given(mutations())
-def test_any_mistake_is_one_line(config: dict[str, Any]) -> None:
-    try:
-        resolved = check(config)
-    except UserError as error:
-        assert len(str(error).splitlines()) == 1
-    else:
-        assert resolved.models_of(next(iter(resolved.datasets)))

@@ -23,7 +23,7 @@ from pipeline.models.base import optimisers
 from pipeline.stages.train import seal
 from tests.conftest import ROOT, run
 from tests.fork_server import At, ForkServer
-from tests.small_models import NAMES, small
+from tests.small_models import ONE_OF_EACH_CLASS, small
 from tests.small_trainings import BATCH, EVERY, IMAGES, STEPS, WRITTEN, Training, begun, finish, job
 
 KILLS = int(os.environ.get("EASEL_RESUME_KILLS", "8"))
@@ -69,7 +69,7 @@ def assert_whole(state: Path, model: str) -> None:
         assert moments and any(value.count_nonzero() for value in moments)
 
 
-@pytest.mark.parametrize("model", NAMES)
+@pytest.mark.parametrize("model", ONE_OF_EACH_CLASS)
 def test_killed_after_any_step_it_writes_what_it_would_have_written(
     model: str, fork_server: ForkServer, undisturbed: Any, tmp_path: Path
 ) -> None:
@@ -83,13 +83,13 @@ def test_killed_after_any_step_it_writes_what_it_would_have_written(
 
 def test_the_trainings_go_through_all_that_a_state_must_hold() -> None:
     """Or the test above would show less than it seems to: shuffles, warm-up, falling rates, batch norms, noise."""
-    settings = [job(model).config for model in NAMES]
+    settings = [job(model).config for model in ONE_OF_EACH_CLASS]
     assert STEPS > 2 * (IMAGES // BATCH)
     assert any(0 < block["arguments"].get("warmup", 0) < STEPS // 2 for block in settings)
     assert all(block["training"]["lr_decay_fraction"] * STEPS > EVERY for block in settings)
     assert {block["training"]["data"] for block in settings} == {"binarised", "grey"}
     norms = torch.nn.modules.batchnorm._BatchNorm
-    assert any(isinstance(module, norms) for model in NAMES for module in small(model).modules())
+    assert any(isinstance(module, norms) for model in ONE_OF_EACH_CLASS for module in small(model).modules())
 
 
 def test_a_process_that_nobody_forked_writes_the_same(undisturbed: Any, tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_a_bad_server_is_named_and_the_next_source_asked(
     tmp_path: Path, mirror: Path, server: str, manner: str, reason: str
 ) -> None:
     good = {"kind": "folder", "path": str(mirror / "set")}
-    refused, taken = attempt(tmp_path, [http_source(server, manner), good], stall_timeout=0.5)
+    refused, taken = attempt(tmp_path, [http_source(server, manner), good], timeout=0.5)
     assert f"/{manner}/" in refused and reason in refused
     assert "2 files" in taken
     assert held(tmp_path) == CONTENTS
@@ -192,7 +192,7 @@ def test_a_server_that_accepts_and_says_nothing(tmp_path: Path, mirror: Path) ->
     with socket.create_server(("127.0.0.1", 0)) as silent:
         source = {"kind": "http", "address": f"http://127.0.0.1:{silent.getsockname()[1]}/"}
         good = {"kind": "folder", "path": str(mirror / "set")}
-        refused, _ = attempt(tmp_path, [source, good], connect_timeout=0.2)
+        refused, _ = attempt(tmp_path, [source, good], timeout=0.2)
     assert "no answer within 0.2 s" in refused
     assert held(tmp_path) == CONTENTS
 
@@ -374,7 +374,7 @@ from pathlib import Path
 from pipeline.workflow.sources import fetch
 files = {"images": sys.argv[2]}
 source = {"kind": "http", "address": sys.argv[1] + "/hanging/", "suffix": ".gz"}
-fetch("set", files, [source], destination=Path(sys.argv[3]), mirror=None, say=print, stall_timeout=60)
+fetch("set", files, [source], destination=Path(sys.argv[3]), mirror=None, say=print, timeout=60)
 """
 
 

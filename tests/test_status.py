@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place with params.yaml and nothing made."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    for variable in ("EASEL_CONFIG", "EASEL_OWNER"):
+    for variable in ("EASEL_OWNER",):
         monkeypatch.delenv(variable, raising=False)
     return tmp_path
 

@@ -34,8 +34,8 @@ from pipeline.workflow.provenance import Provenance
 RECORDS = Path("docs/verify")
 TARGETS = (layout.TABLE,)
 SHOWN_CELLS = 12
-NOT_INHERITED = ("MLFLOW_TRACKING_URI", "SNAKEMAKE_PROFILE", "EASEL_CONFIG", "EASEL_OWNER", "EASEL_ANNOUNCED")
-"""Variables that would track these trainings among a person's own, run them elsewhere, or plan another job."""
+NOT_INHERITED = ("MLFLOW_TRACKING_URI", "SNAKEMAKE_PROFILE", "EASEL_OWNER", "EASEL_ANNOUNCED")
+"""Variables that would track these trainings among a person's own, or run them elsewhere."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -189,6 +189,7 @@ def remake(dataset: str, budget: str, folder: Path, cores: int, more: Sequence[s
         *more,
         "--cores",
         str(cores),
+        *more,
         "--directory",
         str(folder),
         "--config",

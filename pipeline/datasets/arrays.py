@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.loaded import Loaded, Source
-from pipeline.datasets.naming import ORDER, SPLITS, listed, words
+from pipeline.datasets.members import pointer_hint
+from pipeline.datasets.naming import ORDER, SPLITS, listed, numbered, words
 from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load"]
@@ -58,7 +59,9 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
         count = max(count, 0 if marks is None else int(marks.max(initial=-1)) + 1)
         splits[split] = examples(name, laid_out(name, array(owners, name), options["shape"]), marks)
     classes = (options.get("classes") or count) if labels["train"] else 0
-    return spooled(splits, raw_folder, options, tuple(map(str, options.get("class_names") or range(classes))), source)
+    return spooled(
+        splits, raw_folder, options, tuple(map(str, options.get("class_names") or numbered(classes))), source
+    )
 
 
 def sources(owners: Owners, images: Mapping[str, str], labels: Mapping[str, str | None], files: int) -> Source:
@@ -130,7 +133,8 @@ def names_in(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
     except (OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path.name}: no .npz archive, or a damaged one ({error})") from None
+        hint = pointer_hint(path)
+        raise ValueError(f"{path.name}: no .npz archive, or a damaged one ({error}){hint}") from None
 
 
 def array(owners: Owners, name: str) -> NDArray[Any]:

@@ -22,6 +22,8 @@ OPTIONS = ("class_names", "label_bytes", "train_files", "test_files")
 """What a block of params.yaml may say under `options`; `train_files` and `test_files` are lists of file names."""
 
 SIDE = 32
+FOLDER = "cifar-10-batches-bin"
+"""In the official archive."""
 TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 FILES: Mapping[str, Sequence[str]] = {"train": TRAIN, "test": ("test_batch.bin",)}
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -29,7 +31,9 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     """The official training and test images; ValueError for a file of another length or a label out of range."""
-    folder, names = place(raw_folder, options), tuple(options.get("class_names", CLASSES))
+    folder = place(raw_folder, options)
+    folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
+    names = tuple(options.get("class_names", CLASSES))
     label_bytes = int(options.get("label_bytes", 1))
     chosen = {split: list(map(str, options.get(f"{split}_files", files))) for split, files in FILES.items()}
     splits = {split: records([folder / file for file in files], label_bytes) for split, files in chosen.items()}
@@ -42,6 +46,10 @@ def records(files: Sequence[Path], label_bytes: int) -> Iterator[Example]:
     """The examples of some files, a thousand read at a time."""
     size = label_bytes + 3 * SIDE * SIDE
     for path in files:
+        if not path.is_file():
+            raise ValueError(
+                f"{path}: not found; expected CIFAR's binary version, or its names as `options.train_files`"
+            )
         if path.stat().st_size == 0 or path.stat().st_size % size:
             raise ValueError(f"{path.name}: found {path.stat().st_size:,} bytes, expected records of {size:,} each")
         number = 0

@@ -31,6 +31,9 @@ def check(loaded: Loaded, block: Mapping[str, Any]) -> None:
     where, shape = f"params.yaml: datasets.{block['dataset']}", list(loaded.train_images.shape[1:])
     if shape != list(block["shape"]):
         raise UserError(f"{where}.shape: found {list(block['shape'])}, but the files hold {shape}")
+    odd = [name for name in loaded.class_names if not name.isprintable()]
+    if odd:
+        raise UserError(f"{where}: found the class name {odd[0]!a}, expected printable UTF-8; rename its folder")
     classes, found = block["classes"], len(loaded.class_names)
     if classes and loaded.train_labels is None:
         raise UserError(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from pipeline.datasets.members import pointer_hint
 from pipeline.datasets.value_ranges import BYTE, Range, Values, read_as, scaled
 
 __all__ = ["Fit", "decoded", "endings"]
@@ -67,9 +68,8 @@ def decoded(name: str, content: bytes) -> Image.Image:
             image.info |= {"wide": wide, "more": _has_more(image)}
     except Exception as error:  # Pillow raises of every kind for bytes that are no image
         if "cannot identify" in str(error):
-            raise ValueError(
-                f"{name}: no image that can be read; expected one of {', '.join(FORMATS[:7])}, ..."
-            ) from None
+            formats, hint = ", ".join(FORMATS[:7]), pointer_hint(content)
+            raise ValueError(f"{name}: no image that can be read; expected one of {formats}, ...{hint}") from None
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{name}: damaged, or more than can be read ({said})") from None
     return image

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.loaded import Loaded, Source
+from pipeline.datasets.naming import numbered
 from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load", "read"]
@@ -108,7 +109,7 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
             raise ValueError(f"{split}: {images} images but {labels} labels")
     first, height, width = int(options.get("first_label", 0)), *arrays["train_images"].shape[1:]
     shape = (1, width, height) if options.get("transpose") else (1, height, width)
-    names = options.get("class_names") or range(first, first + (options.get("classes") or 10))
+    names = options.get("class_names") or numbered(options.get("classes") or 10, first)
     splits = {split: examples(files, arrays, split, options) for split in ("train", "test")}
     source = Source("their own files", {split: files[f"{split}_images"].name for split in splits}, files=len(FILES))
     return spooled(splits, raw_folder, {"shape": shape, **options}, tuple(map(str, names)), source)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import tarfile
+import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -108,7 +109,7 @@ def split_of(files: list[str], shelves: int, options: Mapping[str, Any]) -> Plac
     for name, folders in inner.items():
         split = "train" if level is None else folder_split(folders[level])
         rest = folders if level is None else folders[:level] + folders[level + 1 :]
-        placed[name] = (split or "train", rest[0] if rest else None)
+        placed[name] = (split or "train", unicodedata.normalize("NFC", rest[0]) if rest else None)
     return placed
 
 

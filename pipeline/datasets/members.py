@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-__all__ = ["Wanted", "contents", "follows_links", "is_archive", "names"]
+__all__ = ["Wanted", "contents", "follows_links", "is_archive", "names", "pointer_hint"]
 
 LARGEST = 1 << 28
 """Bytes of one member."""
@@ -27,6 +27,8 @@ MOST = 5_000_000
 
 UNREAD = (".7z", ".rar", ".zst", ".lz4", ".z", ".gz", ".bz2", ".xz")
 """Archives, and compressed files, that the standard library cannot look into; a compressed .tar is known before."""
+
+POINTER = b"version https://git-lfs"
 
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 """What the standard library raises for archives that are cut short, changed or locked."""
@@ -50,6 +52,17 @@ def names(place: Path, *, links: bool = False) -> list[str]:
     if twice is not None:
         raise ValueError(f"{place.name}: holds {twice!r} twice; expected every name once; pack it again")
     return found
+
+
+def pointer_hint(file: Path | bytes) -> str:
+    """What to do about a file that only points to what Git LFS keeps; nothing for others."""
+    first = b""
+    if isinstance(file, bytes):
+        first = file
+    elif file.is_file():
+        with contextlib.suppress(OSError), file.open("rb") as stream:
+            first = stream.read(100)
+    return "; it is a pointer of Git LFS, run `git lfs pull` where it comes from" if first.startswith(POINTER) else ""
 
 
 def follows_links(options: Mapping[str, Any]) -> bool:

@@ -33,7 +33,9 @@ def labels_of(texts: Mapping[str, bytes], column: str | None) -> dict[str, str]:
             value = row[column or "label"]
             if value is None or isinstance(value, list | dict) or str(value) == "":
                 raise ValueError(f"{name}, row {number}: found {value!r} as label, expected a number or a text")
-            found[str(PurePosixPath(name).parent / str(row[FILE_NAME]))] = str(value)
+            path = str(PurePosixPath(name).parent / str(row[FILE_NAME]).replace("\\", "/"))
+            if found.setdefault(path, str(value)) != str(value):
+                raise ValueError(f"{name}, row {number}: {path} is there twice with other labels; expected one row")
     return found
 
 

@@ -131,6 +131,17 @@ def listed(names: Iterable[object], most: int = 5) -> str:
     return ", ".join(every[:most]) + more
 
 
+MOST_CLASSES = 100_000
+"""More are no classes but identities, or a mistake."""
+
+
+def numbered(count: int, first: int = 0) -> list[str]:
+    """The names of so many classes that have only numbers; ValueError for more than can be meant."""
+    if count > MOST_CLASSES:
+        raise ValueError(f"labels: found {count:,} classes, expected at most {MOST_CLASSES:,}; are they identities?")
+    return list(map(str, range(first, first + count)))
+
+
 def class_names(labels: Iterable[object], classes: int | None = None) -> list[str]:
     """The classes of labels that are texts or numbers, in order: numbers as numbers, texts by their letters.
 
@@ -141,5 +152,5 @@ def class_names(labels: Iterable[object], classes: int | None = None) -> list[st
         return sorted(texts)
     numbers = sorted(map(int, texts))
     if numbers and classes and numbers[0] >= 0 and numbers[-1] < classes:
-        return list(map(str, range(classes)))
+        return numbered(classes)
     return list(map(str, numbers))

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from pipeline.datasets import naming
 from pipeline.datasets.fitting import decoded
 from pipeline.datasets.loaded import Loaded, Source
+from pipeline.datasets.members import pointer_hint
 from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load"]
@@ -47,6 +48,8 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
             f"{first.name}: no column 'image'; there are: {', '.join(schema.names)}; say `options: {{image: NAME}}`"
         )
     source.labels = f"none; the columns are {', '.join(schema.names)}" if label is None else f"column '{label}'"
+    if options.get("classes") == 0:
+        source.labels = "none, as `classes: 0` says"
     names, numbers = classes_of(by_split, schema, label, options)
     splits = {split: examples(files, image, label, numbers) for split, files in by_split.items()}
     return spooled(splits, raw_folder, options, names, source)
@@ -112,8 +115,16 @@ def classes_of(
     if not pa.types.is_integer(kind):
         found = next(iter(by_split.values()))[0].name
         raise ValueError(f"{found}: found {kind} in column '{label}', expected whole numbers or texts")
-    first = next(iter(by_split.values()))[0]
-    return list(map(str, options.get("class_names") or named(first, schema, label, options.get("classes")))), None
+    if options.get("class_names"):
+        return list(map(str, options["class_names"])), None
+    first, *others = [path for files in by_split.values() for path in files]
+    names = named(first, schema, label, options.get("classes"))
+    for path in others:
+        theirs = named(path, opened(path).schema_arrow, label, len(names))
+        if theirs != names:
+            said = f"{naming.listed(theirs, 3)}; {first.name} has {naming.listed(names, 3)}"
+            raise ValueError(f"{path.name}: found other class names in column '{label}', {said}; say `class_names`")
+    return names, None
 
 
 def texts(by_split: Mapping[str, Sequence[Path]], label: str) -> set[str]:
@@ -127,17 +138,17 @@ def texts(by_split: Mapping[str, Sequence[Path]], label: str) -> set[str]:
     return found
 
 
-def named(path: Path, schema: pa.Schema, label: str, classes: int | None) -> list[Any]:
+def named(path: Path, schema: pa.Schema, label: str, classes: int | None) -> list[str]:
     """Names from the schema's metadata; without them numbers, as many as the block says."""
     try:
         names: list[Any] = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][label]["names"]
-        return list(names)
+        return list(map(str, names))
     except (KeyError, TypeError, ValueError):
         if classes is None:
             raise ValueError(
                 f"{path.name}: column '{label}' has no class names; give their number as `classes`"
             ) from None
-        return list(range(classes))
+        return naming.numbered(classes)
 
 
 def opened(path: Path) -> pq.ParquetFile:
@@ -145,7 +156,8 @@ def opened(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path.name}: no Parquet file, or a damaged one ({error})") from None
+        hint = pointer_hint(path)
+        raise ValueError(f"{path.name}: no Parquet file, or a damaged one ({error}){hint}") from None
 
 
 def rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:

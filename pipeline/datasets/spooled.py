@@ -68,7 +68,10 @@ def spooled(
         ranges = _ranges(spools.values(), source, options.get("value_range"))
         found = {split: spool.finished(ranges) for split, spool in spools.items()}
     if "train" not in found or not len(found["train"][0]):
-        raise ValueError("no training images; expected at least one")
+        others = [split for split, (images, _) in found.items() if len(images)]
+        raise ValueError(
+            f"no training images; expected at least one{f', found only {listed(others)}' if others else ''}"
+        )
     nothing = found["train"][0][:0], None if found["train"][1] is None else found["train"][1][:0]
     valid_images, valid_labels = found.get("valid", (None, None))
     return Loaded(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.datasets.loaded import Loaded, Source
-from pipeline.datasets.naming import by_split, listed
+from pipeline.datasets.naming import by_split, listed, numbered
 from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load"]
@@ -32,7 +32,7 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     grouped = {split: [folder / name for name in files] for split, files in names_of.items()}
     source = Source("the last column", {split: listed(files) for split, files in names_of.items()})
     source.files = sum(map(len, names_of.values()))
-    ink, names = int(options.get("ink", 1)), tuple(map(str, options.get("class_names") or range(options["classes"])))
+    ink, names = int(options.get("ink", 1)), tuple(map(str, options.get("class_names") or numbered(options["classes"])))
     splits = {split: rows(files, ink) for split, files in grouped.items()}
     return spooled(splits, raw_folder, options, names, source)
 

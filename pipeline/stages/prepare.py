@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +31,7 @@ def run(job: JobContext) -> None:
     raw, block = job.at(layout.RAW), job.config
     path = content_hash.located(job.runtime_only["path"]) if job.runtime_only.get("path") else None
     check_raw(raw, path, artifacts.read_json(job.inputs["fetched"]))
-    try:
-        step = functools.partial(job.progress.step, unit="images")
-        options = {**block["options"], **block, "path": path and str(path), "step": step}
-        loaded = load_reader(block["reader"])(raw, options).without_one_class()
-        loaded = loaded.without_labels() if block["classes"] == 0 else loaded
-        loaded = loaded.pooled() if block["pool"] else loaded
-        check(loaded, block)
-        draw = {key: block[key] for key in ("valid", "test", "limit")}
-        parts = parted(loaded, **draw, seed=block["split_seed"])
-    except ValueError as error:
-        raise UserError(f"{block['dataset']}: {error}") from error
-    except OSError as error:
-        raise UserError(f"{error.filename or raw}: could not be read: {error.strerror}; mend its rights") from error
+    loaded, parts = read(raw, path, block, functools.partial(job.progress.step, unit="images"))
     shape, names = list(loaded.train_images.shape[1:]), loaded.class_names
     content: dict[str, object] = {"dataset": block["dataset"], "shape": shape, "classes": list(names)}
     content |= {**loaded.facts, "description": (described := description(loaded, parts))}
@@ -60,6 +48,24 @@ def run(job: JobContext) -> None:
     warn(job, loaded)
     for warning in too_few(parts, job.runtime_only.get("batches", {})):
         job.progress.say(f"warning: {warning}")
+
+
+def read(
+    raw: Path, path: Path | None, block: Mapping[str, Any], step: Callable[[int, int], None] | None = None
+) -> tuple[Loaded, dict[str, Part]]:
+    """What the block's reader finds, and its splits; `UserError` in one line for what cannot be used."""
+    options = {**block["options"], **block, "path": path and str(path), "step": step}
+    try:
+        loaded = load_reader(block["reader"])(raw, options).without_one_class()
+        loaded = loaded.without_labels() if block["classes"] == 0 else loaded
+        loaded = loaded.pooled() if block.get("pool") else loaded
+        check(loaded, block)
+        draw = {key: block[key] for key in ("valid", "test", "limit")}
+        return loaded, parted(loaded, **draw, seed=block["split_seed"])
+    except ValueError as error:
+        raise UserError(f"{block['dataset']}: {error}") from error
+    except OSError as error:
+        raise UserError(f"{error.filename or raw}: could not be read: {error.strerror}; mend its rights") from error
 
 
 def bands_in(parts: Mapping[str, Part], names: Sequence[str]) -> dict[str, Any] | None:

@@ -68,8 +68,9 @@ RUN_COLUMNS = {
     "parameters_discriminator": _described("Discriminator", "Trained numbers of the networks that tell real images."),
     "status": _described(
         "Status",
-        "ok, diverged (a loss was not finite), collapsed, or unconditional in effect (a conditional model that hardly "
-        "follows the class: class_accuracy); the worst of the seeds.",
+        "The worst of: diverged (a loss was not finite), collapsed (classes covered under 0.8 of real's, or diversity "
+        "under half of it), unconditional in effect (a conditional model that hardly follows the class: "
+        "class_accuracy), poor (coverage under a quarter of real's), ok.",
     ),
     "paper_mmd": _paper("MMD", "MMD"),
     "paper_fid": _paper("FID", "FID"),

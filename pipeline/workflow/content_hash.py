@@ -86,8 +86,8 @@ def _walk(folder: Path, prefix: str) -> Iterator[str]:
 
 
 def _of_file(path: Path, index: Index) -> str:
-    if path.is_symlink() and not path.is_file():
-        return "link"
+    if not path.is_file():
+        return "link" if path.is_symlink() else "no file"  # a pipe would be waited for
     found = path.stat()  # of a link the file that it leads to
     known = index.get(str(path.absolute()))
     if known is not None and known[1:] == (found.st_size, found.st_mtime_ns):

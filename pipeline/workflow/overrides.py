@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,16 +31,10 @@ def of(arguments: argparse.Namespace) -> Plan:
 
 
 def plan(overrides: Sequence[str], files: Sequence[Path] = ()) -> Plan:
-    """The plan of params.yaml in this folder, files put over it, and overrides.
-
-    Below Snakemake it is the workflow's own configuration instead.
-    """
+    """The plan of params.yaml in this folder, files put over it, and overrides."""
     from pipeline.workflow import params  # a schema's libraries are not needed for --help
     from pipeline.workflow.plan import Plan
 
-    config = os.environ.get("EASEL_CONFIG")
-    if config and not overrides and not files:
-        return Plan(params.check(json.loads(config)))
     found = Plan(params.load(overrides, more=files))
     found.flags = "".join(f" --configfile {file}" for file in files)
     return found

@@ -10,7 +10,7 @@ import ast
 import contextlib
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -570,12 +570,34 @@ def forms_of(dataset: str, block: Dataset) -> list[Form]:
         raise UserError(f"params.yaml: datasets.{dataset}.alternatives: {_one_line(error, Form)}") from None
 
 
+KINDS: dict[str, Callable[[Any], bool]] = {
+    "a text": lambda value: isinstance(value, str),
+    "true or false": lambda value: isinstance(value, bool),
+    "a whole number from 0": lambda value: type(value) is int and 0 <= value < 1_000_000,
+    "a list of names": lambda value: isinstance(value, list) and all(isinstance(name, str | int) for name in value),
+    "a name, or a list of names": lambda value: isinstance(value, str) or KINDS["a list of names"](value),
+}
+OPTION_KINDS = {
+    **dict.fromkeys(("image", "label", "labels", "prefix", "links", "broken", "splits"), "a text"),
+    **dict.fromkeys(("train_images", "train_labels", "test_images", "test_labels"), "a text"),
+    **dict.fromkeys(("face", "transpose", "extra"), "true or false"),
+    **dict.fromkeys(("every", "first_label", "label_bytes", "ink"), "a whole number from 0"),
+    **dict.fromkeys(("train_files", "valid_files", "test_files"), "a name, or a list of names"),
+    "class_names": "a list of names",
+}
+"""What the options of readers are; those of `telugu_print` are checked where it renders."""
+
+
+def is_reader(name: str) -> bool:
+    """Whether a module of the data sets' folder reads a format: such a module says which options it has."""
+    module = f"pipeline.datasets.{name}"
+    return job_hash.module_file(module) is not None and job_hash.literal(module, "OPTIONS") is not None
+
+
 def _check_form(where: str, form: Form) -> None:
     """There must be a reader, with the options that it has, and something to read."""
-    known = [
-        name for name in files_in("datasets") if job_hash.literal(f"pipeline.datasets.{name}", "OPTIONS") is not None
-    ]
-    if form.reader not in known:
+    if not is_reader(form.reader):
+        known = [name for name in files_in("datasets") if is_reader(name)]
         raise UserError(
             f"params.yaml: {where}.reader: no file pipeline/datasets/{form.reader}.py{near(form.reader, known)}"
         )
@@ -585,10 +607,13 @@ def _check_form(where: str, form: Form) -> None:
             f"params.yaml: {where}.files: {found}; expected file names with their SHA-256 (or any), or a `path`"
         )
     options = job_hash.literal(f"pipeline.datasets.{form.reader}", "OPTIONS", ())
-    for option in form.options:
+    for option, value in form.options.items():
         if option not in options:
             hint = near(option, options) if options else f"; the reader {form.reader} has none"
             raise UserError(f"params.yaml: {where}.options.{option}: unknown key{hint}")
+        kind = OPTION_KINDS.get(option, "")
+        if value is not None and not KINDS.get(kind, lambda _: True)(value):
+            raise UserError(f"params.yaml: {where}.options.{option}: found {value!r}, expected {kind}")
     _check_sources(where, form.sources)
 
 
@@ -650,11 +675,11 @@ def adapted_models(params: Params, dataset: str) -> dict[str, dict[str, Any]]:
 def merged_block(block: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """A model's block with settings put over it; those of one budget are put over those of that budget."""
     levels = [key for key in BUDGETS if isinstance(block.get(key), dict) and isinstance(settings.get(key), dict)]
-    both = {key: put_over(block[key], settings[key]) for key in levels}
-    return {**put_over(block, settings), **both}
+    both = {key: with_changes(block[key], settings[key]) for key in levels}
+    return {**with_changes(block, settings), **both}
 
 
-def put_over(block: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def with_changes(block: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """A block with changes; a length in `epochs` replaces one in `steps`, and the reverse."""
     replaced = {"steps": "epochs", "epochs": "steps"}
     dropped = {replaced[key] for key in changes if key in replaced} - set(changes)
@@ -687,7 +712,7 @@ def resolve_model(
         raise UserError(f"{where}: no file pipeline/models/{source}.py{near(source, known)}")
     resolved: dict[str, Any] = {}
     for level in BUDGETS:
-        values = _validated(where, module, put_over(flat, block.get(level, {})))
+        values = _validated(where, module, with_changes(flat, block.get(level, {})))
         if level == budget:
             resolved = values
     training = {key: resolved.pop(key) for key in Training.model_fields}

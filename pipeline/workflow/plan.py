@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.core import artifacts
 from pipeline.training.length import total_steps
-from pipeline.workflow import job_hash, layout, report_inputs, specs
+from pipeline.workflow import job_hash, layout, report_inputs, specs, store
 from pipeline.workflow.catalogue import Catalogue
 from pipeline.workflow.params import Params
 
@@ -137,9 +137,11 @@ class Plan(Catalogue):
 
     def steps(self, model: str, dataset: str) -> int:
         """Optimiser steps of a training; with `epochs`, of the prepared data set, or of `IMAGES` before it is."""
-        summary = Path(self.job("prepare", dataset).outputs["summary"])
-        images = artifacts.read_json(summary)["train"]["count"] if summary.is_file() else IMAGES
-        return total_steps(self.model(model, dataset)["training"], images)
+        training, images = self.model(model, dataset)["training"], IMAGES
+        prepared = self.job("prepare", dataset)
+        if "epochs" in training and store.is_complete(prepared.folder):
+            images = artifacts.read_json(Path(prepared.outputs["summary"]))["train"]["count"]
+        return total_steps(training, images)
 
     def reported(self) -> list[str]:
         """The data sets of the report."""

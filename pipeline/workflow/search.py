@@ -268,7 +268,7 @@ class Search:
         counted = {key: wanted[key] * self.steps / full for key in IN_STEPS if key in wanted}
         own = config["datasets"][self.dataset]["settings"]
         block = own.get(self.model) or config["models"][self.model]  # a data set's own settings come last
-        level = params.put_over(block.get(self.plan.params.budget, {}), {**changed, **counted, "steps": self.steps})
+        level = params.with_changes(block.get(self.plan.params.budget, {}), {**changed, **counted, "steps": self.steps})
         block[self.plan.params.budget] = level
         n = min(SAMPLES, self.plan.params.at_budget(self.plan.params.protocol.samples))
         config["protocol"] |= {"samples": n, "importance_samples": 1}

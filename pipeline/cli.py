@@ -26,8 +26,8 @@ OF_THE_DISK: dict[int | None, str] = {
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",
     errno.EROFS: "make the file system writable",
-    errno.EACCES: "mend its rights",
-    errno.EPERM: "mend its rights",
+    errno.EACCES: "correct its permissions",
+    errno.EPERM: "correct its permissions",
     errno.EIO: "the disk is failing: delete the file, or take another disk",
     errno.ENAMETOOLONG: "give a shorter path",
 }
@@ -106,10 +106,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if name not in known:
         fail(f"unknown stage or command {name!r}{near(name, known)}", 2)
     module = importlib.import_module("pipeline.runtime.stage_cli" if name in stages() else f"pipeline.commands.{name}")
-    own = Parser(prog=f"{program()} {name}", description=known[name])
-    own.set_defaults(name=name)
-    module.arguments(own)
-    arguments = own.parse_args(words[1:])
+    flags = Parser(prog=f"{program()} {name}", description=known[name])
+    flags.set_defaults(name=name)
+    module.arguments(flags)
+    arguments = flags.parse_args(words[1:])
     with mistakes_in_one_line(*_title_and_log(module, arguments)):
         code = module.run(arguments)
         sys.stdout.flush()
@@ -135,7 +135,7 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
         fail(f"{title}: {error}", error.exit_code)
     except KeyboardInterrupt:
         fail(f"{title}: interrupted", 130)
-    except BrokenPipeError:  # whoever read what was printed has seen enough
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except MemoryError:
@@ -146,8 +146,8 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
             fail(f"{title}: {remedy}, then run the same command again")
         if not written:
             traceback.print_exc()
-        found = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        fail(f"{title}: {found} (a bug here; traceback in {log})", 70)
+        problem = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        fail(f"{title}: {problem} (a bug here; traceback in {log})", 70)
 
 
 def _keep_line(log: Path, message: str) -> None:
@@ -170,11 +170,11 @@ def _keep_traceback(log: Path) -> bool:
 
 def _remedy(error: Exception) -> str | None:
     """What went wrong with a file and what to do; None for what is no error of the file system."""
-    told = TOLD_BY_TORCH.search(str(error)) if isinstance(error, RuntimeError) else None
-    if told:
-        error = OSError(int(told["number"]), told["words"], told["file"])
+    match = TOLD_BY_TORCH.search(str(error)) if isinstance(error, RuntimeError) else None
+    if match:
+        error = OSError(int(match["number"]), match["words"], match["file"])
     if not isinstance(error, OSError) or error.errno not in OF_THE_DISK:
         return None
     where = f"{error.filename}: " if error.filename else ""
-    found = f"{where}{error.strerror}" if error.errno else " ".join(str(error).split())
-    return f"{found}; {OF_THE_DISK[error.errno]}"
+    problem = f"{where}{error.strerror}" if error.errno else " ".join(str(error).split())
+    return f"{problem}; {OF_THE_DISK[error.errno]}"

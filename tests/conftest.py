@@ -1,4 +1,4 @@
-"""What several test files share: real MNIST, and copies of the project to run the workflow in."""
+"""What several test files share: a small MNIST, and copies of the project to run the workflow in."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import made_up_mnist
 from tests.fork_server import ForkServer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,21 +32,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"SKIPPED, NOT CHECKED: {report.nodeid}: {reason}", yellow=True, bold=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that needs the finished tree runs the workflow, so `make quick` leaves it out."""
+    for item in items:
+        if "tiny" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.workflow)
+
+
 @pytest.fixture(scope="session")
 def mnist_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with mnist/ in it: $DATA_MIRROR, or what the project's own fetch stage gets."""
-    given = os.environ.get("DATA_MIRROR")
-    if given and (Path(given) / "mnist").is_dir():
-        return Path(given)
-    fetched = ROOT / "data" / "raw" / "mnist"
+    """A folder with the mnist/ that the copies of the project are made to expect."""
     folder = tmp_path_factory.mktemp("mirror")
-    if not (fetched / "train-images-idx3-ubyte").exists():
-        shutil.copy2(ROOT / "params.yaml", folder)
-        done = stage(folder, "fetch", "--dataset", "mnist")
-        if done.returncode:
-            pytest.skip(f"needs MNIST and found none: {done.stderr.strip().splitlines()[-1]}")
-        fetched = folder / "data" / "raw" / "mnist"
-    (folder / "mnist").symlink_to(fetched)
+    made_up_mnist.write(folder / "mnist")
     return folder
 
 
@@ -64,7 +62,13 @@ def run(command: list[str], folder: Path, **environment: str) -> Run:
 
 
 def copy_project(folder: Path) -> None:
-    """Put the project's own files into a folder, as a clone would have them, but for the tests."""
+    """Put the project's own files into a folder, as a clone would have them, but for the tests and a small MNIST."""
+    copy_files(folder)
+    (folder / "params.yaml").write_text(made_up_mnist.params_of((ROOT / "params.yaml").read_text()))
+
+
+def copy_files(folder: Path) -> None:
+    """The files that Git knows, or would, as they are."""
     listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True
     )

@@ -31,6 +31,14 @@ LAST = ("results/tables", "results/summary", "results/store/report", *(f"results
 """What goes where a few jobs, one after the other, are to be done again."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def planned_there(tiny: Path) -> Iterator[None]:
+    """The jobs are those of the shared run's params.yaml."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "ROOT", tiny)
+        yield
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tiny: Path, mnist_mirror: Path) -> Undisturbed:
     found = Undisturbed.of(Project(tiny, mnist_mirror))

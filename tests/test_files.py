@@ -120,6 +120,11 @@ def test_splits_of_text_files(given: Path) -> None:
     assert means(loaded) == {"train": 0, "test": 255} and len(loaded.test_images) == 2
 
 
+def test_text_files_whose_classes_nobody_counted(given: Path) -> None:
+    (given / "train.csv").write_text(rows(np.zeros((2, 32, 32), dtype=int), [0, 1]))
+    assert "give the number of classes as `classes`" in refused("uhtelpcc_csv", given, (1, 32, 32), classes=None)
+
+
 def image_folder(folder: Path, counts: dict[str, int]) -> Path:
     """Random images, so many in each folder."""
     return write(
@@ -605,6 +610,26 @@ def test_a_word_that_is_no_way_to_label_images(given: Path) -> None:
     assert "options.labels: found 'folder', expected one of folders, metadata, none" in refused(
         "images", given, labels="folder"
     )
+
+
+@pytest.mark.parametrize("nothing", ["none", None])
+def test_folders_that_are_no_classes(nothing: str | None, given: Path) -> None:
+    """As YAML and the command line have it."""
+    image_folder(given, {"a": 2, "test": 2})
+    loaded = read("images", RAW, path=str(given), labels=nothing, splits=nothing)
+    assert loaded.train_labels is None and len(loaded.train_images) == 4
+
+
+def test_options_of_another_kind() -> None:
+    config = {**params.yaml_loader.block_of(Path(__file__).parents[1] / "params.yaml")}
+    for option, value, expected in (
+        ("labels", 3, "a text"),
+        ("face", "yes", "true or false"),
+        ("train_files", {"a": 1}, "a name, or a list of names"),
+    ):
+        config["datasets"]["cats"]["options"] = {option: value}
+        with pytest.raises(UserError, match=rf"datasets.cats.options.{option}: found .*, expected {expected}"):
+            params.check(config)
 
 
 def test_classes_without_labels_are_refused_by_prepare(given: Path) -> None:

@@ -260,22 +260,9 @@ def plan() -> Plan:
 
 
 TARGET_PARTS = [
-    *hostile.ODD_TEXTS,
-    "data",
-    "raw",
-    "prepared",
-    "results",
-    "tables",
-    "metrics",
-    "models",
-    "mnist.csv",
-    "0",
-    "references.json",
-    "0.json",
-    "mnist_seeds.csv",
-    "mnits.csv",
-    "drwa",
-]
+    *hostile.ODD_TEXTS, "data", "raw", "prepared", "results", "tables", "metrics", "models", "mnist.csv", "0",
+    "references.json", "0.json", "mnist_seeds.csv", "mnits.csv", "drwa",
+]  # fmt: skip
 
 
 @cases("target")

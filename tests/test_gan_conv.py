@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import conv2d, interpolate, max_pool2d
 
 from pipeline.models.gan_conv import ConvolutionalGAN
@@ -105,10 +105,3 @@ def test_an_update_is_nesterovs() -> None:
             velocity = momentum * velocity + gradient
             expected = expected - rate * (gradient + momentum * velocity)
         torch.testing.assert_close(parameter.detach(), expected)
-
-
-def test_an_image_does_not_depend_on_its_batch() -> None:
-    model = trained(ConvolutionalGAN(MNIST, width=4, hidden=8), 3)
-    z: Tensor = model.draw_latents(7, seed=2)
-    alone = torch.cat([model.decode(row) for row in z.split(1)])
-    torch.testing.assert_close(model.decode(z), alone, rtol=1e-5, atol=1e-6)

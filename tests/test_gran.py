@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d
 
-from pipeline.models.adversarial import non_saturating_loss
 from pipeline.models.gran import GRAN, conv_from_image, conv_to_image
 
 SHAPES_AND_KERNELS = [
@@ -29,10 +26,6 @@ def trained(model: GRAN, steps: int) -> GRAN:
     for _ in range(steps):
         model.fit_batch(torch.rand(8, *model.shape))
     return model.eval()
-
-
-def parameters_of(model: GRAN, network: str) -> list[Tensor]:
-    return [p.detach().clone() for p in getattr(model, network).parameters()]
 
 
 @pytest.mark.parametrize(("shape", "kernels"), SHAPES_AND_KERNELS)
@@ -182,32 +175,13 @@ def test_tied_weights_are_shared_by_f_and_g() -> None:
     assert not {id(w) for w in tied.generator.weights} & {id(p) for p in tied.discriminator.parameters()}
 
 
-@pytest.mark.parametrize(("still", "moving"), [("discriminator", "generator"), ("generator", "discriminator")])
-def test_each_update_moves_its_own_network(still: str, moving: str) -> None:
-    model = small(MNIST, time_steps=2)
-    getattr(model, f"{still}_optimiser").step = lambda: None
-    before = {name: parameters_of(model, name) for name in (still, moving)}
-    trained(model, 1)
-    after = {name: parameters_of(model, name) for name in (still, moving)}
-    assert all(map(torch.equal, before[still], after[still]))
-    assert not any(map(torch.equal, before[moving], after[moving]))
-
-
-@pytest.mark.parametrize("options", [{}, {"fresh_noise": True}, {"tie_weights": True}, {"time_steps": 1}])
 @pytest.mark.parametrize("steps", [1, 10])
-def test_every_parameter_gets_a_finite_gradient(options: dict[str, Any], steps: int) -> None:
-    model = trained(small(MNIST, **{"time_steps": 3, **options}), steps)
+def test_with_tied_weights_every_parameter_gets_a_finite_gradient(steps: int) -> None:
+    model = trained(small(MNIST, time_steps=3, tie_weights=True), steps)
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().max() > 0, name
-
-
-def test_an_image_does_not_depend_on_its_batch() -> None:
-    model = trained(small(MNIST, time_steps=3), 3)
-    z = model.draw_latents(7, seed=2)
-    alone = torch.cat([model.decode(row) for row in z.split(1)])
-    torch.testing.assert_close(model.decode(z), alone, rtol=1e-5, atol=1e-6)
 
 
 def test_the_untrained_canvas_starts_near_the_mean_pixel() -> None:
@@ -216,27 +190,3 @@ def test_the_untrained_canvas_starts_near_the_mean_pixel() -> None:
         model = small(MNIST, time_steps=time_steps).train()
         images = sum(model.generator(torch.randn(64, 6), time_steps)).sigmoid()
         assert images.mean().item() == pytest.approx(torch.tensor(-1.9).sigmoid().item(), abs=0.03)
-
-
-@pytest.mark.parametrize("n", [6, 7])
-def test_joint_and_separate_halves_keep_the_order_of_images(n: int) -> None:
-    model = trained(small(MNIST, time_steps=2), 2)
-    real, fake = torch.rand(n, *MNIST), torch.rand(n, *MNIST)
-    real_logits, fake_logits = model.tell_apart(real=real, fake=fake)
-    torch.testing.assert_close(real_logits, model.discriminate(real), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(fake_logits, model.discriminate(fake), rtol=1e-4, atol=1e-5)
-
-
-def test_the_generator_loss_falls_as_the_fakes_pass_for_real() -> None:
-    logits = torch.tensor([-2.0, 0.0, 2.0])
-    losses = torch.stack([non_saturating_loss(logit) for logit in logits])
-    torch.testing.assert_close(losses, -logits.sigmoid().log())
-    assert losses.diff().max() < 0
-
-
-def test_fit_batch_reports_losses_and_accuracies() -> None:
-    torch.manual_seed(0)
-    scalars = small(MNIST).fit_batch(torch.rand(8, *MNIST))
-    assert set(scalars) == {"d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake"}
-    assert all(value.dim() == 0 and not value.requires_grad for value in scalars.values())
-    assert 0 <= scalars["d_accuracy_real"] <= 1

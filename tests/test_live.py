@@ -29,6 +29,7 @@ from pipeline.tracking import live, mlflow_runs
 from pipeline.tracking.live import LiveHistory
 from pipeline.workflow import params, store
 from pipeline.workflow.plan import Plan
+from tests import made_up_mnist
 from tests.conftest import BIN, ROOT, stage
 
 pytestmark = pytest.mark.skipif(not find_spec("mlflow"), reason="NOT TESTED: MLflow is not installed")
@@ -109,7 +110,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def folder(tmp_path_factory: pytest.TempPathFactory, mnist_mirror: Path) -> Path:
     """A folder with prepared data."""
     folder = tmp_path_factory.mktemp("live")
-    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (folder / "params.yaml").write_text(made_up_mnist.params_of((ROOT / "params.yaml").read_text()))
     for name in ("fetch", "prepare"):
         done = stage(folder, name, "--dataset", "mnist", DATA_MIRROR=str(mnist_mirror))
         assert done.returncode == 0, done.stderr
@@ -141,7 +142,7 @@ OF_TRAINING = ("history", "training", "cost", "weights")
 def track_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobContext:
     """The `track` stage's job for the one training, its metrics and figure stood in for."""
     monkeypatch.chdir(folder)
-    plan = Plan(params.load(list(CONFIG), ROOT / "params.yaml"))
+    plan = Plan(params.load(list(CONFIG), folder / "params.yaml"))
     training = plan.job("train", "mnist", "vae", 0)
     metrics, figure = Path("results/metrics/measured/metrics.json"), Path("results/figures/samples.png")
     artifacts.write_json(metrics, {"estimates": {"fd_pixels": {"value": 3.5}}})

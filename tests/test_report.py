@@ -64,7 +64,7 @@ class Made(NamedTuple):
 @pytest.fixture(scope="module")
 def made(tiny: Path) -> Iterator[Made]:
     text = (tiny / REPORT).read_text()
-    job = Plan(params.load(["budget=tiny"], ROOT / "params.yaml")).job
+    job = Plan(params.load(["budget=tiny"], tiny / "params.yaml")).job
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tiny)
         planned = job("report")

@@ -204,7 +204,7 @@ def test_a_training_ends_with_a_killed_snakemake_and_the_next_goes_on(
     folder = clone("killed")
     vae = '{"vae": {"hidden": 16, "latent": 4, "steps": 1500}}'
     small = ["models.vae.hidden=16", "models.vae.latent=4", "models.vae.steps=1500"]
-    own = Plan(params.load(["budget=tiny", *small], ROOT / "params.yaml"))
+    own = Plan(params.load(["budget=tiny", *small], folder / "params.yaml"))
     target = own.job("train", "mnist", "vae", 0).outputs["weights"]
     words = [str(BIN / "snakemake"), "--cores", "1", "--config", "budget=tiny", f"models={vae}", "--", target]
     job_hash = Path(target).parent.name

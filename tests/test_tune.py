@@ -21,6 +21,7 @@ from pipeline.metrics.frechet import frechet_distance
 from pipeline.workflow import garbage, layout, overrides, params, search, snapshots
 from pipeline.workflow.plan import Plan
 from pipeline.workflow.search import Choice, Search, Span
+from tests import made_up_mnist
 from tests.conftest import ROOT
 from tests.fork_server import At, ForkServer
 
@@ -183,7 +184,9 @@ def forget(folder: Path, name: str, now: Path | None = None) -> None:
 
 
 def planned_tiny() -> Plan:
-    return Plan(params.load(["budget=tiny"], ROOT / "params.yaml"))
+    """Of the small MNIST's params.yaml, as in the shared tree."""
+    config = yaml.safe_load(made_up_mnist.params_of((ROOT / "params.yaml").read_text()))
+    return Plan(params.check(config | {"budget": "tiny"}))
 
 
 def copy_of(folder: Path, to: Path) -> Path:
@@ -206,7 +209,7 @@ def searched(shut: Path, fork_server: ForkServer, tmp_path_factory: pytest.TempP
 
 
 def trials() -> list[search.Trial]:
-    return asked(MODEL, budget="tiny", steps=STEPS).trials(TRIALS, seed=0)
+    return Search.of(planned_tiny(), "mnist", MODEL, STEPS, ()).trials(TRIALS, seed=0)
 
 
 def made(folder: Path) -> dict[str, bytes]:

@@ -21,9 +21,11 @@ from pipeline.runtime import machine
 from pipeline.tables import from_csv, to_csv, tolerance
 from pipeline.tables.columns import COST_COLUMNS
 from pipeline.tables.text import csv_value
-from pipeline.workflow import snapshots
+from pipeline.workflow import job_hash, snapshots
 from pipeline.workflow.provenance import Provenance
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copy_project
+
+pytestmark = pytest.mark.workflow
 
 TINY = "vae,draw_gan,gran3,real,noise,mean_image"
 
@@ -32,9 +34,11 @@ TINY = "vae,draw_gan,gran3,real,noise,mean_image"
 def made(mnist_mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """The tiny tables, really made from scratch, with a tracking server of the person's in the environment."""
     folder = tmp_path_factory.mktemp("made")
+    copy_project(folder / "project")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATA_MIRROR", str(mnist_mirror))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'persons.db'}")
+        patch.setattr(job_hash, "ROOT", folder / "project")
         patch.setenv("PATH", os.pathsep.join([str(ROOT / ".venv/bin"), os.environ["PATH"]]))
         found = verify.remake("mnist", "tiny", folder / "work", cores=1)
     assert not (folder / "persons.db").exists(), "trainings made to verify are not tracked among a person's own"
@@ -113,10 +117,11 @@ def test_one_other_digit_is_found_named_and_kept(
 ) -> None:
     value = from_csv(made.tables["main"])[1]["fd_classifier"]
     assert isinstance(value, float)
-    assert run(record, edited(made, "main", 1, fd_classifier=value + 0.0001), tmp_path / "temporary") == 1
+    other = value * 1.00002  # in the last of the six digits that are written
+    assert run(record, edited(made, "main", 1, fd_classifier=other), tmp_path / "temporary") == 1
     said = capsys.readouterr().out
     assert said.startswith("not bit-equal on ") and "draw_gan  fd_classifier" in said and "vae  " not in said
-    assert f"{value:g}" in said and f"{value + 0.0001:g}" in said, "shown with the digit that differs"
+    assert f"{value:g}" in said and f"{other:g}" in said, "shown with the digit that differs"
     (kept,) = (tmp_path / "temporary").iterdir()
     assert f"kept: {kept}" in said
 

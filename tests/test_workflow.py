@@ -1,4 +1,4 @@
-"""The real workflow on real MNIST at the tiny budget: what is made, what reruns, what is refused."""
+"""The real workflow at the tiny budget, on a small MNIST: what is made, what reruns, what is refused."""
 
 from __future__ import annotations
 

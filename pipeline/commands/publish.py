@@ -94,15 +94,15 @@ def wanted(dataset: str, to_do: list[Job]) -> list[str]:
 
 
 def chosen_remote(name: str | None) -> str | None:
-    """The remote to push to: the one asked for, the default one, or the only one; None where there is none."""
+    """The remote to push to: the named one, the default one, or the only one; None where DVC has none."""
     settings = dict(line.split("=", 1) for line in command("dvc", "config", "--list").splitlines() if "=" in line)
     known = [key.split(".")[1] for key in settings if key.startswith("remote.") and key.endswith(".url")]
     if name is not None and name not in known:
         raise UserError(f"--remote: unknown remote {name!r}" + (near(name, known) if known else "; DVC has none yet"))
-    found = name or settings.get("core.remote") or (known[0] if len(known) == 1 else None)
-    if known and found is None:
+    remote = name or settings.get("core.remote") or (known[0] if len(known) == 1 else None)
+    if known and remote is None:
         raise UserError(f"--remote: DVC has {', '.join(known)} and no default; name one")
-    return found
+    return remote
 
 
 def record(dataset: str, stages: list[str], flags: list[str]) -> None:
@@ -121,11 +121,11 @@ def stages(plan: Plan, dataset: str) -> list[str]:
         raise UserError(
             f"params.yaml: dvc_tracked: {dataset} is not listed, so DVC has no stage of it; add it, then publish"
         )
-    found = [f"{stage}@{dataset}" for stage in ("prepare", "compare")]
+    names = [f"{stage}@{dataset}" for stage in ("prepare", "compare")]
     if store.is_complete(plan.job("report").folder):
-        return [*found, "report"]
+        return [*names, "report"]
     say(f"{layout.REPORT}: left out, it is not current; make it with `snakemake --cores 8 {layout.REPORT}`")
-    return found
+    return names
 
 
 def push(stages: list[str], remote: str | None) -> None:
@@ -143,9 +143,9 @@ def command(module: str, *words: str, shown: bool = False) -> str:
     pipe = None if shown else subprocess.PIPE
     done = subprocess.run([sys.executable, "-m", module, *words], stdout=pipe, stderr=pipe, text=True)
     if done.returncode:
-        said = [line for line in (done.stderr or "").splitlines() if line.strip()]
+        errors = [line for line in (done.stderr or "").splitlines() if line.strip()]
         raise UserError(
-            f"`{module} {' '.join(words)}` failed: {said[-1] if said else 'see above'}; mend it and publish"
+            f"`{module} {' '.join(words)}` failed: {errors[-1] if errors else 'see above'}; then publish again"
         )
     return done.stdout or ""
 
@@ -232,11 +232,11 @@ def readme(origin: Mapping[str, Any]) -> str:
 def durations(made: Made) -> dict[str, dict[str, float]]:
     """How many jobs each stage had, and the seconds that they took together."""
     seconds = {(record["stage"], record["hash"]): record["seconds"] for record in made.values()}
-    found: dict[str, dict[str, float]] = {}
+    by_stage: dict[str, dict[str, float]] = {}
     for (stage, _), taken in seconds.items():
-        entry = found.setdefault(stage, {"jobs": 0, "seconds": 0.0})
+        entry = by_stage.setdefault(stage, {"jobs": 0, "seconds": 0.0})
         entry["jobs"], entry["seconds"] = entry["jobs"] + 1, round(entry["seconds"] + taken, 2)
-    return found
+    return by_stage
 
 
 def say_what_to_commit(folder: Path, message: str) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except OSError as error:
         raise UserError(
-            f"{path}: could not be written: {error.strerror or error}; make room or mend the folder's rights, "
+            f"{path}: could not be written: {error.strerror or error}; make room or correct the folder's permissions, "
             "then run the same command again (finished files are kept)"
         ) from error
     finally:
@@ -95,14 +95,6 @@ def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str,
             save_file(contiguous, partial, metadata=dict(metadata or {}))
         except SafetensorError as error:  # a full disk among them
             raise OSError(str(error)) from error
-
-
-def not_older_than(paths: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Give files at least the time of the newest input: where clocks jump or differ, Snakemake would refuse them."""
-    newest = max((path.stat().st_mtime_ns for path in inputs), default=0)
-    for path in paths:
-        if path.stat().st_mtime_ns < newest:
-            os.utime(path, ns=(newest, newest))
 
 
 # --- reading --------------------------------------------------------------------------------------------------

@@ -94,6 +94,7 @@ def roles(owners: Owners, what: str, chosen: str | None) -> dict[str, str]:
     Raises ValueError for a named array that is not there, and where two could be the same split's.
     """
     if chosen is not None:
+        chosen = str(chosen)
         if chosen not in owners:
             raise ValueError(f"options.{what}: no array '{chosen}'; there are: {', '.join(owners) or 'none'}")
         return {"train": chosen} | {split: name for name in owners if (split := sibling(chosen, name)) is not None}

@@ -92,14 +92,14 @@ def read(path: Path) -> Watched | None:
 
 def files(results: Path = Path("results")) -> dict[Path, tuple[int, int]]:
     """Every live file, with what changes when it is written: its time in ns and its inode."""
-    found = {}
+    versions = {}
     for path in results.glob("live/*/*/*/*.json"):
         try:
             status = path.stat()
         except OSError:
             continue
-        found[path] = (status.st_mtime_ns, status.st_ino)
-    return found
+        versions[path] = (status.st_mtime_ns, status.st_ino)
+    return versions
 
 
 def start(owner: int) -> subprocess.Popen[bytes] | None:

@@ -48,8 +48,8 @@ def _signature(shape: Iterable[int]) -> Any:
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
     names = ("n", "seed", "label")
-    asked: list[ColSpec | TensorSpec] = [ColSpec(DataType.long, name, required=False) for name in names]
-    return ModelSignature(Schema(asked), Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]))
+    columns: list[ColSpec | TensorSpec] = [ColSpec(DataType.long, name, required=False) for name in names]
+    return ModelSignature(Schema(columns), Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]))
 
 
 def copy_modules(roots: Iterable[str], folder: Path) -> None:

@@ -81,14 +81,14 @@ def own_code(folder: Path) -> Iterator[None]:
         sys.modules.update(others)
 
 
-def rows(asked: pd.DataFrame, classes: int) -> list[tuple[int, int, int | None]]:
+def rows(table: pd.DataFrame, classes: int) -> list[tuple[int, int, int | None]]:
     """(n, seed, label or None) of each row of a table (MLflow makes one of a dictionary).
 
     Raises ValueError for what is not a count, or no class of the model.
     """
     wanted = [
         (int(row.get("n", 16)), int(row.get("seed", 0)), None if pd.isna(row.get("label")) else int(row["label"]))
-        for row in asked.to_dict("records")
+        for row in table.to_dict("records")
     ]
     if not wanted or any(n < 1 or seed < 0 for n, seed, _ in wanted):
         raise ValueError(f"found n, seed and label {wanted}, expected rows of n >= 1 and seed >= 0")

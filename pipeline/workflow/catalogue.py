@@ -103,9 +103,9 @@ class Catalogue:
         return method in job_hash.methods_of(self.module(model))
 
     def has_elbo(self, model: str, dataset: str) -> bool:
-        """Whether a model gives the log-likelihood of binary images, or a bound of it."""
+        """Whether a model gives the log-likelihood of binary images, or a bound; `auto` may turn out to be grey."""
         given = self.declares(model, "elbo") or self.declares(model, "log_likelihood")
-        return given and self.model(model, dataset)["training"]["data"] == "binarised"
+        return given and self.model(model, dataset)["training"]["data"] != "grey"
 
     def model(self, model: str, dataset: str | None = None) -> dict[str, Any]:
         """Resolved block of a model, as a data set's table has it."""
@@ -113,7 +113,7 @@ class Catalogue:
         return self.params.resolved_models[model] if dataset is None else self.params.model_for(dataset, model)
 
     def form(self, dataset: str) -> Form:
-        """The form of the data set that is used: the first that is at hand."""
+        """The form of the data set that is used: the first whose files are available."""
         self.require(dataset)
         if dataset not in self._forms:
             self._forms[dataset] = locate_raw.choose(dataset, self.params.datasets[dataset].forms)
@@ -124,7 +124,7 @@ class Catalogue:
         return str(self.model(model).get("reuse_training_of", model))
 
     def is_conditional(self, model: str, dataset: str) -> bool:
-        """Whether a model can be asked for a class."""
+        """Whether a model draws images of a given class."""
         return bool(self.model(model, dataset)["arguments"].get("conditional"))
 
     def is_imbalanced(self, dataset: str) -> bool:
@@ -175,19 +175,9 @@ class Catalogue:
         return network | self.class_count(model, dataset)
 
     def class_count(self, model: str, dataset: str) -> dict[str, Any]:
-        """How many classes a conditional model can be asked for; nothing for the others."""
+        """How many classes a conditional model draws from; nothing for the others."""
         return {"classes": self.params.classes_of(dataset, model)} if self.is_conditional(model, dataset) else {}
 
     def n_samples(self) -> int:
         """Generated images, and held-out real ones, per comparison."""
         return self.params.at_budget(self.params.protocol.samples)
-
-    # -- the report -------------------------------------------------------------------------------------------------
-
-    def reported(self) -> list[str]:
-        """The data sets of the report: those whose results are stored, which the plan of their jobs says."""
-        raise NotImplementedError
-
-    def report_config(self, names: list[str]) -> dict[str, Any]:
-        """What the report is told of its data sets."""
-        raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Identity by content for files that a person brings: a digest of what lies there, whatever its name or its age.
+"""Digests of a person's own files: their contents are hashed, not their times.
 
 A person's folder may be large, so each file's SHA-256 is kept in an index beside what the fetching stage writes, with
 the file's size and time of change. A file whose size and time are as they were is not read again; one that changed
@@ -60,9 +60,9 @@ def write_index(path: Path, raw: Path) -> None:
     for file in [path] if path.is_file() else [path / name for name in files(path)]:
         if not file.is_file():
             continue
-        found = file.stat()
-        if found.st_mtime_ns < now - RACY:
-            lines.append(f"{_of_file(file, index)} {found.st_size} {found.st_mtime_ns} {file.absolute()}\n")
+        status = file.stat()
+        if status.st_mtime_ns < now - RACY:
+            lines.append(f"{_of_file(file, index)} {status.st_size} {status.st_mtime_ns} {file.absolute()}\n")
     artifacts.write_text(raw / INDEX, "".join(line for line in lines if line.count("\n") == 1))
 
 
@@ -88,11 +88,11 @@ def _walk(folder: Path, prefix: str) -> Iterator[str]:
 def _of_file(path: Path, index: Index) -> str:
     if not path.is_file():
         return "link" if path.is_symlink() else "no file"  # a pipe would be waited for
-    found = path.stat()  # of a link the file that it leads to
+    status = path.stat()  # of a link the file that it leads to
     known = index.get(str(path.absolute()))
-    if known is not None and known[1:] == (found.st_size, found.st_mtime_ns):
+    if known is not None and known[1:] == (status.st_size, status.st_mtime_ns):
         return known[0]
-    return _sha256(str(path), found.st_size, found.st_mtime_ns)
+    return _sha256(str(path), status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=1 << 21)

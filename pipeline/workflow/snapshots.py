@@ -109,16 +109,16 @@ def _check_views(place: Path, dataset: str, records: Sequence[store.Record]) -> 
 
 def _closure(reading: Read, dataset: str) -> list[store.Record]:
     """The records of the job that made the tables and of all jobs that it was made from, as far as they are there."""
-    found: dict[str, store.Record] = {}
+    records: dict[str, store.Record] = {}
     waiting = [RECORD.format(dataset=dataset)]
     while waiting:
         path = waiting.pop()
-        text = None if path in found else reading(path)
+        text = None if path in records else reading(path)
         record = None if text is None else store.parse(text)
         if record is not None:
-            found[path] = record
-            waiting += {f"{PurePosixPath(file).parent}/{layout.RECORD}" for file in record["inputs"]} - set(found)
-    return list(found.values())
+            records[path] = record
+            waiting += {f"{PurePosixPath(file).parent}/{layout.RECORD}" for file in record["inputs"]} - set(records)
+    return list(records.values())
 
 
 def _published(reading: Read) -> list[store.Record]:

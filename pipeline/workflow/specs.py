@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pipeline.core.errors import UserError
-from pipeline.workflow import job_hash, locate_raw
+from pipeline.workflow import job_hash, locate_raw, report_inputs
 from pipeline.workflow.catalogue import Catalogue
 from pipeline.workflow.params import files_in, published_file
 
@@ -188,6 +188,8 @@ def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
         config |= plan.network(model, dataset) | {"importance_samples": draws}
         inputs["weights"] = training(plan, dataset, model, seed, "weights")
         modules = [*modules, plan.module(model)]
+        if plan.model(model, dataset)["training"]["data"] == "auto":
+            config["data"] = "auto"
     if plan.is_imbalanced(dataset):
         config["augmented"] = True
         inputs["augmented"] = Source(("augment", dataset, model, seed), "augmented")
@@ -196,7 +198,7 @@ def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
 
 @stage
 def augment(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
-    """A classifier of rare classes trained with generated images; a conditional model is asked for each class."""
+    """A classifier of rare classes trained with generated images; a conditional model draws images of each class."""
     if not plan.is_imbalanced(dataset):
         raise UserError(
             f"datasets.{dataset} is not imbalanced: nothing to augment; say `imbalanced: true` there if it is"
@@ -362,11 +364,11 @@ def summary(plan: Catalogue, dataset: str) -> Request:
 @stage
 def report(plan: Catalogue) -> Request:
     """One page of every data set whose results are current; input names begin with the data set's name."""
-    names = plan.reported()
+    names = report_inputs.datasets(plan)
     inputs: dict[str, Source | Sequence[Source]] = {}
     for dataset in names:
         inputs |= {f"{dataset}_{name}": source for name, source in report_sources(plan, dataset).items()}
-    return Request(plan.report_config(names), inputs)
+    return Request(report_inputs.config(plan, names), inputs)
 
 
 def report_sources(plan: Catalogue, dataset: str) -> dict[str, Source | Sequence[Source]]:
@@ -393,8 +395,8 @@ def report_sources(plan: Catalogue, dataset: str) -> dict[str, Source | Sequence
 
 def report_parts(plan: Catalogue, dataset: str) -> list[Source]:
     """The same, one after the other."""
-    found = report_sources(plan, dataset).values()
-    return [source for item in found for source in ([item] if isinstance(item, Source) else item)]
+    inputs = report_sources(plan, dataset).values()
+    return [source for item in inputs for source in ([item] if isinstance(item, Source) else item)]
 
 
 def drawn(plan: Catalogue, dataset: str) -> list[Source]:

@@ -104,9 +104,9 @@ class Catalogue:
         return method in job_hash.methods_of(self.module(model))
 
     def has_elbo(self, model: str, dataset: str) -> bool:
-        """Whether a model gives the log-likelihood of binary images, or a bound of it."""
+        """Whether a model gives the log-likelihood of binary images, or a bound; `auto` may turn out to be grey."""
         given = self.declares(model, "elbo") or self.declares(model, "log_likelihood")
-        return given and self.model(model, dataset)["training"]["data"] == "binarised"
+        return given and self.model(model, dataset)["training"]["data"] != "grey"
 
     def model(self, model: str, dataset: str | None = None) -> dict[str, Any]:
         """Resolved block of a model, as a data set's table has it."""

@@ -188,6 +188,8 @@ def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
         config |= plan.network(model, dataset) | {"importance_samples": draws}
         inputs["weights"] = training(plan, dataset, model, seed, "weights")
         modules = [*modules, plan.module(model)]
+        if plan.model(model, dataset)["training"]["data"] == "auto":
+            config["data"] = "auto"
     if plan.is_imbalanced(dataset):
         config["augmented"] = True
         inputs["augmented"] = Source(("augment", dataset, model, seed), "augmented")

@@ -895,6 +895,12 @@ def test_devices_are_no_files(reader: str, name: str, given: Path) -> None:
     assert refused(reader, given, (1, 32, 32), classes=3)
 
 
+def test_an_archive_of_arrays_by_another_name(given: Path) -> None:
+    np.savez(given / "it.npz", images=pictures(3, 8, 8))
+    (given / "it.npz").rename(given / "images.npy")
+    assert "images.npy: array 'images' cannot be read" in refused("arrays", given, (1, 8, 8))
+
+
 def test_a_row_without_an_end(given: Path) -> None:
     write(given, {"train.csv": b"1," * 40_000})
     assert "train.csv, row 1: more than 65,536 characters" in refused("uhtelpcc_csv", given, (1, 32, 32), classes=3)

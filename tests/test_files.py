@@ -424,6 +424,11 @@ def test_a_name_that_an_archive_has_twice(given: Path) -> None:
     assert "it.tar: holds 'a/1.png' twice" in refused("images", given / "it.tar")
 
 
+def test_a_compressed_file_that_is_no_archive(given: Path) -> None:
+    write(given, {"it": gzip.compress(bytes(5000))[:15]})
+    assert refused("images", given / "it").startswith("it: found a file that is no .zip or .tar")
+
+
 @pytest.mark.parametrize("ending", [".7z", ".rar", ".zst"])
 def test_archives_that_are_not_read(ending: str, given: Path) -> None:
     write(given, {f"it{ending}": b"7z\xbc\xaf'\x1c and so on"})

@@ -14,6 +14,7 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
 from pipeline.tables import Row, from_csv, to_terminal
 from pipeline.tables.claims import UNRESOLVED, tally
+from pipeline.tables.sentence import sentence
 
 MADE = (
     ("the table", "results/tables/{dataset}.csv", "also .md, .tex, and .json: what made it"),
@@ -40,6 +41,7 @@ def run(job: JobContext) -> None:
         f"{dataset}: {len(table)} rows",
         "",
         to_terminal(table, columns()),
+        *filter(None, [sentence(table, columns())]),
         "",
         *verdicts(battles, standings),
         *of_claims(claims),

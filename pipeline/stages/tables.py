@@ -31,6 +31,7 @@ from pipeline.tables import (
 )
 from pipeline.tables.claims import CLAIM_COLUMNS, Evidence, claim_rows, read_claims
 from pipeline.tables.published import FOLDER
+from pipeline.tables.sentence import sentence
 
 
 def run(job: JobContext) -> None:
@@ -43,12 +44,20 @@ def run(job: JobContext) -> None:
     shown = {name: [as_run(0, content)] for name, content in artifacts.read_json(inputs["references"]).items()}
     described, paper = columns(), published(job.config["published"])
     rows = main_table(results, described, combine=combine_seeds, references=shown, published=paper)
+    ratings = {row["model"]: row["rating"] for row in from_csv(inputs["standings"].read_text())}
+    rows = [row | {"rating": ratings.get(row["model"])} for row in rows]
     singles = seeds_table(results, described)
     judged, fights, judges = (from_csv(inputs[name].read_text()) for name in ("judges_seeds", "battles", "judges"))
     claims = claims_of(job, singles, rows, judged, fights)
     job.write_text(job.outputs["table"], to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if job.config["published"] else ""
-    parts = [to_markdown(rows, described), beside, battles_markdown(fights, judges), claims_markdown(claims)]
+    parts = [
+        to_markdown(rows, described),
+        sentence(rows, described) + "\n",
+        beside,
+        battles_markdown(fights, judges),
+        claims_markdown(claims),
+    ]
     job.write_text(job.outputs["markdown"], "\n".join(filter(None, parts)))
     job.write_text(job.outputs["latex"], to_latex(rows, described))
     job.write_text(job.outputs["seeds"], to_csv(singles, seeds_columns(described)))

@@ -110,13 +110,16 @@ def best_rows(rows: Sequence[Mapping[str, Any]], column: str, better: str | None
         return set()
     losses = {}
     for index, row in enumerate(rows):
-        value = _number(row.get(column))
-        if value is None or row.get("model") in REFERENCES or row.get("status") not in COMPETING:
-            continue
-        if column in OF_DEGENERATE_TESTS and is_degenerate(row):
-            continue
-        losses[index] = {"lower": value, "higher": -value}.get(better, abs(value - (real or 0.0)))
+        if (value := competing(row, column)) is not None:
+            losses[index] = {"lower": value, "higher": -value}.get(better, abs(value - (real or 0.0)))
     return {index for index, loss in losses.items() if loss == min(losses.values())}
+
+
+def competing(row: Mapping[str, Any], column: str) -> float | None:
+    """A row's value of a column if it may be the best one."""
+    if row.get("model") in REFERENCES or row.get("status") not in COMPETING:
+        return None
+    return None if column in OF_DEGENERATE_TESTS and is_degenerate(row) else _number(row.get(column))
 
 
 def is_degenerate(row: Mapping[str, Any]) -> bool:

@@ -32,6 +32,7 @@ from pipeline.tables import (
     main_columns,
     main_table,
     network_table,
+    notes_markdown,
     published,
     published_markdown,
     published_metrics,
@@ -405,6 +406,12 @@ def test_the_sentence_says_who_cannot_be_told_apart() -> None:
 def test_the_sentence_of_one_seed_or_of_no_comparison() -> None:
     assert said(1, a={"fd_classifier": 1.0}, b={"fd_classifier": 2.0}) == f"a leads on FD. {ONE_SEED}"
     assert said(a={"fd_classifier": 1.0}) == said() == ""
+
+
+def test_empty_cells_are_explained_a_line_for_each_reason() -> None:
+    text = notes_markdown({"vae": {"mmd_rbf": "why", "fd": "how"}, "draw": {"mmd_rbf": "why"}, "gan": {}})
+    assert text == "- Empty, why: `mmd_rbf` of vae, draw\n- Empty, how: `fd` of vae\n"
+    assert notes_markdown({"vae": {}}) == ""
 
 
 def test_names_are_listed_as_in_english() -> None:

@@ -174,6 +174,19 @@ def published_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"{to_markdown(printed, {}, columns)}\n{CAVEAT}\n" if printed else ""
 
 
+def notes_markdown(undefined: Mapping[str, Mapping[str, str]]) -> str:
+    """Why cells are empty: `undefined` maps a model to columns with their reasons. A line for each reason."""
+    by_reason: dict[str, dict[str, list[str]]] = {}
+    for model, columns in undefined.items():
+        for column, reason in columns.items():
+            by_reason.setdefault(reason, {}).setdefault(column, []).append(model)
+    lines = [
+        f"- Empty, {reason}: " + "; ".join(f"`{column}` of {', '.join(models)}" for column, models in found.items())
+        for reason, found in by_reason.items()
+    ]
+    return "\n".join([*lines, ""]) if lines else ""
+
+
 BATTLES_SHOWN = (
     "model_1", "model_2", "verdict", "advantage", "third_party_judges", "r_test", "r_sample", "r_sample_matched",
     "winner", "winner_tested", "note",

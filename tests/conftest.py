@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+for name in [name for name in os.environ if name.startswith("OPENBLAS_")]:
+    del os.environ[name]  # they choose other kernels, so that processes with and without them differ in the last bits
 
 Run = subprocess.CompletedProcess[str]
 

@@ -269,8 +269,8 @@ def test_a_child_measures_and_says_what_is_missing() -> None:
 def test_the_peak_of_memory_is_what_was_held_in_between() -> None:
     peak = Peak()
     assert peak.above() < 8
-    assert float(torch.ones(2**22, dtype=torch.float64).sum()) == 2**22
-    assert 31 < peak.above() < 60
+    assert float(torch.ones(2**24, dtype=torch.float64).sum()) == 2**24  # larger than any memory that malloc keeps
+    assert 127 < peak.above() < 160
 
 
 @pytest.mark.parametrize("metric", pipeline_metrics.names())

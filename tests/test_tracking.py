@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import socket
 import sqlite3
 import threading
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import pytest
 
@@ -19,6 +22,8 @@ from pipeline.core import artifacts
 from pipeline.core.errors import Interrupted
 from pipeline.tracking.mlflow_runs import (
     ENVIRONMENT,
+    _client,
+    _experiment,
     create_store,
     forget_unrecorded,
     pass_on,
@@ -217,6 +222,21 @@ def test_points_of_another_training_of_the_same_hash_do_not_stay(uri: str, clien
     assert [run.info.run_id for run in runs_in(client, "repeated")] == [run_id]
     losses = sorted((point.step, point.value) for point in client.get_metric_history(run_id, "loss"))
     assert losses == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+
+
+def test_a_moved_project_keeps_its_files_beside_its_database(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second %20" / "deeper"
+    client = _client(f"sqlite:///{first / 'mlflow.db'}")
+    experiment = _experiment(client, f"sqlite:///{first / 'mlflow.db'}", "it")
+    run = client.create_run(experiment)
+    client.log_text(run.info.run_id, "kept", "a.txt")
+    shutil.copytree(first, second)
+    moved = _client(f"sqlite:///{second / 'mlflow.db'}")
+    found = moved.get_run(run.info.run_id).info.artifact_uri
+    assert found.startswith((second / "mlflow-artifacts" / "it").as_uri())
+    assert (Path(url2pathname(urlparse(found).path)) / "a.txt").read_text() == "kept"
+    assert moved.get_experiment(experiment).artifact_location == (second / "mlflow-artifacts" / "it").as_uri()
+    assert client.get_run(run.info.run_id).info.artifact_uri == run.info.artifact_uri, "the original is left alone"
 
 
 def test_a_job_with_a_run_missing_is_forgotten_so_that_its_stage_runs_again(tmp_path: Path) -> None:

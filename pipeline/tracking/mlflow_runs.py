@@ -19,6 +19,7 @@ import math
 import os
 import re
 import shutil
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -243,7 +244,31 @@ def _client(uri: str) -> Any:
     with _alone(uri):
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
+        if path:
+            _follow_folder(path)
     return client
+
+
+LOCATIONS = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"))
+"""Tables and columns of MLflow's database that hold absolute addresses of files."""
+
+
+def _follow_folder(database: Path) -> None:
+    """Make the addresses of files those of the folder that the database is in: its project was moved or copied."""
+    here = f"{(database.parent / ARTIFACTS).resolve().as_uri()}/"
+    with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+        rows = connection.execute("SELECT artifact_location FROM experiments").fetchall()
+        marks = (str(row[0]).partition(f"/{ARTIFACTS}/") for row in rows)
+        before = {f"{folder}{mark}" for folder, mark, _ in marks if mark and folder.startswith("file:")} - {here}
+        for table, column in LOCATIONS if before else ():
+            for old in before:
+                # names of our own tables and columns; the values are bound
+                change = f"UPDATE {table} SET {column} = ? || substr({column}, ?)"  # noqa: S608
+                connection.execute(f"{change} WHERE substr({column}, 1, ?) = ?", (here, len(old) + 1, len(old), old))
+
+
+ARTIFACTS = "mlflow-artifacts"
+"""The folder of the runs' files beside the database."""
 
 
 def _sqlite_file(uri: str) -> Path | None:
@@ -285,7 +310,7 @@ def _experiment(client: Any, uri: str, name: str) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         database = _sqlite_file(uri)
-        artifacts = (database.parent / "mlflow-artifacts" / name).resolve().as_uri() if database else None
+        artifacts = (database.parent / ARTIFACTS / name).resolve().as_uri() if database else None
         return str(client.create_experiment(name, artifact_location=artifacts))
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)

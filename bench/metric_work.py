@@ -252,6 +252,7 @@ def comparison(n: int) -> Any:
         fake=spaces["fake"],
         train=spaces["train"],
         memory=points["train"],
+        memory_features=spaces["train"]["classifier"],
         probabilities=(4 * torch.randn(n, CLASSES, generator=generator)).softmax(1),
         real_class_histogram=torch.bincount(labels, minlength=CLASSES),
         elbo=bounds[0],

@@ -44,6 +44,8 @@ NEAREST_AT_LEAST = 1e-3
 LOG_VARIANCES = (-40.0, 20.0)
 CHUNK = 1000
 """Points whose densities are computed at once."""
+CACHED = 300_000
+"""Densities worked on at once while fitting: few enough to stay in the cache."""
 FEWEST = 4
 
 
@@ -77,7 +79,7 @@ def squares(points: Tensor, means: Tensor) -> Tensor:
 def log_densities(distances: Tensor, log_variances: Tensor, d: int) -> Tensor:
     """Log of each Gaussian's share of the density, (n, m), from squared distances (n, m) in d dimensions."""
     constant = d / 2 * (log_variances + math.log(2 * math.pi)) + math.log(distances.shape[1])
-    return -0.5 * distances / log_variances.exp() - constant
+    return (distances * (-0.5 / log_variances.exp())).sub_(constant)
 
 
 def fit(means: Tensor, points: Tensor) -> Mixture:
@@ -90,18 +92,28 @@ def fit(means: Tensor, points: Tensor) -> Mixture:
     log_variances = ((distances.amin(0) + NEAREST_AT_LEAST) / d).log()
     broad = torch.zeros(1, dtype=points.dtype)
     optimiser = torch.optim.Adam([log_variances, broad], lr=RATE)
+    step = max(1, CACHED // len(means))
     for _ in range(STEPS):
-        gradients = [torch.zeros_like(log_variances), torch.zeros_like(broad)]
-        for near, far in zip(distances.split(CHUNK), origin.split(CHUNK), strict=True):
-            logs = [log_densities(near, log_variances, d), log_densities(far, broad, d)]
-            total = torch.cat(logs, 1).logsumexp(1, keepdim=True)
-            for gradient, log, part, own in zip(gradients, logs, (near, far), (log_variances, broad), strict=True):
-                weight = (log - total).exp()
-                gradient -= (weight * (part / own.exp() - d)).sum(0) / 2 / len(points) / d
-        log_variances.grad, broad.grad = gradients
+        log_variances.grad, broad.grad = torch.zeros_like(log_variances), torch.zeros_like(broad)
+        for near, far in zip(distances.split(step), origin.split(step), strict=True):
+            add_gradients(near, far, log_variances, broad, d, len(points))
         optimiser.step()
         log_variances.clamp_(*LOG_VARIANCES)
     return Mixture(means, log_variances)
+
+
+def add_gradients(near: Tensor, far: Tensor, log_variances: Tensor, broad: Tensor, d: int, n: int) -> None:
+    """Add the gradients of some points' part of the mean loss, from squared distances (k, m) and (k, 1), in place."""
+    weights = log_densities(near, log_variances, d)
+    largest = weights.amax(1, keepdim=True)
+    weights.sub_(largest).exp_()
+    from_far = log_densities(far, broad, d)
+    total = torch.logaddexp(largest + weights.sum(1, keepdim=True).log(), from_far)
+    shares = (largest - total).exp().squeeze(1)
+    mass = shares @ weights
+    spread = shares @ weights.mul_(near)
+    log_variances.grad -= (spread / log_variances.exp() - d * mass) / (2 * n * d)  # type: ignore[operator]
+    broad.grad -= ((from_far - total).exp() * (far / broad.exp() - d)).sum(0) / (2 * n * d)  # type: ignore[operator]
 
 
 def losses(mixture: Mixture, points: Tensor, groups: Sequence[Tensor] | None = None) -> Tensor:

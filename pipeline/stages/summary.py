@@ -69,7 +69,7 @@ def verdicts(battles: list[Row], standings: list[Row]) -> list[str]:
     counts = {what: sum(row["verdict"] == what for row in battles) for what in (TIE, UNDECIDED)}
     lines = [f"  {before(row)}" for row in decided]
     ranked = [f"{row['model']} {float(row['rating']):.0f}" for row in standings if row["rating"] is not None]
-    head = f"battles  {len(decided)} decided, {counts[TIE]} ties, {counts[UNDECIDED]} unresolved"
+    head = f"battles  {len(decided)} decided, {counts[TIE]} tied, {counts[UNDECIDED]} unresolved"
     why = Counter(str(row["note"]).split("; ")[0] for row in battles if row["verdict"] == UNDECIDED)
     lines += [f"  unresolved, {count}: {reason}" for reason, count in why.most_common()]
     return [head, *lines, "standings  " + ", ".join(ranked)]

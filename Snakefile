@@ -9,12 +9,17 @@ import sys
 
 sys.path.insert(0, workflow.basedir)
 from pipeline.workflow import layout as at
-from pipeline.workflow import snakefile as easel
+from pipeline import snakefile as easel
 
 config.update(easel.plain(f"{workflow.basedir}/params.yaml"))
 
 
 configfile: f"{workflow.basedir}/params.yaml"
+
+
+if easel.has_own(workflow.basedir):
+
+    configfile: f"{workflow.basedir}/own.yaml"
 
 
 plan = easel.load(config, workflow)

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.core import artifacts
-from pipeline.runtime import locks
+from pipeline.core import artifacts, locks
 from pipeline.workflow import layout, store
 from pipeline.workflow.snapshots import TABLES
 
@@ -59,9 +58,11 @@ class Project:
         return [str(BIN / "snakemake"), "--cores", str(cores), *more, "--config", "budget=tiny", "--", *TARGETS]
 
     def environ(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """What commands in this copy inherit."""
+        """What commands in this copy inherit; not OPENBLAS_CORETYPE, which decides bits."""
         search = os.pathsep.join([str(BIN), os.environ["PATH"]])
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("EASEL_", "MLFLOW_"))}
+        inherited = {
+            key: value for key, value in os.environ.items() if not key.startswith(("EASEL_", "MLFLOW_", "OPENBLAS_"))
+        }
         own = {"PATH": search, "DATA_MIRROR": str(self.mirror), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         return {**inherited, **own, **self.environment, **(more or {})}
 

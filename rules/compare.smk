@@ -1,7 +1,7 @@
 """Metrics, battles, standings and tables."""
 
 
-rule references:
+use rule stage as references with:
     """The reference rows: held-out real images, uniform noise, the mean image with pixel noise."""
     input:
         unpack(plan.inputs("references")),
@@ -11,14 +11,9 @@ rule references:
         "logs/references/{dataset}/{hash}.log",
     benchmark:
         "benchmarks/references/{dataset}/{hash}.tsv"
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline references --dataset {wildcards.dataset}"
-        " --job {wildcards.hash} --log {log}"
 
 
-rule augment:
+use rule stage as augment with:
     """What training on a model's images too does for a classifier of rare classes; for imbalanced data sets alone."""
     input:
         unpack(plan.inputs("augment")),
@@ -28,14 +23,9 @@ rule augment:
         "logs/augment/{dataset}-{model}-{seed}/{hash}.log",
     benchmark:
         "benchmarks/augment/{dataset}-{model}-{seed}/{hash}.tsv"
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline augment --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
-        " --job {wildcards.hash} --log {log}"
 
 
-rule evaluate:
+use rule stage as evaluate with:
     """All metrics of one model and seed against held-out real images."""
     input:
         unpack(plan.inputs("evaluate")),
@@ -45,14 +35,9 @@ rule evaluate:
         "logs/evaluate/{dataset}-{model}-{seed}/{hash}.log",
     benchmark:
         "benchmarks/evaluate/{dataset}-{model}-{seed}/{hash}.tsv"
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline evaluate --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
-        " --job {wildcards.hash} --log {log}"
 
 
-rule battle:
+use rule stage as battle with:
     """One model's judges, of every seed, score real images and every contestant's samples."""
     input:
         unpack(plan.inputs("battle")),
@@ -62,14 +47,9 @@ rule battle:
         "logs/battle/{dataset}-{model}/{hash}.log",
     benchmark:
         "benchmarks/battle/{dataset}-{model}/{hash}.tsv"
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline battle --dataset {wildcards.dataset} --model {wildcards.model}"
-        " --job {wildcards.hash} --log {log}"
 
 
-rule standings:
+use rule stage as standings with:
     """Battles, the full judge-by-contestant matrix, and the rating of all models."""
     input:
         unpack(plan.inputs("standings")),
@@ -77,14 +57,9 @@ rule standings:
         **at.OUTPUTS["standings"],
     log:
         "logs/standings/{dataset}/{hash}.log",
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline standings --dataset {wildcards.dataset}"
-        " --job {wildcards.hash} --log {log}"
 
 
-rule tables:
+use rule stage as tables with:
     """The main table, the same figures by seed, what every run cost, and the papers' claims."""
     input:
         unpack(plan.inputs("tables")),
@@ -92,8 +67,3 @@ rule tables:
         **at.OUTPUTS["tables"],
     log:
         "logs/tables/{dataset}/{hash}.log",
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline tables --dataset {wildcards.dataset}"
-        " --job {wildcards.hash} --log {log}"

@@ -1,7 +1,7 @@
 """Training and sampling."""
 
 
-rule train:
+use rule stage as train with:
     """One model, one seed; resumes from its own checkpoint after a kill."""
     input:
         unpack(plan.inputs("train")),
@@ -12,14 +12,9 @@ rule train:
     benchmark:
         "benchmarks/train/{dataset}-{model}-{seed}/{hash}.tsv"
     priority: plan.seconds("train")
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline train --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
-        " --job {wildcards.hash} --log {log}"
 
 
-rule sample:
+use rule stage as sample with:
     """Generated images, and the canvases of some of them through time."""
     input:
         unpack(plan.inputs("sample")),
@@ -29,8 +24,3 @@ rule sample:
         "logs/sample/{dataset}-{model}-{seed}/{hash}.log",
     benchmark:
         "benchmarks/sample/{dataset}-{model}-{seed}/{hash}.tsv"
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline sample --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
-        " --job {wildcards.hash} --log {log}"

@@ -1,7 +1,7 @@
 """Figures, tracking, and the page that is printed at the end."""
 
 
-rule figures:
+use rule stage as figures with:
     """What a person looks at first, as PNG and SVG."""
     input:
         unpack(plan.inputs("figures")),
@@ -11,12 +11,9 @@ rule figures:
         "logs/figures/{dataset}/{hash}.log",
     conda:
         "../envs/requirements.yaml"
-    shell:
-        "$PYTHON -m pipeline figures --dataset {wildcards.dataset}"
-        " --job {wildcards.hash} --log {log}"
 
 
-rule canvases:
+use rule stage as canvases with:
     """How one model draws: its canvases through time."""
     input:
         unpack(plan.inputs("canvases")),
@@ -26,12 +23,9 @@ rule canvases:
         "logs/canvases/{dataset}-{model}-{seed}/{hash}.log",
     conda:
         "../envs/requirements.yaml"
-    shell:
-        "$PYTHON -m pipeline canvases --dataset {wildcards.dataset} --model {wildcards.model} --seed {wildcards.seed}"
-        " --job {wildcards.hash} --log {log}"
 
 
-rule gallery:
+use rule stage as gallery with:
     """What the papers show of trained models; which figures there are depends on the models of the table."""
     input:
         unpack(plan.inputs("gallery")),
@@ -43,12 +37,9 @@ rule gallery:
         "benchmarks/gallery/{dataset}/{hash}.tsv"
     conda:
         "../envs/requirements.yaml"
-    shell:
-        "$PYTHON -m pipeline gallery --dataset {wildcards.dataset}"
-        " --job {wildcards.hash} --log {log}"
 
 
-rule track:
+use rule stage as track with:
     """One MLflow run per model and seed; never a cause of failure."""
     input:
         unpack(plan.inputs("track")),
@@ -58,12 +49,9 @@ rule track:
         "logs/track/{dataset}/{hash}.log",
     conda:
         "../envs/requirements.yaml"
-    shell:
-        "$PYTHON -m pipeline track --dataset {wildcards.dataset}"
-        " --job {wildcards.hash} --log {log}"
 
 
-rule summary:
+use rule stage as summary with:
     """The headline table and the paths of all that was made, printed when the run ends."""
     input:
         unpack(plan.inputs("summary")),
@@ -71,14 +59,9 @@ rule summary:
         **at.OUTPUTS["summary"],
     log:
         "logs/summary/{dataset}/{hash}.log",
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline summary --dataset {wildcards.dataset}"
-        " --job {wildcards.hash} --log {log}"
 
 
-rule report:
+use rule stage as report with:
     """The page that people look at: every data set whose results are there, in one file that opens offline."""
     input:
         unpack(plan.inputs("report")),
@@ -88,5 +71,3 @@ rule report:
         "logs/report/all/{hash}.log",
     conda:
         "../envs/requirements.yaml"
-    shell:
-        "$PYTHON -m pipeline report" " --job {wildcards.hash} --log {log}"

@@ -1,7 +1,15 @@
 """Copies of stored results where people look for them; a view that differs from what is planned is made again."""
 
 
-rule view_prepared:
+rule view:
+    """Copy stored files."""
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline view --sources {input.sources} --inputs {input} --to {output} 2> >(tee {log} >&2)"
+
+
+use rule view as view_prepared with:
     """What the prepared splits hold."""
     input:
         unpack(plan.view("prepared")),
@@ -9,14 +17,9 @@ rule view_prepared:
         list(at.VIEWS["prepared"]),
     log:
         "logs/view_prepared/{dataset}.log",
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline view prepared --dataset {wildcards.dataset} --sources {input.sources} --inputs {input}"
-        " 2> >(tee {log} >&2)"
 
 
-rule view_classifier:
+use rule view as view_classifier with:
     """How well the reference classifier does."""
     input:
         unpack(plan.view("classifier")),
@@ -24,14 +27,9 @@ rule view_classifier:
         list(at.VIEWS["classifier"]),
     log:
         "logs/view_classifier/{dataset}.log",
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline view classifier --dataset {wildcards.dataset} --sources {input.sources} --inputs {input}"
-        " 2> >(tee {log} >&2)"
 
 
-rule view_tables:
+use rule view as view_tables with:
     """The tables of a data set's comparison."""
     input:
         unpack(plan.view("tables")),
@@ -39,14 +37,9 @@ rule view_tables:
         easel.captioned(at.VIEWS["tables"], "table"),
     log:
         "logs/view_tables/{dataset}.log",
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline view tables --dataset {wildcards.dataset} --sources {input.sources} --inputs {input}"
-        " 2> >(tee {log} >&2)"
 
 
-rule view_figures:
+use rule view as view_figures with:
     """All figures of a data set's comparison."""
     input:
         unpack(plan.view("figures")),
@@ -54,14 +47,9 @@ rule view_figures:
         directory(at.FIGURE_FOLDER),
     log:
         "logs/view_figures/{dataset}.log",
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline view figures --dataset {wildcards.dataset} --sources {input.sources} --inputs {input}"
-        " 2> >(tee {log} >&2)"
 
 
-rule view_summary:
+use rule view as view_summary with:
     """The page that is printed at the end."""
     input:
         unpack(plan.view("summary")),
@@ -69,14 +57,9 @@ rule view_summary:
         list(at.VIEWS["summary"]),
     log:
         "logs/view_summary/{dataset}.log",
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline view summary --dataset {wildcards.dataset} --sources {input.sources} --inputs {input}"
-        " 2> >(tee {log} >&2)"
 
 
-rule view_report:
+use rule view as view_report with:
     """The report of every data set whose results are current."""
     input:
         unpack(plan.view("report")),
@@ -84,8 +67,3 @@ rule view_report:
         list(at.VIEWS["report"]),
     log:
         "logs/view_report/all.log",
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline view report --sources {input.sources} --inputs {input}"
-        " 2> >(tee {log} >&2)"

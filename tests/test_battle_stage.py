@@ -160,7 +160,7 @@ def job_of_three_judges() -> JobContext:
     inputs = {"weights": weights, "train": paths[0], "valid": paths[1], "test": paths[2], "samples": paths[3:]}
     block = {
         "dataset": "mnist", "model": JUDGE, "class": block_of(JUDGE)["class"], "arguments": small_arguments(JUDGE),
-        "shape": (1, 28, 28), "seeds": SEEDS, "contestants": contestants, "judged_training_images": 15, "n": 12,
+        "shape": (1, 28, 28), "seeds": SEEDS, "contestants": contestants, "n": 12,
     }  # fmt: skip
     return JobContext(
         "battle", {"dataset": "mnist", "model": JUDGE}, block, (), "0", inputs, Progress("battle"), device="cpu"
@@ -177,11 +177,9 @@ def test_every_seeds_judge_scores_everyone_as_it_would_alone(folder: Path) -> No
         train, own = images(20, seed=0), images(20, seed=3 + len(SEEDS) + number)
         battle.refresh(alone, train, own)
         for place, other in enumerate(SEEDS):
-            assert torch.equal(
-                scores[f"{seed}/samples/{OTHER}/{other}"], battle.logits(alone, images(20, seed=3 + place))
-            )
-        seen = train[battle.subset(20, 15, 1)]
-        assert torch.equal(scores[f"{seed}/train"], battle.logits(alone, seen[battle.subset(15, 12, 2)]))
+            theirs = images(20, seed=3 + place)[battle.subset(20, 12, 2)]
+            assert torch.equal(scores[f"{seed}/samples/{OTHER}/{other}"], battle.logits(alone, theirs))
+        assert torch.equal(scores[f"{seed}/train"], battle.logits(alone, train[battle.subset(20, 12, 2)]))
         test = images(20, seed=2)[battle.subset(20, 12, 2)]
         assert torch.equal(scores[f"{seed}/test"], battle.logits(alone, test))
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy
+from sklearn.linear_model import PoissonRegressor
 
 import pipeline.tables
 from pipeline.battles.matrix import REAL_TEST, REAL_TRAIN, judge_matrix, wilson_interval
 from pipeline.battles.ratios import Cells, Ratio, paired_ratio, ratio_of_cells, smoothed_rates, welch_freedom
 from pipeline.battles.scores import JudgeScores, beats_chance, errors_on_generated, errors_on_real, matched_threshold
-from pipeline.battles.standings import POINTS, bradley_terry, standings
+from pipeline.battles.standings import BEYOND_TRAINING, OUTPASSED, POINTS, davidson, standings
 from pipeline.battles.verdicts import BATTLE_COLUMNS, TIE, battle, battle_rows, winner, winner_tested
 
 PUBLISHED = Path(pipeline.tables.__file__).parent / "published"
@@ -379,13 +380,11 @@ def skilled_judges(models: list[str], skills: list[float], judging: list[str], n
     return judges
 
 
-def test_standings_recover_the_order_and_the_scale_of_known_skills() -> None:
+def test_standings_recover_the_order_of_known_skills() -> None:
     models, skills = [f"m{i}" for i in range(8)], [0.4 * i for i in range(8)]
     rows = standings(skilled_judges(models, skills, models[:5]), models)
     assert [row["model"] for row in rows] == models[::-1]
     assert np.mean([row["rating"] for row in rows]) == pytest.approx(1500)
-    spread = rows[0]["rating"] - rows[-1]["rating"]
-    assert spread == pytest.approx(POINTS * (skills[-1] - skills[0]), rel=0.15)
     assert all(row["rating_low"] <= row["rating"] <= row["rating_high"] for row in rows)
     assert {row["model"]: row["judged"] for row in rows} == {m: 4 if m in models[:5] else 5 for m in models}
 
@@ -411,9 +410,8 @@ def test_a_judges_own_generator_does_not_move_the_standings() -> None:
 
 def test_standings_without_any_comparison_are_empty_ratings() -> None:
     rows = standings(skilled_judges(["a", "b"], [1.0, 0.0], ["a", "b"]), ["a", "b"])
-    assert rows == [
-        {"model": name, "rating": None, "rating_low": None, "rating_high": None, "judged": 0} for name in ("a", "b")
-    ]
+    empty = dict.fromkeys(("rating", "rating_low", "rating_high", "rating_without", "left_out"))
+    assert rows == [{"model": name, "judged": 0, **empty} for name in ("a", "b")]
 
 
 def test_a_contestant_that_fools_nobody_has_a_finite_rating() -> None:
@@ -431,7 +429,70 @@ def test_standings_are_the_same_every_time_and_in_any_order_of_contestants() -> 
     assert turned == pytest.approx({row["model"]: row["rating"] for row in standings(judges, models, draws=50)})
 
 
-def test_bradley_terry_of_two_players_is_the_log_odds() -> None:
+def test_davidson_without_ties_is_bradley_and_terrys_log_odds() -> None:
     wins = np.array([[[0.0, 30.0], [10.0, 0.0]]])
-    skills = bradley_terry(wins, ridge=1e-9)[0]
-    assert skills[0] - skills[1] == pytest.approx(math.log(3), abs=1e-6)
+    skills, log_nu = davidson(wins, np.zeros_like(wins), ridge=1e-9)
+    assert skills[0, 0] - skills[0, 1] == pytest.approx(math.log(3), abs=1e-6)
+    assert log_nu[0] == -math.inf
+
+
+def test_davidson_of_two_players_is_its_closed_form() -> None:
+    """Of 30 wins, 10 losses and 20 ties: pi_1 / pi_2 = 3, nu = 20 / sqrt(30 * 10)."""
+    wins, ties = np.array([[[0.0, 30.0], [10.0, 0.0]]]), np.array([[[0.0, 20.0], [20.0, 0.0]]])
+    skills, log_nu = davidson(wins, ties, ridge=1e-9)
+    assert skills[0, 0] - skills[0, 1] == pytest.approx(math.log(3), abs=1e-6)
+    assert log_nu[0] == pytest.approx(math.log(20 / math.sqrt(300)), abs=1e-6)
+
+
+def test_davidson_is_the_log_linear_poisson_model() -> None:
+    """A Poisson regression of the counts on pairs, skills (a half each of a tie) and ties, by another library."""
+    rng, count = np.random.default_rng(8), 5
+    wins, ties = rng.poisson(6, (count, count)).astype(float), np.triu(rng.poisson(4, (count, count)), 1).astype(float)
+    np.fill_diagonal(wins, 0)
+    rows, counts = [], []
+    pairs = [(a, b) for a in range(count) for b in range(a)]
+    for n, (a, b) in enumerate(pairs):
+        for share, seen in ((1.0, wins[a, b]), (0.0, wins[b, a]), (0.5, ties[b, a])):
+            row = np.zeros(len(pairs) + count + 1)
+            row[n], row[len(pairs) + a], row[len(pairs) + b], row[-1] = 1, share, 1 - share, share == 0.5
+            rows.append(row)
+            counts.append(seen)
+    fit = PoissonRegressor(alpha=1e-9, fit_intercept=False, max_iter=10_000, tol=1e-10, solver="newton-cholesky")
+    found = fit.fit(np.array(rows), np.array(counts)).coef_
+    skills, log_nu = davidson(wins[None], (ties + ties.T)[None], ridge=1e-9)
+    wanted = found[len(pairs) : -1]
+    assert skills[0] - skills[0].mean() == pytest.approx(wanted - wanted.mean(), abs=1e-4)
+    assert log_nu[0] == pytest.approx(found[-1], abs=1e-4)
+
+
+def test_davidson_recovers_known_skills_and_ties_from_many_verdicts() -> None:
+    rng, skills, nu = np.random.default_rng(9), np.array([0.0, 0.5, 1.5]), 0.8
+    wins, ties = np.zeros((2, 3, 3))
+    for a in range(3):
+        for b in range(a):
+            weights = np.array([math.exp(skills[a]), math.exp(skills[b]), nu * math.exp((skills[a] + skills[b]) / 2)])
+            wins[a, b], wins[b, a], ties[a, b] = rng.multinomial(20_000, weights / weights.sum())
+    found, log_nu = davidson(wins[None], (ties + ties.T)[None])
+    assert found[0] - found[0, 0] == pytest.approx(skills, abs=0.05)
+    assert math.exp(log_nu[0]) == pytest.approx(nu, abs=0.03)
+
+
+def test_equal_contestants_tie_and_have_equal_ratings() -> None:
+    models = ["a", "b", "c", "vae", "draw"]
+    rows = standings(skilled_judges(models, [0.5, 0.5, 0.5, -2.0, -2.0], ["a", "b", "c"], n=300), models)
+    ratings = {row["model"]: row["rating"] for row in rows}
+    assert ratings["vae"] == pytest.approx(ratings["draw"], abs=POINTS * 0.7)
+    assert min(ratings[name] for name in "abc") > max(ratings["vae"], ratings["draw"])
+
+
+def test_what_only_judges_let_pass_and_what_was_sampled_for_longer_is_named_and_left_out() -> None:
+    models = ["a", "b", "c", "odd", "weak", "long"]
+    judges = skilled_judges(models, [0.5, 0.3, 0.0, 9.0, -3.0, 1.0], ["a", "b", "c"])
+    rows = standings(judges, models, beyond_training=["long"], rejected=["odd", "weak"], draws=50)
+    by_model = {row["model"]: row for row in rows}
+    assert by_model["odd"]["left_out"] == OUTPASSED
+    assert by_model["odd"]["rating"] > 1500 and by_model["odd"]["rating_without"] is None
+    assert by_model["weak"]["left_out"] is None, "the judges do not let it pass either"
+    assert (by_model["long"]["rating"], by_model["long"]["left_out"]) == (None, BEYOND_TRAINING)
+    kept = [row["rating_without"] for row in rows if row["rating_without"] is not None]
+    assert len(kept) == 4 and np.mean(kept) == pytest.approx(1500)

@@ -29,6 +29,7 @@ from pipeline.tables.claims import (
     paired_t,
     read_claims,
     tally,
+    welch_t,
 )
 from pipeline.tables.text import from_csv, to_csv
 from pipeline.workflow import params
@@ -38,8 +39,8 @@ METRICS = metrics.columns()
 
 
 def claim(better: str, worse: str, measure: str, family: str = "f") -> dict[str, str]:
-    row = dict.fromkeys(("claim", "paper", "section"), "x")
-    return row | {"family": family, "better": better, "worse": worse, "measure": measure}
+    row = dict.fromkeys(("claim", "section", "family", "definition", "open"), "x")
+    return row | {"paper": family, "better": better, "worse": worse, "measure": measure}
 
 
 def seeds(measure: str, **values: Sequence[float | None]) -> list[dict[str, Any]]:
@@ -78,6 +79,24 @@ def test_differences_that_are_all_the_same_have_no_test() -> None:
     assert paired_t([0.2, 0.2]) == (None, None, None)
 
 
+def test_welchs_t_test_is_scipys() -> None:
+    first, second = [0.3, -0.1, 0.8, 0.4], [1.0, 1.5, 1.1]
+    wanted = scipy.stats.ttest_ind(first, second, equal_var=False)
+    low, high, p = welch_t(first, second)
+    assert p == pytest.approx(wanted.pvalue)
+    assert (low, high) == pytest.approx(tuple(wanted.confidence_interval(0.95)))
+    assert welch_t([0.2, 0.2], [0.2, 0.2]) == (0.0, 0.0, 1.0)
+    assert welch_t([0.2, 0.2], [0.3, 0.3]) == (None, None, None)
+
+
+def test_equal_numbers_of_seeds_pair_two_trainings_no_more_than_any_other_order() -> None:
+    tables = [seeds("fd_classifier", a=[1.0, 1.5, 2.0], b=b) for b in ([2.0, 3.1, 4.0], [4.0, 2.0, 3.1])]
+    one, other = (verdict("a", "b", "fd_classifier", Evidence(table, METRICS)) for table in tables)
+    assert one["p"] == pytest.approx(other["p"])
+    shared = [Evidence(table, METRICS, judged_by={"b": "a"}) for table in tables]
+    assert verdict("a", "b", "fd_classifier", shared[0])["p"] < verdict("a", "b", "fd_classifier", shared[1])["p"]
+
+
 def test_holm_is_the_step_down_of_its_paper() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.6, 0.9]) == [1.0, 1.0]
@@ -87,25 +106,27 @@ def test_holm_is_the_step_down_of_its_paper() -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_with_no_true_difference_a_family_is_decided_in_at_most_a_twentieth_of_the_draws(count: int) -> None:
-    """Three claims of a chain of four models, which share their models' seeds; each seed has an effect of its own."""
+    """Three claims of a chain of four models, which share their models' seeds."""
     rng = np.random.default_rng(count)
     chain = [claim(a, b, "fd_classifier") for a, b in (("a", "b"), ("b", "c"), ("c", "d"))]
     wrong, draws = 0, 400
     for _ in range(draws):
-        drawn = np.exp(1 + 0.1 * rng.standard_normal((4, count)) + rng.standard_normal(count))
+        drawn = np.exp(1 + 0.1 * rng.standard_normal((4, count)))
         rows = claim_rows(chain, Evidence(seeds("fd_classifier", **dict(zip("abcd", drawn, strict=True))), METRICS))
         wrong += any(row["verdict"] != UNRESOLVED for row in rows)
     assert wrong / draws < 0.05 + 3 * math.sqrt(0.05 * 0.95 / draws)
 
 
 @pytest.mark.parametrize(("shift", "wanted"), [(0.5, HELD), (-0.5, REVERSED)])
-def test_a_clear_difference_is_found_in_its_direction(shift: float, wanted: str) -> None:
+@pytest.mark.parametrize("shared", [{}, {"b": "a"}], ids=["two trainings", "samples of one training"])
+def test_a_clear_difference_is_found_in_its_direction(shift: float, wanted: str, shared: dict[str, str]) -> None:
     rng = np.random.default_rng(1)
     found = []
     for _ in range(200):
-        common = rng.standard_normal(5)
+        common = rng.standard_normal(5) if shared else 0.0
         a, b = (np.exp(common + 0.05 * rng.standard_normal(5) + move) for move in (0.0, shift))
-        found.append(verdict("a", "b", "fd_classifier", Evidence(seeds("fd_classifier", a=a, b=b), METRICS)))
+        evidence = Evidence(seeds("fd_classifier", a=a, b=b), METRICS, judged_by=shared)
+        found.append(verdict("a", "b", "fd_classifier", evidence))
     assert np.mean([row["verdict"] == wanted for row in found]) > 0.99
     # The interval holds the truth in 95 % of the draws.
     assert 0.9 < np.mean([row["low"] <= shift <= row["high"] for row in found]) < 0.99
@@ -189,13 +210,50 @@ def test_catching_is_less_than_half_and_fooling_is_more_than_another() -> None:
     assert verdict("vae", "draw", "fools_g", evidence)["verdict"] == REVERSED
 
 
-def test_correction_is_within_a_family_and_a_measure() -> None:
+def test_a_papers_own_direction_goes_before_the_columns() -> None:
+    table = seeds("knn_error_max", a=[0.60, 0.65, 0.62], b=[0.45, 0.44, 0.46])
+    real = {"model": "real", "knn_error_max": 0.46}
+    as_written = claim("a", "b", "knn_error_max") | {"direction": "higher"}
+    (row,) = claim_rows([as_written], Evidence(table, METRICS))
+    assert row["verdict"] == HELD, "Renkila et al.: the greater rate is the better one"
+    assert verdict("a", "b", "knn_error_max", Evidence(table, METRICS, real))["verdict"] == REVERSED
+
+
+def test_a_claim_of_one_data_set_is_not_held_against_another() -> None:
+    row = claim("a", "b", "fd_classifier") | {"dataset": "telugu"}
+    table = seeds("fd_classifier", a=[1.0], b=[2.0])
+    assert [len(claim_rows([row], Evidence(table, METRICS, dataset=name))) for name in ("mnist", "telugu_print")] == [
+        0,
+        1,
+    ]
+
+
+def test_third_parties_verdict_is_turned_the_claims_way() -> None:
+    battle = {"model_1": "b", "model_2": "a", "advantage": -1.0, "advantage_low": -1.5, "advantage_high": -0.5,
+              "advantage_p": 0.001, "note": None}  # fmt: skip
+    evidence = Evidence(seeds("fd_classifier", a=[1.0] * 3, b=[1.0] * 3), METRICS, battles=[battle])
+    row = verdict("a", "b", "third_party", evidence)
+    assert (row["verdict"], row["difference"], row["low"], row["high"], row["seeds"]) == (HELD, 1.0, 0.5, 1.5, 3)
+    open_battle = battle | {
+        "advantage_low": None,
+        "advantage_high": None,
+        "advantage_p": None,
+        "note": "one seed; more",
+    }
+    row = verdict("b", "a", "third_party", Evidence(evidence.seeds, METRICS, battles=[open_battle]))
+    assert (row["verdict"], row["difference"], row["reason"]) == (UNRESOLVED, -1.0, "one seed")
+    assert verdict("a", "b", "third_party", Evidence(evidence.seeds, METRICS))["seeds"] == 0
+
+
+def test_correction_is_within_a_paper_and_a_definition() -> None:
     table = seeds("fd_classifier", a=[1.0, 1.1, 1.2], b=[2.0, 2.1, 2.6], c=[3.0, 4.0, 3.5])
     chain = [claim("a", "b", "fd_classifier"), claim("b", "c", "fd_classifier")]
     alone = claim("a", "b", "fd_classifier", family="other")
     first, second, third = claim_rows([*chain, alone], Evidence(table, METRICS))
     assert first["p"] == third["p"] == third["p_holm"]
     assert [first["p_holm"], second["p_holm"]] == pytest.approx(holm([first["p"], second["p"]]))
+    ours = claim("b", "c", "fd_classifier") | {"definition": "ours"}
+    assert [row["p_holm"] == row["p"] for row in claim_rows([chain[0], ours], Evidence(table, METRICS))] == [True, True]
 
 
 # -- the claims themselves, and the tables that they are made from ---------------------------------------------------
@@ -203,12 +261,15 @@ def test_correction_is_within_a_family_and_a_measure() -> None:
 
 def test_every_claim_speaks_of_models_and_measures_that_there_are() -> None:
     known = set(params.load().resolved_models)
-    assert len({(row["claim"], row["measure"], row["better"], row["worse"]) for row in CLAIMS}) == len(CLAIMS)
+    keys = ("paper", "claim", "measure", "better", "worse")
+    assert len({tuple(row[key] for key in keys) for row in CLAIMS}) == len(CLAIMS)
     for row in CLAIMS:
         assert {row["better"], row["worse"]} <= known
         measure = row["measure"]
         judge = measure.removeprefix("fools_")
-        assert measure in METRICS or measure in ("r_sample", "caught") or judge in known
+        assert measure in METRICS or measure in ("r_sample", "caught", "third_party") or judge in known
+        assert row["definition"] in ("paper", "ours")
+        assert row["direction"] in ("column", "lower", "higher")
         assert all(row.values())
     assert set(claims_columns()) == set(CLAIM_COLUMNS)
 

@@ -29,8 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place to work in with params.yaml and nothing made yet; what a stage sets in the environment is set back."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    for variable in ("EASEL_CONFIG", "EASEL_OWNER"):
-        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.delenv("EASEL_OWNER", raising=False)
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
         monkeypatch.setenv(variable, "1")
     return tmp_path
@@ -131,16 +130,6 @@ def test_a_printed_job_is_refused_when_it_was_made_for_other_code(
     assert "planned as 0000000000000000, but its code, libraries and inputs now give" in told(
         capsys, "fetch", "--spec", "job.json"
     )
-
-
-def test_the_workflows_configuration_wins_over_the_file(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = params.load(["budget=tiny"]).model_dump(mode="json")
-    monkeypatch.setenv("EASEL_CONFIG", json.dumps(config))
-    cli.main(["train", "--model", "vae", "--seed", "0", "--print-spec"])
-    block = json.loads(capsys.readouterr().out)["config"]
-    assert block["training"]["steps"] == config["models"]["vae"]["steps"]["tiny"]
 
 
 # --- what is not there, or not right ----------------------------------------------------------------------------

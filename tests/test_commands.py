@@ -155,7 +155,6 @@ def test_torchs_own_words_for_an_error_of_the_disk_are_one_line_with_a_remedy(
 def test_set_gives_commands_the_plan_that_it_gives_stages(
     tmp_path: Path, made_up: Callable[[Command], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("EASEL_CONFIG", raising=False)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     seen = []
     made_up(lambda arguments: seen.append(overrides.plan(arguments.set).job("train", "mnist", "vae", 0).hash))

@@ -31,7 +31,7 @@ OF_DRAW_GAN = COMPARED + Counter(train=1, sample=1, evaluate=1, battle=2, canvas
 OF_GRAN = OF_DRAW_GAN
 OF_VAE = COMPARED + Counter(train=1, sample=1, evaluate=1, battle=2)
 OF_BATTLES = VIEWS + Counter(standings=1, tables=1, figures=1, track=1, summary=1)
-OF_A_METRIC = VIEWS + Counter(evaluate=3, references=1, tables=1, figures=1, track=1, summary=1)
+OF_A_METRIC = VIEWS + Counter(evaluate=3, references=1, standings=1, tables=1, figures=1, track=1, summary=1)
 WITH_TORCH = COMPARED + Counter(classifier=1, references=1, train=3, sample=3, evaluate=3, battle=2, canvases=2)
 OF_THE_SPLITS = WITH_TORCH + Counter(prepare=1)
 NOTHING: Counter[str] = Counter()

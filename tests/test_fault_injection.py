@@ -17,9 +17,10 @@ from fault_injection import damage, errors, jobs, kills, ledger, shim, whole
 from fault_injection.forks import Forks
 from fault_injection.ledger import Row
 from fault_injection.project import Project, Undisturbed
+from pipeline import snakefile
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
-from pipeline.workflow import layout, snakefile
+from pipeline.workflow import layout
 from pipeline.workflow.plan import Job
 from tests.conftest import run
 
@@ -209,7 +210,6 @@ def test_a_turned_clock_is_what_processes_see_and_files_get(tmp_path: Path) -> N
         assert [float(word) for word in seen.stdout.split()] == pytest.approx([time.time() + wrong] * 2, abs=60)
 
 
-@pytest.mark.xfail(reason="not yet seen to pass since results are stored by job hash", strict=False)
 def test_a_clock_that_jumps_while_it_runs_changes_nothing(
     project: Project, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -126,6 +126,14 @@ def plane_rows(count: int, codes: NDArray[np.float64] | None, labels: NDArray[np
     return planes.plane_sheet([planes.Plane(name, images(400, side=28), codes, labels) for name in MODELS[:count]])
 
 
+def verdict_rows(models: Sequence[str]) -> list[dict[str, Any]]:
+    """Every pair: the first is ahead of the last, others tie."""
+    return [
+        {"model_1": a, "model_2": b, "advantage": 0.3 * n, "verdict": a if n > 1 else "tie"}
+        for n, (a, b) in enumerate(combinations(models, 2))
+    ]
+
+
 FIGURES: dict[str, Callable[[int], Figure]] = {
     "samples": lambda n: samples.sample_sheet({name: images(30) for name in [*MODELS[:n], "real"]}),
     "canvases": lambda n: canvases.canvas_sheet(images(8 * 20).reshape(8, 20, 1, 8, 8)[:, :n], title="gran: canvases"),
@@ -139,6 +147,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "class_sizes": sizes,
     "matrix": lambda n: battles.battle_matrix(error_rows(MODELS[:n], MODELS[:n])),
     "standings": lambda n: battles.standings_plot(rating_rows(n)),
+    "verdicts": lambda n: battles.verdict_matrix(verdict_rows(MODELS[: max(n, 2)])),
     "overview": overview,
     "strips": strip_sheet,
     "planes": plane_sheet,
@@ -211,7 +220,7 @@ def test_legible_with_one_and_with_twenty(name: str, count: int) -> None:
     width, height = figure.get_size_inches()
     assert 2 < width <= 11.5 and 1 < height <= 16
     drawn = texts(figure)
-    if name != "matrix":  # slanted names: their upright boxes cross, their letters do not
+    if name not in ("matrix", "verdicts"):  # slanted names: their upright boxes cross, their letters do not
         assert not [
             (a.string, b.string) for a, b in combinations(drawn, 2) if a.box.padded(-1).overlaps(b.box.padded(-1))
         ]
@@ -436,6 +445,18 @@ def test_matrix_shows_every_rate_and_frames_the_own_generator() -> None:
     ordered = battles.battle_matrix(rows, models=["vae", "gran3", "gran1"])
     assert [label.get_text() for label in ordered.axes[0].get_xticklabels()] == ["vae", "gran3", "gran1"]
     assert "no model judges another" in [text.get_text() for text in battles.battle_matrix([]).findobj(Text)]
+
+
+def test_verdicts_are_antisymmetric_and_frame_the_decided_pairs() -> None:
+    rows = [
+        {"model_1": "a", "model_2": "b", "advantage": 0.5, "verdict": "a"},
+        {"model_1": "a", "model_2": "c", "advantage": -0.1, "verdict": "tie"},
+        {"model_1": "b", "model_2": "c", "advantage": None, "verdict": "unresolved"},
+    ]
+    figure = battles.verdict_matrix(rows)
+    assert sorted(text.get_text() for text in figure.axes[0].texts) == ["+0.5", "-0.5", "= +0.1", "= -0.1"]
+    assert len(figure.axes[0].patches) == 2
+    assert "no third-party judges" in words(battles.verdict_matrix(rows[2:]))
 
 
 def test_standings_are_ordered_and_name_the_unrated() -> None:

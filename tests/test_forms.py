@@ -93,13 +93,16 @@ def test_a_data_sets_settings_are_put_over_the_models_own() -> None:
 @pytest.mark.parametrize(
     ("block", "expected"),
     [
-        ({"files": {}}, "datasets.shirts.files: found beside `path`; expected file names with their SHA-256 (or any)"),
+        (
+            {"files": {}},
+            "datasets.shirts.files: found beside `path`; say `files: null` to read the path; expected file names",
+        ),
         (
             {"path": None},
             "datasets.shirts.files: missing; expected file names with their SHA-256 (or any), or a `path`",
         ),
         ({"reader": "image"}, "no file pipeline/datasets/image.py; did you mean 'images'?"),
-        ({"options": {"label": "none"}}, "datasets.shirts.options.label: unknown key; did you mean 'labels'?"),
+        ({"options": {"lables": "none"}}, "datasets.shirts.options.lables: unknown key; did you mean 'labels'?"),
         ({"crop": "circle"}, "datasets.shirts.crop: found 'circle', expected square, a side, or [height, width]"),
         ({"valid": 1.5}, "datasets.shirts.valid: found 1.5, expected a whole number of images, or a share"),
         ({"test": 0}, "datasets.shirts.test: found 0, expected a number of images, at least 1, or a share"),

@@ -16,24 +16,29 @@ import io
 import json
 import os
 import re
+import tempfile
 import types
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bench import made_up
-from pipeline import cli
+from pipeline import cli, snakefile
 from pipeline.core.errors import UserError
-from pipeline.workflow import layout, params, snakefile, staleness, yaml_loader
+from pipeline.datasets import description
+from pipeline.stages import prepare
+from pipeline.workflow import layout, params, staleness, yaml_loader
 from pipeline.workflow.plan import Plan
 from tests import hostile
 from tests.conftest import BIN, run
 from tests.hostile import CONFIG, ROOT
+from tests.malformed import malformed
 
 CAMPAIGN = int(os.environ.get("EASEL_FUZZ_CASES", "0"))
 SHARES = {
@@ -45,6 +50,7 @@ SHARES = {
     "target": 120,
     "spec": 80,
     "record": 40,
+    "data": 200,
 }
 """Cases of each kind in the short form; a campaign has as many times more of each."""
 
@@ -215,7 +221,7 @@ def loaded(config: dict[str, Any]) -> None:
         patch.setattr(snakefile, "stop", stop)
         patch.setattr(snakefile, "settle", lambda: None)
         patch.setattr(snakefile, "command_line", lambda: types.SimpleNamespace(targets=[]))
-        for name in ("PYTHON", "PYTHONPATH", "EASEL_OWNER", "EASEL_CONFIG"):
+        for name in ("PYTHON", "PYTHONPATH", "EASEL_OWNER"):
             patch.setenv(name, os.environ.get(name, ""))
         found = snakefile.load(config, snakemake)
         plan_everything(found.plan.params)
@@ -344,6 +350,35 @@ def test_any_record_is_believed_or_its_job_is_to_do(made: Path, plan: Plan, data
             assert code in ((0, 1) if words[0] == "compare" else (0,)), complaint
     finally:
         chosen.write_bytes(before)
+
+
+# --- data sets ----------------------------------------------------------------------------------------------------
+
+
+@cases("data")
+@given(st.data())
+def test_any_small_data_set_is_read_or_refused(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
+        for folder in (Path("raw"), Path("it")):
+            folder.mkdir()
+        reader, place, block = data.draw(malformed(Path("it")))
+        readers = [reader, *(["images", "arrays", "parquet", "webdataset", "lsun"] if data.draw(st.booleans()) else [])]
+        block["reader"] = data.draw(st.sampled_from(readers))
+        judged("data", lambda: described(block, place))
+        assert not list(Path("raw").iterdir()), "nothing is left behind"
+
+
+def described(block: dict[str, Any], place: Path) -> None:
+    """Read a data set and describe it, as the stage `prepare` does before it writes."""
+    loaded, parts = prepare.read(Path("raw"), place, block)
+    found = description.description(loaded, parts)
+    assert len(description.lines(found)) == 5
+    json.dumps(found, allow_nan=False).encode()
+    assert all(line.isprintable() for line in description.lines(found)), description.lines(found)
+    list(description.too_few(parts, {"vae": 100}))
+    for split, (images, labels, chosen) in parts.items():
+        assert images.shape[1:] == tuple(block["shape"]), split
+        assert labels is None or set(np.unique(labels[chosen])) <= set(range(len(loaded.class_names)))
 
 
 def test_figures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,11 +33,12 @@ def plan(*words: str) -> Plan:
         ("[gran5, gran5_at7]", ["steps", "adversaries"]),
         ("[gran5_at9]", ["adversaries"]),
         ("[autoencoder]", ["blends"]),
+        ("[vae_2d]; models.vae_2d.conditional=true", ["blends", "planes", "asked"]),
         ("all", ["blends", "planes", "noise", "steps", "adversaries"]),
     ],
 )
 def test_a_table_has_the_figures_that_its_models_can_show(models: str, figures: list[str]) -> None:
-    job = plan(f"datasets.mnist.models={models}").job("gallery", "mnist")
+    job = plan(*f"datasets.mnist.models={models}".split("; ")).job("gallery", "mnist")
     assert job.config["figures"] == [name for name in layout.GALLERY if name in {*ALWAYS, *figures}]
 
 
@@ -121,3 +122,11 @@ def test_blended_images_are_of_two_classes_where_there_are_two() -> None:
     assert all(labels[first] != labels[second] for first, second in chosen.tolist())
     assert gallery.pairs(FewImages(None, 64)).shape == (gallery.PAIRS, 2)
     assert gallery.pairs(FewImages([3] * 9, 9)).tolist() == [[0, 0]], "one class alone has no two"
+
+
+def test_rare_classes_are_shown_rarest_first_with_their_own_images() -> None:
+    counts = torch.tensor([5, 0, 2, 9, 2, 30, 40, 50, 60, 70])
+    assert gallery.rarest(counts) == [2, 4, 0, 3, 5, 6, 7, 8]
+    rows = torch.tensor([3, 7, 11, 20])
+    assert gallery.spread_over(rows, 3).tolist()[::2] == [3, 20]
+    assert gallery.spread_over(rows[:1], 3).tolist() == [3, 3, 3]

@@ -42,7 +42,7 @@ def trainer(name: str, *, graphed: bool) -> Trainer:
     torch.manual_seed(0)
     images = (torch.rand(40, 1, 28, 28) * 255).byte().cuda()
     training: dict[str, Any] = RESOLVED[name]["training"]
-    settings = Settings(STEPS, 12, training["data"], "float32", 0, lr_decay_fraction=0.5)
+    settings = Settings(STEPS, 12, training["data"], "float32", 0, lr_decay_fraction=0.5, average=True)
     made = Trainer(small(name).cuda(), images, settings)
     torch.cuda.manual_seed(0)
     while not made.finished:

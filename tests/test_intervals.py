@@ -113,6 +113,7 @@ def _gaussian_draw(seed: int, n: int = 200, d: int = 3) -> Comparison:
         tail_correct=(torch.rand(100, generator=generator) < 0.5, torch.rand(100, generator=generator) < 0.7),
         elbo=torch.randn(n, generator=generator) * 3 - 80,
         iwae_bound=torch.randn(n, generator=generator) * 3 - 78,
+        log_likelihood=torch.randn(n, generator=generator) * 3 - 77,
         seed=seed,
         groups=10,
     )

@@ -26,7 +26,7 @@ MAY_IMPORT = {
 }
 """What a science folder may import besides itself: folders, or single modules."""
 
-WORKFLOW_MAY_IMPORT = {"pipeline.models.kinds"}
+WORKFLOW_MAY_IMPORT = {"pipeline.models.kinds", "pipeline.training.length"}
 """Of the domain: the bounds that params.yaml is checked against; no model, and no torch."""
 
 
@@ -83,7 +83,7 @@ def test_a_domain_folder_imports_itself_alone(name: str) -> None:
 @pytest.mark.parametrize("source", [name for name in params.files_in("models")])
 def test_a_model_imports_the_shared_modules_and_its_declared_base(source: str) -> None:
     name = f"pipeline.models.{source}"
-    shared = {f"pipeline.models.{item}" for item in ("base", "kinds", "blocks", "adversarial")}
+    shared = {f"pipeline.models.{item}" for item in ("base", "kinds", "blocks", "adversarial", "philox")}
     others = imported(name) - shared
     assert len(others) <= (0 if name in shared else 1), "at most one other model, the base that it is made from"
     for base in others:
@@ -99,7 +99,7 @@ def test_a_model_imports_nothing_but_torch_and_numpy(source: str) -> None:
 @pytest.mark.parametrize("source", [name for name in params.files_in("models")])
 def test_a_models_file_names_its_one_class(source: str) -> None:
     name = f"pipeline.models.{source}"
-    if source not in ("base", "kinds", "blocks", "adversarial"):
+    if source not in ("base", "kinds", "blocks", "adversarial", "philox"):
         assert job_hash.is_model(name)
         assert job_hash.class_chain(name)[0].name
 
@@ -111,8 +111,18 @@ def test_core_imports_itself_alone(name: str) -> None:
 
 @pytest.mark.parametrize("name", in_folders("workflow"))
 def test_the_workflow_reads_the_domain_without_importing_it(name: str) -> None:
-    foreign = {item for item in imported(name) if folder(item) not in ("workflow", "core", "runtime", "tracking")}
+    foreign = {item for item in imported(name) if folder(item) not in ("workflow", "core")}
     assert foreign <= WORKFLOW_MAY_IMPORT
+
+
+LAYERS = ("core", "workflow", "runtime", "tracking", "stages", "commands", "")
+"""From the lowest; each imports lower ones alone. The science lies above core; cli and snakefile, '', are on top."""
+
+
+@pytest.mark.parametrize("name", in_folders(*LAYERS))
+def test_no_arrow_between_folders_leads_upward(name: str) -> None:
+    height = {of: place for place, of in enumerate(LAYERS)} | dict.fromkeys(DOMAIN, 0)
+    assert {item for item in imported(name) if height[folder(item)] > height[folder(name)]} == set()
 
 
 def test_stages_are_imported_by_nobody() -> None:
@@ -148,6 +158,7 @@ def test_the_science_reaches_nothing_that_changes_no_result() -> None:
     """Models, metrics, features, battles, the loop, tables and figures see it not even through others."""
     outside = {name for name in MODULES if job_hash.changes_no_result(name)} - {
         "pipeline.core.errors",
+        "pipeline.core.locks",
         "pipeline.core.untrusted",
     }
     assert {folder(name) for name in outside} == {"workflow", "runtime", "tracking", "commands", ""}
@@ -163,7 +174,7 @@ def test_the_science_reaches_nothing_that_changes_no_result() -> None:
 def test_trackings_users_feed_no_table() -> None:
     """The stage that records, the command that passes live rows on, and the workflow, which has the first run again."""
     users = {name for name in MODULES if "pipeline.tracking.mlflow_runs" in imported(name)}
-    assert users == {"pipeline.stages.track", "pipeline.commands.live", "pipeline.workflow.snakefile"}
+    assert users == {"pipeline.stages.track", "pipeline.commands.live", "pipeline.snakefile"}
     plan = Plan(params.load(file=ROOT / "params.yaml"))
     for stage in ("tables", "standings", "figures"):
         seen, waiting = set(), [plan.job(stage, "mnist")]
@@ -175,6 +186,33 @@ def test_trackings_users_feed_no_table() -> None:
 
 
 # --- what no file contains --------------------------------------------------------------------------------------
+
+
+TOOLS = {"snakemake", "dvc", "mlflow"}
+TOOL_USERS = [name for name in MODULES if TOOLS & {item.split(".")[0] for item in job_hash.imports(name)}]
+
+
+@pytest.mark.parametrize("name", TOOL_USERS)
+def test_of_snakemake_dvc_and_mlflow_only_public_names_are_used_and_nothing_is_assigned(name: str) -> None:
+    """In modules that handle their objects, `_name` is read of `self` alone, and attributes of `self` alone are set."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        where = f"{MODULES[name]}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Attribute):
+            ours = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            private = re.match("_(?!_)", node.attr) and ast.unparse(node) != "os._exit"
+            assert ours or not (private or isinstance(node.ctx, ast.Store | ast.Del)), f"{where}: {ast.unparse(node)}"
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOOLS:
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+            assert not any(word.startswith("_") for word in names), where
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("setattr", "delattr", "vars"), where
+
+
+def test_the_rules_use_public_names_of_snakemake_alone() -> None:
+    assert "pipeline.snakefile" in TOOL_USERS, "else nothing was looked at"
+    for file in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]:
+        text = file.read_text()
+        assert not re.search(r"\._[a-z]|^\s*(workflow|config|rules)(\.\w+)+\s*=[^=]", text, re.MULTILINE), file
 
 
 def test_no_function_is_longer_than_sixty_lines() -> None:
@@ -193,7 +231,8 @@ def test_functions_are_mostly_short() -> None:
 
 def test_every_stage_is_a_rule_a_specification_and_a_file() -> None:
     files = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
-    rules = {rule for file in files for rule in re.findall(r"^rule (\w+):", file.read_text(), re.MULTILINE)}
+    header = re.compile(r"^(?:rule|use rule \w+ as) (\w+)(?: with)?:", re.MULTILINE)
+    rules = {rule for file in files for rule in header.findall(file.read_text())} - {"stage", "view"}
     views = {f"view_{kind}" for kind in (*layout.VIEWS, "figures")}
     assert rules - {"mnist"} - views == stage_names() == set(specs.STAGES) == set(layout.FILES) == set(layout.WILDCARDS)
     assert views <= rules
@@ -205,7 +244,7 @@ def test_every_stage_is_a_rule_a_specification_and_a_file() -> None:
 def test_the_snakefile_imports_nothing_heavy() -> None:
     heavy = ["torch", "mlflow", "pandas", "sklearn", "matplotlib", "scipy", "pyarrow"]
     code = (
-        "import sys, json\nfrom pipeline.workflow import snakefile as workflow\nimport yaml\n"
+        "import sys, json\nfrom pipeline import snakefile as workflow\nimport yaml\n"
         "plan = workflow.Plan(workflow.params.check(yaml.safe_load(open('params.yaml'))))\n"
         f"plan.job('summary', 'mnist').hash\nprint([name for name in {heavy} if name in sys.modules])\n"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import shlex
 import signal
@@ -27,7 +27,7 @@ from pipeline.stages import track
 from pipeline.tables import from_csv
 from pipeline.tracking import live, mlflow_runs
 from pipeline.tracking.live import LiveHistory
-from pipeline.workflow import params
+from pipeline.workflow import params, store
 from pipeline.workflow.plan import Plan
 from tests import made_up_mnist
 from tests.conftest import BIN, ROOT, stage
@@ -123,9 +123,11 @@ def start(folder: Path, *words: str, **environment: str) -> subprocess.Popen[byt
     return subprocess.Popen([sys.executable, "-m", "pipeline", *words], cwd=folder, env=own)
 
 
-def config(folder: Path) -> dict[str, Any]:
-    """What Snakemake hands to its jobs."""
-    return json.loads(params.load(list(CONFIG), folder / "params.yaml").model_dump_json())
+def plan_training(folder: Path) -> None:
+    """Write the training's specification, as Snakemake does for the jobs that it plans."""
+    with contextlib.chdir(folder):
+        job = Plan(params.load(list(CONFIG))).job("train", "mnist", "vae", 0)
+        store.write_specification({**job.spec, "budget": "tiny"})
 
 
 def live_rows(folder: Path) -> int:
@@ -184,7 +186,8 @@ def expected_points(folder: Path) -> dict[tuple[str, int], float]:
 def trained(server: Server, folder: Path) -> Iterator[dict[str, int]]:
     """A training during which the server was killed, restarted and stalled; points in the store at each turn."""
     settings = [word for item in CONFIG for word in ("--set", item)]
-    where = {"MLFLOW_TRACKING_URI": server.uri, "EASEL_CONFIG": json.dumps(config(folder))}
+    where = {"MLFLOW_TRACKING_URI": server.uri}
+    plan_training(folder)
     follower = start(folder, "live", "--after", "1", **where)
     training = start(folder, "train", "--model", "vae", "--seed", "0", "--device", "cpu", *settings)
     try:
@@ -323,7 +326,7 @@ def job_in(folder: Path) -> JobContext:
         wildcards={"dataset": "mnist", "model": "vae", "seed": 0},
         config={"class": "vae"},
         modules=(),
-        hash="aaaa",
+        hash="a" * 16,
         inputs={},
         progress=Progress("train"),
     )
@@ -345,7 +348,7 @@ def test_the_file_is_written_now_and_then_and_once_at_the_end(tmp_path: Path, mo
     history.write(rows, finished=True)
     seen = live.read(history.path)
     assert seen and seen.rows[1] == {"step": 2.0, "loss": 1.0} and seen.finished
-    assert [path.name for path in history.path.parent.iterdir()] == ["aaaa.json"]
+    assert [path.name for path in history.path.parent.iterdir()] == ["aaaaaaaaaaaaaaaa.json"]
 
 
 def test_what_a_killed_writer_left_half_written_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,7 +356,7 @@ def test_what_a_killed_writer_left_half_written_goes(tmp_path: Path, monkeypatch
     job = job_in(tmp_path)
     path = LiveHistory(job).path
     path.parent.mkdir(parents=True)
-    left = path.with_name(f".{path.name}.partial")
+    left = path.with_name(f".{path.name}.12345.partial")
     left.write_text('{"rows": [')
     LiveHistory(job)
     assert not left.exists()
@@ -399,7 +402,7 @@ def test_only_new_versions_of_files_are_passed_on_and_all_rows_arrive_after_fail
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(live, "WRITE_EVERY", 0.0)
-    monkeypatch.setattr("pipeline.commands.live.planned_budget", lambda *training: "tiny")
+    store.write_specification({"hash": "a" * 16, "budget": "tiny"})
     arrived: list[int] = []
     fails = [True]
 

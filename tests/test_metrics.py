@@ -35,8 +35,10 @@ ASKED_FOR = [
     "kid_classifier", "kid_tail", "knn_error", "knn_error_real", "knn_error_generated", "knn_error_max",
     "c2st_1nn_error", "knn_train_error", "naive_bayes_error", "naive_bayes_error_real", "naive_bayes_error_generated",
     "naive_bayes_error_max", "precision", "recall", "density", "coverage", "coverage_head", "coverage_middle",
-    "coverage_tail", "classes_covered", "class_tv", "copying", "elbo", "iwae_bound", "diversity", "confident_fraction",
-    "sharpness", "sharpness_head", "sharpness_middle", "sharpness_tail", "tail_accuracy_gain",
+    "coverage_tail", "classes_covered", "class_tv", "class_accuracy", "class_accuracy_chance", "class_accuracy_head",
+    "class_accuracy_middle", "class_accuracy_tail", "class_accuracy_tail_chance", "copying", "elbo", "iwae_bound",
+    "log_likelihood", "diversity", "confident_fraction", "sharpness", "sharpness_head", "sharpness_middle",
+    "sharpness_tail", "brightness", "tail_accuracy_gain",
 ]  # fmt: skip
 
 
@@ -62,9 +64,11 @@ def comparison() -> Comparison:
         fake_images=(pixels(120, 64, 10) * 255).byte().view(120, 1, 8, 8),
         real_labels=torch.arange(120) % 4,
         bands=torch.tensor([0, 1, 2, 2]),
+        asked=torch.arange(120) % 4,
         tail_correct=(torch.arange(60) % 2 == 0, torch.arange(60) % 3 == 0),
         elbo=gaussian(120, 1, 7).squeeze(1) - 80,
         iwae_bound=gaussian(120, 1, 8).squeeze(1) - 78,
+        log_likelihood=gaussian(120, 1, 11).squeeze(1) - 77,
         groups=6,
     )
 
@@ -81,9 +85,15 @@ def test_columns_are_those_of_the_tables() -> None:
         assert entry["label"] and entry["unit"] and entry["meaning"].endswith(".")
 
 
-def test_orders_differ_and_decide() -> None:
-    orders = [metrics.load(name).ORDER for name in metrics.names()]
-    assert orders == sorted(set(orders))
+def test_orders_decide_then_names_and_a_metric_without_an_order_comes_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = [getattr(metrics.load(name), "ORDER", metrics.LAST) for name in metrics.names()]
+    assert orders == sorted(orders)
+    for name, order in {"b": "ORDER = 1", "a": "", "d": "ORDER = 1", "c": "ORDER = 0"}.items():
+        (tmp_path / f"{name}.py").write_text(f"{order}\nCOLUMNS = {{'{name}': {{}}}}\n")
+    monkeypatch.setattr(metrics, "__file__", str(tmp_path / "__init__.py"))
+    assert metrics.names() == ["c", "b", "d", "a"]
 
 
 def test_listing_metrics_imports_no_torch() -> None:
@@ -405,3 +415,10 @@ def test_the_root_of_a_singular_covariance_has_its_rank() -> None:
     assert root.shape == (7, 3)
     torch.testing.assert_close(root @ root.T, products)
     assert linear_algebra.square_root(torch.zeros(4, 4).double()).shape == (4, 0)
+
+
+def test_brightness_is_the_ratio_of_the_mean_pixels() -> None:
+    real, fake = torch.full((10, 1, 4, 4), 100, dtype=torch.uint8), torch.full((12, 1, 4, 4), 150, dtype=torch.uint8)
+    found = metrics.load("brightness").measure(Comparison(real={}, fake={}, real_images=real, fake_images=fake))
+    assert found["brightness"].value == pytest.approx(1.5)
+    assert found["brightness"].low == pytest.approx(1.5)

@@ -13,8 +13,9 @@ import yaml
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
+from pipeline import snakefile
 from pipeline.core.errors import UserError
-from pipeline.workflow import job_hash, params, snakefile
+from pipeline.workflow import job_hash, params
 from pipeline.workflow.params import BUDGETS, check, constructor, load
 from pipeline.workflow.plan import Plan
 from tests.conftest import ROOT
@@ -51,7 +52,9 @@ def test_the_file_itself_is_valid_at_every_budget(budget: str) -> None:
     assert resolved.at_budget(resolved.protocol.samples) == CONFIG["protocol"]["samples"][budget]
     for name, block in resolved.resolved_models.items():
         owner = CONFIG["models"][block.get("reuse_training_of", name)]
-        assert block["training"]["steps"] == owner["steps"][budget]
+        length = {key: block["training"][key] for key in ("steps", "epochs") if key in block["training"]}
+        epochs = owner.get(budget, {}).get("epochs")
+        assert length == ({"steps": owner["steps"][budget]} if epochs is None else {"epochs": epochs})
 
 
 # --- what is refused, and in which words ------------------------------------------------------------------------
@@ -79,6 +82,7 @@ def test_an_unknown_key_is_refused_and_the_near_one_suggested(path: str, suggest
 
 OLD_KEYS = {
     "versioned": "versioned",
+    "protocol.judged_training_images": "protocol.judged_training_images",
     "datasets.mnist.otherwise": "datasets.*.otherwise",
     "datasets.mnist.by_hand": "datasets.*.by_hand",
     "datasets.mnist.settings.vae.decay": "datasets.*.settings.*.decay",
@@ -87,7 +91,7 @@ OLD_KEYS = {
     "models.vae.tiny.decay": "models.*.*.decay",
     "models.vae.samples_of": "models.*.samples_of",
 }
-"""A key of version 0.1 -> its row of RENAMED_KEYS."""
+"""A key of an earlier version -> its row of RENAMED_KEYS."""
 
 
 def test_every_renamed_key_has_an_example() -> None:
@@ -385,7 +389,8 @@ def test_every_block_binds_to_its_class(name: str) -> None:
 
 def model_files() -> list[str]:
     """Every file of the folder that holds a model, listed in params.yaml or not."""
-    return [name for name in params.files_in("models") if name not in ("adversarial", "base", "blocks", "kinds")]
+    shared = ("adversarial", "base", "blocks", "kinds", "philox")
+    return [name for name in params.files_in("models") if name not in shared]
 
 
 @pytest.mark.parametrize("source", model_files())

@@ -30,7 +30,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place with params.yaml. What deletes in a test's own process holds the folder's lock until that ends."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("EASEL_CONFIG", raising=False)
     return tmp_path
 
 

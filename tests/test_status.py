@@ -13,8 +13,8 @@ from bench import made_up
 from pipeline import cli as cli
 from pipeline.core import artifacts
 from pipeline.runtime import job_context
+from pipeline.snakefile import Workflow
 from pipeline.workflow import job_hash, layout, overrides
-from pipeline.workflow.snakefile import Workflow
 from pipeline.workflow.staleness import jobs_of, look
 from tests.conftest import BIN, ROOT, run
 
@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place with params.yaml and nothing made."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    for variable in ("EASEL_CONFIG", "EASEL_OWNER"):
+    for variable in ("EASEL_OWNER",):
         monkeypatch.delenv(variable, raising=False)
     return tmp_path
 

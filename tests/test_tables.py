@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pipeline.metrics
 import pipeline.tables
 from pipeline import metrics
 from pipeline.battles.matrix import MATRIX_COLUMNS
@@ -237,6 +238,48 @@ def test_best_is_lowest_highest_or_nearest_to_real_and_never_a_reference() -> No
     assert best_rows(diverged, "fd_classifier", "lower") == {0}
 
 
+@pytest.mark.parametrize("degenerate", [{"knn_error_real": 0.99}, {"knn_error_generated": 0.95}, {"recall": 0.0}])
+def test_no_value_of_a_degenerate_test_is_the_best(degenerate: dict[str, float]) -> None:
+    plain = {"knn_error_real": 0.5, "knn_error_generated": 0.4, "recall": 0.8, "precision": 0.8, "knn_error": 0.3}
+    blur = plain | {"knn_error": 0.46, "precision": 0.95} | degenerate
+    rows: list[dict[str, Any]] = [
+        {"model": "blur", **blur, "coverage": 0.9}, {"model": "draw", **plain, "coverage": 0.5},
+        {"model": "real", **plain, "knn_error": 0.46, "precision": 0.95, "coverage": 0.95},
+    ]  # fmt: skip
+    assert [best_rows(rows, name, "near_real") for name in ("knn_error", "precision", "coverage")] == [{1}, {1}, {0}]
+    assert "**0.46**" not in to_markdown(rows, pipeline.metrics.columns(), ("model", "knn_error"))
+    assert "0.46*" not in to_terminal(rows, pipeline.metrics.columns(), ("model", "knn_error"))
+
+
+@pytest.mark.parametrize(
+    ("measured", "status"),
+    [
+        ({"classes_covered": 7, "coverage": 0.9}, "collapsed"),
+        ({"classes_covered": 8, "coverage": 0.9}, "ok"),
+        ({"diversity": 0.49}, "collapsed"),
+        ({"diversity": 0.51, "coverage": 0.2}, "poor"),
+        ({"coverage": 0.25}, "ok"),
+        ({}, "ok"),
+    ],
+)
+def test_the_status_says_what_the_samples_show_next_to_real_ones(measured: dict[str, float], status: str) -> None:
+    known = pipeline.metrics.columns()
+    real = {"classes_covered": 10, "coverage": 0.95, "diversity": 1.0}
+    runs = [
+        Run(0, {name: estimate(value) for name, value in values.items()}, status=state)
+        for values, state in ((measured, "ok"), (measured, "diverged"), (real, None))
+    ]
+    rows = main_table({"a": runs[:1], "b": runs[1:2]}, known, combine=mean_of_seeds, references={"real": runs[2:]})
+    assert [row["status"] for row in rows] == [status, "diverged", None]
+
+
+def test_a_poor_model_competes_and_a_collapsed_one_does_not() -> None:
+    rows = [
+        {"model": name, "status": name, "fd_classifier": value} for name, value in (("collapsed", 1.0), ("poor", 2.0))
+    ]
+    assert best_rows(rows, "fd_classifier", "lower") == {1}
+
+
 def test_markdown() -> None:
     lines = to_markdown(table(), METRICS, ("model", "fd_classifier", "status")).splitlines()
     assert lines == [
@@ -299,7 +342,7 @@ def test_the_terminal_table_fits_its_width_and_names_what_it_leaves_out() -> Non
     assert lines[0].startswith("model")
     assert "collapsed" in lines[2]  # never left out
     assert beneath.startswith("not shown for want of room: ")
-    assert beneath.endswith("coverage, copying, elbo, iwae_bound, parameters")
+    assert beneath.endswith("coverage, copying, elbo, iwae_bound, log_likelihood, parameters")
     assert max(map(len, to_terminal(full_rows(), metrics.columns()).splitlines())) <= 120
 
 
@@ -422,7 +465,8 @@ def test_an_old_table_is_read_with_the_new_columns_and_the_same_values() -> None
     new = with_current_columns(old)
     (old_header, old_body), (new_header, new_body) = old.split("\n", 1), new.split("\n", 1)
     assert new_body == old_body
-    assert new_header.split(",") == list(main_columns(metrics.columns()))
+    then = new_header.split(",")  # columns that were added since are in no old table
+    assert then == [column for column in main_columns(metrics.columns()) if column in then]
     changed = {(a, b) for a, b in zip(old_header.split(","), new_header.split(","), strict=True) if a != b}
     assert len(changed) == 3 * 10 and {current_column(a) for a, _ in changed} == {b for _, b in changed}
     rows = from_csv(old)

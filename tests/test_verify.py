@@ -231,7 +231,7 @@ def test_reference_rows_are_held_closer_than_trained_ones() -> None:
 def test_no_record_or_one_of_another_budget_is_one_line(made: Made, record: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"mnist\.json: not found; .*verify --record"):
         verify.run(words(tmp_path / "nowhere"))
-    with pytest.raises(UserError, match="recorded at budget tiny, asked for smoke; give --budget tiny"):
+    with pytest.raises(UserError, match="recorded at budget tiny, expected smoke; give --budget tiny"):
         verify.run(words(record, "--budget", "smoke"))
     (record / "mnist.json").write_text("{}")
     with pytest.raises(UserError, match="not a readable record"):

@@ -76,6 +76,16 @@ def student_quantile(probability: float, freedom: float) -> float:
     return float(ndtri(probability) if math.isinf(freedom) else stdtrit(freedom, probability))
 
 
+def two_sided_p(value: float, error: float, freedom: float) -> float:
+    """P-value of no difference by Student's t, or the normal for infinite degrees of freedom."""
+    from scipy.special import ndtr, stdtr
+
+    if not value:
+        return 1.0
+    t = -abs(value) / error if error else -math.inf
+    return 2 * float(ndtr(t) if math.isinf(freedom) else stdtr(freedom, t))
+
+
 def is_near_one(value: float, tolerance: float) -> bool:
     """'~= 1' of 001 eq. 11, made symmetric: |log value| <= log(1 + tolerance)."""
     return abs(math.log(value)) <= math.log1p(tolerance) + 1e-12

@@ -18,6 +18,11 @@ from numpy.typing import NDArray
 Logits = NDArray[np.floating]
 Contestant = tuple[str, int]  # model, seed
 
+MATCHED_ERROR = 0.1
+"""Error on real validation images to which judges are set before they are compared."""
+
+TIE = "tie"
+
 
 @dataclass(frozen=True, eq=False)
 class JudgeScores:
@@ -53,10 +58,17 @@ def errors_on_generated(logits: Logits, threshold: float = 0.0) -> int:
     return int(np.count_nonzero(logits >= threshold))
 
 
-def matched_threshold(valid: Logits, error: float = 0.1) -> float:
+def matched_threshold(valid: Logits, error: float = MATCHED_ERROR) -> float:
     """The largest observed logit that calls at most a share `error` of the real validation images (n,) generated."""
     ordered = np.sort(valid)
     return float(ordered[min(int(error * len(ordered) + 1e-9), len(ordered) - 1)])
+
+
+def ranks_above(real: Logits, generated: Logits) -> float:
+    """Probability that a judge gives a real image (n,) a larger logit than a generated one (m,); ties count half."""
+    ordered = np.sort(generated)
+    below = np.searchsorted(ordered, real, side="left") + np.searchsorted(ordered, real, side="right")
+    return float(below.mean() / 2 / len(generated))
 
 
 def beats_chance(scores: JudgeScores, level: float = 0.05) -> tuple[bool, str]:

@@ -1,6 +1,7 @@
 """The generative adversarial metric: r_test, r_sample and the winner of a battle between two models (001 eqs 10, 11).
 
-Im et al., 'Generating images with recurrent adversarial networks' (001), section 4. Beside the paper's rule stands a
+Im et al., 'Generating images with recurrent adversarial networks' (001), section 4. These describe what a pair's own
+judges say; the verdict on a pair is that of third-party judges (third_party.py). The paper's rule stands next to a
 tested one (equivalence of the judges, an interval of r_sample that excludes 1) and r_sample with both judges set to the
 same error on real validation images. All pairs of seeds fight; rates are pooled over them.
 """
@@ -17,24 +18,27 @@ import numpy as np
 
 from pipeline.battles.ratios import Cells, Ratio, is_near_one, paired_ratio, ratio_of_cells
 from pipeline.battles.scores import (
+    MATCHED_ERROR,
+    TIE,
     JudgeScores,
     beats_chance,
     errors_on_generated,
     errors_on_real,
     matched_threshold,
+    ranks_above,
 )
+from pipeline.battles.third_party import Verdict, decide, pass_rates
 
 RatioOf = Literal["error", "accuracy"]
 Value = str | int | float | None
 Row = dict[str, Value]
 
-TIE = "tie"
 TOLERANCE = 0.3  # on r_test; reproduces every winner of 001's Table 2
-MATCHED_ERROR = 0.1  # on real validation images
 
 BATTLE_COLUMNS = (
-    "model_1", "model_2", "r_test", "r_test_low", "r_test_high", "r_sample", "r_sample_low", "r_sample_high",
-    "r_sample_matched", "r_sample_matched_low", "r_sample_matched_high",
+    "model_1", "model_2", "verdict", "advantage", "advantage_low", "advantage_high", "advantage_p",
+    "third_party_judges", "r_test", "r_test_low", "r_test_high", "r_sample", "r_sample_low", "r_sample_high",
+    "r_sample_matched", "r_sample_matched_low", "r_sample_matched_high", "auc_1_on_2", "auc_2_on_1",
     "errors_1_test", "total_1_test", "errors_2_test", "total_2_test",
     "errors_1_on_2", "total_1_on_2", "errors_2_on_1", "total_2_on_1",
     "gap_1", "gap_2", "winner", "winner_tested", "note",
@@ -81,11 +85,29 @@ def battle_rows(
     tolerance: float = TOLERANCE,
     ratio: RatioOf = "error",
 ) -> list[Row]:
-    """One row per pair of the adversarial `models`, in their order; see `battle`."""
-    return [
-        battle(model_1, model_2, judges, judged_by=judged_by, tolerance=tolerance, ratio=ratio)
-        for model_1, model_2 in combinations(models, 2)
-    ]
+    """One row of BATTLE_COLUMNS per pair of `models`, in their order.
+
+    The verdict is that of third-party judges (see `decide`). The columns of `battle` describe what the pair's own
+    judges say; they are empty where one of the two has none.
+    """
+    shared, judging = judged_by or {}, {judge.model for judge in judges}
+    rates = pass_rates(judges, models)
+    rows = []
+    for pair in combinations(models, 2):
+        row: Row = dict.fromkeys(BATTLE_COLUMNS)
+        row |= dict(zip(("model_1", "model_2"), pair, strict=True))
+        if all(shared.get(model, model) in judging for model in pair):
+            row = battle(*pair, judges, judged_by=judged_by, tolerance=tolerance, ratio=ratio)
+        rows.append(row | _verdict(decide(rates, *pair, judged_by=judged_by, tolerance=tolerance), row["note"]))
+    return rows
+
+
+def _verdict(found: Verdict, note: Value) -> Row:
+    """The verdict's columns, with its reason before what else has to be known."""
+    advantage = {"advantage": found.advantage, "advantage_low": found.low, "advantage_high": found.high}
+    advantage["advantage_p"] = found.p
+    words = "; ".join(str(part) for part in (found.reason, note) if part)
+    return {"verdict": found.winner, **advantage, "third_party_judges": found.judges, "note": words or None}
 
 
 def battle(
@@ -130,6 +152,7 @@ def _fill(row: Row, notes: list[str], side_1: Side, side_2: Side, tolerance: flo
     threshold_variance = _threshold_variance(side_1, side_2, ratio) + _threshold_variance(side_2, side_1, ratio)
     matched = _ratio_as(ratio, matched_2, matched_1, threshold_variance)
     row |= _bounds("r_test", r_test) | _bounds("r_sample", r_sample) | _bounds("r_sample_matched", matched)
+    row |= {"auc_1_on_2": sample_auc(side_1, side_2), "auc_2_on_1": sample_auc(side_2, side_1)}
     row["winner"] = winner(side_1.model, side_2.model, r_test.value, r_sample.value, tolerance, ratio)
     row["winner_tested"] = winner_tested(side_1.model, side_2.model, r_test, r_sample, tolerance, ratio)
     notes += _remarks(side_1, side_2, row, ratio)
@@ -169,6 +192,17 @@ def sample_cells(judging: Side, generating: Side, *, matched: bool = False) -> C
             threshold = matched_threshold(judge.valid, MATCHED_ERROR) if matched else 0.0
             counts[j, g], totals[j, g] = errors_on_generated(logits, threshold), len(logits)
     return Cells(counts, totals)
+
+
+def sample_auc(judging: Side, generating: Side) -> float | None:
+    """Mean over pairs of seeds of the AUC of one side's judges between held-out images and the other's samples."""
+    found = [
+        ranks_above(judge.test, logits)
+        for judge in judging.sitting
+        for seed in generating.seeds
+        if len(logits := judge.samples.get((generating.model, seed), np.empty(0)))
+    ]
+    return float(np.mean(found)) if found else None
 
 
 def _ratio_as(ratio: RatioOf, cells_1: Cells, cells_2: Cells, extra_variance: float = 0.0) -> Ratio:

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     pictures.check_ending(arguments.to, pictures.STILL)
     check_percentages(arguments.percent)
-    plan = overrides.plan(arguments.set)
+    plan = overrides.of(arguments)
     plan.require(arguments.dataset, arguments.model)
     check_encoder(plan, arguments.model)
     weights, block = staleness.trained(plan, arguments.dataset, arguments.model, arguments.training)

@@ -14,8 +14,8 @@ from pipeline.workflow.params import published_file
 if TYPE_CHECKING:
     from pipeline.tables.rows import Row
 
-SEEDS_ENDING, JUDGED_ENDING = "_seeds.csv", "_judges_seeds.csv"
-SCREEN = 200
+SEEDS_ENDING, JUDGED_ENDING, BATTLES_ENDING = "_seeds.csv", "_judges_seeds.csv", "_battles.csv"
+SCREEN = 240
 """Characters: the reasons are what is to be read."""
 
 
@@ -23,8 +23,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The table, and where to write."""
     parser.add_argument("seeds", type=Path, metavar="SEEDS",
                         help="a results/tables/<dataset>_seeds.csv; the main table (for the row `real`) and "
-                             "<dataset>_judges_seeds.csv (for the battles) are taken from beside it")  # fmt: skip
+                             "<dataset>_judges_seeds.csv (for the battles) are read from the same folder")  # fmt: skip
     parser.add_argument("--to", type=Path, metavar="FILE", help="write the table to a .csv")
+    overrides.add(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -39,11 +40,15 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"--to: found {str(arguments.to)!r}, expected a name ending in .csv")
     dataset = path.name.removesuffix(SEEDS_ENDING)
     seeds = read(path, ("model", "seed"))
-    main, judged = (
+    main, judged, battles = (
         read(path.with_name(name), keys) if path.with_name(name).is_file() else []
-        for name, keys in ((f"{dataset}.csv", ("model",)), (f"{dataset}{JUDGED_ENDING}", claims.JUDGED_COLUMNS))
+        for name, keys in (
+            (f"{dataset}.csv", ("model",)),
+            (f"{dataset}{JUDGED_ENDING}", claims.JUDGED_COLUMNS),
+            (f"{dataset}{BATTLES_ENDING}", ("model_1", "model_2")),
+        )
     )
-    params = overrides.plan([]).params
+    params = overrides.of(arguments).params
     evidence = claims.Evidence(
         seeds,
         columns(),
@@ -55,6 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
             if "reuse_training_of" in block
         },
         params.protocol.battle_tolerance,
+        battles,
+        dataset,
     )
     rows = claims.claim_rows(claims.read_claims(published_file("claims").read_text()), evidence)
     print(text.to_terminal(rows, claims.claims_columns(), claims.CLAIMS_SHOWN, width=SCREEN))

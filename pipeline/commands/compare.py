@@ -7,12 +7,10 @@ working folder. Of a revision, results come through its dvc.lock, else from resu
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, one_line
@@ -30,7 +28,7 @@ READ_FIRST = (*HEADLINE_METRICS, "parameters", "status", "seeds", "n_real", "n_f
 """Columns of the main table that a terminal shows; the others are counted there and written by --to."""
 SHOWN = {
     "main": READ_FIRST,
-    "battles": ("r_test", "r_sample", "winner", "winner_tested", ROW, COLUMN),
+    "battles": ("verdict", "advantage", "r_test", "r_sample", "winner", "winner_tested", ROW, COLUMN),
     "standings": ("place", "rating", ROW, COLUMN),
 }
 TITLES = {"main": "main table", "battles": "battles", "standings": "standings", "judges": "judges", "seeds": "seeds"}
@@ -41,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help="a results folder, `.`, or a Git revision")
     parser.add_argument("b", metavar="B", help="the same; differences are B - A")
     parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
-    parser.add_argument("--to", type=Path, metavar="FILE", help="write everything to a file: .md, .csv or .json")
+    parser.add_argument("--to", type=Path, metavar="FILE", help="write every difference to a .csv")
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,10 @@ class Comparison:
     b: Snapshot
     cells: Mapping[str, int]
     rows: Sequence[Row]
-    settings: Sequence[Change] | None
-    modules: Sequence[Change] | None
-    versions: Sequence[Change] | None
     by: str
+    settings: Sequence[Change] | None = None
+    modules: Sequence[Change] = ()
+    versions: Sequence[Change] = ()
 
     @property
     def byte_equal(self) -> bool:
@@ -65,22 +63,14 @@ class Comparison:
 
 def run(arguments: argparse.Namespace) -> None:
     """Compare and print, or write."""
-    writer = _writer(arguments.to)
+    if arguments.to is not None and arguments.to.suffix != ".csv":
+        raise UserError(f"--to: found {str(arguments.to)!r}, expected a name ending in .csv")
     compared = compare(*(_read(name, arguments.dataset) for name in (arguments.a, arguments.b)))
-    if writer is None:
+    if arguments.to is None:
         print(to_text(compared), end="")
         return
-    artifacts.write_text(arguments.to, writer(compared))
+    artifacts.write_text(arguments.to, to_csv(to_rows(compared), COLUMNS))
     print(f"{arguments.to}: {len(compared.rows)} differences in the tables")
-
-
-def _writer(target: Path | None) -> Callable[[Comparison], str] | None:
-    """What makes a file's text, by its ending; checked before anything is read."""
-    if target is None:
-        return None
-    if target.suffix not in WRITERS:
-        raise UserError(f"--to: found {str(target)!r}, expected a name ending in {', '.join(WRITERS)}")
-    return WRITERS[target.suffix]
 
 
 def _read(name: str, dataset: str) -> Snapshot:
@@ -96,11 +86,13 @@ def compare(a: Snapshot, b: Snapshot) -> Comparison:
     tables = {name: (_rows(name, a), _rows(name, b)) for name in comparison.KEYS}
     rows = [row for name, (first, second) in tables.items() for row in comparison.changed_rows(name, first, second)]
     cells = {name: comparison.compared_cells(name, first, second) for name, (first, second) in tables.items()}
-    made, by = _made_by(a, b)
-    if made is None:
-        return Comparison(a, b, cells, rows, None, None, None, by)
+    lacking = [side.origin for side in (a, b) if not side.recorded]
+    if lacking or a.recorded is None or b.recorded is None:
+        return Comparison(a, b, cells, rows, f"params and code not compared: no records in {' and '.join(lacking)}")
+    made = a.recorded, b.recorded
     settings, modules = provenance.changed_settings(*made), provenance.changed_modules(*made)
-    return Comparison(a, b, cells, rows, settings, modules, provenance.changed_versions(*made), by)
+    by = "by the records of the results"
+    return Comparison(a, b, cells, rows, by, settings, modules, provenance.changed_versions(*made))
 
 
 def _rows(table: str, snapshot: Snapshot) -> list[Row]:
@@ -112,17 +104,6 @@ def _rows(table: str, snapshot: Snapshot) -> list[Row]:
     if table == "standings":
         return [row | {"place": place} for place, row in enumerate(rows, start=1)]
     return rows
-
-
-def _made_by(a: Snapshot, b: Snapshot) -> tuple[tuple[provenance.Provenance, provenance.Provenance] | None, str]:
-    """What made each, of one kind on both sides, and that kind in words."""
-    if a.recorded and b.recorded:
-        return (a.recorded, b.recorded), "by the records of the results"
-    if a.sources and b.sources:
-        without = " and ".join(side.origin for side in (a, b) if not side.recorded)
-        return (a.sources, b.sources), f"as checked out, since {without} has no records"
-    lacking = " and ".join(side.origin for side in (a, b) if not side.recorded)
-    return None, f"params and code not compared: no stamps in {lacking}"
 
 
 # --- as text ------------------------------------------------------------------------------------------------------
@@ -152,7 +133,7 @@ def _equal(compared: Comparison) -> str:
     words = [name for name, changes in differing.items() if changes]
     if words:
         return f"the same numbers; made by other {' and '.join(words)}: {tables}"
-    return f"{'byte-equal' if compared.byte_equal else 'the same numbers, written otherwise'}: {tables}"
+    return f"{'byte-equal' if compared.byte_equal else 'the same numbers, in other digits'}: {tables}"
 
 
 def _table_lines(compared: Comparison, table: str) -> list[str]:
@@ -188,12 +169,12 @@ def _made_lines(compared: Comparison) -> list[str]:
         return [compared.by]
     lines = [f"  {provenance.setting_words(change)}" for change in compared.settings]
     parts = [(f"params ({compared.by}):", lines)]
-    parts.append(("code:", [f"  {provenance.module_words(change)}" for change in compared.modules or ()]))
-    parts.append(("versions:", [f"  {provenance.version_words(change)}" for change in compared.versions or ()]))
+    parts.append(("code:", [f"  {provenance.module_words(change)}" for change in compared.modules]))
+    parts.append(("versions:", [f"  {provenance.version_words(change)}" for change in compared.versions]))
     return [line for title, lines in parts if lines for line in (title, *lines)]
 
 
-# --- as files -----------------------------------------------------------------------------------------------------
+# --- as a file -----------------------------------------------------------------------------------------------------
 
 
 def to_rows(compared: Comparison) -> list[Row]:
@@ -201,9 +182,9 @@ def to_rows(compared: Comparison) -> list[Row]:
     rows = list(compared.rows)
     for change in compared.settings or ():
         rows.append(_made_row("params", ", ".join(change["models"]), change["key"], change))
-    for change in compared.modules or ():
+    for change in compared.modules:
         rows.append({"table": "code", "column": change["module"], "verdict": change["change"]})
-    for change in compared.versions or ():
+    for change in compared.versions:
         rows.append(_made_row("versions", "", change["library"], change))
     return rows
 
@@ -211,44 +192,3 @@ def to_rows(compared: Comparison) -> list[Row]:
 def _made_row(table: str, row: str, column: str, change: Change) -> Row:
     sides = {"a": change["a"], "b": change["b"]}
     return {"table": table, "row": row, "column": column, **sides, "verdict": comparison.CHANGED}
-
-
-def _csv(compared: Comparison) -> str:
-    return to_csv(to_rows(compared), COLUMNS)
-
-
-def _json(compared: Comparison) -> str:
-    sides = {side: {"name": shot.name, "origin": shot.origin} for side, shot in _sides(compared)}
-    content = {**sides, "compared_by": compared.by, "cells": dict(compared.cells), "byte_equal": compared.byte_equal}
-    return json.dumps(content | {"differences": to_rows(compared)}, indent=1, ensure_ascii=False) + "\n"
-
-
-def _sides(compared: Comparison) -> Iterable[tuple[str, Snapshot]]:
-    return (("a", compared.a), ("b", compared.b))
-
-
-def _markdown(compared: Comparison) -> str:
-    """The terminal's text, its tables whole and as Markdown."""
-    parts = [f"A: {_side(compared.a)}  \nB: {_side(compared.b)}\n"]
-    if not compared.rows:
-        parts.append(f"{_equal(compared)}\n")
-    for table in comparison.KEYS:
-        changes = [row for row in compared.rows if row["table"] == table]
-        if changes:
-            parts.append(f"## {_title(compared, table)}\n")
-            parts.append(_markdown_table([comparison.words(row) for row in changes]))
-    made = _made_lines(compared)
-    return "\n".join([*parts, *(["## What made them\n", *(_item(line) for line in made), ""] if made else [])])
-
-
-def _markdown_table(cells: Sequence[Sequence[str]]) -> str:
-    heads = ["row", "column", "A", "B", "B - A", "verdict"]
-    lines: list[Any] = [heads, [":---"] * len(heads), *cells]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
-
-
-def _item(line: str) -> str:
-    return f"- {line.strip()}" if line.startswith("  ") else f"\n{line}\n"
-
-
-WRITERS = {".md": _markdown, ".csv": _csv, ".json": _json}

@@ -1,7 +1,8 @@
-"""Draw images with a trained model into one picture, or into a film of how it draws them.
+"""Draw images with a trained model into a folder of labelled images, or into one picture or film.
 
-A picture (.png, .jpg) is a grid of samples. A film (.gif, .webp, .apng) shows a model that draws step by step at work;
-of the others, which draw in one step, it shows a walk through the latents that comes back to where it began.
+A folder holds an image a file in class folders (or all in one file) and a manifest. A picture (.png, .jpg) is a grid of
+samples. A film (.gif, .webp, .apng) shows a model that draws step by step at work; of the others, which draw in one
+step, it shows a walk through the latents that comes back to where it began.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError
-from pipeline.tracking import pictures
+from pipeline.tracking import class_choice, export, export_folder, pictures
 from pipeline.workflow import overrides
 
 if TYPE_CHECKING:
@@ -40,24 +41,51 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     parser.add_argument("--model", required=True, help="a trained model of params.yaml")
     parser.add_argument("--dataset", default="mnist", help="the data set that it was trained on (default: mnist)")
-    parser.add_argument(
-        "--to", type=Path, required=True, metavar="FILE", help=".png or .jpg; .gif, .webp, .apng: a film"
-    )
-    parser.add_argument("--n", type=int, default=64, help="how many samples (default: 64)")
+    parser.add_argument("--to", type=Path, required=True, metavar="PATH",
+                        help="a new folder: single images and a manifest; .png or .jpg: a grid; .gif, .webp, .apng: "
+                        "a film")  # fmt: skip
+    parser.add_argument("--n", type=int, default=64, help="how many samples, in a folder of each class (default: 64)")
     parser.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
     parser.add_argument("--label", type=int, help="the class to draw, of a model trained with `conditional: true`")
     parser.add_argument("--training", type=int, default=0, help="which independent training (default: 0)")
     parser.add_argument("--scale", type=int, help="screen pixels for each pixel (default: about 84 for an image)")
+    folder_arguments(parser.add_argument_group("of a folder"))
     overrides.add(parser)
+
+
+def folder_arguments(group: argparse._ArgumentGroup) -> None:
+    """The flags that a grid or a film does not have; see FOLDER_ONLY."""
+    group.add_argument("--classes", metavar="WHICH", help=f"classes to draw: {class_choice.EXPECTED} (default: all)")
+    group.add_argument("--augment", action="store_true",
+                       help="the images that the stage augment adds to rare classes, instead of new ones")  # fmt: skip
+    group.add_argument("--form", choices=export_folder.FORMS,
+                       help="png: class folders of images (default); npz, arrow: all images in one file")  # fmt: skip
+    group.add_argument("--min-confidence", type=float, metavar="P",
+                       help="leave out images to whose class the classifier gives a probability below P")  # fmt: skip
+    group.add_argument("--no-copies", type=float, nargs="?", const=export.AUTO, metavar="DISTANCE",
+                       help="leave out images within DISTANCE of a training image (default: what 1 %% of the held-out "
+                       "images are within)")  # fmt: skip
+    group.add_argument("--until-enough", action="store_true", help="draw until --n images of each class are kept")
+    group.add_argument("--limit", type=int, metavar="DRAWS",
+                       help=f"of --until-enough, for each class (default: {export.MOST_DRAWS} times --n)")  # fmt: skip
+    group.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="where to draw (default: cpu)")
+
+
+FOLDER_ONLY = ("classes", "augment", "form", "min_confidence", "no_copies", "until_enough", "limit")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Load the weights, sample, write."""
-    ending = pictures.check_ending(arguments.to, pictures.STILL, pictures.MOVING)
     for name, least in (("n", 1), ("seed", 0), ("scale", 1)):
         found = getattr(arguments, name)
         if found is not None and found < least:
             raise UserError(f"--{name}: found {found}, expected {least} or more")
+    if is_folder(arguments):
+        arguments.form = arguments.form or "png"
+        export.check(arguments)
+        export.run(trained(arguments), overrides.of(arguments), arguments)
+        return
+    ending = pictures.check_ending(arguments.to, pictures.STILL, pictures.MOVING)
     model = trained(arguments)
     if ending in pictures.MOVING:
         film(model, arguments)
@@ -68,31 +96,51 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{arguments.to}: {arguments.n} samples of {arguments.model}")
 
 
+def is_folder(arguments: argparse.Namespace) -> bool:
+    """Whether `--to` names a folder; `UserError` where a flag of a folder stands beside a picture's name."""
+    folder = not arguments.to.suffix or arguments.to.is_dir()
+    given = [name for name in FOLDER_ONLY if getattr(arguments, name) not in (None, False)]
+    if given and not folder:
+        flag = f"--{given[0].replace('_', '-')}"
+        raise UserError(f"{flag}: found with --to {arguments.to}, a single picture; name a folder, or leave it out")
+    return folder
+
+
 def trained(arguments: argparse.Namespace) -> ImageGenerator:
-    """The model with its stored weights, on the CPU."""
+    """The model with its stored weights."""
     from pipeline.core import artifacts
     from pipeline.runtime import job_context
     from pipeline.workflow import staleness
 
-    plan = overrides.plan(arguments.set)
+    plan = overrides.of(arguments)
     path, block = staleness.trained(plan, arguments.dataset, arguments.model, arguments.training)
     check_label(block, arguments)
     job_context.one_thread()  # for the bits that the workflow's own samples of a seed have
     from pipeline.training.device import pick_device
     from pipeline.training.trained import rebuilt
 
-    return rebuilt(block, artifacts.read_tensors(path), pick_device("cpu"))
+    try:
+        device = pick_device(arguments.device)
+    except ValueError as error:
+        raise UserError(f"--{error}") from None
+    return rebuilt(block, artifacts.read_tensors(path), device)
 
 
 def check_label(block: Mapping[str, Any], arguments: argparse.Namespace) -> None:
     """A class can be asked of a conditional model alone, and only one that it knows."""
     classes, option = block.get("classes", 0), f"models.{arguments.model}.conditional"
-    if arguments.label is None or 0 <= arguments.label < classes:
+    if arguments.label is not None and arguments.classes is not None:
+        raise UserError("--label: found with --classes; leave one of the two out")
+    flag = "--label" if arguments.label is not None else "--classes"
+    if arguments.label is None and arguments.classes is None:
         return
-    if classes:
+    if not classes:
+        can = (
+            f"set {option} to true and train it again" if "conditional" in block["arguments"] else f"leave {flag} away"
+        )
+        raise UserError(f"{flag}: {arguments.model} cannot be asked for a class as it was trained; {can}")
+    if arguments.label is not None and not 0 <= arguments.label < classes:
         raise UserError(f"--label: found {arguments.label}, expected 0 to {classes - 1}")
-    can = f"set {option} to true and train it again" if "conditional" in block["arguments"] else "leave --label away"
-    raise UserError(f"--label: {arguments.model} cannot be asked for a class as it was trained; {can}")
 
 
 def check_room(model: ImageGenerator, arguments: argparse.Namespace, frames: int) -> None:

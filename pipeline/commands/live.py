@@ -8,8 +8,6 @@ costs this process retries and nothing else anything: what it could not pass on,
 from __future__ import annotations
 
 import argparse
-import functools
-import json
 import os
 import signal
 import sys
@@ -17,15 +15,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.core.errors import UserError
 from pipeline.runtime.job_context import sole_writer
 from pipeline.tracking import live
 from pipeline.tracking.live import Watched
+from pipeline.workflow import store
 
 POLL = 0.5
-"""Seconds between two looks at whether the workflow is still there."""
+"""Seconds between two checks that the workflow still runs."""
 
 PASS_ON_EVERY = 2.0
 WORTH_A_LOOK = 10.0
@@ -36,12 +34,12 @@ LONGEST_WAIT = 15.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Only what a test or an impatient person changes."""
+    """When a training is first shown."""
     parser.add_argument("--after", type=float, default=WORTH_A_LOOK, help="seconds of training before it is shown")
 
 
 def run(arguments: argparse.Namespace) -> int | None:
-    """Until the workflow that started this ends; a second one in the same folder ends at once."""
+    """Pass rows on until the workflow that started this ends; a second process in the same folder ends at once."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with sole_writer("live"):
@@ -79,7 +77,7 @@ class Follower:
 
     def __init__(self, results: Path, after: float = WORTH_A_LOOK) -> None:
         self.results, self.after = results, after
-        # What lies there already is of trainings that ended; one that goes on writes a new version.
+        # Files that exist already are of trainings that ended; one that goes on writes a new version.
         self.known = {path: Progress(version) for path, version in live.files(results).items()}
         self.failures, self.wait_until = 0, 0.0
 
@@ -110,7 +108,7 @@ class Follower:
     def send(self, watched: Watched, progress: Progress) -> None:
         """Pass on the rows after the last one that arrived."""
         rows = [row for row in watched.rows if row["step"] > progress.sent]
-        budget = planned_budget(watched.dataset, watched.model, watched.seed, watched.hash)
+        budget = planned_budget(watched.hash)
         if rows and budget is not None:
             from pipeline.tracking import mlflow_runs
 
@@ -134,16 +132,9 @@ class Follower:
         self.wait_until = time.monotonic() + min(2.0**self.failures, LONGEST_WAIT)
 
 
-@functools.cache
-def planned_budget(dataset: str, model: str, seed: int, hash_: str) -> str | None:
-    """The budget of the plan that has this very training, None where params.yaml or the code are others by now."""
-    from pipeline.workflow import params
-    from pipeline.workflow.plan import Plan
-
-    config: Any = os.environ.get("EASEL_CONFIG")
+def planned_budget(hash_: str) -> str | None:
+    """The budget of the workflow that planned a training; None for one that was started by hand."""
     try:
-        plan = Plan(params.check(json.loads(config)) if config else params.load())
-        planned = plan.job("train", dataset, model, seed).hash
+        return store.specification(hash_).get("budget")
     except UserError:
         return None
-    return plan.params.budget if planned == hash_ else None

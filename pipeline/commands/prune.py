@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     """List what is not needed, ask, delete."""
     if run_lock.is_live():
         raise UserError(f"{run_lock.holder()}; wait for it or stop it")
-    plan = overrides.plan(arguments.set)
+    plan = overrides.of(arguments)
     found = garbage.find(plan)
     seeds = len(plan.params.seeds_used())
     judged = f"params.yaml at the {plan.params.budget} budget with seeds={seeds}"
@@ -64,7 +64,7 @@ def listing(found: list[Garbage], whole: bool) -> Iterator[str]:
             names = list(dict.fromkeys(item.what for item in items))
             more = f", and {len(names) - NAMED} more" if names[NAMED:] else ""
             yield f"             {', '.join(names[:NAMED])}{more}"
-    yield f"  {size(garbage.freed(found)):>9}  in all"
+    yield f"  {size(garbage.freed(found)):>9}  in all (a file with hard links counts once, if all of them go)"
 
 
 def size(count: int) -> str:

@@ -36,17 +36,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
     parser.add_argument("--to", type=Path, default=PUBLISHED, help=f"folder for Git (default: {PUBLISHED})")
     parser.add_argument("--remote", help="a remote of DVC (default: the one that DVC's configuration names)")
+    overrides.add(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Check, record, push, copy, and say what is left to do."""
-    plan, dataset = overrides.plan([]), arguments.dataset
+    plan, dataset = overrides.of(arguments), arguments.dataset
     run_lock.hold()
     remote = chosen_remote(arguments.remote)
     say(f"checking the results of {dataset}")
     made = current(plan, dataset)
     given = stages(plan, dataset)
-    record(dataset, given)
+    record(dataset, given, overrides.flags(arguments))
     push(given, remote)
     folder = arguments.to / dataset
     files = dict(small(dataset, made))
@@ -104,9 +105,9 @@ def chosen_remote(name: str | None) -> str | None:
     return found
 
 
-def record(dataset: str, stages: list[str]) -> None:
+def record(dataset: str, stages: list[str], flags: list[str]) -> None:
     """Give what Snakemake made to DVC, as its own stages would have recorded it."""
-    command("pipeline", "views", "--dataset", dataset)
+    command("pipeline", "views", "--dataset", dataset, *flags)
     command("dvc", "commit", "--force", *stages)
     say("recorded in dvc.lock")
 

@@ -6,7 +6,6 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping
 
-from pipeline.runtime import job_context
 from pipeline.runtime.progress import duration
 from pipeline.workflow import estimate, layout, overrides, run_lock, staleness, store
 from pipeline.workflow.plan import Job, Plan
@@ -26,14 +25,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a page per data set."""
-    plan = overrides.plan(arguments.set)
+    plan = overrides.of(arguments)
     if run_lock.is_live():
         print(run_lock.holder())
     needed = False
     for dataset in arguments.dataset or begun(plan):
         plan.require(dataset)
         states = staleness.look(plan, dataset)
-        print("\n".join(page(plan, dataset, states, command(dataset, arguments.set), everything=arguments.all)))
+        print(
+            "\n".join(
+                page(plan, dataset, states, command(dataset, arguments.set, plan.flags), everything=arguments.all)
+            )
+        )
         needed = needed or any(state.needed for state in states.values())
     if not needed and not store.is_complete(plan.job("report").folder):
         print(f"report: {layout.REPORT} is to be made: make mnist, or snakemake --cores 8 {layout.REPORT}")
@@ -47,12 +50,12 @@ def begun(plan: Plan) -> list[str]:
     return [name for name in datasets if staleness.is_begun(plan, name)] or datasets[:1]
 
 
-def command(dataset: str, overrides: list[str]) -> str:
+def command(dataset: str, overrides: list[str], flags: str) -> str:
     """What to type to have the rest made."""
-    if dataset == "mnist" and not overrides:
+    if dataset == "mnist" and not overrides and not flags:
         return "make mnist"
     settings = " with the same settings" if overrides else ""
-    return f"snakemake --cores 8 {layout.SUMMARY_TEXT.format(dataset=dataset)}{settings}"
+    return f"snakemake --cores 8 {layout.SUMMARY_TEXT.format(dataset=dataset)}{flags}{settings}"
 
 
 def page(plan: Plan, dataset: str, states: Mapping[str, State], command: str, everything: bool) -> list[str]:
@@ -68,7 +71,7 @@ def page(plan: Plan, dataset: str, states: Mapping[str, State], command: str, ev
     else:
         done = len(states) - len(needed)
         lines = [f"{dataset}: {done} of {every} are done ({about})", *why(needed, everything)]
-    lines += under_way(needed)
+    lines += under_way(plan, needed)
     if needed:
         lines.append(f"  to do: {rest(plan, needed)}: {command}")
     return lines + (list(listing(states)) if everything else [])
@@ -103,15 +106,15 @@ def many(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def under_way(needed: list[State]) -> Iterator[str]:
+def under_way(plan: Plan, needed: list[State]) -> Iterator[str]:
     """Jobs that run now, and trainings that stopped half-way."""
     lines = []
     for job in (state.job for state in needed):
         step = staleness.saved_step(job)
-        if job_context.is_being_written(f"{job.name} {job.hash}"):
+        if store.is_being_written(f"{job.name} {job.hash}"):
             lines.append(f"{job.name}: being written now{f', saved at step {step:,}' if step else ''}")
         elif step:
-            steps = job.config["training"]["steps"]
+            steps = plan.steps(job.config["model"], job.config["dataset"])
             lines.append(f"{title(job)}: stopped at step {step:,} of {steps:,}; goes on from there")
     yield from section("under way", lines)
 

@@ -84,13 +84,15 @@ def run(arguments: argparse.Namespace) -> None:
     for flag, least in (("trials", 1), ("seed", 0)):
         if getattr(arguments, flag) < least:
             raise UserError(f"--{flag}: found {getattr(arguments, flag)}, expected {least} or more")
-    plan = overrides.plan(arguments.set)
+    plan = overrides.of(arguments)
     asked = Search.of(plan, arguments.dataset, arguments.model, arguments.steps, arguments.over)
     column = SCORES[arguments.score]
     if column == "elbo" and not plan.has_elbo(asked.model, asked.dataset):
         raise UserError(f"--score elbo: {asked.model} has no bound on binary images; leave it out")
+    if column == "elbo" and plan.declares(asked.model, "log_likelihood"):
+        column = "log_likelihood"  # exact, in the bound's place
     trials = asked.trials(arguments.trials, arguments.seed)
-    check_inputs(trials)
+    check_inputs(trials, plan.flags)
     print("\n".join(announced(asked, trials, arguments.trials)), flush=True)
     keep_list(asked, trials)
     outcomes = list(attempts(trials, column, arguments.device or plan.params.device))
@@ -104,18 +106,18 @@ def keep_list(asked: Search, trials: Sequence[Trial]) -> None:
     artifacts.write_json(folder / TRIALS, {"trials": listed})
 
 
-def check_inputs(trials: Sequence[Trial]) -> None:
+def check_inputs(trials: Sequence[Trial], flags: str) -> None:
     """Raise `UserError` unless all that trials read, the splits and the classifier, is there and current."""
     for job in search.inputs_of(trials):
         if not store.is_complete(job.folder):
             dataset = job.wildcards["dataset"]
-            command = f"snakemake --cores 8 results/classifier/{dataset}.json"
+            command = f"snakemake --cores 8 results/classifier/{dataset}.json{flags}"
             raise UserError(f"{job.folder}: not found; `{command}` makes what a search reads")
 
 
 def announced(asked: Search, trials: Sequence[Trial], wanted: int) -> Iterator[str]:
     """What is searched, and about how long it takes."""
-    full = asked.plan.model(asked.model, asked.dataset)["training"]["steps"]
+    full = asked.plan.steps(asked.model, asked.dataset)
     yield f"{asked.model} on {asked.dataset}: {len(trials)} trials of {asked.steps:,} steps ({full:,} at this budget)"
     yield from (f"  {key:<24} {asked.present[key]!s:<10} {of}" for key, of in asked.space.items())
     if len(trials) < wanted:
@@ -200,7 +202,7 @@ def report(asked: Search, outcomes: Sequence[Outcome], column: str) -> None:
     block = as_yaml(asked.block_with(changed) if changed else {})
     artifacts.write_text(folder / BEST, block)
     print("\n".join(told(asked, outcomes, best, column)))
-    full = asked.present["steps"]
+    full = asked.plan.steps(asked.model, asked.dataset)
     if changed and asked.steps < full:
         print(f"found in {asked.steps:,} of {full:,} steps, in which fast learners lead: try it at more --steps too")
     if changed:

@@ -8,7 +8,6 @@ has to lie within the tolerances of pipeline/tables/tolerance.py. It says which 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import os
 import shutil
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -29,14 +28,14 @@ from pipeline.tables import comparison, tolerance
 from pipeline.tables.aliases import with_current_columns
 from pipeline.tables.rows import Row
 from pipeline.tables.text import from_csv
-from pipeline.workflow import job_hash, layout, provenance, snapshots
+from pipeline.workflow import job_hash, layout, overrides, provenance, snapshots
 from pipeline.workflow.provenance import Provenance
 
 RECORDS = Path("docs/verify")
 TARGETS = (layout.TABLE,)
 SHOWN_CELLS = 12
-NOT_INHERITED = ("MLFLOW_TRACKING_URI", "SNAKEMAKE_PROFILE", "EASEL_CONFIG", "EASEL_OWNER", "EASEL_ANNOUNCED")
-"""Variables that would track these trainings among a person's own, run them elsewhere, or plan another job."""
+NOT_INHERITED = ("MLFLOW_TRACKING_URI", "SNAKEMAKE_PROFILE", "EASEL_OWNER", "EASEL_ANNOUNCED")
+"""Variables that would track these trainings among a person's own, or run them elsewhere."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", type=Path, default=RECORDS, metavar="FOLDER", help=f"records (default: {RECORDS})")
     parser.add_argument("--record", action="store_true", help="write the record instead, and say what changed")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="jobs at once (default: all cores)")
+    overrides.add(parser)
 
 
 @dataclass(frozen=True)
@@ -77,23 +77,26 @@ class Made:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make, then compare or record; 0 where all is as recorded."""
-    recorded = _recorded(arguments)
-    with _folder() as keep:
+    recorded, kept = _recorded(arguments), False
+    folder = Path(tempfile.mkdtemp(prefix="easel-verify-"))
+    try:
         began = time.monotonic()
-        made = remake(arguments.dataset, arguments.budget, keep.folder, arguments.cores)
+        more = _config_file(arguments, folder)
+        made = remake(arguments.dataset, arguments.budget, folder, arguments.cores, more)
         took = duration(time.monotonic() - began)
-        if arguments.record:
-            return write_record(made, recorded, arguments.against, took)
-        if recorded is None:
-            raise AssertionError("without a record there is nothing to compare with")
-        if compare(made, recorded, took):
-            return 0
-        keep.kept = True
+        if arguments.record or recorded is None:
+            write_record(made, recorded, arguments.against, took)
+        else:
+            kept = not compare(made, recorded, took)
+    finally:
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
+    if kept:
         print(
-            f"kept: {keep.folder}; `python -m pipeline compare {arguments.against} {keep.folder}` shows everything; "
+            f"kept: {folder}; `python -m pipeline compare {arguments.against} {folder}` shows everything; "
             "where the change is meant: `python -m pipeline verify --record`"
         )
-    return 1
+    return int(kept)
 
 
 # --- the record ---------------------------------------------------------------------------------------------------
@@ -102,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _recorded(arguments: argparse.Namespace) -> Made | None:
     """The record to compare with; None where there is none yet and one is to be written.
 
-    Raises `UserError` where it is missing, damaged, or of another budget than the one asked for.
+    Raises `UserError` where it is missing, damaged, or of another budget.
     """
     path = arguments.against / f"{arguments.dataset}.json"
     if not path.is_file():
@@ -112,7 +115,7 @@ def _recorded(arguments: argparse.Namespace) -> Made | None:
     found = read_record(path)
     if found.budget != arguments.budget and not arguments.record:
         raise UserError(
-            f"{path}: recorded at budget {found.budget}, asked for {arguments.budget}; give --budget {found.budget}"
+            f"{path}: recorded at budget {found.budget}, expected {arguments.budget}; give --budget {found.budget}"
         )
     return found
 
@@ -147,7 +150,7 @@ def _file(dataset: str, table: str) -> str:
     return PurePosixPath(snapshots.TABLES[table].format(dataset=dataset)).name
 
 
-def write_record(made: Made, before: Made | None, folder: Path, took: str) -> int:
+def write_record(made: Made, before: Made | None, folder: Path, took: str) -> None:
     """Write the record and say what changed."""
     content = {name: getattr(made, name) for name in ("dataset", "budget", "cpu")}
     content |= {"sha256": made.digests, "made_by": made.made_by.as_json()}
@@ -156,47 +159,44 @@ def write_record(made: Made, before: Made | None, folder: Path, took: str) -> in
     artifacts.write_json(folder / f"{made.dataset}.json", content)
     print(f"{folder}/{made.dataset}.json: {made.budget} tables recorded on {made.where} ({took})")
     if before is not None:
-        print("\n".join([*_made_otherwise(made, before), *_differences(_changes(before, made))]))
-    return 0
+        print("\n".join([*_other_sources(made, before), *_differences(_changes(before, made))]))
 
 
 # --- making -------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Folder:
-    """A temporary folder, removed at the end unless it is to be kept."""
+def _config_file(arguments: argparse.Namespace, folder: Path) -> list[str]:
+    """The words that give Snakemake the configuration of `--configfile` and `--set`, in one file of all keys."""
+    if not arguments.configfile and not arguments.set:
+        return []
+    from pipeline.workflow import params
 
-    folder: Path
-    kept: bool = False
-
-
-@contextlib.contextmanager
-def _folder() -> Iterator[Folder]:
-    keep = Folder(Path(tempfile.mkdtemp(prefix="easel-verify-")))
-    try:
-        yield keep
-    finally:
-        if not keep.kept:
-            shutil.rmtree(keep.folder, ignore_errors=True)
+    path = folder / "config.json"
+    artifacts.write_json(path, params.merged(arguments.set, more=arguments.configfile))
+    return ["--configfile", str(path)]
 
 
-def remake(dataset: str, budget: str, folder: Path, cores: int) -> Made:
+def remake(dataset: str, budget: str, folder: Path, cores: int, more: Sequence[str] = ()) -> Made:
     """Everything that the tables need, made in an empty folder; its progress goes to the terminal.
+
+    `more` are further words of the command line.
 
     Raises `UserError` where the workflow fails.
     """
     targets = [pattern.format(dataset=dataset) for pattern in TARGETS]
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(job_hash.ROOT / "Snakefile"),
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(job_hash.ROOT / "Snakefile")]
+    command += [
         "--cores",
         str(cores),
+        *more,
+        "--directory",
+        str(folder),
+        "--config",
+        f"budget={budget}",
+        "device=cpu",
+        "--",
+        *targets,
     ]
-    command += ["--directory", str(folder), "--config", f"budget={budget}", "device=cpu", "--", *targets]
     print(f"easel: verify: the {budget} tables of {dataset} from scratch in {folder}", file=sys.stderr)
     done = subprocess.run(command, cwd=job_hash.ROOT, env=_environment(dataset))
     if done.returncode:
@@ -220,14 +220,14 @@ def _environment(dataset: str) -> dict[str, str]:
 
 def compare(made: Made, recorded: Made, took: str) -> bool:
     """Say what was compared and how it came out; whether all is as it has to be."""
-    for line in _made_otherwise(made, recorded):
+    for line in _other_sources(made, recorded):
         print(line)
     if (made.cpu, made.versions) == (recorded.cpu, recorded.versions):
         return _compare_bits(made, recorded, took)
     return _compare_within_tolerances(made, recorded, took)
 
 
-def _made_otherwise(made: Made, recorded: Made) -> list[str]:
+def _other_sources(made: Made, recorded: Made) -> list[str]:
     """Which code and params were others when the record was made."""
     sides = recorded.made_by, made.made_by
     code = [provenance.module_words(change) for change in provenance.changed_modules(*sides)]

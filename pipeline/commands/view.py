@@ -15,28 +15,23 @@ from pipeline.workflow import layout, store
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Which view, and the stored files that it copies."""
-    parser.add_argument("kind", choices=[*layout.VIEWS, "figures"], help="which view")
-    parser.add_argument("--dataset", help="a data set of params.yaml; none for the report")
+    """Which files are copied to where."""
     parser.add_argument("--sources", type=Path, nargs="+", required=True, help="stored files, or records of figures")
-    parser.add_argument("--inputs", type=Path, nargs="*", default=[], help="what the copies may not be older than")
+    parser.add_argument("--inputs", type=Path, nargs="*", default=[], help="all that the rule reads")
+    parser.add_argument("--to", type=Path, nargs="+", required=True, help="a view of each file, or a folder of figures")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Copy each file whose bytes are what its record says."""
-    if arguments.kind == "figures":
-        folder = layout.path(layout.FIGURE_FOLDER, dataset=arguments.dataset)
-        copy_figures(folder, arguments.sources)
-        artifacts.not_older_than([folder], arguments.inputs)
-        return
-    sources = {(store.checked(path)["stage"], path.name): path for path in arguments.sources}
-    for pattern, (stage, output) in layout.VIEWS[arguments.kind].items():
-        name = Path(layout.OUTPUTS[stage][output]).name
-        if (stage, name) not in sources:
-            raise UserError(f"--sources: no {name} of stage {stage}; expected every file of the view {arguments.kind}")
-        with artifacts.replacing(layout.path(pattern, dataset=arguments.dataset)) as partial:
-            shutil.copyfile(sources[stage, name], partial)
-        artifacts.not_older_than([layout.path(pattern, dataset=arguments.dataset)], arguments.inputs)
+    store.age(arguments.inputs)
+    if not arguments.to[0].suffix:
+        return copy_figures(arguments.to[0], arguments.sources)
+    if len(arguments.to) != len(arguments.sources):
+        raise UserError(f"--to: found {len(arguments.to)} paths, expected one for each of --sources")
+    for source, view in zip(arguments.sources, arguments.to, strict=True):
+        store.checked(source)
+        with artifacts.replacing(view) as partial:
+            shutil.copyfile(source, partial)
 
 
 def copy_figures(folder: Path, records: list[Path]) -> None:

@@ -10,12 +10,15 @@ import argparse
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core import folders
 from pipeline.core.errors import UserError
 from pipeline.tables import Row, from_csv, headline_columns
 from pipeline.workflow import layout, overrides
+
+if TYPE_CHECKING:
+    from pipeline.workflow.plan import Plan
 
 DISTANCE = "fd_classifier"
 """The column that `dvc plots` compares models by."""
@@ -24,13 +27,14 @@ DISTANCE = "fd_classifier"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which data set."""
     parser.add_argument("--dataset", default="mnist", help="a data set whose tables are made (default: mnist)")
+    overrides.add(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Replace the data set's folder of views."""
     dataset = arguments.dataset
     table = rows(layout.view("tables", "table", dataset=dataset))
-    shown = {**metrics(table), **distances(table), **losses(dataset)}
+    shown = {**metrics(table), **distances(table), **losses(overrides.of(arguments), dataset)}
     files = {name: (json.dumps(content, indent=1) + "\n").encode() for name, content in shown.items()}
     folders.replace(layout.path(layout.DVC_VIEWS, dataset=dataset), files | figures(dataset))
 
@@ -59,12 +63,11 @@ def distances(table: list[Row]) -> dict[str, Any]:
     return {f"distances/{DISTANCE}.json": points}
 
 
-def losses(dataset: str) -> dict[str, Any]:
+def losses(plan: Plan, dataset: str) -> dict[str, Any]:
     """Each model's losses by training images seen, one file per model, an entry for each point of each curve."""
     from pipeline.figures.losses import OVERVIEW
 
     points: dict[str, list[Row]] = {}
-    plan = overrides.plan([])
     for measured in rows(layout.view("tables", "seeds", dataset=dataset)):
         model, seed = str(measured["model"]), int(str(measured["seed"]))
         if plan.trained(model) != model:

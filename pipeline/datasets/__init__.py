@@ -17,11 +17,15 @@ Reader = Callable[[Path, Mapping[str, Any]], Loaded]
 """`load(raw_folder, options)`: reads the raw files of one data set.
 
 `options` are those of the data set's block, which the reader names in OPTIONS, and what every block has: `shape`
-(C, H, W), `crop`, `resize`, `limit`, `classes`, `files` (their names) and `path` (a place of the user's own, or None).
+(C, H, W), `crop`, `resize`, `value_range`, `limit`, `classes`, `files` (their names) and `path` (a place of the
+user's own, or None).
 `step(done, all)`, where it is given, is to be told how far a reader is that takes long.
 """
 
-SHARED = frozenset({"fitting", "glyphs", "loaded", "members", "pickles", "scan", "splits", "spooled", "telugu_classes"})
+SHARED = frozenset(
+    ["description", "fitting", "glyphs", "loaded", "members", "metadata", "naming", "pickles", "prepared", "scan",
+     "splits", "spooled", "telugu_classes", "value_ranges"]
+)  # fmt: skip
 """Modules of this folder that read no format."""
 
 

@@ -12,35 +12,44 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.datasets.loaded import Loaded
+from pipeline.datasets.loaded import Loaded, Source
+from pipeline.datasets.naming import listed
 from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load"]
 
-OPTIONS = ("class_names", "label_bytes", "train", "test")
-"""What a block of params.yaml may say under `options`; `train` and `test` are lists of file names."""
+OPTIONS = ("class_names", "label_bytes", "train_files", "test_files")
+"""What a block of params.yaml may say under `options`; `train_files` and `test_files` are lists of file names."""
 
 SIDE = 32
+FOLDER = "cifar-10-batches-bin"
+"""In the official archive."""
 TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
-TEST = ("test_batch.bin",)
+FILES: Mapping[str, Sequence[str]] = {"train": TRAIN, "test": ("test_batch.bin",)}
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     """The official training and test images; ValueError for a file of another length or a label out of range."""
-    folder, names = place(raw_folder, options), tuple(options.get("class_names", CLASSES))
+    folder = place(raw_folder, options)
+    folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
+    names = tuple(options.get("class_names", CLASSES))
     label_bytes = int(options.get("label_bytes", 1))
-    splits = {
-        split: records([folder / str(file) for file in options.get(split, files)], label_bytes)
-        for split, files in (("train", TRAIN), ("test", TEST))
-    }
-    return spooled(splits, raw_folder, options, names)
+    chosen = {split: list(map(str, options.get(f"{split}_files", files))) for split, files in FILES.items()}
+    splits = {split: records([folder / file for file in files], label_bytes) for split, files in chosen.items()}
+    source = Source(f"byte {label_bytes} of each record", {split: listed(files) for split, files in chosen.items()})
+    source.files = sum(map(len, chosen.values()))
+    return spooled(splits, raw_folder, options, names, source)
 
 
 def records(files: Sequence[Path], label_bytes: int) -> Iterator[Example]:
     """The examples of some files, a thousand read at a time."""
     size = label_bytes + 3 * SIDE * SIDE
     for path in files:
+        if not path.is_file():
+            raise ValueError(
+                f"{path}: not found; expected CIFAR's binary version, or its names as `options.train_files`"
+            )
         if path.stat().st_size == 0 or path.stat().st_size % size:
             raise ValueError(f"{path.name}: found {path.stat().st_size:,} bytes, expected records of {size:,} each")
         number = 0

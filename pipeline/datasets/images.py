@@ -1,8 +1,9 @@
 """A folder or an archive of image files, in class folders or flat; splits by sub-folder where there are such.
 
     shirts/0001.png            a class folder
-    train/shirts/0001.png      official splits: train, valid (val, validation), test
+    train/shirts/0001.png      official splits: train, valid (val, validation), test; or shirts/train/0001.png
     0001.png                   no labels
+    train/metadata.csv         labels in a column `label`, as Hugging Face's `datasets` has them
 
 Folders that hold all the rest (an archive's own) do not count. `labels: none` takes folders for mere shelves, as
 CAT_00 to CAT_06 are. Other files are passed over. `face: true` cuts each image to the face by the annotation that the
@@ -11,52 +12,70 @@ CAT data set has beside it (Zhang, Sun & Tang 2008): x and y of nine points, eye
 
 from __future__ import annotations
 
+import functools
+import tarfile
+import unicodedata
+import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 from PIL.Image import Image
 
-from pipeline.datasets.fitting import decoded
-from pipeline.datasets.loaded import Loaded
-from pipeline.datasets.members import contents, is_archive, names
-from pipeline.datasets.spooled import SPLITS, Example, place, spooled
+from pipeline.datasets import metadata
+from pipeline.datasets.fitting import decoded, endings
+from pipeline.datasets.loaded import Loaded, Source
+from pipeline.datasets.members import contents, follows_links, is_archive, names
+from pipeline.datasets.naming import ORDER, by_split, class_names, folder_split, listed, matches, patterns_of, told
+from pipeline.datasets.splits import first_of
+from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load"]
 
-OPTIONS = ("labels", "face")
+OPTIONS = ("labels", "label", "face", "splits", "train_files", "valid_files", "test_files", "broken", "links")
 """What a block of params.yaml may say under `options`."""
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm")
+LABELS = ("folders", "metadata", "none")
 ANNOTATION = ".cat"
 POINTS = 9
+
+Placed = dict[str, tuple[str, str | None]]
+"""Name of an image -> its split, and its class folder or label, or None."""
 
 
 def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     """All images; ValueError in one line, with the file, for what cannot be read as one."""
-    source = archive_or_folder(place(raw_folder, options), options)
-    listed = [name for name in names(source) if not hidden(name)]
-    shelves = common(listed)
-    by_split = split_of(listed, shelves)
-    labelled = options.get("labels", "folders") == "folders"
-    classes = sorted({label for _, label in by_split.values() if label} | empty(source, shelves)) if labelled else []
-    faces = annotated(source) if options.get("face") else None
-    chosen = sorted({split for split, _ in by_split.values()}, key=lambda split: split != "train")
-    if not by_split:
-        raise ValueError(f"{source}: no image in it; expected files that end in {', '.join(ENDINGS)}")
-    splits = {
-        split: examples(
-            source, {name: label for name, (own, label) in by_split.items() if own == split}, classes, faces
-        )
-        for split in chosen
-    }
-    return spooled(splits, raw_folder, options, classes)
+    at, links = archive_or_folder(place(raw_folder, options), options), follows_links(options)
+    files = [name for name in names(at, links=links) if not hidden(name)]
+    shelves = common(files)
+    placed = split_of(files, shelves, options)
+    if not placed:
+        raise ValueError(f"{at}: no image in it; expected files that end in {', '.join(endings()[:10])}, ...")
+    placed, source = labelled(at, files, placed, options, links)
+    empties = empty(at, shelves) if source.labels == "class folders" else set()
+    labels = {label for _, label in placed.values() if label is not None} | empties
+    classes = class_names(labels, None if empties else options.get("classes"))
+    if classes:
+        placed = limited(placed, options.get("limit"))
+    source.files = len(placed)
+    source.passed_over = passed_over(files, placed, options)
+    faces = annotated(at, links) if options.get("face") else None
+    splits = {}
+    for split in sorted({split for split, _ in placed.values()}, key=ORDER.index):
+        chosen = {name: label for name, (own, label) in placed.items() if own == split}
+        splits[split] = examples(at, chosen, classes, faces, links)
+    return spooled(splits, raw_folder, options, classes, source)
 
 
 def archive_or_folder(found: Path, options: Mapping[str, Any]) -> Path:
     """The one archive that the block's files name, or the place itself."""
     archives = [found / file for file in options.get("files") or () if is_archive(Path(file))]
-    return archives[0] if archives else found
+    at = archives[0] if archives else found
+    if at.is_file() and not is_archive(at) and not zipfile.is_zipfile(at) and not tarfile.is_tarfile(at):
+        raise ValueError(f"{at.name}: found a file that is no .zip or .tar, expected one or a folder; unpack it")
+    return at
 
 
 def hidden(name: str) -> bool:
@@ -64,12 +83,12 @@ def hidden(name: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
 
 
-def common(listed: list[str]) -> int:
+def common(files: list[str]) -> int:
     """How many folders all images have in common and that say nothing: neither a split nor, alone, a class."""
-    parts = [PurePosixPath(name).parts[:-1] for name in listed if is_image(name)]
+    parts = [PurePosixPath(name).parts[:-1] for name in files if is_image(name)]
     depth = 0
     while parts and all(len(item) > depth for item in parts) and len({item[depth] for item in parts}) == 1:
-        if parts[0][depth].lower() in SPLITS:
+        if folder_split(parts[0][depth]):
             break
         depth += 1
     return depth
@@ -77,18 +96,123 @@ def common(listed: list[str]) -> int:
 
 def is_image(name: str) -> bool:
     """By its ending; what it is its bytes say."""
-    return name.lower().endswith(ENDINGS)
+    return name.lower().endswith(endings())
 
 
-def split_of(listed: list[str], shelves: int) -> dict[str, tuple[str, str | None]]:
+def split_of(files: list[str], shelves: int, options: Mapping[str, Any]) -> Placed:
     """Split, and class folder or None, of each image."""
-    inner = {name: PurePosixPath(name).parts[shelves:] for name in listed if is_image(name)}
-    official = bool(inner) and all(len(parts) > 1 and parts[0].lower() in SPLITS for parts in inner.values())
-    found = {}
-    for name, parts in inner.items():
-        folders = parts[1:-1] if official else parts[:-1]
-        found[name] = (SPLITS[parts[0].lower()] if official else "train", folders[0] if folders else None)
-    return found
+    inner = {name: PurePosixPath(name).parts[shelves:-1] for name in files if is_image(name)}
+    if told(options):
+        return as_told(inner, options)
+    level = None if splits_are_ignored(options) else split_level(list(inner.values()))
+    placed: Placed = {}
+    for name, folders in inner.items():
+        split = "train" if level is None else folder_split(folders[level])
+        rest = folders if level is None else folders[:level] + folders[level + 1 :]
+        placed[name] = (split or "train", unicodedata.normalize("NFC", rest[0]) if rest else None)
+    return placed
+
+
+def splits_are_ignored(options: Mapping[str, Any]) -> bool:
+    """Whether folders called train or test are classes."""
+    chosen = options.get("splits", "folders")
+    if chosen not in ("folders", "none"):
+        raise ValueError(f"options.splits: found {chosen!r}, expected folders or none")
+    return bool(chosen == "none")
+
+
+def split_level(folders: list[tuple[str, ...]]) -> int | None:
+    """The depth at which folders are splits, or None; ValueError where only some of them are."""
+    for level in range(min(max(map(len, folders), default=0), 4)):
+        at_level = {parts[level] if len(parts) > level else "" for parts in folders}
+        splits = sorted(name for name in at_level if folder_split(name))
+        others = sorted(at_level - set(splits))
+        if splits and not others:
+            return level
+        if splits:
+            rest = listed(name or "images outside of them" for name in others)
+            raise ValueError(
+                f"folders: {listed(splits)} are called as splits are, but not {rest}; say which are which, "
+                f"`options: {{train_files: [{splits[0]}, ...], test_files: [...]}}`, or, if all are classes, "
+                "`options: {splits: none}`"
+            )
+    return None
+
+
+def as_told(inner: Mapping[str, tuple[str, ...]], options: Mapping[str, Any]) -> Placed:
+    """The images that the options name; the folder that they name is no class."""
+    below = {name: "/".join((*folders, PurePosixPath(name).name)) for name, folders in inner.items()}
+    owner = {path: name for name, path in below.items()}
+    placed: Placed = {}
+    for split, paths in by_split(sorted(owner), options).items():
+        patterns = patterns_of(options, split)
+        for path in paths:
+            folders = inner[owner[path]]
+            named = folders and any(matches(folders[0], pattern) for pattern in patterns)
+            rest = folders[1:] if named or (folders and folder_split(folders[0])) else folders
+            placed[owner[path]] = (split, rest[0] if rest else None)
+    return placed
+
+
+def labelled(
+    at: Path, files: list[str], placed: Placed, options: Mapping[str, Any], links: bool
+) -> tuple[Placed, Source]:
+    """The images with their labels from class folders, from metadata, or without; and where all that comes from."""
+    chosen, column = options.get("labels"), options.get("label")
+    if chosen not in (None, *LABELS):
+        raise ValueError(f"options.labels: found {chosen!r}, expected one of {', '.join(LABELS)}")
+    source = Source("none", origins({split for split, _ in placed.values()}, options))
+    texts = [name for name in files if PurePosixPath(name).name in metadata.FILES]
+    if texts and chosen in (None, "metadata"):
+        found = metadata.labels_of(dict(contents(at, texts.__contains__, links=links)), column)
+        if found:
+            return with_metadata(found, placed), Source(f"column '{column or 'label'}' of metadata", source.splits)
+    if chosen == "metadata" or column is not None:
+        raise ValueError(f"options.{'labels' if chosen else 'label'}: no {' or '.join(metadata.FILES)} with labels")
+    if chosen == "none":
+        return {name: (split, None) for name, (split, _) in placed.items()}, source
+    if any(label for _, label in placed.values()):
+        source.labels = "class folders"
+    return placed, source
+
+
+def origins(splits: set[str], options: Mapping[str, Any]) -> dict[str, str]:
+    """Where each split comes from."""
+    if told(options):
+        return dict.fromkeys(splits, "options")
+    return {} if splits == {"train"} else dict.fromkeys(splits, "name of the folder")
+
+
+def with_metadata(labels: Mapping[str, str], placed: Placed) -> Placed:
+    """The images with the labels of their metadata; ValueError for images without, and for rows without an image."""
+    missing = [name for name in placed if name not in labels]
+    absent = [name for name in labels if name not in placed]
+    if missing or absent:
+        said = f"no row for {listed(missing, 3)}" if missing else f"no image for {listed(absent, 3)}"
+        raise ValueError(
+            f"metadata: {said}; expected a row for every image; mend it, or say `options: {{labels: none}}`"
+        )
+    return {name: (split, labels[name]) for name, (split, _) in placed.items()}
+
+
+def limited(placed: Placed, limit: int | None) -> Placed:
+    """The first images of each class, `limit` in each split: others are not even decoded."""
+    kept: set[str] = set()
+    for split in {split for split, _ in placed.values()}:
+        chosen = [name for name, (own, _) in placed.items() if own == split]
+        labels = [placed[name][1] for name in chosen]
+        if None in labels:  # to be refused where images are read
+            return placed
+        numbers = np.unique(np.array(labels, dtype=str), return_inverse=True)[1]
+        kept |= {chosen[number] for number in first_of(numbers, len(chosen), limit)}
+    return {name: value for name, value in placed.items() if name in kept}
+
+
+def passed_over(files: list[str], placed: Placed, options: Mapping[str, Any]) -> Counter[str]:
+    """The files that are not read, by the ending of their names."""
+    used = (*metadata.FILES, *((ANNOTATION,) if options.get("face") else ()))
+    others = [name for name in files if name not in placed and not name.endswith(used)]
+    return Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in others)
 
 
 def empty(source: Path, shelves: int) -> set[str]:
@@ -96,32 +220,33 @@ def empty(source: Path, shelves: int) -> set[str]:
     if not source.is_dir() or shelves:
         return set()
     at_top = [path for path in source.iterdir() if path.is_dir() and not hidden(path.name)]
-    official = bool(at_top) and all(path.name.lower() in SPLITS for path in at_top)
+    official = bool(at_top) and all(folder_split(path.name) for path in at_top)
     folders = [inner for path in at_top for inner in path.iterdir() if inner.is_dir()] if official else at_top
     return {folder.name for folder in folders if not any(folder.rglob("*"))}
 
 
 def examples(
-    source: Path, chosen: Mapping[str, str | None], classes: list[str], faces: Mapping[str, str] | None
+    source: Path, chosen: Mapping[str, str | None], classes: list[str], faces: Mapping[str, str] | None, links: bool
 ) -> Iterator[Example]:
     """The chosen images in the source's order."""
     numbers = {name: number for number, name in enumerate(classes)}
-    for name, content in contents(source, chosen.__contains__):
-        image = decoded(name, content)
-        if faces is not None:
-            image = face(name, image, faces.get(name + ANNOTATION))
+    for name, content in contents(source, chosen.__contains__, links=links):
         label = chosen[name]
-        yield name, image, None if not classes or label is None else numbers[label]
+        picture = functools.partial(decoded, name, content)
+        if faces is not None:
+            picture = functools.partial(face, name, content, faces.get(name + ANNOTATION))
+        yield name, picture, None if not classes or label is None else numbers[label]
 
 
-def annotated(source: Path) -> dict[str, str]:
+def annotated(source: Path, links: bool) -> dict[str, str]:
     """The annotations' texts by their files' names."""
-    return {name: text.decode(errors="replace") for name, text in contents(source, lambda n: n.endswith(ANNOTATION))}
+    found = contents(source, lambda name: name.endswith(ANNOTATION), links=links)
+    return {name: text.decode(errors="replace") for name, text in found}
 
 
-def face(name: str, image: Image, annotation: str | None) -> Image:
+def face(name: str, content: bytes, annotation: str | None) -> Image:
     """The square around the nine points, moved or made smaller where it would leave the image."""
-    words = (annotation or "").split()
+    image, words = decoded(name, content), (annotation or "").split()
     if len(words) != 2 * POINTS + 1 or not all(word.lstrip("-").isdigit() for word in words) or int(words[0]) != POINTS:
         raise ValueError(f"{name}: found no annotation of {POINTS} points beside it ({name}{ANNOTATION})")
     xs, ys = [int(word) for word in words[1::2]], [int(word) for word in words[2::2]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,7 +10,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Loaded"]
+from pipeline.datasets.value_ranges import Values
+
+__all__ = ["Loaded", "Source"]
+
+
+@dataclass
+class Source:
+    """What was read: a reader says where splits and labels come from, `spooled` counts the rest."""
+
+    labels: str = "none"
+    """Where the labels come from: `class folders`, `column 'label'`, ..."""
+    splits: dict[str, str] = field(default_factory=dict)
+    """Where each split comes from, in words."""
+    files: int = 1
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """Files that were not read, by the ending of their names, and arrays by their own names."""
+    remarks: list[str] = field(default_factory=list)
+    values: dict[str, Values] = field(default_factory=dict)
+    """By dtype."""
+    modes: Counter[str] = field(default_factory=Counter)
+    """Images by their colour mode, in Pillow's words, or their number of channels."""
+    frames: int = 0
+    """Images with further pages or frames, of which the first was read."""
+    broken: list[str] = field(default_factory=list)
+    """What was wrong with each image that could not be read, its name first."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +54,7 @@ class Loaded:
     valid_labels: NDArray[np.int64] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the summary is to say of it besides, ready for JSON."""
+    source: Source = field(default_factory=Source)
 
     def __post_init__(self) -> None:
         self._check("train", self.train_images, self.train_labels)
@@ -44,7 +70,28 @@ class Loaded:
         """The same without labels where all images are of one class: there is nothing to tell apart."""
         if len(self.class_names) > 1:
             return self
+        return self.without_labels()
+
+    def without_labels(self) -> Loaded:
+        """The same images, no labels."""
         return replace(self, train_labels=None, test_labels=None, valid_labels=None, class_names=())
+
+    def pooled(self) -> Loaded:
+        """All images as one training split, in the order train, valid, test; labels only where every split has them."""
+        parts = [(self.train_images, self.train_labels), (self.test_images, self.test_labels)]
+        if self.valid_images is not None:
+            parts.insert(1, (self.valid_images, self.valid_labels))
+        parts = [(images, labels) for images, labels in parts if len(images)]
+        labels = [own for _, own in parts if own is not None]
+        return replace(
+            self,
+            train_images=np.concatenate([images for images, _ in parts]),
+            train_labels=np.concatenate(labels) if len(labels) == len(parts) else None,
+            test_images=self.test_images[:0],
+            test_labels=None,
+            valid_images=None,
+            valid_labels=None,
+        )
 
     def _check(self, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64] | None) -> None:
         if images.dtype != np.uint8 or images.ndim != 4:

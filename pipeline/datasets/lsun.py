@@ -6,18 +6,20 @@ The database is opened for reading, nothing is locked, and images are taken in t
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.datasets.fitting import decoded
-from pipeline.datasets.loaded import Loaded
+from pipeline.datasets.loaded import Loaded, Source
+from pipeline.datasets.naming import by_split, listed
 from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load"]
 
-OPTIONS = ()
+OPTIONS = ("broken",)
 """What a block of params.yaml may say under `options`."""
 
 DATABASE = "data.mdb"
@@ -25,20 +27,30 @@ DATABASE = "data.mdb"
 
 def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     """All images of the training archives, one of each in turn; ValueError for what is no such database."""
-    each = [examples(folder) for folder in databases(place(raw_folder, options))]
+    at = place(raw_folder, options)
+    folders = databases(at)
+    each = [examples(folder) for folder in folders]
     in_turn = (example for row in itertools.zip_longest(*each) for example in row if example is not None)
-    return spooled({"train": in_turn}, raw_folder, options)
+    source = Source(splits={"train": listed(folder.name for folder in folders)}, files=len(folders))
+    others = [path.parent.name for path in at.glob(f"*/{DATABASE}") if path.parent not in folders]
+    if others:
+        source.remarks.append(f"databases of other splits not used: {listed(sorted(others))}")
+    return spooled({"train": in_turn}, raw_folder, options, source=source)
 
 
 def databases(found: Path) -> list[Path]:
-    """The folders with databases: the place itself, or those below it that are not for validation."""
+    """The folders with databases: the place itself, or those below it that are for training by their names."""
     if found.name == DATABASE:
         return [found.parent]
     folders = sorted(path.parent for path in [*found.glob(DATABASE), *found.glob(f"*/{DATABASE}")])
-    training = [folder for folder in folders if "val" not in folder.name.split("_")] or folders
-    if not training:
+    if not folders:
         raise ValueError(f"{found}: no {DATABASE} in it or one folder below; unzip LSUN's archive there")
-    return training
+    if len(folders) == 1:
+        return folders
+    training = by_split([folder.name for folder in folders], {}).get("train")
+    if training is None:
+        raise ValueError(f"{found}: no database for training; expected a folder like church_outdoor_train_lmdb")
+    return [folder for folder in folders if folder.name in training]
 
 
 def examples(folder: Path) -> Iterator[Example]:
@@ -54,7 +66,7 @@ def examples(folder: Path) -> Iterator[Example]:
             with environment.begin(buffers=False) as transaction:
                 for key, content in transaction.cursor():
                     name = f"{folder.name}[{key.decode(errors='replace')}]"
-                    yield name, decoded(name, content), None
+                    yield name, functools.partial(decoded, name, content), None
     except lmdb.Error as error:
         raise ValueError(f"{folder / DATABASE}: no LMDB database, or a damaged one ({error})") from None
 

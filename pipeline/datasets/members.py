@@ -7,22 +7,28 @@ or by mistake.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
-__all__ = ["Wanted", "names", "contents", "is_archive"]
+__all__ = ["Wanted", "contents", "follows_links", "is_archive", "names", "pointer_hint"]
 
 LARGEST = 1 << 28
 """Bytes of one member."""
 
 MOST = 5_000_000
 """Members of an archive."""
+
+UNREAD = (".7z", ".rar", ".zst", ".lz4", ".z", ".gz", ".bz2", ".xz")
+"""Archives, and compressed files, that the standard library cannot look into; a compressed .tar is known before."""
+
+POINTER = b"version https://git-lfs"
 
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 """What the standard library raises for archives that are cut short, changed or locked."""
@@ -35,17 +41,42 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"))
 
 
-def names(place: Path) -> list[str]:
-    """Relative names of the plain files, in order; ValueError for links, for names that climb out, and for damage."""
+def names(place: Path, *, links: bool = False) -> list[str]:
+    """Relative names of the plain files, in order, and with `links` of a folder's links to such.
+
+    Raises ValueError for other links, for names that climb out, for a name that an archive has twice, and for damage.
+    """
     with _readable(place):
-        found = list(_walk(place, "") if place.is_dir() else (name for name, _ in _members(place)))
-    return sorted(found)
+        found = sorted(_walk(place, "", links) if place.is_dir() else (name for name, _ in _members(place)))
+    twice = next((name for name, after in itertools.pairwise(found) if name == after), None)
+    if twice is not None:
+        raise ValueError(f"{place.name}: holds {twice!r} twice; expected every name once; pack it again")
+    return found
 
 
-def contents(place: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
+def pointer_hint(file: Path | bytes) -> str:
+    """What to do about a file that only points to what Git LFS keeps; nothing for others."""
+    first = b""
+    if isinstance(file, bytes):
+        first = file
+    elif file.is_file():
+        with contextlib.suppress(OSError), file.open("rb") as stream:
+            first = stream.read(100)
+    return "; it is a pointer of Git LFS, run `git lfs pull` where it comes from" if first.startswith(POINTER) else ""
+
+
+def follows_links(options: Mapping[str, Any]) -> bool:
+    """Whether the block's `options` say that links to files are followed."""
+    chosen = options.get("links", "refuse")
+    if chosen not in ("refuse", "follow"):
+        raise ValueError(f"options.links: found {chosen!r}, expected refuse or follow")
+    return bool(chosen == "follow")
+
+
+def contents(place: Path, wanted: Wanted, *, links: bool = False) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of the files asked for: a folder's in order, an archive's in the archive's own."""
     if place.is_dir():
-        for name in names(place):
+        for name in names(place, links=links):
             if wanted(name):
                 with _readable(place / name), (place / name).open("rb") as stream:
                     of_file = _whole(name, stream)
@@ -62,22 +93,26 @@ def contents(place: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
             yield found[0], content
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[str]:
+def _walk(folder: Path, prefix: str, links: bool) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
             name = f"{prefix}{entry.name}"
             if entry.name.startswith("."):
                 continue
-            if entry.is_symlink():
-                raise ValueError(f"{name}: a symbolic link, which is not followed; put the file itself there")
+            if entry.is_symlink() and not (links and entry.is_file()):
+                hint = "put the folder itself there" if entry.is_dir() else "put the file itself there"
+                more = ", or say `options: {links: follow}`" if entry.is_file() else ""
+                raise ValueError(f"{name}: a symbolic link, which is not followed; {hint}{more}")
             if entry.is_dir():
-                yield from _walk(folder / entry.name, f"{name}/")
+                yield from _walk(folder / entry.name, f"{name}/", links)
             elif entry.is_file():
                 yield name
 
 
 def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """Name and stream of each plain file of an archive."""
+    if path.suffix.lower() in UNREAD and not is_archive(path):
+        raise ValueError(f"{path.name}: found an archive {path.suffix}, expected a folder, .zip or .tar; unpack it")
     opener = _zipped if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip" else _tarred
     for number, (name, stream) in enumerate(opener(path)):
         if number >= MOST:
@@ -91,7 +126,7 @@ def _zipped(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
             _check(path, member.filename, link=stat.S_ISLNK(member.external_attr >> 16))
             if not member.is_dir():
                 with archive.open(member) as stream:
-                    yield member.filename, stream
+                    yield member.filename.replace("\\", "/"), stream  # as some programs of Windows write it
 
 
 COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")

@@ -6,6 +6,7 @@ names images, from 1, of the three splits: trnid, valid, tstid.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.fitting import decoded
-from pipeline.datasets.loaded import Loaded
+from pipeline.datasets.loaded import Loaded, Source
 from pipeline.datasets.members import contents
 from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load"]
 
-OPTIONS = ("class_names",)
+OPTIONS = ("class_names", "broken")
 """What a block of params.yaml may say under `options`."""
 
 ARCHIVE, LABELS, SPLITS_FILE = "102flowers.tgz", "imagelabels.mat", "setid.mat"
@@ -38,7 +39,8 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
         raise ValueError(f"{SPLITS_FILE}: names images from 1 to {len(labels):,} at most; expected no others")
     names = options.get("class_names") or range(1, 103)
     splits = {split: examples(folder / ARCHIVE, set(ids.tolist()), labels) for split, ids in members.items()}
-    return spooled(splits, raw_folder, options, tuple(map(str, names)))
+    source = Source(LABELS, {split: f"{key} of {SPLITS_FILE}" for split, key in SPLITS.items()}, files=3)
+    return spooled(splits, raw_folder, options, tuple(map(str, names)), source)
 
 
 def matrix(path: Path, key: str) -> NDArray[np.int64]:
@@ -60,4 +62,4 @@ def examples(archive: Path, chosen: set[int], labels: NDArray[np.int64]) -> Iter
 
     for name, content in contents(archive, wanted):
         number = int(name[-9:-4])
-        yield name, decoded(name, content), int(labels[number - 1])
+        yield name, functools.partial(decoded, name, content), int(labels[number - 1])

@@ -24,25 +24,50 @@ Part = tuple[NDArray[np.uint8], NDArray[np.int64] | None, Indices]
 """Images, labels or None, and which of them a split has."""
 
 
-def parted(loaded: Loaded, *, valid: float, test: float, seed: int) -> dict[str, Part]:
+def parted(loaded: Loaded, *, valid: float, test: float, seed: int, limit: int | None = None) -> dict[str, Part]:
     """The splits train, valid and test: the source's own, and what it has none of drawn from its training images.
 
-    `valid` and `test` are counts, or shares of the training images where they are below 1. Raises ValueError where so
-    many cannot be drawn.
+    `valid` and `test` are counts, or shares of the training images where they are below 1; at most `limit` images of
+    each of the source's splits are used. Raises ValueError where so many cannot be drawn.
     """
     images, labels = loaded.train_images, loaded.train_labels
-    left = np.arange(len(images))
-    parts: dict[str, Part] = {"test": (loaded.test_images, loaded.test_labels, np.arange(len(loaded.test_images)))}
+    left = first_of(labels, len(images), limit)
+    total = len(left)
+    parts: dict[str, Part] = {}
+    parts["test"] = (
+        loaded.test_images,
+        loaded.test_labels,
+        first_of(loaded.test_labels, len(loaded.test_images), limit),
+    )
     to_draw = {"test": test} if not len(loaded.test_images) else {}
     if loaded.valid_images is None:
         to_draw["valid"] = valid
     else:
-        parts["valid"] = (loaded.valid_images, loaded.valid_labels, np.arange(len(loaded.valid_images)))
+        chosen = first_of(loaded.valid_labels, len(loaded.valid_images), limit)
+        parts["valid"] = (loaded.valid_images, loaded.valid_labels, chosen)
     for done, (split, part) in enumerate(to_draw.items(), start=1):
         own, keep = None if labels is None else labels[left], 1 + len(to_draw) - done
-        stay, drawn = hold_out(own, len(left), count=_count(part, own, len(images), keep), seed=seed, keep=keep)
+        stay, drawn = hold_out(own, len(left), count=_count(part, own, total, keep), seed=seed, keep=keep)
         parts[split], left = (images, labels, left[drawn]), left[stay]
     return {"train": (images, labels, left)} | parts
+
+
+def first_of(labels: NDArray[np.int64] | None, n: int, limit: int | None) -> Indices:
+    """Indices of at most `limit` of n images: the first, or the first of each class, in proportion to its size.
+
+    Raises ValueError where there are more classes than images to choose.
+    """
+    if limit is None or limit >= n:
+        return np.arange(n)
+    if labels is None:
+        return np.arange(limit)
+    classes, owner, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    if limit < len(classes):
+        raise ValueError(f"limit: found {limit}, expected at least one image for each of {len(classes)} classes")
+    order = np.argsort(owner, kind="stable")
+    rank = np.empty(n, np.int64)
+    rank[order] = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.flatnonzero(rank < _quotas(sizes, limit, 0)[owner])
 
 
 def _count(part: float, labels: NDArray[np.int64] | None, n: int, keep: int) -> int:
@@ -53,6 +78,10 @@ def _count(part: float, labels: NDArray[np.int64] | None, n: int, keep: int) -> 
     if labels is not None:
         least = max(1, int((np.unique(labels, return_counts=True)[1] > keep).sum()))
     return max(least, round(part * n))
+
+
+SMALLEST = 3
+"""Images of a class that is in every split."""
 
 
 def hold_out(
@@ -93,8 +122,12 @@ def _quotas(sizes: Indices, count: int, keep: int) -> Indices:
     most: Indices = np.maximum(sizes - keep, 0)
     least = np.minimum(1, most)
     if not least.sum() <= count <= most.sum():
+        small = (
+            f", of which {(sizes < SMALLEST).sum()} have fewer than {SMALLEST} images" if min(sizes) < SMALLEST else ""
+        )
         raise ValueError(
-            f"cannot hold out {count} examples of {len(sizes)} classes: {least.sum()} to {most.sum()} can be"
+            f"cannot hold out {count} examples of {len(sizes)} classes{small}: {least.sum()} to {most.sum()} can be; "
+            f"change `valid` and `test`, bring a split of your own, or at least {SMALLEST} images a class"
         )
     quotas: Indices = np.clip(np.floor(ideal).astype(np.int64), least, most)
     while (short := count - quotas.sum()) != 0:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.glyphs import FontInstance, Rasteriser, font_instances
-from pipeline.datasets.loaded import Loaded
+from pipeline.datasets.loaded import Loaded, Source
 from pipeline.datasets.scan import scan
 from pipeline.datasets.splits import hold_out
 from pipeline.datasets.telugu_classes import class_sizes, telugu_classes
@@ -173,6 +173,9 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
         test_images=test,
         test_labels=labels[2],
         class_names=tuple(entry.name for entry in telugu_classes()),
+        source=Source(
+            "the plan", dict.fromkeys(SPLITS, "the plan"), files=len({font.file for font in planned.instances})
+        ),
         facts=facts(planned, (train, valid, test), labels),
     )
 

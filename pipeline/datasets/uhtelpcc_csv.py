@@ -6,19 +6,19 @@ file's name says its split (train, valid, test). Rows are read one at a time; a 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.datasets.loaded import Loaded
-from pipeline.datasets.spooled import SPLITS, Example, place, spooled
+from pipeline.datasets.loaded import Loaded, Source
+from pipeline.datasets.naming import by_split, listed, numbered
+from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load"]
 
-OPTIONS = ("ink", "class_names")
+OPTIONS = ("ink", "class_names", "train_files", "valid_files", "test_files")
 """What a block of params.yaml may say under `options`; `ink` is the value of a full pixel, 1 or 255."""
 
 SIDE = 32
@@ -27,14 +27,14 @@ SIDE = 32
 def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     """The splits that there are files of; ValueError, with the row's number, for one that is short or no numbers."""
     found = place(raw_folder, options)
-    listed = [found / file for file in options.get("files") or ()]
-    paths = sorted(listed or ([found] if found.is_file() else found.glob("*.csv")))
-    by_split: dict[str, list[Path]] = {"train": []}
-    for path in paths:
-        word = re.split(r"[^a-z]", path.name.lower())[0]
-        by_split.setdefault(SPLITS.get(word, "train"), []).append(path)
-    ink, names = int(options.get("ink", 1)), tuple(map(str, options.get("class_names") or range(options["classes"])))
-    return spooled({split: rows(files, ink) for split, files in by_split.items()}, raw_folder, options, names)
+    folder, only = (found.parent, [found.name]) if found.is_file() else (found, sorted(options.get("files") or ()))
+    names_of = by_split(only or sorted(path.name for path in found.glob("*.csv")), options)
+    grouped = {split: [folder / name for name in files] for split, files in names_of.items()}
+    source = Source("the last column", {split: listed(files) for split, files in names_of.items()})
+    source.files = sum(map(len, names_of.values()))
+    ink, names = int(options.get("ink", 1)), tuple(map(str, options.get("class_names") or numbered(options["classes"])))
+    splits = {split: rows(files, ink) for split, files in grouped.items()}
+    return spooled(splits, raw_folder, options, names, source)
 
 
 def rows(paths: Sequence[Path], ink: int) -> Iterator[Example]:

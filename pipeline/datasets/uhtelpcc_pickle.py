@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets import pickles
-from pipeline.datasets.loaded import Loaded
+from pipeline.datasets.loaded import Loaded, Source
+from pipeline.datasets.naming import numbered
 from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load"]
@@ -34,8 +35,9 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     if not isinstance(content, list | tuple) or len(content) != 3 or any(len(pair) != 2 for pair in content):
         raise ValueError(f"{path.name}: expected three pairs of images and labels, for {', '.join(ORDER)}")
     splits = {split: examples(f"{path.name}, {split}", *pair) for split, pair in zip(ORDER, content, strict=True)}
-    names = options.get("class_names") or range(options["classes"])
-    return spooled(splits, raw_folder, options, tuple(map(str, names)))
+    names = options.get("class_names") or numbered(options["classes"])
+    source = Source("the pickle", {split: f"pair {number}" for number, split in enumerate(ORDER, start=1)})
+    return spooled(splits, raw_folder, options, tuple(map(str, names)), source)
 
 
 def examples(name: str, images: Any, labels: Any) -> Iterator[Example]:

@@ -27,6 +27,8 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     """All frames, or every n-th; ValueError for what is no video, a damaged one, or one without frames."""
     found = place(raw_folder, options)
     path = found / next(iter(options["files"])) if options.get("files") else found
+    if not path.is_file():
+        raise ValueError(f"{path}: found a folder, expected one video; give the file's path, or `reader: images`")
     every = int(options.get("every", 1))
     if every < 1:
         raise ValueError(f"options.every: found {every}, expected at least 1")

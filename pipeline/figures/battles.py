@@ -1,4 +1,4 @@
-"""Battles: who errs on whom (001 Table 1 in full), and the rating of all models from all verdicts."""
+"""Battles: who errs on whom (001 Table 1 in full), the verdict on every pair, and the rating of all models."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ def battle_matrix(rows: Sequence[Row], *, models: Sequence[str] | None = None) -
         axes.set_axis_off()
         return figure
     draw_cells(axes, rates, judges, contestants)
-    axes.set_xticks(range(len(contestants)), contestants, rotation=45, ha="left", rotation_mode="anchor")
-    axes.set_yticks(range(len(judges)), judges)
-    axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    name_cells(axes, judges, contestants)
     axes.set_xlabel("contestant: whose images are judged", loc="left")
     axes.xaxis.set_label_position("bottom")
     axes.set_ylabel("judge")
@@ -94,6 +92,66 @@ def cell_text(rate: float) -> str:
     if rate < 0.005:
         return "<.01"
     return ">.99" if rate >= 0.995 else f"{rate:.2f}".lstrip("0")
+
+
+@styled
+def verdict_matrix(rows: Sequence[Row], *, models: Sequence[str] | None = None) -> Figure:
+    """Log odds by which a model (row) passes third-party judges more often than another (column).
+
+    Rows have `model_1`, `model_2`, `verdict` and `advantage`, which may be None. A decided pair is framed, a tie has an
+    equals sign; a number alone is unresolved. `models` fixes the order of both sides; else first appearance does.
+    """
+    order = list(models or dict.fromkeys(str(row[side]) for row in rows for side in ("model_1", "model_2")))
+    room = 0.075 * max([len(name) for name in order], default=4)
+    figure = blank(max(1.6 + room + 0.4 * len(order), 4.6), max(1.2 + room + 0.34 * len(order), 2.6))
+    axes = figure.subplots()
+    values = advantages(rows, order)
+    if not np.isfinite(values).any():
+        say(axes, "no third-party judges of any pair")
+        axes.set_axis_off()
+        return figure
+    reach = max(1.0, float(np.nanmax(np.abs(values))))
+    axes.imshow(values, cmap="PuOr_r", vmin=-1.6 * reach, vmax=1.6 * reach, aspect="auto")
+    verdicts = {(row["model_1"], row["model_2"]): str(row["verdict"]) for row in rows}
+    for (i, j), value in np.ndenumerate(values):
+        verdict = verdicts.get((order[i], order[j])) or verdicts.get((order[j], order[i]), "")
+        draw_verdict(axes, i, j, float(value), verdict, verdict in (order[i], order[j]))
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    name_cells(axes, order, order)
+    axes.set_xlabel("log odds of passing, row minus column\n(framed: decided; =: tie)", loc="left")
+    axes.xaxis.set_label_position("bottom")
+    return figure
+
+
+def name_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
+    """The names of a matrix's rows on the left and of its columns above it."""
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="left", rotation_mode="anchor")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+
+
+def advantages(rows: Sequence[Row], models: Sequence[str]) -> NDArray[np.float64]:
+    """Advantage of every model (row) over every other (column), antisymmetric, nan where there is none."""
+    values = np.full((len(models), len(models)), np.nan)
+    for row in rows:
+        value = finite(row, "advantage")
+        if value is not None and row["model_1"] in models and row["model_2"] in models:
+            i, j = models.index(row["model_1"]), models.index(row["model_2"])
+            values[i, j], values[j, i] = value, -value
+    return values
+
+
+def draw_verdict(axes: Axes, i: int, j: int, value: float, verdict: str, decided: bool) -> None:
+    """One cell's number; a decided pair is framed, a tie has an equals sign."""
+    from matplotlib.patches import Rectangle
+
+    if np.isnan(value):
+        return
+    mark = "= " if verdict == "tie" else ""
+    axes.text(j, i, f"{mark}{value:+.1f}", ha="center", va="center", fontsize=8, color="black")
+    if decided:
+        axes.add_patch(Rectangle((j - 0.45, i - 0.45), 0.9, 0.9, fill=False, edgecolor="black", linewidth=1.2))
 
 
 @styled

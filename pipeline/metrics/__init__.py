@@ -1,12 +1,13 @@
 """The metrics: one file each, found by listing this folder, imported only when they are asked for.
 
-A module is a metric if it defines the literal `COLUMNS`; its literal `ORDER` says where its columns stand. Both are
-read from the syntax tree, so that listing them imports no torch.
+A module is a metric if it defines the literal `COLUMNS`; a literal `ORDER` may say where its columns stand (the last
+place without one; of equal orders the name decides). Both are read from the syntax tree: listing imports no torch.
 """
 
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -15,12 +16,14 @@ from typing import Any
 
 __all__ = ["columns", "load", "names"]
 
+LAST = math.inf
+
 
 def names() -> list[str]:
     """The metrics' module names, in the order of the tables' columns."""
     found = {path.stem: _literals(path) for path in Path(__file__).parent.glob("*.py")}
     metrics = {name: literals for name, literals in found.items() if "COLUMNS" in literals}
-    return sorted(metrics, key=lambda name: (metrics[name]["ORDER"], name))
+    return sorted(metrics, key=lambda name: (metrics[name].get("ORDER", LAST), name))
 
 
 def columns() -> dict[str, dict[str, Any]]:

@@ -43,6 +43,9 @@ class Comparison:
     iwae_bound: Tensor | None = None
     """(n,) the same with several importance-weighted draws of the latents."""
 
+    log_likelihood: Tensor | None = None
+    """(n,) nats per held-out real image, exact."""
+
     real_images: Tensor | None = None
     """(n_real, C, H, W) uint8: the held-out images themselves."""
 
@@ -54,6 +57,9 @@ class Comparison:
 
     bands: Tensor | None = None
     """(classes,): the band of each class, where the data is imbalanced (pipeline/metrics/bands.py)."""
+
+    asked: Tensor | None = None
+    """(n_fake,): the class that each generated image was asked to be of; of real images their labels."""
 
     tail_correct: tuple[Tensor, Tensor] | None = None
     """Whether two classifiers know held-out images of the tail, each (n_tail,) bool: the reference classifier, and one

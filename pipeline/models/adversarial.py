@@ -32,6 +32,13 @@ class AdversarialPair(ImageGenerator):
     those of its own that are judged rightly. The others count as 0 in the loss, which stays a mean over the batch, so
     an optimiser with momentum still moves where none is left."""
 
+    redraw: bool = False
+    """Whether the generator's update has latents of its own, as Algorithm 1 of Goodfellow et al. 2014 has; without, one
+    forward pass of the generator serves both updates."""
+
+    objective: str = "non_saturating"
+    """What the generator descends: `non_saturating`, -log D, or `minimax`, log(1 - D) (Goodfellow et al. 2014)."""
+
     real_label: float = 1.0
     """The probability of being real that the discriminator is asked to give to real images; 1 or a little less."""
 
@@ -47,10 +54,13 @@ class AdversarialPair(ImageGenerator):
 
         Raises ValueError for fewer than two images per update of the discriminator.
         """
-        fake = self.training_samples(len(real), real.device, labels)  # one forward pass serves all updates
+        fake = self.training_samples(len(real), real.device, labels)
         d_loss, real_logits, fake_logits = self._fit_discriminator(real, fake.detach(), labels)
+        if self.redraw:
+            fake = self.training_samples(len(real), real.device, labels)
         logits = self.discriminate(fake, labels)
-        g_loss = non_saturating_loss(logits, where=logits <= 0 if self.update_when_wrong else None)
+        of_generator = minimax_loss if self.objective == "minimax" else non_saturating_loss
+        g_loss = of_generator(logits, where=logits <= 0 if self.update_when_wrong else None)
         update(self.generator_optimiser, g_loss, self.generator)
         return {
             "d_loss": d_loss,
@@ -124,6 +134,14 @@ def non_saturating_loss(fake_logits: Tensor, where: Tensor | None = None) -> Ten
     Images for which `where` (N,) is false count as 0.
     """
     return _mean(softplus(-fake_logits), where)
+
+
+def minimax_loss(fake_logits: Tensor, where: Tensor | None = None) -> Tensor:
+    """E log(1 - D(G(z))) in nats (Goodfellow et al. 2014, Algorithm 1); images where `where` (N,) is false count as 0.
+
+    Its gradient vanishes where the discriminator is sure.
+    """
+    return _mean(-softplus(fake_logits), where)
 
 
 def _mean(losses: Tensor, where: Tensor | None) -> Tensor:

@@ -9,13 +9,16 @@ and the labels (N,) after the images; the class stands in its latents as a one-h
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from pipeline.models import philox
 from pipeline.models.kinds import Shape
 
 
@@ -72,20 +75,26 @@ class ImageGenerator(nn.Module):
         n nor on the batch that k is drawn in. Classes are drawn as often as the training split has them, unless one
         `label` is asked for; the noise is the same either way.
         """
-        rows = np.empty((n, *self.latent_shape), dtype=np.float32)
-        labels = np.empty(n, dtype=np.int64)
-        shares = self._class_shares().cumsum(0).cpu().numpy() if self.classes else None
-        for row, k in zip(rows, range(first, first + n), strict=True):
-            generator = np.random.Generator(np.random.Philox(key=[seed, k]))
-            if self.latent_law == "normal":
-                row[...] = generator.standard_normal(self.latent_shape, dtype=np.float32)
-            else:
-                row[...] = 2.0 * generator.random(self.latent_shape, dtype=np.float32) - 1.0
-            if shares is not None:
-                labels[k - first] = min(int(np.searchsorted(shares, generator.random(), "right")), self.classes - 1)
+        noise, shares = self._noise(n, seed, first)
+        labels = np.zeros(n, dtype=np.int64)
+        if self.classes:
+            bounds = self._class_shares().cumsum(0).cpu().numpy()
+            labels = np.minimum(np.searchsorted(bounds, shares, "right"), self.classes - 1)
         if label is not None:
             labels[:] = label
-        return self.with_class(torch.from_numpy(rows), torch.from_numpy(labels))
+        return self.with_class(torch.from_numpy(noise), torch.from_numpy(labels))
+
+    def _noise(self, n: int, seed: int, first: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Noise (n, *latent_shape) of some samples, and a number from [0, 1) each (n,), by which a class is chosen."""
+        if self.latent_law == "uniform":
+            noise, shares = philox.uniforms(seed, first, n, math.prod(self.latent_shape))
+            return 2.0 * noise.reshape(n, *self.latent_shape) - 1.0, shares
+        noise, shares = np.empty((n, *self.latent_shape), dtype=np.float32), np.zeros(n)
+        for k, generator in enumerate(philox.generators(seed, first, n)):
+            generator.standard_normal(dtype=np.float32, out=noise[k])
+            if self.classes:
+                shares[k] = generator.random()
+        return noise, shares
 
     def with_class(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Noise (N, *latent_shape) with the one-hot of `labels` (N,) after it on the last axis.

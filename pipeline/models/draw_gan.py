@@ -1,6 +1,6 @@
 """DRAW-GAN: DRAW as the generator of a GAN whose discriminator also measures the reconstruction.
 
-000 section III, equations 20-21 and Algorithm 1; L_like as in VAE-GAN (Larsen et al., arXiv:1512.09300, equation 7).
+Renkila et al. section III, equations 20-21 and Algorithm 1; L_like as in VAE-GAN (Larsen et al. 2016, equation 7).
 Both updates come, as in Algorithm 1, from one pass of the discriminator over x, x_rec and x_p:
 - the discriminator descends the cross entropy -L_GAN and nothing else, its update being left out while it is far
   ahead (`lead`): the equilibrium of VAE-GAN's code;
@@ -8,10 +8,10 @@ Both updates come, as in Algorithm 1, from one pass of the discriminator over x,
   x_p reaches only the decoder. L_like = |f(x) - f(x_rec)|^2 / 2, f the discriminator's features, those of x detached.
 The first `warmup` steps descend DRAW's own loss, L_prior + Bernoulli negative log-likelihood, while the
 discriminator already learns. Images are grey, which that likelihood takes as probabilities: no bound on a density.
-Our discriminator is a small strided convolutional one in place of the authors' 1024-500-100-1 perceptron, with their
-dropout of 0.2. There is no `elbo`: after the warm-up nothing fits sigma(c_T) to a pixel likelihood.
-`reconstruction: ssim` is 000's own proposal (section VI): 1 - SSIM of x and x_rec in place of L_like, times the number
-of pixels, so that gamma weighs a sum over the image either way.
+The paper states no layers of its discriminator; ours is a small strided convolutional one with a dropout of 0.2.
+There is no `elbo`: after the warm-up nothing fits sigma(c_T) to a pixel likelihood.
+`reconstruction: ssim` is the paper's own proposal (section VI): 1 - SSIM of x and x_rec in place of L_like, times the
+number of pixels, so that gamma weighs a sum over the image either way.
 """
 
 from __future__ import annotations

@@ -1,17 +1,20 @@
 """A convolutional GAN of tanh layers and max pooling, trained by momentum SGD.
 
-002 section 3, layer by layer: generator 100 -> dense 1024 -> dense 128x16x16 -> batch norm, tanh -> twice upsampled x2
-and convolved 5x5, to 64 maps (tanh) and to the image (tanh); discriminator 5x5 to 64 maps (zero padding), tanh,
-2x2 maximum, 5x5 to 128 maps (no padding), tanh, 2x2 maximum -> dense 1024, tanh -> dense 1; one update of each per
-batch. 16x16 is a quarter of 002's 64x64 images, so other images start from a quarter of theirs. Where 002 is silent,
-the widely copied code with these very layers: tanh after the first dense layer too, Nesterov momentum of 0.9 at a rate
-of 5e-4, z ~ U(-1, 1), the non-saturating loss, and Glorot's initialisation (Glorot & Bengio 2010). Changed: no bias
-before the batch norm, which takes it away again.
+Vijayvargiya et al. section 3, layer by layer: generator 100 -> dense 1024 -> dense 128x16x16 -> batch norm, tanh ->
+twice upsampled x2 and convolved 5x5, to 64 maps (tanh) and to the image (tanh); discriminator 5x5 to 64 maps (zero
+padding), tanh, 2x2 maximum, 5x5 to 128 maps (no padding), tanh, 2x2 maximum -> dense 1024, tanh -> dense 1; one update
+of each per batch. 16x16 is a quarter of their 64x64 images; other images start from a quarter of their own size.
+Algorithm 1 draws new noise for the generator's update (`redraw`) and descends log(1 - D(G(z))) (`objective: minimax`);
+both are set at the budget `paper` alone, since -log D(G(z)) and shared noise train faster. Where the paper is silent,
+the widely copied code with these layers: tanh after the first dense layer too, Nesterov momentum of 0.9 at a rate of
+5e-4, z ~ U(-1, 1), and Glorot's initialisation (Glorot and Bengio 2010). Changed: no bias before the batch norm, which
+takes it away again.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +45,8 @@ class ConvolutionalGAN(AdversarialPair):
         width: Count = 64,
         discriminator_steps: Count = 1,
         update_when_wrong: bool = False,
+        objective: Literal["non_saturating", "minimax"] = "non_saturating",
+        redraw: bool = False,
         learning_rate: Rate = 5e-4,
         momentum: Fraction = 0.9,
     ) -> None:
@@ -49,6 +54,7 @@ class ConvolutionalGAN(AdversarialPair):
         _check(shape)
         self.latent_shape = (latent,)
         self.discriminator_steps, self.update_when_wrong = discriminator_steps, update_when_wrong
+        self.objective, self.redraw = objective, redraw
         self.generator = _generator(latent + self.classes, hidden, width, shape)
         self.discriminator = _discriminator(shape, width, hidden, 1 + self.classes)
         for layer in (module for module in self.modules() if isinstance(module, nn.Linear | nn.Conv2d)):

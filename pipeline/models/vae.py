@@ -1,8 +1,9 @@
 """VAE: the variational autoencoder that DRAW-GAN's tables start from, and those of two other papers.
 
 Kingma & Welling, 'Auto-Encoding Variational Bayes', arXiv:1312.6114. The default layers, 784-400-20-400-784, are those
-of the baseline in DRAW-GAN (000 section II-A) and of 004 section 4.3; `hidden: [512, 256], latent: 2` is 004 section
-5's, `hidden: [512], latent: 2, likelihood: gaussian` 002 section 3's, whose loss is the squared error. That error is
+of a widely copied example, and its 400 units those of Ponnuru section 4.3, which states no number of latents (Renkila
+et al. state no layers of their baseline); `hidden: [512, 256], latent: 2` is Ponnuru section 5's, `hidden: [512],
+latent: 2, likelihood: gaussian` that of Vijayvargiya et al. section 3, whose loss is the squared error. That error is
 summed over the pixels, half of it being a unit Gaussian's negative log-likelihood but for a constant: its mean over
 the pixels would weigh so little against the KL term that every code collapses to the prior. Losses in nats per image.
 A class that is asked for stands beside the image in the encoder's input and beside z in the decoder's.

@@ -1,8 +1,8 @@
 """One of the machine's GPUs for each job, and no more jobs to a GPU than it is to take.
 
 Every run of one user on a machine shares a folder of slots, EASEL_JOBS_PER_GPU of them (1 unless set) for each GPU. A
-slot is a file under a lock that the kernel frees when its holder ends, however that ends. Who finds none free stands
-in line. Within a Slurm job the slots are that job's own: Slurm has given it its GPUs already.
+slot is a file under a lock that the kernel frees when its holder ends, however that ends. Within a Slurm job the slots
+are that job's own: Slurm has given it its GPUs already.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.core import locks
 from pipeline.core.errors import UserError
-from pipeline.runtime import locks
 
 JOBS_PER_GPU = "EASEL_JOBS_PER_GPU"
 FOLDER = "EASEL_LEASES"
@@ -94,43 +94,15 @@ def slots_folder() -> Path:
 
 
 def _next(folder: Path, slots: list[str], say: Callable[[str], None]) -> int:
-    """Wait in line, then for the first free slot; which one it is."""
+    """Wait for the first free slot; which one it is."""
     silent_until = 0.0
-    with _in_line(folder) as ticket:
-        while True:
-            if _first_in_line(folder, ticket):
-                for place, slot in enumerate(slots):
-                    handle = locks.take(folder / f"gpu-{slot}")
-                    if handle is not None:
-                        _held.append(handle)
-                        return place
-            if time.monotonic() > silent_until:
-                silent_until = time.monotonic() + SAY_EVERY
-                say(f"waits for a GPU: {len(slots)} at most may work at once here, others came first")
-            time.sleep(ASK_EVERY)
-
-
-@contextlib.contextmanager
-def _in_line(folder: Path) -> Iterator[str]:
-    """A ticket, a locked file named by the moment since the machine's start: no clock that can jump."""
-    moment = f"{time.monotonic_ns():020}-{os.getpid()}"
-    unseen, ticket = folder / f"new-{moment}", folder / f"line-{moment}"
-    handle = locks.take(unseen)
-    try:
-        unseen.rename(ticket)  # seen only once it is locked: nobody takes it for a dead one's
-        yield ticket.name
-    finally:
-        ticket.unlink(missing_ok=True)
-        if handle is not None:
-            os.close(handle)
-
-
-def _first_in_line(folder: Path, ticket: str) -> bool:
-    """Whether nobody alive came before; tickets of the dead are removed."""
-    for earlier in sorted(folder.glob("line-*")):
-        if earlier.name >= ticket:
-            return True
-        if locks.is_held(earlier):
-            return False
-        earlier.unlink(missing_ok=True)
-    return True
+    while True:
+        for place, slot in enumerate(slots):
+            handle = locks.take(folder / f"gpu-{slot}", patience=0.0)
+            if handle is not None:
+                _held.append(handle)
+                return place
+        if time.monotonic() > silent_until:
+            silent_until = time.monotonic() + SAY_EVERY
+            say(f"waits for a GPU: {len(slots)} at most may work at once here")
+        time.sleep(ASK_EVERY)

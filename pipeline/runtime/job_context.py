@@ -14,15 +14,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from pipeline.core import artifacts
+from pipeline.core import artifacts, locks
 from pipeline.core.errors import InUse, UserError
-from pipeline.runtime import locks, machine
+from pipeline.runtime import machine
 from pipeline.runtime.progress import Progress
 from pipeline.workflow import job_hash, layout, store
+
+if TYPE_CHECKING:  # numpy starts its threads when it is imported, so `one_thread` comes first
+    import numpy as np
 
 
 @dataclass
@@ -125,7 +126,7 @@ class JobContext:
             "seconds": round(time.monotonic() - self.began, 2),
         }
         store.write(self.folder, record, {path.name: path for path in self.written})
-        artifacts.not_older_than((*self.written, self.folder / layout.RECORD), self.reads)
+        store.age(self.reads)
 
 
 def commit() -> str | None:
@@ -139,29 +140,16 @@ def commit() -> str | None:
     return None
 
 
-LOCKS = Path("results/.locks")
-
-
 @contextlib.contextmanager
-def sole_writer(name: str, folder: Path = LOCKS) -> Iterator[None]:
+def sole_writer(name: str, folder: Path = store.LOCKS) -> Iterator[None]:
     """Hold a lock that the kernel frees when its holder dies; a second holder is refused with one line."""
-    handle = locks.take(lock_of(name, folder))
+    handle = locks.take(store.lock_of(name, folder))
     if handle is None:
         raise InUse("another process is writing this already; wait for it or stop it")
     try:
         yield
     finally:
         os.close(handle)
-
-
-def lock_of(name: str, folder: Path = LOCKS) -> Path:
-    """The file of a job's lock."""
-    return folder / (name.replace(" ", "-") + ".lock")
-
-
-def is_being_written(name: str) -> bool:
-    """Whether a live process holds a job's lock."""
-    return locks.is_held(lock_of(name))
 
 
 def take_over(job: JobContext) -> None:

@@ -33,17 +33,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     overrides.add(parser)
     parser.add_argument("--job", metavar="HASH", help="a job that the running workflow planned, by its hash")
     parser.add_argument("--print-spec", action="store_true", help="print the whole job as JSON instead of doing it")
-    parser.add_argument(
-        "--spec", type=Path, help="a file with such a job, for machines without the validator of params.yaml"
-    )
+    parser.add_argument("--spec", type=Path, help="a file with such a job, for machines without pydantic")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="default: params.yaml's `device`")
     parser.add_argument("--log", type=Path, help="where the job's log goes")
     parser.add_argument("--checkpoint-steps", type=int, help="save the training's state every so many steps")
 
 
 def wildcards(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Those that were given, and the usual data set where the stage has one."""
+    """Those that were given, else those of the planned job; MNIST where no data set was named."""
     given = {key: getattr(arguments, key) for key in WILDCARDS if getattr(arguments, key) is not None}
+    if arguments.job and not given:
+        with contextlib.suppress(UserError, KeyError, TypeError, ValueError):  # told when the job is to begin
+            return dict(store.specification(arguments.job)["wildcards"])
     return ({"dataset": "mnist"} if "dataset" in layout.WILDCARDS[arguments.name] else {}) | given
 
 
@@ -95,24 +96,16 @@ def perform(job: Any) -> None:
 
 def specification(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """The job and the device that it is to use: as the workflow planned it, from a file, or from params.yaml."""
-    if arguments.job:
-        spec = store.specification(arguments.job)
-        try:
-            _check_spec(spec, wildcards(arguments), arguments.name)
-        except ValueError as error:
-            raise UserError(f"job {arguments.job}: damaged specification ({error}); run snakemake again") from None
-        return spec, arguments.device or spec.get("device", "auto")
-    return read_spec(arguments) if arguments.spec else planned(arguments)
-
-
-def read_spec(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """The job from a file that `--print-spec` made."""
+    if not arguments.job and not arguments.spec:
+        return planned(arguments)
     try:
-        spec = untrusted.read_json(arguments.spec)
+        spec = store.specification(arguments.job) if arguments.job else untrusted.read_json(arguments.spec)
         _check_spec(spec, wildcards(arguments), arguments.name)
     except (OSError, ValueError) as error:
-        raise UserError(f"{arguments.spec}: not a readable job ({error}); make one with --print-spec") from error
-    return spec, arguments.device or "auto"
+        damaged = f"job {arguments.job}: damaged specification ({error}); run snakemake again"
+        unreadable = f"{arguments.spec}: not a readable job ({error}); make one with --print-spec"
+        raise UserError(damaged if arguments.job else unreadable) from None
+    return spec, arguments.device or spec.get("device", "auto")
 
 
 def as_paths(found: Any) -> Any:
@@ -120,20 +113,13 @@ def as_paths(found: Any) -> Any:
     return [Path(path) for path in found] if isinstance(found, list) else Path(found)
 
 
-SPEC = {
-    "hash": str,
-    "stage": str,
-    "wildcards": dict,
-    "config": dict,
-    "modules": list,
-    "inputs": dict,
-    "runtime_only": dict,
-}
+SPEC: dict[str, type] = {"hash": str, "stage": str, "wildcards": dict, "config": dict, "modules": list, "inputs": dict}
+SPEC["runtime_only"] = dict
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
-def _check_spec(spec: Any, asked: dict[str, Any], stage: str) -> None:
-    """ValueError unless it has a job's shape, is the one asked for, and names files of this folder alone."""
+def _check_spec(spec: Any, expected: dict[str, Any], stage: str) -> None:
+    """ValueError unless it has a job's shape, is the expected one, and names files of this folder alone."""
     if not isinstance(spec, dict):
         raise ValueError(f"found {type(spec).__name__}, expected an object")
     for key, kind in SPEC.items():
@@ -141,43 +127,33 @@ def _check_spec(spec: Any, asked: dict[str, Any], stage: str) -> None:
             raise ValueError(f"{key}: found {spec.get(key)!r}, expected {kind.__name__}")
     if not layout.HASH.fullmatch(spec["hash"]):
         raise ValueError(f"hash: found {spec['hash']!r}, expected 16 hexadecimal digits")
-    odd = [item for item in spec["modules"] if not isinstance(item, str)]
-    if odd:
-        raise ValueError(f"modules: found {odd[0]!r}, expected text")
-    for name, found in spec["inputs"].items():
-        for path in found if isinstance(found, list) else [found]:
-            _check_path(name, path)
     for module in spec["modules"]:
-        if not job_hash.MODULE.fullmatch(module):
+        if not isinstance(module, str) or not job_hash.MODULE.fullmatch(module):
             raise ValueError(f"modules: found {module!r}, expected a module of this project")
-    if spec["stage"] != stage or spec["wildcards"] != asked:
-        raise ValueError(f"a job of {spec['stage']} {_words(spec['wildcards'])}, expected {stage} {_words(asked)}")
-    for name in (str(asked[key]) for key in ("dataset", "model") if key in asked):
-        if not NAME.fullmatch(name):
+    for name, paths in spec["inputs"].items():
+        for path in paths if isinstance(paths, list) else [paths]:
+            if not isinstance(path, str) or not path.isprintable() or not _is_within(PurePosixPath(path)):
+                raise ValueError(f"inputs.{name}: found {path!r}, expected a path within this folder")
+    if spec["stage"] != stage or spec["wildcards"] != expected or tuple(expected) != layout.WILDCARDS[stage]:
+        raise ValueError(f"a job of {spec['stage']} {spec['wildcards']}, expected {stage} {expected}")
+    for name in (expected[key] for key in ("dataset", "model") if key in expected):
+        if not NAME.fullmatch(str(name)):
             raise ValueError(f"found {name!r}, expected a name of small letters, digits and _")
 
 
-def _check_path(name: str, path: Any) -> None:
-    if not isinstance(path, str):
-        raise ValueError(f"inputs.{name}: found {path!r}, expected text")
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or not path.isprintable():
-        raise ValueError(f"inputs.{name}: found {path!r}, expected a path within this folder")
-
-
-def _words(found: dict[str, Any]) -> str:
-    return " ".join(f"--{key} {value}" for key, value in found.items())
+def _is_within(path: PurePosixPath) -> bool:
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """The job and the device from params.yaml, for a person who calls a stage by hand."""
-    plan = overrides.plan(arguments.set)
+    plan = overrides.of(arguments)
     if arguments.seed is not None and arguments.seed < 0:
         raise UserError(f"--seed: found {arguments.seed}, expected 0 or more")
     given = wildcards(arguments)
     takes = layout.WILDCARDS[arguments.name]
     if "dataset" in given and "dataset" not in takes:
-        raise UserError(f"this stage takes no --dataset; which it has is {arguments.name}: in params.yaml")
+        raise UserError(f"this stage takes no --dataset; its data sets are listed in params.yaml: {arguments.name}")
     if tuple(given) != takes:
         raise UserError(f"this stage takes {TAKES[takes[1:]]}")
     spec = plan.job(arguments.name, **given).spec

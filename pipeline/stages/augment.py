@@ -16,16 +16,14 @@ from torch import Tensor
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.datasets.prepared import load_split
-from pipeline.features.classifier import DomainClassifier, correct, extract
+from pipeline.features.classifier import correct
 from pipeline.features.fitting import by_band, fit, load_classifier
-from pipeline.metrics.bands import IMBALANCED_FROM, TAIL, bands_of, imbalance_ratio, tail_ends_at
+from pipeline.features.rare_classes import recognised, wanted_images
+from pipeline.metrics.bands import IMBALANCED_FROM, TAIL, bands_of, imbalance_ratio
 from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
-from pipeline.training.sampling import BATCH, quantise
+from pipeline.training.requested import requested, seed_of
 from pipeline.training.trained import rebuilt
-
-SURE = 0.9
-"""Probability above which the reference classifier's word is taken for a label."""
 
 
 def run(job: JobContext) -> None:
@@ -45,7 +43,9 @@ def run(job: JobContext) -> None:
     if weights:
         made, classes = asked_for(job, weights, wanted, device)
     else:
-        made, classes = recognised(without, load_split(job.inputs["samples"])[0], wanted)
+        samples = load_split(job.inputs["samples"])[0]
+        rows, classes = recognised(without, samples, wanted)
+        made = samples[rows]
     filled = len(classes.unique())
     job.progress.say(f"{len(made):,} of {int(wanted.sum()):,} images wanted, for {filled} of {int((wanted > 0).sum())}"
                       " rare classes")  # fmt: skip
@@ -77,32 +77,8 @@ def known(path: Path) -> tuple[Tensor, Tensor]:
     return images, labels
 
 
-def wanted_images(counts: Tensor, bands: Tensor) -> Tensor:
-    """Generated images of each class (classes,): what fills the tail's classes up to the size at which it ends."""
-    missing = (torch.tensor(tail_ends_at(counts)).ceil().long() - counts).clamp_min(0)
-    return torch.where(bands == TAIL, missing, torch.zeros_like(missing))
-
-
 def asked_for(job: JobContext, weights: Path, wanted: Tensor, device: str) -> tuple[Tensor, Tensor]:
     """Images of a conditional model, as many of each class as are wanted, and their classes."""
     model = rebuilt(job.config, artifacts.read_tensors(weights), device)
     classes = torch.arange(len(wanted)).repeat_interleave(wanted)
-    # latents of their own: those of the samples that are measured begin at the protocol's seed itself
-    seed = job.config["protocol_seed"] + 1_000_003 * job.config["seed"] + 500_000
-    parts = [torch.empty(0, *model.shape, dtype=torch.uint8)]
-    with torch.inference_mode():
-        for first in range(0, len(classes), BATCH):
-            some = classes[first : first + BATCH]
-            noise = model.draw_latents(len(some), seed, first=first)[..., : -model.classes]
-            parts.append(quantise(model.decode(model.with_class(noise, some).to(device))).cpu())
-    return torch.cat(parts), classes
-
-
-def recognised(classifier: DomainClassifier, samples: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """The first samples (n, C, H, W) that are surely of each class, at most as many as wanted, and their classes."""
-    sure, classes = extract(classifier, samples)[1].max(dim=1)
-    chosen = [
-        ((classes == c) & (sure > SURE)).nonzero().squeeze(1)[: int(wanted[c])] for c in wanted.nonzero().squeeze(1)
-    ]
-    rows = torch.cat([torch.empty(0, dtype=torch.long), *chosen])
-    return samples[rows], classes[rows]
+    return requested(model, classes, seed_of(job.config["protocol_seed"], job.config["seed"])), classes

@@ -54,12 +54,14 @@ def _parts(
 ) -> Iterator[tuple[str, Tensor]]:
     """What is judged, one part in memory at a time: there may be more contestants than it holds."""
     for name, path in splits.items():
-        images = load_split(path)[0]
-        if name == "train":
-            images = images[subset(len(images), block["judged_training_images"], 1)]
-        yield name, images[subset(len(images), max(block["n"], 1), 2)]
+        yield name, chosen(load_split(path)[0], block["n"])
     for (model, seed), path in contestants.items():
-        yield f"samples/{model}/{seed}", load_split(path)[0]
+        yield f"samples/{model}/{seed}", chosen(load_split(path)[0], block["n"])
+
+
+def chosen(images: Tensor, n: int) -> Tensor:
+    """At most n of the images, the same for every judge."""
+    return images[subset(len(images), n, 2)]
 
 
 def logits(judge: ImageGenerator, images: Tensor) -> Tensor:

@@ -12,12 +12,15 @@ from torch import Tensor
 from pipeline.core import artifacts
 from pipeline.datasets.prepared import load_split, subset
 from pipeline.features.evaluator import Evaluator
+from pipeline.metrics.agreement import ignores_class
 from pipeline.metrics.likelihood import importance_weighted
+from pipeline.models.base import ImageGenerator
 from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
 from pipeline.training.trained import rebuilt
 
 ELBO_BATCH = 500
+AGREEMENT = ("class_accuracy", "class_accuracy_chance")
 
 
 def run(job: JobContext) -> None:
@@ -34,8 +37,16 @@ def run(job: JobContext) -> None:
         groups=job.config["groups"],
         progress=job.progress,
     )
-    samples = artifacts.read_images(job.inputs["samples"])[0]
-    job.write_json(job.outputs["metrics"], evaluator.measure(samples, known))
+    samples, classes = artifacts.read_images(job.inputs["samples"])
+    known["asked"] = None if classes is None else torch.from_numpy(classes.copy())
+    content = evaluator.measure(samples, known)
+    job.write_json(job.outputs["metrics"], content)
+    found = content["estimates"]
+    if "class_accuracy" in found and ignores_class(*(found[name]["value"] for name in AGREEMENT)):
+        job.progress.say(
+            "warning: unconditional in effect: the classifier sees the class that was asked for in "
+            f"{found[AGREEMENT[0]]['value']:.1%} of the samples, {found[AGREEMENT[1]]['value']:.1%} by chance"
+        )
 
 
 def tail_correct(path: Path) -> tuple[Tensor, Tensor] | None:
@@ -50,19 +61,13 @@ def tail_correct(path: Path) -> tuple[Tensor, Tensor] | None:
 
 
 def likelihood(job: JobContext) -> dict[str, Tensor]:
-    """Bounds in nats of the test images (N,), binarised once by the protocol's seed: one draw of latents, and several.
-
-    A conditional model bounds the likelihood of an image given its class.
-    """
+    """Log-likelihoods in nats of the test images (N,): exact, or as bounds by one draw of latents and by several."""
     block, seed = job.config, job.config["protocol_seed"]
     model: Any = rebuilt(block, artifacts.read_tensors(job.inputs["weights"]), job.device)
-    images, labels = load_split(job.inputs["test"])
-    chosen = subset(len(images), block["n"], seed)
-    grey = images[chosen].float() / 255
-    binary = (torch.rand(grey.shape, generator=torch.Generator().manual_seed(seed)) < grey).float()
-    given = [binary, labels[chosen]] if model.classes and labels is not None else [binary]
-    parts = list(zip(*(x.to(job.device).split(ELBO_BATCH) for x in given), strict=True))
+    parts = binarised(job, model)
     with torch.no_grad():
+        if hasattr(model, "log_likelihood"):
+            return {"log_likelihood": torch.cat([model.log_likelihood(*part).cpu() for part in parts])}
         torch.manual_seed(seed)
         elbo = [model.elbo(*part).cpu() for part in parts]
         torch.manual_seed(seed + 1)
@@ -71,3 +76,17 @@ def likelihood(job: JobContext) -> dict[str, Tensor]:
             weighted.append(importance_weighted(partial(model.log_weights, *part), block["importance_samples"]).cpu())
             job.progress.step(done, len(parts), unit="parts", per_unit=ELBO_BATCH, of="bounds")
     return {"elbo": torch.cat(elbo), "iwae_bound": torch.cat(weighted)}
+
+
+def binarised(job: JobContext, model: ImageGenerator) -> list[tuple[Tensor, ...]]:
+    """The test images, binarised once by the protocol's seed, and their labels if the model has classes, in parts.
+
+    A conditional model gives the likelihood of an image given its class.
+    """
+    seed = job.config["protocol_seed"]
+    images, labels = load_split(job.inputs["test"])
+    chosen = subset(len(images), job.config["n"], seed)
+    grey = images[chosen].float() / 255
+    binary = (torch.rand(grey.shape, generator=torch.Generator().manual_seed(seed)) < grey).float()
+    given = [binary, labels[chosen]] if model.classes and labels is not None else [binary]
+    return list(zip(*(x.to(job.device).split(ELBO_BATCH) for x in given), strict=True))

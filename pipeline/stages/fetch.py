@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.core.errors import UserError
-from pipeline.runtime import sources
 from pipeline.runtime.job_context import JobContext, sole_writer
-from pipeline.workflow import content_hash, layout
+from pipeline.workflow import content_hash, layout, sources
 
 
 def run(job: JobContext) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pipeline.core import artifacts
-from pipeline.figures.battles import battle_matrix, standings_plot
+from pipeline.figures.battles import battle_matrix, standings_plot, verdict_matrix
 from pipeline.figures.class_sheet import class_sheet
 from pipeline.figures.class_sizes import class_sizes
 from pipeline.figures.classes import class_histogram
@@ -46,8 +46,8 @@ class Material:
         self.samples = {model: artifacts.read_images(samples[model, first[model]])[0] for model in self.models}
         self.histories = {model: from_csv(histories[model, first[model]].read_text()) for model in self.models}
         self.metrics = {run: artifacts.read_json(path) for run, path in metrics.items()}
-        self.table, self.cost, self.judges, self.standings = (
-            from_csv(inputs[name].read_text()) for name in ("table", "cost", "judges", "standings")
+        self.table, self.cost, self.judges, self.battles, self.standings = (
+            from_csv(inputs[name].read_text()) for name in ("table", "cost", "judges", "battles", "standings")
         )
 
     def costs(self) -> list[dict[str, Any]]:
@@ -104,6 +104,7 @@ def figures(material: Material) -> Iterator[tuple[str, Figure]]:
     yield "classes_sheet", class_sheet(material.training_images, material.training_labels, material.summary["classes"])
     yield "class_sizes", class_sizes(sizes := material.sizes(), material.histograms(), bands=bands(sizes))
     yield "judges", battle_matrix(material.judges, models=material.models)
+    yield "verdicts", verdict_matrix(material.battles, models=material.models)
     yield "standings", standings_plot(material.standings, models=material.models)
 
 

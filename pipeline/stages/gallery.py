@@ -69,6 +69,9 @@ LARGE = 40
 PART = 20_000_000
 """Pixels of training images that are searched at once."""
 
+RAREST, REAL_BESIDE, DRAWN_BESIDE = 8, 3, 5
+"""Rare classes whose images are asked for, and real and generated images of each."""
+
 FELL = 0.75
 """Diversity below this share of what it was, and of the real images', has fallen."""
 
@@ -92,7 +95,8 @@ class Material:
         self.seed: int = job.config["protocol_seed"]
         inputs = job.inputs
         self.test, self.labels = load_split(inputs["test"])
-        self.train = load_split(inputs["train"])[0]
+        self.train, self.train_labels = load_split(inputs["train"])
+        self.class_names: list[str] = artifacts.read_json(inputs["summary"])["classes"]
         self.classifier = load_classifier(inputs["classifier"])
         self.features = artifacts.read_tensors(inputs["features"])
         names = [model for model, _ in job.config["runs"]]
@@ -319,6 +323,49 @@ def told(found: dict[str, float]) -> str:
     return f"brightness {found['brightness']:.4f} \u00b1 {found['brightness_error']:.4f}"
 
 
+def asked(material: Material) -> tuple[Figure, Facts]:
+    """The rarest classes: real training images, and what every conditional model draws if it is asked for them."""
+    labels = material.train_labels
+    if labels is None:
+        raise ValueError("a conditional model was trained on images without labels")
+    counts = torch.bincount(labels, minlength=len(material.class_names))
+    shown = rarest(counts)
+    names = [material.class_names[label] for label in shown]
+    real = torch.stack([spread_over((labels == label).nonzero().squeeze(1), REAL_BESIDE) for label in shown])
+    facts: Facts = {"classes": names, "training_images": counts[shown].tolist()}
+    strips = []
+    for name, model in material.models(material.shown["asked"]):
+        with torch.inference_mode():
+            drawn = torch.stack([quantise(model.decode(latents_of(model, material.seed, c))).cpu() for c in shown])
+        seen = extract(material.classifier, drawn.flatten(0, 1))[1].argmax(1).view(len(shown), -1)
+        facts[name] = {"recognised": (seen == torch.tensor(shown)[:, None]).sum(1).tolist()}
+        note = f"recognised: {sum(facts[name]['recognised'])} of {seen.numel()} generated images"
+        heads = ["real", *[""] * (REAL_BESIDE - 1), "drawn", *[""] * (DRAWN_BESIDE - 1)]
+        strips.append(Strip(name, torch.cat([material.train[real], drawn], 1).numpy(), heads, note))
+    sizes = ", ".join(f"{name} ({counts[label]})" for name, label in zip(names, shown, strict=True))
+    reading = (
+        f"Each row: a rare class, {sizes}, in brackets its training images. Real training images first, then what "
+    )
+    reading += "the model draws if it is asked for that class."
+    return strip_sheet(strips, title="Rare classes: real, and drawn on request", reading=reading), facts
+
+
+def rarest(counts: Tensor) -> list[int]:
+    """The classes with the fewest training images (classes,), but for those with none, rarest first."""
+    order = counts.argsort(stable=True)
+    return order[counts[order] > 0][:RAREST].tolist()
+
+
+def spread_over(rows: Tensor, count: int) -> Tensor:
+    """`count` of some rows, the first and the last among them, with repetitions where there are fewer."""
+    return rows[torch.linspace(0, len(rows) - 1, count).round().long()]
+
+
+def latents_of(model: ImageGenerator, seed: int, label: int) -> Tensor:
+    """The first latents of a seed, of one class."""
+    return model.draw_latents(DRAWN_BESIDE, seed, label=label).to(model.device)
+
+
 # --- trainings ----------------------------------------------------------------------------------------------------
 
 
@@ -376,4 +423,5 @@ FIGURES: dict[str, Callable[[Material], tuple[Figure, Facts]]] = {
     "steps": steps,
     "epochs": epochs,
     "adversaries": adversaries,
+    "asked": asked,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,11 @@ import numpy as np
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.datasets import load_reader
+from pipeline.datasets.description import check, description, lines, too_few
 from pipeline.datasets.loaded import Loaded
-from pipeline.datasets.splits import mean_image, parted, summary
+from pipeline.datasets.splits import SMALLEST, Part, mean_image, parted, summary
 from pipeline.runtime.job_context import JobContext
 from pipeline.workflow import content_hash, layout
-
-TOO_FEW = 3
-"""A smaller class is not in every split."""
 
 GATHERED = 1000
 """Images that are copied at a time."""
@@ -31,38 +29,40 @@ def run(job: JobContext) -> None:
     raw, block = job.at(layout.RAW), job.config
     path = content_hash.located(job.runtime_only["path"]) if job.runtime_only.get("path") else None
     check_raw(raw, path, artifacts.read_json(job.inputs["fetched"]))
-    try:
-        step = functools.partial(job.progress.step, unit="images")
-        options = {**block["options"], **block, "path": path and str(path), "step": step}
-        loaded = load_reader(block["reader"])(raw, options).without_one_class()
-        parts = parted(loaded, valid=block["valid"], test=block["test"], seed=block["split_seed"])
-    except ValueError as error:
-        raise UserError(f"{block['dataset']}: {error}") from error
-    except OSError as error:
-        raise UserError(f"{error.filename or raw}: could not be read: {error.strerror}; mend its rights") from error
-    check(block, loaded)
+    loaded, parts = read(raw, path, block, functools.partial(job.progress.step, unit="images"))
     shape, names = list(loaded.train_images.shape[1:]), loaded.class_names
     content: dict[str, object] = {"dataset": block["dataset"], "shape": shape, "classes": list(names)}
-    content |= loaded.facts
+    content |= {**loaded.facts, "description": (described := description(loaded, parts))}
     for split in ("train", "valid", "test"):
         with gathered(raw, *parts[split]) as (images, labels):
             job.write_images(job.outputs[split], images, labels)
             content[split] = summary(images, labels, names)
             if split == "train":
                 content["mean_image"] = mean_image(images).round(6).tolist()
-        job.progress.say(f"{split}: {len(images):,} images of {'x'.join(map(str, shape))}")
     job.write_json(job.outputs["summary"], content)
+    for line in lines(described):
+        job.progress.say(line)
     warn(job, loaded)
+    for warning in too_few(parts, job.runtime_only.get("batches", {})):
+        job.progress.say(f"warning: {warning}")
 
 
-def check(block: Mapping[str, Any], loaded: Loaded) -> None:
-    """What the block says of shape and classes must be what the files hold."""
-    where, shape = f"params.yaml: datasets.{block['dataset']}", list(loaded.train_images.shape[1:])
-    if shape != list(block["shape"]):
-        raise UserError(f"{where}.shape: found {list(block['shape'])}, but the files hold {shape}")
-    found = len(loaded.class_names)
-    if loaded.train_labels is not None and block["classes"] not in (None, found):
-        raise UserError(f"{where}.classes: found {block['classes']}, but the files hold {found} classes")
+def read(
+    raw: Path, path: Path | None, block: Mapping[str, Any], step: Callable[[int, int], None] | None = None
+) -> tuple[Loaded, dict[str, Part]]:
+    """What the block's reader finds, and its splits; `UserError` in one line for what cannot be used."""
+    options = {**block["options"], **block, "path": path and str(path), "step": step}
+    try:
+        loaded = load_reader(block["reader"])(raw, options).without_one_class()
+        loaded = loaded.without_labels() if block["classes"] == 0 else loaded
+        loaded = loaded.pooled() if block.get("pool") else loaded
+        check(loaded, block)
+        draw = {key: block[key] for key in ("valid", "test", "limit")}
+        return loaded, parted(loaded, **draw, seed=block["split_seed"])
+    except ValueError as error:
+        raise UserError(f"{block['dataset']}: {error}") from error
+    except OSError as error:
+        raise UserError(f"{error.filename or raw}: could not be read: {error.strerror}; mend its rights") from error
 
 
 def warn(job: JobContext, loaded: Loaded) -> None:
@@ -70,7 +70,7 @@ def warn(job: JobContext, loaded: Loaded) -> None:
     if loaded.train_labels is None:
         return
     counts = np.bincount(loaded.train_labels, minlength=len(loaded.class_names))
-    for found, said in ((counts == 0, "no image"), ((counts > 0) & (counts < TOO_FEW), "fewer than three images")):
+    for found, said in ((counts == 0, "no image"), ((counts > 0) & (counts < SMALLEST), "fewer than three images")):
         names = [name for name, here in zip(loaded.class_names, found, strict=True) if here]
         if names:
             listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from pipeline.core import artifacts
 from pipeline.features.evaluator import Evaluator
@@ -17,7 +18,8 @@ PIXEL_NOISE = 0.1 * 255
 def run(job: JobContext) -> None:
     """What a perfect model would get (`real`), what nothing gets (`noise`), what a blur gets (`mean_image`)."""
     use_device(job)
-    train, valid = (artifacts.read_images(job.inputs[name])[0] for name in ("train", "valid"))
+    train = artifacts.read_images(job.inputs["train"])[0]
+    valid, labels = artifacts.read_images(job.inputs["valid"])
     evaluator = Evaluator(
         job.inputs,
         dataset=job.wildcards["dataset"],
@@ -30,16 +32,29 @@ def run(job: JobContext) -> None:
     makers = {"real": real, "noise": noise, "mean_image": mean_image}
     measured = {}
     for stream, name in enumerate(layout.REFERENCES):
-        draw = np.random.Generator(np.random.Philox(key=[job.config["protocol_seed"], stream]))
-        images = makers[name](train, valid, job.config["n"], draw)
-        measured[name] = evaluator.measure(images)
+        images = makers[name](train, valid, job.config["n"], generator(job, stream))
+        known = {}
+        if name == "real" and labels is not None:
+            chosen = real_rows(len(valid), job.config["n"], generator(job, stream))
+            known["asked"] = torch.from_numpy(labels[chosen])
+        measured[name] = evaluator.measure(images, known)
         job.progress.say(f"{name}: {len(images):,} images measured")
     job.write_json(job.outputs["metrics"], measured)
 
 
+def generator(job: JobContext, stream: int) -> np.random.Generator:
+    """The random numbers of a reference."""
+    return np.random.Generator(np.random.Philox(key=[job.config["protocol_seed"], stream]))
+
+
+def real_rows(size: int, n: int, draw: np.random.Generator) -> np.ndarray:
+    """Which of the validation images are the row `real`, (<= n,)."""
+    return np.sort(draw.permutation(size)[:n])
+
+
 def real(train: np.ndarray, valid: np.ndarray, n: int, draw: np.random.Generator) -> np.ndarray:
     """Real images held out for validation, (<= n, C, H, W)."""
-    return valid[np.sort(draw.permutation(len(valid))[:n])]
+    return valid[real_rows(len(valid), n, draw)]
 
 
 def noise(train: np.ndarray, valid: np.ndarray, n: int, draw: np.random.Generator) -> np.ndarray:

@@ -29,9 +29,10 @@ SHEET = 256
 """Pixels of a side of a sheet of samples, about."""
 
 BATTLE_COLUMNS = (
-    "model_1", "model_2", "r_test", "r_sample", "r_sample_matched", "winner", "winner_tested", *PAPER_BATTLES, "note",
+    "model_1", "model_2", "verdict", "advantage", "third_party_judges", "r_test", "r_sample", "r_sample_matched",
+    "auc_1_on_2", "auc_2_on_1", "winner", "winner_tested", *PAPER_BATTLES, "note",
 )  # fmt: skip
-STANDING_COLUMNS = ("model", "rating", "judged")
+STANDING_COLUMNS = ("model", "rating", "judged", "rating_without", "left_out")
 REAL = ("real_test", "real_train")
 CHANCE = 0.5
 OF_RUNS = ("training", "weights", "metrics")
@@ -99,7 +100,7 @@ def dataset(job: JobContext, name: str, about: dict[str, Any], known: dict[str, 
         "papers": bool(papers),
         "battles": to_cells(battles, entries, there(battles, BATTLE_COLUMNS)),
         "claims": to_cells(source.rows("claims"), claims.claims_columns(), claims.CLAIMS_SHOWN),
-        "standings": to_cells(standings, entries, STANDING_COLUMNS),
+        "standings": to_cells(standings, entries, there(standings, STANDING_COLUMNS)),
         "cost": to_cells(source.rows("cost"), entries, COST_COLUMNS),
         "matrix": matrix(source.rows("judges"), about["models"]),
         "sample_grids": list(sample_grids(source, about["models"])),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from typing import Any
 
+from pipeline.battles.scores import TIE
+from pipeline.battles.third_party import UNRESOLVED as UNDECIDED
 from pipeline.core import artifacts
 from pipeline.metrics import columns
 from pipeline.runtime.job_context import JobContext
@@ -55,14 +59,26 @@ def warnings(gallery: dict[str, Any]) -> list[str]:
 
 
 def verdicts(battles: list[Row], standings: list[Row]) -> list[str]:
-    """The battles and the standings, a line each."""
-    lines = [
-        f"  {row['model_1']} against {row['model_2']}: r_test {shown(row['r_test'])}, "
-        f"r_sample {shown(row['r_sample'])}, winner {row['winner'] or '-'}, tested {row['winner_tested'] or '-'}"
-        for row in battles
-    ]
+    """The decided battles, a line each, how many are not, and the standings."""
+    decided = [row for row in battles if row["verdict"] in (row["model_1"], row["model_2"])]
+    counts = {what: sum(row["verdict"] == what for row in battles) for what in (TIE, UNDECIDED)}
+    lines = [f"  {before(row)}" for row in decided]
     ranked = [f"{row['model']} {float(row['rating']):.0f}" for row in standings if row["rating"] is not None]
-    return ["battles", *lines, "standings  " + ", ".join(ranked)]
+    head = f"battles  {len(decided)} decided, {counts[TIE]} ties, {counts[UNDECIDED]} unresolved"
+    why = Counter(str(row["note"]).split("; ")[0] for row in battles if row["verdict"] == UNDECIDED)
+    lines += [f"  unresolved, {count}: {reason}" for reason, count in why.most_common()]
+    return [head, *lines, "standings  " + ", ".join(ranked)]
+
+
+def before(row: Row) -> str:
+    """'dcgan before vae: odds of passing 2.5 [1.3, 4.8] times as high, 3 judges'."""
+    first, second = row["model_1"], row["model_2"]
+    bounds = [float(row[name] or 0) for name in ("advantage", "advantage_low", "advantage_high")]
+    if row["verdict"] == second:
+        first, second, bounds = second, first, [-bounds[0], -bounds[2], -bounds[1]]
+    odds, low, high = (f"{math.exp(value):.3g}" for value in bounds)
+    judges = row["third_party_judges"]
+    return f"{first} before {second}: odds of passing {odds} [{low}, {high}] times as high, {judges} judges"
 
 
 def of_claims(claims: list[Row]) -> list[str]:
@@ -74,8 +90,3 @@ def of_claims(claims: list[Row]) -> list[str]:
     return [f"the papers' claims  {tally(claims)}{why}"] + [
         f"  {row['verdict']}: {row['claim']}, {row['measure']} ({row['paper']})" for row in decided
     ]
-
-
-def shown(value: object) -> str:
-    """A ratio in three digits, or a dash."""
-    return f"{value:.3g}" if isinstance(value, int | float) else "-"

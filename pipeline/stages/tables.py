@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.core import artifacts
 from pipeline.metrics import columns
+from pipeline.metrics.agreement import ignores_class
 from pipeline.metrics.estimates import combine_seeds
 from pipeline.runtime.job_context import JobContext
 from pipeline.tables import (
@@ -44,11 +45,11 @@ def run(job: JobContext) -> None:
     described, paper = columns(), published(job.config["published"])
     rows = main_table(results, described, combine=combine_seeds, references=shown, published=paper)
     singles = seeds_table(results, described)
-    claims = claims_of(job.config, singles, rows, from_csv(inputs["judges_seeds"].read_text()))
+    judged, fights, judges = (from_csv(inputs[name].read_text()) for name in ("judges_seeds", "battles", "judges"))
+    claims = claims_of(job, singles, rows, judged, fights)
     job.write_text(job.outputs["table"], to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if job.config["published"] else ""
-    fought = battles_markdown(*(from_csv(inputs[name].read_text()) for name in ("battles", "judges")))
-    parts = [to_markdown(rows, described), beside, fought, claims_markdown(claims)]
+    parts = [to_markdown(rows, described), beside, battles_markdown(fights, judges), claims_markdown(claims)]
     job.write_text(job.outputs["markdown"], "\n".join(filter(None, parts)))
     job.write_text(job.outputs["latex"], to_latex(rows, described))
     job.write_text(job.outputs["seeds"], to_csv(singles, seeds_columns(described)))
@@ -59,7 +60,7 @@ def run(job: JobContext) -> None:
     job.write_text(job.outputs["networks"], to_csv(network_table(sizes, spent), NETWORK_COLUMNS))
     for row in rows:
         if row["status"] not in (None, "ok"):
-            job.progress.say(f"warning: {row['model']} has {row['status']}; its row stays in the table and says so")
+            job.progress.say(f"warning: {row['model']}: {row['status']}; its row stays in the table and says so")
 
 
 def as_run(seed: int, measured: dict[str, Any], trained: dict[str, Any] | None = None) -> Run:
@@ -71,14 +72,22 @@ def as_run(seed: int, measured: dict[str, Any], trained: dict[str, Any] | None =
         n_real=protocol["n_real"],
         n_fake=protocol["n_fake"],
         parameters=trained["parameters"]["total"] if trained else None,
-        status=trained["status"] if trained else None,
+        status=status_of(measured, trained["status"]) if trained else None,
     )
 
 
-def claims_of(block: dict[str, Any], seeds: list[Row], rows: list[Row], judged: list[Row]) -> list[Row]:
+def status_of(measured: dict[str, Any], trained: str) -> str:
+    """How the training ended; of a conditional model also whether its samples follow the class."""
+    found = measured["estimates"]
+    followed = [found[name]["value"] for name in ("class_accuracy", "class_accuracy_chance") if name in found]
+    return "unconditional in effect" if trained == "ok" and followed and ignores_class(*followed) else trained
+
+
+def claims_of(job: JobContext, seeds: list[Row], rows: list[Row], judged: list[Row], battles: list[Row]) -> list[Row]:
     """The papers' claims about this table's models."""
     real = next((row for row in rows if row["model"] == "real"), {})
-    evidence = Evidence(seeds, columns(), real, judged, block["judged_by"], block["tolerance"])
+    block, dataset = job.config, job.wildcards["dataset"]
+    evidence = Evidence(seeds, columns(), real, judged, block["judged_by"], block["tolerance"], battles, dataset)
     return claim_rows(read_claims((FOLDER / "claims.csv").read_text()), evidence)
 
 

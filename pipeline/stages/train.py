@@ -6,6 +6,7 @@ import csv
 import io
 import resource
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
 from pipeline.tracking.live import LiveHistory
 from pipeline.training.device import build
+from pipeline.training.length import total_steps
 from pipeline.training.loop import Diverged, Settings, Trainer
 from pipeline.training.sampling import diversity, sample
 from pipeline.workflow import layout
@@ -60,7 +62,7 @@ def run(job: JobContext) -> None:
     device = use_device(job)
     images, labels = artifacts.read_images(job.inputs["train"])
     block = job.config
-    settings = Settings(**block["training"], seed=block["seed"])
+    settings = settings_of(block, len(images))
     of_data = {"shape": images.shape[1:], "classes": block.get("classes", 0)}
     try:
         model = build(block["class"], block["arguments"], **of_data, seed=settings.seed, device=device)
@@ -74,6 +76,18 @@ def run(job: JobContext) -> None:
     clock = resume(trainer, checkpoint, job)
     diverged = train(trainer, job, checkpoint, clock)
     write(trainer, job, clock, diverged)
+
+
+def settings_of(block: Mapping[str, Any], images: int) -> Settings:
+    """The loop's settings for a training split of `images` images; `UserError` if all of it would be warm-up."""
+    steps, warmup = total_steps(block["training"], images), block["arguments"].get("warmup", 0)
+    if steps <= warmup:
+        raise UserError(
+            f"params.yaml: models.{block['model']}.warmup: found {warmup}, expected less than the {steps} steps of the "
+            "training; else all of it is warm-up"
+        )
+    own = {key: value for key, value in block["training"].items() if key != "epochs"}
+    return Settings(**own | {"steps": steps}, seed=block["seed"])
 
 
 def train(trainer: Trainer, job: JobContext, checkpoint: Path, clock: Clock) -> Diverged | None:
@@ -114,7 +128,8 @@ def watch(trainer: Trainer, real: float) -> None:
     settings, row = trainer.settings, len(trainer.rows)
     windows = -(-settings.steps // settings.window)
     if row % max(1, windows // WATCHED_WINDOWS) == 0 or trainer.finished:
-        samples = sample(trainer.model, WATCHED_SAMPLES, settings.seed, WATCHED_SAMPLES)
+        with trainer.averaged() as model:
+            samples = sample(model, WATCHED_SAMPLES, settings.seed, WATCHED_SAMPLES)
         trainer.snapshots.append(samples[:KEPT_SAMPLES])
         if real > 0:
             trainer.rows[-1]["diversity"] = diversity(samples) / real
@@ -174,7 +189,8 @@ def write(trainer: Trainer, job: JobContext, clock: Clock, diverged: Diverged | 
     if status == "collapsed":
         job.progress.say(f"collapsed: samples differ by {last:.2f} of what real images do")
     seconds, taken = clock.wall, trainer.step * settings.batch
-    job.write_tensors(job.outputs["weights"], trainer.model.state_dict())
+    with trainer.averaged() as model:
+        job.write_tensors(job.outputs["weights"], model.state_dict())
     job.write_text(job.outputs["history"], history_csv(rows))
     shape = trainer.images.shape[1:]
     snapshots = torch.stack(trainer.snapshots, 1) if trainer.snapshots else torch.empty(0, 1, *shape, dtype=torch.uint8)

@@ -1,10 +1,12 @@
-"""The papers' claims about the order of models: held, reversed or unresolved by paired differences over the seeds.
+"""The papers' claims about the order of models: held, reversed or unresolved over the seeds.
 
-The claims are rows of published/claims.csv. Each says that one model is better than another on a measure: a column of
-the seeds' table, `r_sample` (001 eq. 10), `fools_<judge>` (which share of a model's images passes that judge) or
-`caught` (a judge, in the place of the better one, lets less than half of the other's images pass). The differences of
-the two models' values with the same seed, on the measure's scale, are taken for normal: Student's t, and Holm's
-step-down correction ('A simple sequentially rejective multiple test procedure', 1979) within a family on one measure.
+The claims are rows of published/claims.csv. Each says that one model is better than another on a measure, by the
+paper's definition or by ours, and what the paper leaves open. A measure is a column of the seeds' table, `r_sample`
+(Im et al. 2016, eq. 10), `third_party` (the verdict of third-party judges), `fools_<judge>` (which share of a model's
+images passes that judge) or `caught` (a judge, in the place of the better one, lets less than half of the other's
+images pass). Values are taken for normal on the measure's scale: two trainings are compared by Welch's t over their
+seeds, samples of one training and what one judge says are paired. Holm's step-down correction ('A simple sequentially
+rejective multiple test procedure', 1979) is over all claims of one paper by one definition.
 """
 
 from __future__ import annotations
@@ -24,20 +26,26 @@ from pipeline.tables.rows import Row, Value
 HELD, REVERSED, UNRESOLVED = "held", "reversed", "unresolved"
 LEVEL = 0.05
 HALF_AN_IMAGE = 0.5
+THIRD_PARTY, NOT_ALIKE = "third_party", "not alike"
+ANY, COLUMNS_OWN = "any", "column"
 REAL_TEST, REAL_TRAIN = "real_test", "real_train"
 CLAIM_COLUMNS = (
-    "claim", "paper", "section", "family", "measure", "better", "worse", "seeds", "difference", "low", "high",
-    "p", "p_holm", "verdict", "reason",
+    "claim", "paper", "section", "family", "definition", "open", "measure", "better", "worse", "seeds", "difference",
+    "low", "high", "p", "p_holm", "verdict", "reason",
 )  # fmt: skip
-CLAIMS_SHOWN = ("paper", "claim", "measure", "seeds", "difference", "low", "high", "p_holm", "verdict", "reason")
+CLAIMS_SHOWN = (
+    "paper", "claim", "definition", "measure", "seeds", "difference", "low", "high", "p_holm", "verdict", "reason",
+    "open",
+)  # fmt: skip
 JUDGED_COLUMNS = ("judge", "judge_seed", "is_eligible", "contestant", "contestant_seed", "errors", "total")
 """One judge of one seed on real images or on one contestant's of one seed; `is_eligible`: 1, or 0 below chance."""
 
 HOW_TO_READ = (
     "A difference is positive where it goes the paper's way: of natural logarithms for distances and r_sample, of log "
-    "odds for rates (for K-NN and Bayes of the distances to the row `real`), its 95 % interval by Student's t over "
-    "seeds paired by their number. Held or reversed: p at most 0.05 after Holm's correction within the family's claims "
-    "on one measure; all else is unresolved, which is no evidence of equality. Five seeds are what a claim wants."
+    "odds for rates (by our definition, for K-NN and Bayes, of the distances to the row `real`). Its 95 % interval is "
+    "Welch's over the seeds of two trainings; samples of one training are paired by seed. Held or reversed: p at most "
+    "0.05 after Holm's correction over a paper's claims by one definition; else it is unresolved, which is no evidence "
+    "of equality. What a paper leaves open has one reading here. Five seeds are what a claim wants."
 )
 
 Table = Sequence[Mapping[str, Value]]
@@ -48,7 +56,8 @@ class Evidence:
     """What was measured: rows of the seeds' table, the row `real` of the main one, and rows of JUDGED_COLUMNS.
 
     `judged_by` names the model whose judge a model without one of its own fights with. `metrics` describes the
-    measures. Two judges whose error rates on held-out images are further apart than `tolerance` decide no battle.
+    measures. Two judges whose error rates on held-out images are further apart than `tolerance` decide no battle of
+    Im et al. 2016. `battles` has the verdicts of third-party judges.
     """
 
     seeds: Table
@@ -57,10 +66,16 @@ class Evidence:
     judged: Table = ()
     judged_by: Mapping[str, str] = field(default_factory=dict)
     tolerance: float = 0.3
+    battles: Table = ()
+    dataset: str = ""
 
     def models(self) -> set[str]:
         """Every model that was measured."""
         return {str(row["model"]) for row in self.seeds}
+
+    def are_paired(self, model: str, other: str) -> bool:
+        """Whether two models are samples of the same trainings."""
+        return self.judged_by.get(model, model) == self.judged_by.get(other, other)
 
     def values(self, model: str, measure: str) -> dict[int, float]:
         """Seed -> a column's value, where there is one."""
@@ -78,8 +93,33 @@ class Evidence:
         return found
 
 
-Differences = tuple[dict[int, float], str]
-"""Seed -> difference, positive as claimed; and what has to be known of it, or why there is none."""
+@dataclass(frozen=True)
+class Sides:
+    """Values of the better and of the worse model by seed, on the measure's scale, greater being better.
+
+    `worse` None: the better one's are compared with 0. `note`: what has to be known, or why there are no values.
+    """
+
+    better: Mapping[int, float] = field(default_factory=dict)
+    worse: Mapping[int, float] | None = None
+    paired: bool = False
+    note: str = ""
+
+    def test(self) -> Row:
+        """`seeds`, `difference` and, from two seeds on, `low`, `high` and `p`."""
+        if self.worse is not None and not self.paired:
+            sides = [list(side.values()) for side in (self.better, self.worse)]
+            seeds = min(map(len, sides))
+            difference = fmean(sides[0]) - fmean(sides[1]) if seeds else None
+            bounds = welch_t(*sides) if seeds > 1 else (None, None, None)
+        else:
+            gaps = [self.better[s] - (self.worse or {}).get(s, 0.0) for s in self._common()]
+            seeds, difference = len(gaps), fmean(gaps) if gaps else None
+            bounds = paired_t(gaps) if seeds > 1 else (None, None, None)
+        return {"seeds": seeds, "difference": difference, **dict(zip(("low", "high", "p"), bounds, strict=True))}
+
+    def _common(self) -> list[int]:
+        return sorted(self.better.keys() if self.worse is None else self.better.keys() & self.worse.keys())
 
 
 def claim_rows(claims: Sequence[Mapping[str, str]], evidence: Evidence) -> list[Row]:
@@ -88,14 +128,19 @@ def claim_rows(claims: Sequence[Mapping[str, str]], evidence: Evidence) -> list[
     With one seed, without any spread, or without a value the verdict is `unresolved` and `reason` says why.
     """
     known = evidence.models()
-    kept = [claim for claim in claims if _models_of(claim) <= known]
+    kept = [claim for claim in claims if _models_of(claim) <= known and _is_about(claim, evidence.dataset)]
     tested = [_tested(claim, evidence) for claim in kept]
-    families = {(row["family"], row["measure"]) for row in tested}
+    families = {(row["paper"], row["definition"]) for row in tested}
     for family in sorted(families, key=str):
-        members = [row for row in tested if (row["family"], row["measure"]) == family and row["p"] is not None]
+        members = [row for row in tested if (row["paper"], row["definition"]) == family and row["p"] is not None]
         for row, p in zip(members, holm([_number(row["p"]) for row in members]), strict=True):
             row["p_holm"] = p
     return [row | _verdict(row) for row in tested]
+
+
+def _is_about(claim: Mapping[str, str], dataset: str) -> bool:
+    """Whether a claim is about any data set, or about one whose name begins with the claim's."""
+    return claim.get("dataset", ANY) == ANY or dataset.startswith(claim["dataset"])
 
 
 def read_claims(text: str) -> list[dict[str, str]]:
@@ -117,25 +162,39 @@ def _models_of(claim: Mapping[str, str]) -> set[str]:
 
 def _tested(claim: Mapping[str, str], evidence: Evidence) -> Row:
     """A claim's row with its test, its reason if there can be none."""
-    found, note = differences(claim, evidence)
     row: Row = {**dict.fromkeys(CLAIM_COLUMNS), **{key: claim[key] for key in CLAIM_COLUMNS if key in claim}}
-    row |= {"seeds": len(found), "reason": note or None}
-    if found:
-        row["difference"] = fmean(found.values())
-    if len(found) == 1:
-        return row | {"reason": _joined("one seed", note)}
-    if len(found) > 1:
-        low, high, p = paired_t(list(found.values()))
-        row |= {"low": low, "high": high, "p": p}
-        if p is None:
-            row["reason"] = _joined("the seeds do not differ at all, which leaves nothing to test by", note)
-    return row
+    if claim["measure"] == THIRD_PARTY:
+        return row | _of_third_parties(claim, evidence)
+    sides = sides_of(claim, evidence)
+    found = sides.test()
+    reason = sides.note
+    if not found["seeds"]:
+        reason = reason or "not measured of both models"
+    elif found["seeds"] == 1:
+        reason = _joined("one seed", reason)
+    elif found["p"] is None:
+        reason = _joined("the seeds do not differ at all, which leaves nothing to test by", reason)
+    return row | found | {"reason": reason or None}
+
+
+def _of_third_parties(claim: Mapping[str, str], evidence: Evidence) -> Row:
+    """The advantage before third-party judges, turned so that it is positive as claimed."""
+    for row in evidence.battles:
+        pair = (row["model_1"], row["model_2"])
+        if pair in ((claim["better"], claim["worse"]), (claim["worse"], claim["better"])):
+            low, value, high, p = (row.get(f"advantage{end}") for end in ("_low", "", "_high", "_p"))
+            if pair[0] == claim["worse"]:
+                low, value, high = (None if bound is None else -_number(bound) for bound in (high, value, low))
+            reason = str(row.get("note") or "").split("; ")[0] if p is None else None
+            seeds = min(len(evidence.values(str(model), "seed")) for model in pair)
+            return {"seeds": seeds, "difference": value, "low": low, "high": high, "p": p, "reason": reason}
+    return {"seeds": 0, "reason": "no verdict of third-party judges"}
 
 
 def _verdict(row: Row) -> Row:
     """Held, reversed or unresolved; a battle between judges that are not alike decides nothing."""
     p, reason = row["p_holm"], row["reason"]
-    if p is None or _number(p) > LEVEL or (reason and "not alike" in str(reason)):
+    if p is None or _number(p) > LEVEL or (reason and NOT_ALIKE in str(reason)):
         return {"verdict": UNRESOLVED, "reason": reason or f"p above {LEVEL:g}"}
     return {"verdict": HELD if _number(row["difference"]) > 0 else REVERSED}
 
@@ -148,29 +207,32 @@ def _number(value: Value) -> float:
     return float(value) if value is not None else math.nan
 
 
-# --- differences by seed ----------------------------------------------------------------------------------------
+# --- values by seed -------------------------------------------------------------------------------------------------
 
 
-def differences(claim: Mapping[str, str], evidence: Evidence) -> Differences:
-    """The claim's difference of every seed that both models have, on the measure's scale."""
+def sides_of(claim: Mapping[str, str], evidence: Evidence) -> Sides:
+    """Both models' values of a claim."""
     measure = claim["measure"]
     if measure in evidence.metrics:
         return _of_a_column(claim, evidence)
     if not evidence.judged:
-        return {}, "no table of the judges by seed"
+        return Sides(note="no table of the judges by seed")
     if measure == "r_sample":
         return _of_a_battle(claim, evidence)
     if measure == "caught":
         return _of_a_judge(evidence.counts(claim["better"], claim["worse"]))
     judge = measure.removeprefix("fools_")
     sides = [evidence.counts(judge, claim[side]) for side in ("better", "worse")]
-    return _paired(*({seed: _log_odds(*counts) for seed, counts in side.items()} for side in sides)), ""
+    better, worse = ({seed: _log_odds(*counts) for seed, counts in side.items()} for side in sides)
+    return Sides(better, worse, paired=True)  # by the judge's training, which judges both
 
 
-def _of_a_column(claim: Mapping[str, str], evidence: Evidence) -> Differences:
-    """Lower, higher or nearer to the row `real`, on the column's scale."""
+def _of_a_column(claim: Mapping[str, str], evidence: Evidence) -> Sides:
+    """Lower, higher or nearer to the row `real`, as the claim or else the column has it, on the column's scale."""
     measure = claim["measure"]
     description = evidence.metrics[measure]
+    direction = claim.get("direction", COLUMNS_OWN)
+    direction = description["better"] if direction == COLUMNS_OWN else direction
     sides = [evidence.values(claim[side], measure) for side in ("better", "worse")]
     seen = [value for side in sides for value in side.values()]
     if description["scale"] == "log" and min(seen, default=1.0) <= 0:
@@ -178,29 +240,30 @@ def _of_a_column(claim: Mapping[str, str], evidence: Evidence) -> Differences:
     else:
         on_scale, note = _scale(description["scale"]), ""
     moved = [{seed: on_scale(value) for seed, value in side.items()} for side in sides]
-    if description["better"] == "near_real":
+    if direction == "near_real":
         real = evidence.real.get(measure)
         if real is None:
-            return {}, "no row `real` to be near to: the main table is missing"
+            return Sides(note="no row `real` to be near to: the main table is missing")
         goal = on_scale(float(real))
         moved = [{seed: -abs(value - goal) for seed, value in side.items()} for side in moved]
-    elif description["better"] == "lower":
+    elif direction == "lower":
         moved = [{seed: -value for seed, value in side.items()} for side in moved]
-    return _paired(*moved), note
+    better, worse = moved
+    return Sides(better, worse, paired=evidence.are_paired(claim["better"], claim["worse"]), note=note)
 
 
-def _of_a_battle(claim: Mapping[str, str], evidence: Evidence) -> Differences:
+def _of_a_battle(claim: Mapping[str, str], evidence: Evidence) -> Sides:
     """-log r_sample with the better one as model 1: how much more rarely its judge errs on the other's images."""
     better, worse = claim["better"], claim["worse"]
     judges = [evidence.judged_by.get(model, model) for model in (better, worse)]
-    on_worse, on_better = evidence.counts(judges[0], worse), evidence.counts(judges[1], better)
-    found = _paired(*({seed: _log_rate(*counts) for seed, counts in side.items()} for side in (on_better, on_worse)))
-    if not found:
-        return found, "no seed in which both judges beat chance"
+    counts = evidence.counts(judges[1], better), evidence.counts(judges[0], worse)
+    on_better, on_worse = ({seed: _log_rate(*counted) for seed, counted in side.items()} for side in counts)
+    if not on_better or not on_worse:
+        return Sides(note="no seed in which both judges beat chance")
     ratio = _log_of_pooled(evidence, judges[0]) - _log_of_pooled(evidence, judges[1])
-    if abs(ratio) > math.log1p(evidence.tolerance) + 1e-12:
-        return found, f"r_test {math.exp(ratio):.3g}: the judges are not alike (001 eq. 11)"
-    return found, ""
+    far = abs(ratio) > math.log1p(evidence.tolerance) + 1e-12
+    note = f"r_test {math.exp(ratio):.3g}: the judges are {NOT_ALIKE} (Im et al. 2016, eq. 11)" if far else ""
+    return Sides(on_better, on_worse, paired=evidence.are_paired(better, worse), note=note)
 
 
 def _log_of_pooled(evidence: Evidence, judge: str) -> float:
@@ -209,13 +272,10 @@ def _log_of_pooled(evidence: Evidence, judge: str) -> float:
     return _log_rate(sum(errors for errors, _ in counts), sum(total for _, total in counts))
 
 
-def _of_a_judge(counts: Mapping[int, tuple[float, float]]) -> Differences:
+def _of_a_judge(counts: Mapping[int, tuple[float, float]]) -> Sides:
     """Minus the log odds of passing: positive where fewer than half of the images pass."""
-    return {seed: -_log_odds(*pair) for seed, pair in counts.items()}, "" if counts else "the judge judges nobody"
-
-
-def _paired(first: Mapping[int, float], second: Mapping[int, float]) -> dict[int, float]:
-    return {seed: first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())}
+    values = {seed: -_log_odds(*pair) for seed, pair in counts.items()}
+    return Sides(values, note="" if counts else "the judge judges nobody")
 
 
 def _log_rate(errors: float, total: float) -> float:
@@ -256,6 +316,25 @@ def paired_t(values: Sequence[float]) -> tuple[float | None, float | None, float
     return mean - reach, mean + reach, 2 * float(stdtr(freedom, -abs(mean) / error))
 
 
+def welch_t(first: Sequence[float], second: Sequence[float]) -> tuple[float | None, float | None, float | None]:
+    """95 % interval of the difference of two means and the two-sided p of zero (Welch 1947), two values a side.
+
+    Where neither side varies there is no spread to test by: p is 1 if the means are equal, else None as are the bounds.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    gap = fmean(first) - fmean(second)
+    parts = [stdev(side) ** 2 / len(side) for side in (first, second)]
+    error = math.sqrt(sum(parts))
+    if error <= 1e-12 * max(abs(fmean(first)), abs(fmean(second))):
+        return (gap, gap, 1.0) if gap == 0 else (None, None, None)
+    freedom = sum(parts) ** 2 / sum(
+        part**2 / (len(side) - 1) for part, side in zip(parts, (first, second), strict=True)
+    )
+    reach = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
+    return gap - reach, gap + reach, 2 * float(stdtr(freedom, -abs(gap) / error))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values in the order given: (m - k) p_(k) for k = 0, 1, ..., never falling, at most 1."""
     adjusted, highest = [0.0] * len(p_values), 0.0
@@ -271,16 +350,18 @@ def claims_columns() -> dict[str, dict[str, Any]]:
         "claim": ("Claim", "What the paper says."),
         "paper": ("Paper", "The paper that says it."),
         "section": ("Where", "Where the paper says it."),
-        "family": ("Family", "Claims that are corrected together on each measure."),
-        "measure": ("Measure", "A column of the table, or r_sample, fools_<judge>, caught."),
+        "family": ("Family", "What the claim is about."),
+        "definition": ("Definition", "Whose definition of the measure: the paper's, or ours."),
+        "open": ("Left open", "What the paper leaves open, so that the measure is one reading of it."),
+        "measure": ("Measure", "A column of the table, or r_sample, third_party, fools_<judge>, caught."),
         "better": ("Better", "The model that the paper has ahead; of `caught`, the judge."),
         "worse": ("Worse", "The model that the paper has behind; of `caught`, the contestant."),
-        "seeds": ("Seeds", "Seeds that both have."),
+        "seeds": ("Seeds", "Seeds that each has."),
         "difference": ("Difference", "Mean over seeds on the measure's scale; positive goes the paper's way."),
         "low": ("Low", "Lower end of the difference's 95 % interval, uncorrected."),
         "high": ("High", "Upper end of the difference's 95 % interval, uncorrected."),
-        "p": ("p", "Two-sided p of no difference, Student's t over the seeds' differences."),
-        "p_holm": ("p, Holm", "p corrected for the other claims of its family on its measure."),
+        "p": ("p", "Two-sided p of no difference over the seeds: Welch's t, or paired within one training."),
+        "p_holm": ("p, Holm", "p corrected for the other claims of its paper by the same definition."),
         "verdict": ("Verdict", "held, reversed or unresolved."),
         "reason": ("Reason", "Why it is unresolved, or what else has to be known."),
     }

@@ -25,7 +25,7 @@ NETWORK_COLUMNS = (
 )  # fmt: skip
 HEADLINE_METRICS = (
     "mmd_rbf", "fd_classifier", "kid_classifier", "knn_error", "naive_bayes_error", "precision", "recall", "coverage",
-    "copying", "elbo", "iwae_bound",
+    "copying", "elbo", "iwae_bound", "log_likelihood",
 )  # fmt: skip
 SHORT_LABELS = {
     "mmd_rbf": "MMD",
@@ -40,6 +40,7 @@ SHORT_LABELS = {
     "copying": "copying",
     "elbo": "ELBO",
     "iwae_bound": "IWAE",
+    "log_likelihood": "log p",
     "parameters": "params",
 }
 """Heads for where there is no room for a label."""
@@ -65,7 +66,12 @@ RUN_COLUMNS = {
     "parameters_generator": _described("Generator", "Trained numbers of the networks that make images."),
     "parameters_encoder": _described("Encoder", "Trained numbers of the networks that images are encoded by."),
     "parameters_discriminator": _described("Discriminator", "Trained numbers of the networks that tell real images."),
-    "status": _described("Status", "ok, diverged (a loss was not finite) or collapsed; the worst of the seeds."),
+    "status": _described(
+        "Status",
+        "The worst of: diverged (a loss was not finite), collapsed (classes covered under 0.8 of real's, or diversity "
+        "under half of it), unconditional in effect (a conditional model that hardly follows the class: "
+        "class_accuracy), poor (coverage under a quarter of real's), ok.",
+    ),
     "paper_mmd": _paper("MMD", "MMD"),
     "paper_fid": _paper("FID", "FID"),
     "paper_knn": _paper("K-NN", "K-NN error"),
@@ -86,6 +92,22 @@ COSTS = {
 BATTLES = {
     "model_1": _described("Model 1", "The first model of the battle."),
     "model_2": _described("Model 2", "The second model of the battle."),
+    "verdict": _described(
+        "Verdict", "Who passes third-party judges (of neither model) more often: a model, tie or unresolved."
+    ),
+    "advantage": _described(
+        "Advantage", "Model 1's log odds of passing third-party judges minus model 2's; above 0, model 1 is ahead."
+    ),
+    "advantage_p": _described("p", "Two-sided p of no advantage, over judge models and seeds, uncorrected."),
+    "third_party_judges": _described(
+        "Judges", "Models of neither side whose discriminators judge both; fewer than three decide nothing."
+    ),
+    "auc_1_on_2": _described(
+        "AUC 1 on 2", "Probability that judge 1 ranks a held-out image above one of model 2's; 0.5 is chance."
+    ),
+    "auc_2_on_1": _described(
+        "AUC 2 on 1", "Probability that judge 2 ranks a held-out image above one of model 1's; 0.5 is chance."
+    ),
     "r_test": _described(
         "r_test", "Error rate of judge 1 over judge 2's on held-out images (001 eq. 10); far from 1, one is overfitted."
     ),
@@ -120,9 +142,13 @@ BATTLES = {
     "total": _described("Images", "Images judged, over all pairs of seeds.", "images"),
     "error": _described("Error rate", "Errors over images; on generated images the judge is fooled.", "share"),
     "rating": _described(
-        "Rating", "Bradley-Terry of all judges' verdicts, mean 1500; 400 more: odds of 10 to 1.", "points", "higher"
+        "Rating", "By third-party judges' verdicts (Davidson 1970), mean 1500; 400 more: 10 to 1.", "points", "higher"
     ),
-    "judged": _described("Judged by", "Judges (model and seed) whose verdict the model has, its own left out."),
+    "rating_without": _described(
+        "Rating, some left out", "The rating among the models that `left_out` does not name.", "points", "higher"
+    ),
+    "left_out": _described("Left out", "Why rating_without leaves the model out."),
+    "judged": _described("Judged by", "Judge models that have a verdict on the model, its own left out."),
 }  # fmt: skip
 
 

@@ -12,7 +12,11 @@ from pipeline.tables.columns import COST_COLUMNS, NETWORK_COLUMNS, REFERENCES, D
 Value = str | int | float | None
 Row = dict[str, Value]
 
-WORST_FIRST = ("diverged", "collapsed", "ok")
+WORST_FIRST = ("diverged", "collapsed", "unconditional in effect", "poor", "ok")
+COLLAPSED_BELOW = {"classes_covered": 0.8, "diversity": 0.5}
+"""Parts of the row `real` below which samples have collapsed."""
+POOR_BELOW = {"coverage": 0.25}
+"""Parts of the row `real` below which they are poor; a blurry VAE on MNIST has 0.3."""
 
 
 class Interval(Protocol):
@@ -69,10 +73,22 @@ def main_table(
     """
     known = references or {}
     ordered = {**results, **{name: known[name] for name in REFERENCES if name in known}}
-    return [
-        _main_row(model, runs, metrics, combine) | dict((published or {}).get(model, {}))
-        for model, runs in ordered.items()
-    ]
+    rows = [_main_row(model, runs, metrics, combine) for model, runs in ordered.items()]
+    real = next((row for row in rows if row["model"] == "real"), {})
+    return [row | {"status": status_of(row, real)} | dict((published or {}).get(str(row["model"]), {})) for row in rows]
+
+
+def status_of(row: Mapping[str, Value], real: Mapping[str, Value]) -> str | None:
+    """The worst of the trainings' status and of what the samples show next to real images; None for a reference."""
+    if row["status"] is None:
+        return None
+    seen = {str(row["status"])}
+    for status, limits in (("collapsed", COLLAPSED_BELOW), ("poor", POOR_BELOW)):
+        for column, part in limits.items():
+            value, goal = row.get(column), real.get(column)
+            if value is not None and goal is not None and float(value) < part * float(goal):
+                seen.add(status)
+    return worst_status(seen)
 
 
 def _main_row(model: str, runs: Sequence[Run], metrics: Mapping[str, Description], combine: Combine) -> Row:
@@ -103,7 +119,7 @@ def _smallest(values: Any) -> int | None:
 
 
 def worst_status(statuses: Any) -> str | None:
-    """'diverged' before 'collapsed' before 'ok'; None for what has no status (a reference)."""
+    """The first of WORST_FIRST that is there; None for what has no status (a reference)."""
     there = set(statuses)
     return next((status for status in WORST_FIRST if status in there), None)
 

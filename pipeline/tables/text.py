@@ -29,6 +29,13 @@ from pipeline.tables.rows import Row, Value
 
 TERMINAL_WIDTH = 120
 PAPER_ERROR = ("paper_error",)
+COMPETING = (None, "ok", "poor")
+"""Statuses of rows that can be the best of a column."""
+ONE_SIDED_FROM = 0.95
+"""Error rate from which on a test answers one way only."""
+OF_DEGENERATE_TESTS = (
+    "knn_error", "knn_error_real", "knn_error_generated", "knn_error_max", "knn_train_error", "precision",
+)  # fmt: skip
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -94,17 +101,31 @@ class _Layout:
 
 
 def best_rows(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> set[int]:
-    """Indices of the best rows of a column; references, and models that diverged or collapsed, do not compete."""
+    """Indices of the best rows of a column.
+
+    References, models that diverged or collapsed, and values that a degenerate test gives do not compete.
+    """
     real = next((_number(row.get(column)) for row in rows if row.get("model") == "real"), None)
     if better is None or (better == "near_real" and real is None):
         return set()
     losses = {}
     for index, row in enumerate(rows):
         value = _number(row.get(column))
-        if value is None or row.get("model") in REFERENCES or row.get("status") not in (None, "ok"):
+        if value is None or row.get("model") in REFERENCES or row.get("status") not in COMPETING:
+            continue
+        if column in OF_DEGENERATE_TESTS and is_degenerate(row):
             continue
         losses[index] = {"lower": value, "higher": -value}.get(better, abs(value - (real or 0.0)))
     return {index for index, loss in losses.items() if loss == min(losses.values())}
+
+
+def is_degenerate(row: Mapping[str, Any]) -> bool:
+    """Whether 5-NN calls nearly all images of one kind the other, or no real image lies near a sample.
+
+    A blur does: its K-NN error and its precision may then be the nearest to real images' and mean nothing.
+    """
+    rates = [_number(row.get(f"knn_error_{kind}")) for kind in ("real", "generated")]
+    return any(rate is not None and rate >= ONE_SIDED_FROM for rate in rates) or _number(row.get("recall")) == 0
 
 
 def _number(value: Any) -> float | None:
@@ -150,7 +171,10 @@ def published_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"{to_markdown(printed, {}, columns)}\n{CAVEAT}\n" if printed else ""
 
 
-BATTLES_SHOWN = ("model_1", "model_2", "r_test", "r_sample", "r_sample_matched", "winner", "winner_tested", "note")
+BATTLES_SHOWN = (
+    "model_1", "model_2", "verdict", "advantage", "third_party_judges", "r_test", "r_sample", "r_sample_matched",
+    "winner", "winner_tested", "note",
+)  # fmt: skip
 JUDGES_SHOWN = ("judge", "contestant", "error", "note")
 
 

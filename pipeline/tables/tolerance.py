@@ -32,7 +32,10 @@ HALF_WIDTHS = {
 }
 """(how a row's images were made, what the column is measured with) -> half-widths."""
 
-CLASSES = ("classes_covered", "class_tv", "confident_fraction")
+CLASSES = (
+    "classes_covered", "class_tv", "confident_fraction", "class_accuracy", "class_accuracy_chance",
+    "class_accuracy_head", "class_accuracy_middle", "class_accuracy_tail", "class_accuracy_tail_chance",
+)  # fmt: skip
 """The classifier's hard answers. Those of another training on blurred images moved by 8.5 half-widths while its
 distances moved by 1: they are compared for reference images alone."""
 BY_CLASSIFIER = (
@@ -44,15 +47,27 @@ BY_CLASSIFIER = (
 
 RELATIVE = 1e-3
 """Of the recorded value, always allowed: an interval may have no width."""
-ABSOLUTE = {"classes_covered": 1.0, "gap_1": 0.05, "gap_2": 0.05, "rating": 100.0}
+ABSOLUTE = {
+    "class_accuracy_chance": 0.05,
+    "class_accuracy_tail_chance": 0.05,
+    "classes_covered": 1.0,
+    "gap_1": 0.05,
+    "gap_2": 0.05,
+    "auc_1_on_2": 0.05,
+    "auc_2_on_1": 0.05,
+    "advantage": 1.0,
+    "rating": 100.0,
+    "rating_without": 100.0,
+}
 """Allowed in the column's unit where it has no interval, or one without a width."""
 RATIOS = ("r_test", "r_sample", "r_sample_matched")
 """Compared by their logarithms, on which their intervals are symmetric."""
 EXACT = ("seeds", "n_real", "n_fake", "parameters", "status", "judged", "total_1_test", "total_2_test", "total_1_on_2",
-         "total_2_on_1", "total")  # fmt: skip
-VERDICTS = ("winner", "winner_tested")
-DECIDED_AT = {"r_test": math.log(1.3), "r_sample": 0.0}
-"""Where a battle's verdict turns over, as |log ratio| (001 eq. 11)."""
+         "total_2_on_1", "total", "third_party_judges")  # fmt: skip
+VERDICTS = ("winner", "winner_tested", "verdict")
+BY_RATIOS = {"r_test": math.log(1.3), "r_sample": 0.0}
+DECIDED_AT = {"winner": BY_RATIOS, "winner_tested": BY_RATIOS, "verdict": {"advantage": 0.0}}
+"""Where a battle's verdict turns over, as |log ratio| (001 eq. 11) or as the size of the advantage."""
 TABLES = ("main", "battles", "judges", "standings")
 """The seeds' table holds the main one's numbers again."""
 
@@ -126,9 +141,10 @@ def share_of_allowed(
     if column in EXACT or (before is None) != (now is None):
         return 0.0 if before == now else math.inf
     if column in VERDICTS:
-        return 0.0 if before == now or _undecided(recorded) else math.inf
+        return 0.0 if before == now or _undecided(recorded, column) else math.inf
     first, second = number(before), number(now)
-    if first is None or second is None or column.startswith("errors"):  # errors are compared as rates
+    if first is None or second is None or column.startswith(("errors", "advantage_p")):
+        # errors are compared as rates, a p as its advantage
         return None
     if column in CLASSES and recorded["model"] not in REFERENCES:
         return None
@@ -160,9 +176,9 @@ def allowed_difference(row: Mapping[str, Value], column: str, half_widths: float
     return max(reach, RELATIVE * abs(value), 0.0 if reach else ABSOLUTE.get(column, 0.0))
 
 
-def _undecided(battle: Mapping[str, Value]) -> bool:
-    """Whether a recorded battle's ratios may cross, within their tolerance, what decides it."""
-    for column, threshold in DECIDED_AT.items():
+def _undecided(battle: Mapping[str, Value], verdict: str) -> bool:
+    """Whether what decides a recorded battle's verdict may, within its tolerance, cross where the verdict turns."""
+    for column, threshold in DECIDED_AT[verdict].items():
         ratio = number(battle.get(column))
         if ratio is not None:
             allowed = allowed_difference(battle, column, HALF_WIDTHS["adversarial", "judge"])

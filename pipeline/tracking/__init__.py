@@ -1,1 +1,1 @@
-"""MLflow."""
+"""MLflow, and the images that a person is given: pictures, films, folders of labelled images."""

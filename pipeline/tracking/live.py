@@ -1,13 +1,12 @@
-"""A training's history while it grows, for whoever watches: one small file per training, rewritten as it goes on.
+"""A training's history while it grows: one small file per training, rewritten as it goes on.
 
 The training only writes that file. It imports no tracker and talks to no server; `python -m pipeline live`, one
-process beside the workflow, reads the files and passes the rows on. Whatever becomes of that process, of the file or
-of the server, the training goes on, and the `track` stage replays what is missing from the history at the end.
+process for each workflow, reads the files and passes the rows on. If that process, the file or the server fails, the
+training goes on, and the `track` stage replays what is missing from the history at the end.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -18,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
 from pipeline.workflow import layout
 
 if TYPE_CHECKING:
@@ -38,17 +39,13 @@ class LiveHistory:
         self.began = self.wrote = time.monotonic()
         self.rows = 0
         self.broken = False
-        with contextlib.suppress(OSError):  # of a training that was killed while it wrote
-            self._partial.unlink(missing_ok=True)
-
-    @property
-    def _partial(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.partial")
+        for partial in self.path.parent.glob(f".{self.path.name}.*.partial"):  # of a training that was killed
+            partial.unlink(missing_ok=True)
 
     def write(self, rows: Sequence[dict[str, float]], *, finished: bool = False) -> None:
         """Rewrite the file if there are new rows and it is time, or the last row of a file that is there.
 
-        What prevents it (a full disk) is said once; no error leaves.
+        An error (a full disk) is reported once and ends no training.
         """
         now = time.monotonic()
         due = now - self.wrote >= WRITE_EVERY or (finished and self.rows > 0)
@@ -63,23 +60,11 @@ class LiveHistory:
             "rows": rows,
         }
         try:
-            self._replace(json.dumps(content))
-        except OSError as error:
+            artifacts.write_text(self.path, json.dumps(content))
+        except UserError as error:
             self.broken = True
-            self.job.progress.say(
-                f"{self.path}: could not be written: {error.strerror}; not shown live, else no matter"
-            )
+            self.job.progress.say(f"{error}; this training is not shown live")
         self.wrote, self.rows = now, len(rows)
-
-    def _replace(self, text: str) -> None:
-        """Rename over the old file. Not synchronised to the disk: after a power cut the history has all of it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._partial.write_text(text)
-            self._partial.replace(self.path)
-        except OSError:
-            self._partial.unlink(missing_ok=True)
-            raise
 
 
 @dataclass

@@ -1,18 +1,16 @@
 """Runs in MLflow: a side effect that never decides anything and never makes a stage fail.
 
-A stage writes its own history; this module passes it on, while it grows (`pass_on`) and at the end (`record_run`).
+A stage writes its own history; this module logs it, while it grows (`pass_on`) and at the end (`record_run`).
 Experiment = data set, run = one training, found by its tags and never by the clock. Everything here may be repeated:
 a point's time stamp is the run's start plus its step, so a point that is logged twice is the same point, which the
-store keeps once; a run that was cut short is completed; a request that a stalled server carried out twice leaves
-two runs, of which the second is deleted. The store is a SQLite file unless MLFLOW_TRACKING_URI names a server; it is
-created under a lock, since writers that open an empty one together race for its migration.
+store keeps once. The store is a SQLite file unless MLFLOW_TRACKING_URI names a server; it is created under a lock,
+since writers that open an empty one together race for its migration.
 MLflow is imported inside the functions: it takes four seconds, and a node that trains need not have it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import json
@@ -28,6 +26,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from pipeline.core import locks
 from pipeline.core.errors import Interrupted
 
 __all__ = [
@@ -71,12 +70,12 @@ SAME_RUN = ("dataset", "model", "seed", "budget")
 RECORDED = "recorded"
 """The tag that says that a run is complete: the digest of all that was recorded."""
 
+RECORDINGS = "recordings"
+"""The tag that counts how often a run was recorded."""
+
 Curves = Iterable[tuple[int, Mapping[str, float]]]
+Rows = Sequence[tuple[int, Mapping[str, float]]]
 Files = Mapping[str, Sequence[Path]]
-
-
-class OtherPoints(Exception):
-    """A run holds points that are not in the history: of another training of this hash (a GPU's, say)."""
 
 
 def tracking_uri(results: Path) -> str:
@@ -90,9 +89,9 @@ def run_params(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def create_store(uri: str) -> None:
-    """Create a SQLite store, if it is not there, and migrate it; a server is asked whether it answers.
+    """Create a SQLite store, if it is not there, and migrate it; of a server, see whether it answers.
 
-    Raises MLflow's or SQLAlchemy's error where it is not to be had.
+    Raises MLflow's or SQLAlchemy's error where it cannot be used.
     """
     _client(uri).search_experiments(max_results=1)
 
@@ -110,38 +109,39 @@ def record_run(
 ) -> str:
     """Record one training and return its run id, the same for the same tags.
 
-    `tags` hold at least dataset, model, seed, budget and hash. `curves` are rows (step, named scalars);
-    `metrics` are logged at the last step, those that are None left out; `files` become artifacts, by
-    folder ('' for none). `model` writes a
-    folder in MLflow's form, which becomes the artifact `model` unless the tag `weights` says that it is there.
-    What is there already is left as it is, changed metrics become the latest. Other versions of the run get
-    the tag superseded=true.
-    Raises ValueError for missing tags or two metrics of one legal name, FileNotFoundError, and MLflow's errors.
+    Args:
+        uri: the store.
+        experiment: name of the experiment.
+        tags: at least dataset, model, seed, budget and hash.
+        params: what a run shows of the model's block.
+        curves: rows (step, named scalars).
+        metrics: values that are logged at the last step; those that are None are left out. Changed ones become the
+            latest, those that are no longer measured become NaN.
+        files: artifacts by folder ('' for none).
+        model: writes a folder in MLflow's form, which becomes the artifact `model` unless the tag `weights` says that
+            it is there.
+
+    Raises:
+        ValueError: tags are missing.
+        FileNotFoundError: a file is missing.
+        Exception: whatever MLflow raises.
     """
-    rows = [(step, dict(scalars)) for step, scalars in curves]
-    final = {name: value for name, value in metrics.items() if value is not None}
-    legal = _legal_names(chain(final, *(scalars for _, scalars in rows)))
-    rows = [(step, {legal[name]: value for name, value in scalars.items()}) for step, scalars in rows]
+    rows = _legal_rows(curves)
+    final = {_legal(name): value for name, value in metrics.items() if value is not None}
     files = files or {}
     content = _digest(tags, params, rows, final, files)
     client = _client(uri)
     run = _open_run(client, uri, experiment, tags)
     if run.data.tags.get(RECORDED) == content:
         return str(run.info.run_id)
-    try:
-        _log_curves(client, run, rows)
-    except OtherPoints:
+    if _has_other_points(client, run, rows):  # of another training of this hash, on a GPU say
         client.delete_run(run.info.run_id)
         run = _open_run(client, uri, experiment, tags)
-        _log_curves(client, run, rows)
+    _log_metrics(client, run, _points(run, rows))
     _log_params(client, run, params)
-    last = max((step for step, _ in rows), default=0)
-    _log_final(
-        client, run, last, {legal[name]: value for name, value in final.items()}, {n for _, r in rows for n in r}
-    )
+    _log_final(client, run, rows, final)
     _log_files(client, run, files, model if run.data.tags.get("weights") != tags.get("weights", "") else None)
     _close_run(client, run, {**tags, RECORDED: content})
-    _find_run(client, run.info.experiment_id, tags)
     return str(run.info.run_id)
 
 
@@ -152,13 +152,10 @@ def pass_on(
 
     A run that is recorded already is left as it is. Raises what `record_run` raises.
     """
-    rows = [(step, dict(scalars)) for step, scalars in curves]
-    legal = _legal_names(chain.from_iterable(scalars for _, scalars in rows))
     client = _client(uri)
     run = _open_run(client, uri, experiment, tags)
     if RECORDED not in run.data.tags:
-        points = _points(run, [(step, {legal[name]: v for name, v in scalars.items()}) for step, scalars in rows])
-        _log_metrics(client, run, points)
+        _log_metrics(client, run, _points(run, _legal_rows(curves)))
         if not run.data.params:
             _log_params(client, run, params)
 
@@ -261,18 +258,13 @@ def _alone(uri: str) -> Iterator[None]:
     """
     database = _sqlite_file(uri)
     path = database.with_name(f"{database.name}.lock") if database else Path("results/.locks/mlflow.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + LOCK_SECONDS
-    with path.open("a") as handle:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise TimeoutError(f"{path}: held by another process for a minute") from None
-                time.sleep(0.05)
+    handle = locks.take(path, LOCK_SECONDS)
+    if handle is None:
+        raise TimeoutError(f"{path}: held by another process for a minute")
+    try:
         yield
+    finally:
+        os.close(handle)
 
 
 def _open_run(client: Any, uri: str, experiment: str, tags: Mapping[str, object]) -> Any:
@@ -283,47 +275,33 @@ def _open_run(client: Any, uri: str, experiment: str, tags: Mapping[str, object]
         experiment_id = _experiment(client, uri, experiment)
         run = _find_run(client, experiment_id, tags)
         if run is None:
-            own = {key: str(tags[key]) for key in (*SAME_RUN, "hash")} | {"superseded": "false"}
-            run = client.create_run(experiment_id, run_name=f"{tags['model']} seed {tags['seed']}", tags=own)
-            run = _find_run(client, experiment_id, tags) or run
+            same = {key: str(tags[key]) for key in (*SAME_RUN, "hash")} | {"superseded": "false"}
+            run = client.create_run(experiment_id, run_name=f"{tags['model']} seed {tags['seed']}", tags=same)
         return run
 
 
 def _experiment(client: Any, uri: str, name: str) -> str:
-    """Id of the experiment of this name, which another process may be creating at this moment."""
-    from mlflow.exceptions import MlflowException
-
+    """Id of the experiment of this name."""
     found = client.get_experiment_by_name(name)
     if found is None:
         database = _sqlite_file(uri)
         artifacts = (database.parent / "mlflow-artifacts" / name).resolve().as_uri() if database else None
-        try:
-            return str(client.create_experiment(name, artifact_location=artifacts))
-        except MlflowException:
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
+        return str(client.create_experiment(name, artifact_location=artifacts))
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
 
 
 def _find_run(client: Any, experiment_id: str, tags: Mapping[str, object]) -> Any | None:
-    """The run of these tags or None; twins of it are deleted, other versions of it are tagged superseded=true."""
-    for tag in SAME_RUN:
-        if "'" in str(tags[tag]):
-            raise ValueError(f"tag {tag} may not hold a quotation mark: {tags[tag]}")
+    """The run of these tags or None; its other versions get the tag superseded=true."""
     same = " and ".join(f"tags.{tag} = '{tags[tag]}'" for tag in SAME_RUN)
-    found = client.search_runs([experiment_id], filter_string=same, max_results=1000)
-    found = sorted(found, key=lambda run: (RECORDED not in run.data.tags, run.info.start_time, run.info.run_id))
-    runs = [run for run in found if run.data.tags.get("hash") == str(tags["hash"])]
-    for twin in runs[1:]:  # a stalled server carried out a request that had been given up and repeated
-        client.delete_run(twin.info.run_id)
-    for version in (run for run in found if run not in runs[1:]):
-        superseded = "false" if version in runs else "true"
+    versions = client.search_runs([experiment_id], filter_string=same, max_results=1000)
+    run = next((version for version in versions if version.data.tags.get("hash") == str(tags["hash"])), None)
+    for version in versions:
+        superseded = "false" if version is run else "true"
         if version.data.tags.get("superseded") != superseded:
             client.set_tag(version.info.run_id, "superseded", superseded)
-    return runs[0] if runs else None
+    return run
 
 
 # --- what is logged -------------------------------------------------------------------------------------------
@@ -340,55 +318,34 @@ def _points(run: Any, rows: Iterable[tuple[int, Mapping[str, float]]]) -> list[A
     ]
 
 
-def _log_curves(client: Any, run: Any, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
-    """Log the points that are not there; raises `OtherPoints` if some are there that should not be."""
-    points = _points(run, rows)
-    wanted = {_key(point) for point in points}
-    there = set()
-    for name in sorted({point.key for point in points} & set(run.data.metrics)):
-        for point in client.get_metric_history(run.info.run_id, name):
-            if point.timestamp == run.info.start_time + point.step:  # final metrics have later time stamps
-                there.add(_key(point))
-    if there - wanted:
-        raise OtherPoints
-    _log_metrics(client, run, [point for point in points if _key(point) not in there])
+def _has_other_points(client: Any, run: Any, rows: Rows) -> bool:
+    """Whether the curves of a run hold points that are not in the history."""
+    wanted = {_key(point) for point in _points(run, rows)}
+    names = {name for name, _, _ in wanted} & set(run.data.metrics)
+    points = chain.from_iterable(client.get_metric_history(run.info.run_id, name) for name in names)
+    curves = (point for point in points if point.timestamp == run.info.start_time + point.step)  # finals are later
+    return any(_key(point) not in wanted for point in curves)
 
 
 def _key(point: Any) -> tuple[str, int, float | None]:
     return point.key, point.step, None if math.isnan(point.value) else point.value
 
 
-def _log_final(client: Any, run: Any, step: int, metrics: Mapping[str, float], curves: set[str]) -> None:
-    """Log the metrics whose latest value is another; one that is no longer measured becomes NaN.
+def _log_final(client: Any, run: Any, rows: Rows, metrics: Mapping[str, float]) -> None:
+    """Log final metrics at the last step.
 
-    MLflow's latest is the one of the latest step and time stamp, so each value comes 1 ms after the one before.
+    MLflow's latest value is the one of the latest step and time stamp: each recording comes 1 ms after the one before.
     """
     from mlflow.entities import Metric
 
-    current = client.get_run(run.info.run_id).data.metrics
-    gone = {name: math.nan for name in current if name not in metrics and name not in curves}
-    points = []
-    for name, value in {**metrics, **gone}.items():
-        before, own = current.get(name), name not in curves
-        if before is not None and own and _same(before, value):
-            continue
-        latest = _latest_final(client, run, name) if before is not None else None
-        if latest is None or not _same(latest.value, value):
-            moment = latest.timestamp if latest else run.info.start_time + step
-            points.append(Metric(name, _finite_or_nan(value), moment + 1, step))
+    recordings = int(run.data.tags.get(RECORDINGS, 0)) + 1
+    client.set_tag(run.info.run_id, RECORDINGS, recordings)
+    curves = {name for _, scalars in rows for name in scalars}
+    gone = {name: math.nan for name in run.data.metrics if name not in metrics and name not in curves}
+    step = max((step for step, _ in rows), default=0)
+    moment = run.info.start_time + step + recordings
+    points = [Metric(name, _finite_or_nan(value), moment, step) for name, value in {**metrics, **gone}.items()]
     _log_metrics(client, run, points)
-
-
-def _latest_final(client: Any, run: Any, name: str) -> Any | None:
-    """The last point of a final metric: its time stamp is later than those of a curve."""
-    points = client.get_metric_history(run.info.run_id, name)
-    final = [point for point in points if point.timestamp > run.info.start_time + point.step]
-    return max(final, key=lambda point: point.timestamp, default=None)
-
-
-def _same(one: float, other: float) -> bool:
-    """Whether two values are one in the store, which has NaN for all that is not finite."""
-    return one == other or not (math.isfinite(one) or math.isfinite(other))
 
 
 def _log_metrics(client: Any, run: Any, points: Iterable[Any]) -> None:
@@ -407,8 +364,6 @@ def _log_params(client: Any, run: Any, params: Mapping[str, object]) -> None:
 def _log_files(client: Any, run: Any, files: Files, model: Callable[[Path], object] | None) -> None:
     for folder, paths in files.items():
         for file in paths:
-            if not file.is_file():
-                raise FileNotFoundError(f"{file}: not found")
             client.log_artifact(run.info.run_id, str(file), folder or None)
     if model is not None:
         with tempfile.TemporaryDirectory(prefix="easel-") as folder:
@@ -426,10 +381,7 @@ def _close_run(client: Any, run: Any, tags: Mapping[str, object]) -> None:
 
 def _digest(tags: Any, params: Any, rows: Any, metrics: Any, files: Files) -> str:
     """Digest of all that is to be recorded; the bytes of the files are part of it."""
-    contents = [
-        hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
-        for file in chain.from_iterable(files.values())
-    ]
+    contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in chain.from_iterable(files.values())]
     text = json.dumps([dict(tags), dict(params), rows, metrics, contents], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -449,14 +401,8 @@ def _cut(value: object, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - len(CUT)] + CUT
 
 
-def _legal_names(names: Iterable[str]) -> dict[str, str]:
-    """A legal name for each metric; raises ValueError where two would become one."""
-    owners: dict[str, str] = {}
-    for name in names:
-        owner = owners.setdefault(_legal(name), name)
-        if owner != name:
-            raise ValueError(f"metrics '{owner}' and '{name}' have the same name in MLflow: {_legal(name)}")
-    return {name: legal for legal, name in owners.items()}
+def _legal_rows(curves: Curves) -> Rows:
+    return [(step, {_legal(name): value for name, value in scalars.items()}) for step, scalars in curves]
 
 
 def _legal(name: str) -> str:

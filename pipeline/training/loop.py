@@ -9,8 +9,8 @@ training that was killed and resumed equals an uninterrupted one bit for bit on 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,11 +18,15 @@ import torch
 from torch import Tensor
 
 from pipeline.models.base import ImageGenerator, optimisers
+from pipeline.training.average import Average, estimate_norms
 from pipeline.training.graphs import GraphedStep, plain_groups, set_rate
 from pipeline.training.sampler import Sampler, epoch_order, power_of
 
 WINDOWS = 200
 """A history has about this many rows, whatever the number of steps."""
+
+LONGEST_HORIZON = 1000
+"""Steps that an average of the weights looks back at most."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Settings:
     """How often each class is shown (pipeline/training/sampler.py)."""
     sampler_power: float = 0.5
     """Of the class frequency, in [0, 1], for the sampler `tempered`."""
+    average: bool = False
+    """Whether a moving average of the weights is kept, and used for all but the training itself."""
 
     def rate_factor(self, step: int) -> float:
         """What the learning rates of a step (0, 1, ...) are multiplied by, in (0, 1]."""
@@ -50,6 +56,11 @@ class Settings:
     def window(self) -> int:
         """Steps per row of the history."""
         return max(1, -(-self.steps // WINDOWS))
+
+    @property
+    def horizon(self) -> int:
+        """About how many steps the average of the weights looks back."""
+        return max(1, min(LONGEST_HORIZON, self.steps // 10))
 
 
 class Diverged(ArithmeticError):
@@ -77,6 +88,7 @@ class Trainer:
         self.sorts = None if labels is None or self.power == 1.0 else labels.numpy()
         """The labels that the sampler goes by; what a conditional model is told of class sizes stays the data's."""
         self.rates = {name: _rates(optimiser) for name, optimiser in optimisers(model).items()}
+        self.average = Average(model, settings.horizon) if settings.average else None
         self.graphed: GraphedStep | None = None
         """The step as a GPU takes it; made at the first one, when whatever was restored is in its place."""
         self.step = 0
@@ -111,6 +123,21 @@ class Trainer:
         self._close_window()
         return True
 
+    @contextmanager
+    def averaged(self) -> Iterator[ImageGenerator]:
+        """The model with its averaged weights where the settings ask for them; it goes back to the raw ones."""
+        if self.average is None or self.step == 0:
+            yield self.model
+            return
+        raw = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.average.put_in()
+        estimate_norms(self.model, self.images, self.labels, self.settings.seed)
+        try:
+            yield self.model
+        finally:
+            self.model.load_state_dict(raw)
+            self.model.train()
+
     # -- the parts of a step -----------------------------------------------------------------------------------
 
     def _set_rates(self) -> None:
@@ -122,7 +149,10 @@ class Trainer:
 
     def _fit_batch(self, *batch: Tensor) -> dict[str, Tensor]:
         with self._precision():
-            return self.model.fit_batch(*batch)
+            scalars = self.model.fit_batch(*batch)
+        if self.average:
+            self.average.update()
+        return scalars
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.settings.precision == "float32":
@@ -151,28 +181,35 @@ class Trainer:
         bad = (~values.isfinite()).nonzero()
         if len(bad):
             offset, term = bad[0].tolist()
-            self._put_back()
+            self._put_back(self.good)
             raise Diverged(self.step - len(values) + offset + 1, self.names[term], values[offset, term].item())
         weights = self._weights()
         # A finite loss may still have had a gradient that was not: such weights are no place to go back to.
         if not torch.stack([value.isfinite().all() for value in weights.values()]).all():
-            self._put_back()
+            self._put_back(self.good)
             raise Diverged(self.step, "weights", float("nan"))
         self.good = weights
         means = dict(zip(self.names, values.double().mean(0).tolist(), strict=True))
         self.rows.append({"step": self.step, "kimg": self.step * self.settings.batch / 1000, **means})
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        """A copy of the model's weights, and of their average where one is kept."""
+        weights = {f"model/{name}": value for name, value in self.model.state_dict().items()}
+        if self.average:
+            weights |= {f"average/{name}": value for name, value in self.average.state().items()}
+        return {name: value.detach().clone() for name, value in weights.items()}
 
-    def _put_back(self) -> None:
-        self.model.load_state_dict(self.good)
+    def _put_back(self, weights: Mapping[str, Tensor]) -> None:
+        """Give the model, and its average, what `_weights` copied."""
+        self.model.load_state_dict(_under(weights, "model/"))
+        if self.average:
+            self.average.restore(_under(weights, "average/"))
 
     # -- the whole state ---------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Everything that the rest of the training depends on: tensors, and a header of text."""
-        tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
+        tensors = self._weights()
         tensors |= {f"good/{name}": value for name, value in self.good.items()}
         groups = {}
         for name, optimiser in optimisers(self.model).items():
@@ -191,7 +228,7 @@ class Trainer:
     def restore(self, tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
         """Stand where `state` was taken."""
         kept = json.loads(header["state"])
-        self.model.load_state_dict(_under(tensors, "model/"))
+        self._put_back(tensors)
         self.good = {name: value.to(self.images.device) for name, value in _under(tensors, "good/").items()}
         for name, optimiser in optimisers(self.model).items():
             state: dict[int, dict[str, Tensor]] = {}

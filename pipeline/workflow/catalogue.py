@@ -52,6 +52,7 @@ class Catalogue:
             "noise": self.noise_pairs(dataset),
             "steps": self.sampled_again(dataset),
             "adversaries": [model for model in models if self.declares(model, "discriminate")],
+            "asked": [model for model in models if self.is_conditional(model, dataset)],
         }
 
     def gallery(self, dataset: str) -> list[str]:
@@ -86,6 +87,10 @@ class Catalogue:
         }
         return {trained: found for trained, found in rows.items() if len(found) > 1}
 
+    def beyond_training(self, dataset: str) -> list[str]:
+        """Other samples of a training with a number of steps of their own."""
+        return [model for model in self.judged_by(dataset) if self._argument(model, dataset, "sample_steps")]
+
     def _argument(self, model: str, dataset: str, name: str) -> Any:
         return self._arguments(model, dataset).get(name)
 
@@ -98,8 +103,9 @@ class Catalogue:
         return method in job_hash.methods_of(self.module(model))
 
     def has_elbo(self, model: str, dataset: str) -> bool:
-        """Whether a model's bound is a likelihood of binary images."""
-        return self.declares(model, "elbo") and self.model(model, dataset)["training"]["data"] == "binarised"
+        """Whether a model gives the log-likelihood of binary images, or a bound of it."""
+        given = self.declares(model, "elbo") or self.declares(model, "log_likelihood")
+        return given and self.model(model, dataset)["training"]["data"] == "binarised"
 
     def model(self, model: str, dataset: str | None = None) -> dict[str, Any]:
         """Resolved block of a model, as a data set's table has it."""

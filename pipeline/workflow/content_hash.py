@@ -58,8 +58,10 @@ def write_index(path: Path, raw: Path) -> None:
     now, index = time.time_ns(), _read(raw / INDEX)
     lines = []
     for file in [path] if path.is_file() else [path / name for name in files(path)]:
-        found = file.lstat()
-        if found.st_mtime_ns < now - RACY and file.is_file():
+        if not file.is_file():
+            continue
+        found = file.stat()
+        if found.st_mtime_ns < now - RACY:
             lines.append(f"{_of_file(file, index)} {found.st_size} {found.st_mtime_ns} {file.absolute()}\n")
     artifacts.write_text(raw / INDEX, "".join(line for line in lines if line.count("\n") == 1))
 
@@ -84,9 +86,9 @@ def _walk(folder: Path, prefix: str) -> Iterator[str]:
 
 
 def _of_file(path: Path, index: Index) -> str:
-    found = path.lstat()
-    if path.is_symlink() and not path.is_file():
-        return "link"
+    if not path.is_file():
+        return "link" if path.is_symlink() else "no file"  # a pipe would be waited for
+    found = path.stat()  # of a link the file that it leads to
     known = index.get(str(path.absolute()))
     if known is not None and known[1:] == (found.st_size, found.st_mtime_ns):
         return known[0]

@@ -19,7 +19,7 @@ START = 4.0
 PER_STEP = {
     **{"vae": 0.0085, "info_vae": 0.009, "dvae": 0.01, "autoencoder": 0.0135, "gan": 0.0105},
     **{"draw": 0.08, "draw_gan": 0.135, "draw_adversarial_prior": 0.1},
-    **{"dcgan": 0.125, "gan_conv": 0.1, "vae_gan": 0.094, "gran": 0.145},
+    **{"made": 0.0165, "dcgan": 0.125, "gan_conv": 0.1, "vae_gan": 0.094, "gran": 0.145},
 }
 """CPU seconds per training step on 28x28 images, by the model's file, at params.yaml's settings."""
 
@@ -53,7 +53,9 @@ def job_seconds(plan: Plan, stage: str, wildcards: Mapping[str, Any], saved: Map
     n = plan.params.at_budget(plan.params.protocol.samples)
     if stage == "train":
         block = plan.model(wildcards["model"], wildcards["dataset"])
-        steps = block["training"]["steps"] - saved.get(f"{wildcards['model']} {wildcards['seed']}", 0)
+        steps = plan.steps(wildcards["model"], wildcards["dataset"]) - saved.get(
+            f"{wildcards['model']} {wildcards['seed']}", 0
+        )
         drawn = [block["arguments"][name] / often for name, often in DRAWS.items() if name in block["arguments"]]
         return START + steps * PER_STEP.get(block["class"], PER_STEP_OF_OTHERS) * math.prod(drawn)
     if stage in ("classifier", "augment"):

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.runtime import job_context
 from pipeline.workflow import layout, store
 from pipeline.workflow.plan import Job, Plan
 from pipeline.workflow.staleness import jobs_of
@@ -93,7 +92,7 @@ def _earlier_results(plan: Plan, needed: set[str]) -> Iterator[Garbage]:
         if folder.name in needed:
             continue
         name = " ".join([record["stage"], *(str(value) for value in record["wildcards"].values())])
-        if job_context.is_being_written(f"{name} {folder.name}"):
+        if store.is_being_written(f"{name} {folder.name}"):
             continue
         unknown = [f"{key} {value}" for key, value in record["wildcards"].items() if str(value) not in known[key]]
         yield Garbage(UNKNOWN, folder, ", ".join(unknown)) if unknown else Garbage("earlier results", folder, name)
@@ -109,14 +108,14 @@ def _training_states(needed: set[str]) -> Iterator[Garbage]:
             finished = store.is_complete(
                 layout.path(layout.folder("train"), dataset=dataset, model=model, seed=seed, hash=hash_)
             )
-            if (finished or hash_ not in needed) and not job_context.is_being_written(f"{name} {hash_}"):
+            if (finished or hash_ not in needed) and not store.is_being_written(f"{name} {hash_}"):
                 yield Garbage("saved training states", path, f"{model} {seed} at step {int(step):,}")
 
 
 def _live_histories(needed: set[str]) -> Iterator[Garbage]:
     for path in sorted(Path("results/live").glob("*/*/*/*.json")):
         dataset, model, seed = path.parts[2:5]
-        if path.stem not in needed and not job_context.is_being_written(f"train {dataset} {model} {seed} {path.stem}"):
+        if path.stem not in needed and not store.is_being_written(f"train {dataset} {model} {seed} {path.stem}"):
             yield Garbage("histories of earlier trainings", path, f"{model} {seed}")
 
 

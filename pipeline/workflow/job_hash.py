@@ -36,7 +36,7 @@ def digest(*parts: Any) -> str:
 
 OUTSIDE = (
     "pipeline.workflow", "pipeline.runtime", "pipeline.tracking", "pipeline.commands", "pipeline.cli",
-    "pipeline.core.errors", "pipeline.core.untrusted",
+    "pipeline.snakefile", "pipeline.core.errors", "pipeline.core.locks", "pipeline.core.untrusted",
 )  # fmt: skip
 """Modules that change no result: they decide when and where a job runs, and what people are told."""
 

@@ -31,11 +31,11 @@ REFERENCES = ("real", "noise", "mean_image")
 
 FIGURES = (
     "samples", "scores", "losses", "score_against_cost", "training_cost", "classes", "classes_sheet", "class_sizes",
-    "judges", "standings",
+    "judges", "verdicts", "standings",
 )  # fmt: skip
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
 
-GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries")
+GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries", "asked")
 """What the papers show of trained models; a table has those that its models can show."""
 
 

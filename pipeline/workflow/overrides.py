@@ -1,10 +1,10 @@
-"""`--set KEY=VALUE` and the plan that it gives, the same for every stage and command."""
+"""`--configfile FILE` and `--set KEY=VALUE`, and the plan that they give, the same for every stage and command."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,17 +12,29 @@ if TYPE_CHECKING:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The flag."""
+    """The flags."""
+    parser.add_argument("--configfile", action="append", type=Path, default=[], metavar="FILE",
+                        help="YAML put over params.yaml, block by block; may be repeated (own.yaml beside params.yaml "
+                        "is read without it)")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of params.yaml")
 
 
-def plan(overrides: list[str]) -> Plan:
-    """The plan of params.yaml in this folder and its overrides.
+def flags(arguments: argparse.Namespace) -> list[str]:
+    """The same flags again, for a command that another one calls."""
+    files = [word for file in arguments.configfile for word in ("--configfile", str(file))]
+    return files + [word for value in arguments.set for word in ("--set", value)]
 
-    Below Snakemake it is the workflow's own configuration instead.
-    """
+
+def of(arguments: argparse.Namespace) -> Plan:
+    """The plan that a command's flags give."""
+    return plan(arguments.set, arguments.configfile)
+
+
+def plan(overrides: Sequence[str], files: Sequence[Path] = ()) -> Plan:
+    """The plan of params.yaml in this folder, files put over it, and overrides."""
     from pipeline.workflow import params  # a schema's libraries are not needed for --help
     from pipeline.workflow.plan import Plan
 
-    config = os.environ.get("EASEL_CONFIG")
-    return Plan(params.check(json.loads(config)) if config and not overrides else params.load(overrides))
+    found = Plan(params.load(overrides, more=files))
+    found.flags = "".join(f" --configfile {file}" for file in files)
+    return found

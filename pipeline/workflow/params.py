@@ -9,14 +9,14 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 
-from pipeline.core import untrusted
 from pipeline.core.errors import UserError, near
 from pipeline.models import kinds
 from pipeline.workflow import job_hash, layout, yaml_loader
@@ -28,9 +28,13 @@ MOST_SEEDS = 100
 
 PLAIN: dict[str, Any] = {"bool": bool, "str": str, "int": int, "float": float}
 PARAMS_FILE = Path("params.yaml")
+OWN_FILE = "own.yaml"
+"""Beside params.yaml: data sets of one's own, and whatever else differs."""
+
 
 RENAMED_KEYS = {
     "versioned": "dvc_tracked",
+    "protocol.judged_training_images": "judged_images",
     "datasets.*.otherwise": "alternatives",
     "datasets.*.by_hand": "manual_download",
     "datasets.*.settings.*.decay": "lr_decay_fraction",
@@ -39,7 +43,7 @@ RENAMED_KEYS = {
     "models.*.*.decay": "lr_decay_fraction",
     "models.*.samples_of": "reuse_training_of",
 }
-"""Path of a key of version 0.1, `*` for any name -> the key's new name."""
+"""Path of a key of an earlier version, `*` for any name -> the key's new name."""
 
 
 def _no_bool(value: Any) -> Any:
@@ -49,7 +53,16 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+def _plain_name(value: Any) -> Any:
+    """Lower-case letters, digits and _, a letter first."""
+    if isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,63}", value, re.ASCII):
+        return value
+    close = re.sub(r"[^a-z0-9]+", "_", str(value)[:64].lower()).strip("_")
+    hint = f"; use {close}" if re.match("[a-z]", close) else ""
+    raise ValueError(f"found {value!r}, expected lower-case letters, digits and _ (64 at most), a letter first{hint}")
+
+
+Name = Annotated[str, BeforeValidator(_plain_name)]
 """Part of paths and of the rules' shell commands."""
 
 
@@ -122,7 +135,7 @@ class Protocol(_Block):
     canvases: Positive
     seed: NotNegative
     jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]
-    judged_training_images: Positive
+    judged_images: Positive
     battle_tolerance: Rate
     battle_ratio: Literal["error", "accuracy"]
 
@@ -178,6 +191,20 @@ Crop = Annotated[Literal["square"] | tuple[int, int] | None, BeforeValidator(_sq
 """The part around the middle that is kept: the largest square, or so many pixels."""
 
 
+def _black_and_white(value: Any) -> Any:
+    """The values that become black and white."""
+    pair = value is None or (isinstance(value, list | tuple) and len(value) == 2)
+    if not pair or any(type(end) not in (int, float) or not abs(end) < 1e30 for end in value or ()):
+        raise ValueError(f"found {value!r}, expected two numbers, those of black and of white, for instance [0, 255]")
+    if value is not None and not value[0] < value[1]:
+        raise ValueError(f"found {value!r}, expected a lower number, then a higher one")
+    return value
+
+
+ValueRange = Annotated[tuple[float, float] | None, BeforeValidator(_black_and_white)]
+"""What pixels range over where the values do not tell."""
+
+
 class Form(_Block):
     """What a data set comes as: files of one format or a place of the user's own, and how images are taken from it."""
 
@@ -188,7 +215,10 @@ class Form(_Block):
     options: dict[str, Any] = {}
     crop: Crop = None
     resize: bool = False
+    value_range: ValueRange = None
     limit: Positive | None = None
+    pool: bool = False
+    """Whether the source's own splits become one, from which `valid` and `test` are drawn."""
     valid: Part = 0.1
     test: Part = 0.1
 
@@ -197,10 +227,21 @@ OF_A_FORM_ALONE = ("reader", "files", "sources", "path", "options")
 """What another form of a data set does not take over from the first."""
 
 
+def _channels_first(value: Any) -> Any:
+    """One grey or three colour channels, then height and width."""
+    sizes = value if isinstance(value, list | tuple) else ()
+    if len(sizes) == 3 and all(type(size) is int for size in sizes) and sizes[0] not in (1, 3):
+        swapped = f"; did you mean [{sizes[2]}, {sizes[0]}, {sizes[1]}]?" if sizes[2] in (1, 3) else ""
+        raise ValueError(
+            f"found {list(sizes)}, expected channels first, 1 or 3 of them, then height and width{swapped}"
+        )
+    return value
+
+
 class Dataset(Form):
     """Where a data set comes from, how it is split and what is trained on it."""
 
-    shape: tuple[Positive, Positive, Positive]
+    shape: Annotated[tuple[Positive, Positive, Positive], BeforeValidator(_channels_first)]
     split_seed: NotNegative = 0
     models: ModelsPerBudget | Names
     classes: NotNegative | None = None
@@ -227,7 +268,18 @@ class Training(_Block):
     lr_decay_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     sampler: Literal["natural", "balanced", "tempered"] = "natural"
     sampler_power: Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_no_bool)] = 0.5
-    steps: CountPerBudget | Positive
+    average: bool = False
+    steps: CountPerBudget | Positive | None = None
+    epochs: Rate | None = None
+    """In place of `steps`: passes over the training split, whose size is known when the training starts."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Training:
+        if self.epochs is not None:
+            self.steps = None
+        elif self.steps is None:
+            raise ValueError("steps: missing; expected a number of steps, or epochs")
+        return self
 
 
 class Params(_Block):
@@ -313,9 +365,27 @@ class Params(_Block):
 # --- loading ----------------------------------------------------------------------------------------------------
 
 
-def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE) -> Params:
-    """Params from params.yaml and overrides of the form `key.subkey=value` (values are YAML)."""
+def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequence[Path] = ()) -> Params:
+    """Params from params.yaml, own.yaml beside it, more files and overrides of the form `key.subkey=value`.
+
+    Each is put over what stands before it, block by block; the values of overrides are YAML.
+    """
+    named = [str(other) for other in (*own_files(file), *more)]
+    try:
+        return check(merged(overrides, file, more))
+    except UserError as error:
+        if not named:
+            raise
+        raise UserError(str(error).replace("params.yaml:", f"params.yaml with {', '.join(named)}:", 1)) from None
+
+
+def merged(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequence[Path] = ()) -> dict[str, Any]:
+    """The same before it is checked."""
     config = yaml_loader.block_of(file)
+    for other in (*own_files(file), *more):
+        if not other.exists():
+            raise UserError(f"--configfile {other}: not found; name a file of YAML")
+        put_over(config, yaml_loader.block_of(other))
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
@@ -324,16 +394,32 @@ def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE) -> Params:
             _set(config, key.split("."), yaml_loader.value_of(value))
         except ValueError as error:
             raise UserError(f"--set {override}: the value is not YAML ({error}); put it in quotes") from None
-    return check(config)
+    return config
+
+
+def own_files(file: Path) -> list[Path]:
+    """A person's own configuration beside params.yaml, which is always read, if it is there."""
+    own = file.with_name(OWN_FILE)
+    return [own] if own.is_file() else []
+
+
+def put_over(config: dict[str, Any], other: Mapping[str, Any]) -> None:
+    """Put nested blocks over those of `config`, in place: blocks are merged, other values replaced."""
+    for key, value in other.items():
+        below = config.get(key)
+        if isinstance(below, dict) and isinstance(value, Mapping):
+            put_over(below, value)
+        else:
+            config[key] = value
 
 
 def _set(config: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Set a nested key, making blocks on the way."""
+    """Set a nested key, making blocks on the way; a block is put over the block that is there."""
     for key in keys[:-1]:
         config = config.setdefault(key, {})
         if not isinstance(config, dict):
             raise UserError(f"--set {'.'.join(keys)}: {key} is a value, not a block")
-    config[keys[-1]] = value
+    put_over(config, {keys[-1]: value})
 
 
 def check(config: Mapping[str, Any]) -> Params:
@@ -343,12 +429,13 @@ def check(config: Mapping[str, Any]) -> Params:
     """
     if not isinstance(config, Mapping):
         raise UserError(f"params.yaml: found {type(config).__name__}, expected a block of keys")
-    found = untrusted.flaw(config)
-    if found:
-        raise UserError(f"params.yaml: {found}; shorten it")
+    try:
+        config = yaml_loader.plain(dict(config))
+    except ValueError as error:
+        raise UserError(f"params.yaml: {error}") from None
     _check_renamed(config)
     try:
-        params = Params.model_validate(_yaml_numbers(dict(config)))
+        params = Params.model_validate(at_budget(_yaml_numbers(config)))
     except ValidationError as error:
         raise UserError(f"params.yaml: {_one_line(error, Params)}") from None
     _check_counts(params)
@@ -358,6 +445,34 @@ def check(config: Mapping[str, Any]) -> Params:
     params.resolved_models  # noqa: B018  every model's block is checked, not only those of this budget
     params.adapted  # noqa: B018
     return params
+
+
+def at_budget(config: dict[str, Any]) -> dict[str, Any]:
+    """The same with every data set's block for the budget put over its other keys, and those for others checked.
+
+    Raises `UserError` for a malformed block of any budget.
+    """
+    datasets = config.get("datasets")
+    if not isinstance(datasets, dict):
+        return config
+    resolved = {}
+    for name, block in datasets.items():
+        shared = (
+            {key: value for key, value in block.items() if key not in BUDGETS} if isinstance(block, dict) else block
+        )
+        resolved[name] = shared
+        for level in (key for key in BUDGETS if isinstance(block, dict) and key in block):
+            where = f"params.yaml: datasets.{name}.{level}"
+            if not isinstance(block[level], dict):
+                raise UserError(f"{where}: found {block[level]!r}, expected a block of keys for this budget")
+            merged = {**shared, **block[level]}
+            try:
+                Dataset.model_validate(merged)
+            except ValidationError as error:
+                raise UserError(f"{where}.{_one_line(error, Dataset)}") from None
+            if level == config.get("budget"):
+                resolved[name] = merged
+    return config | {"datasets": resolved}
 
 
 def _check_renamed(config: Mapping[str, Any]) -> None:
@@ -455,23 +570,50 @@ def forms_of(dataset: str, block: Dataset) -> list[Form]:
         raise UserError(f"params.yaml: datasets.{dataset}.alternatives: {_one_line(error, Form)}") from None
 
 
+KINDS: dict[str, Callable[[Any], bool]] = {
+    "a text": lambda value: isinstance(value, str),
+    "true or false": lambda value: isinstance(value, bool),
+    "a whole number from 0": lambda value: type(value) is int and 0 <= value < 1_000_000,
+    "a list of names": lambda value: isinstance(value, list) and all(isinstance(name, str | int) for name in value),
+    "a name, or a list of names": lambda value: isinstance(value, str) or KINDS["a list of names"](value),
+}
+OPTION_KINDS = {
+    **dict.fromkeys(("image", "label", "labels", "prefix", "links", "broken", "splits"), "a text"),
+    **dict.fromkeys(("train_images", "train_labels", "test_images", "test_labels"), "a text"),
+    **dict.fromkeys(("face", "transpose", "extra"), "true or false"),
+    **dict.fromkeys(("every", "first_label", "label_bytes", "ink"), "a whole number from 0"),
+    **dict.fromkeys(("train_files", "valid_files", "test_files"), "a name, or a list of names"),
+    "class_names": "a list of names",
+}
+"""What the options of readers are; those of `telugu_print` are checked where it renders."""
+
+
+def is_reader(name: str) -> bool:
+    """Whether a module of the data sets' folder reads a format: such a module says which options it has."""
+    module = f"pipeline.datasets.{name}"
+    return job_hash.module_file(module) is not None and job_hash.literal(module, "OPTIONS") is not None
+
+
 def _check_form(where: str, form: Form) -> None:
     """There must be a reader, with the options that it has, and something to read."""
-    if job_hash.module_file(f"pipeline.datasets.{form.reader}") is None:
-        known = files_in("datasets")
+    if not is_reader(form.reader):
+        known = [name for name in files_in("datasets") if is_reader(name)]
         raise UserError(
             f"params.yaml: {where}.reader: no file pipeline/datasets/{form.reader}.py{near(form.reader, known)}"
         )
     if (form.files is None) == (form.path is None):
-        found = "missing" if form.files is None else "found beside `path`"
+        found = "missing" if form.files is None else "found beside `path`; say `files: null` to read the path"
         raise UserError(
             f"params.yaml: {where}.files: {found}; expected file names with their SHA-256 (or any), or a `path`"
         )
     options = job_hash.literal(f"pipeline.datasets.{form.reader}", "OPTIONS", ())
-    for option in form.options:
+    for option, value in form.options.items():
         if option not in options:
             hint = near(option, options) if options else f"; the reader {form.reader} has none"
             raise UserError(f"params.yaml: {where}.options.{option}: unknown key{hint}")
+        kind = OPTION_KINDS.get(option, "")
+        if value is not None and not KINDS.get(kind, lambda _: True)(value):
+            raise UserError(f"params.yaml: {where}.options.{option}: found {value!r}, expected {kind}")
     _check_sources(where, form.sources)
 
 
@@ -501,7 +643,7 @@ def published_file(name: str) -> Path:
 
 def _check_sources(where: str, sources: Sequence[Mapping[str, Any]]) -> None:
     """Every source must be of a known kind and have that kind's keys."""
-    from pipeline.runtime.sources import check_source  # archives and HTTP are needed only here
+    from pipeline.workflow.sources import check_source  # archives and HTTP are needed only here
 
     for number, source in enumerate(sources):
         try:
@@ -533,8 +675,15 @@ def adapted_models(params: Params, dataset: str) -> dict[str, dict[str, Any]]:
 def merged_block(block: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """A model's block with settings put over it; those of one budget are put over those of that budget."""
     levels = [key for key in BUDGETS if isinstance(block.get(key), dict) and isinstance(settings.get(key), dict)]
-    both = {key: {**block[key], **settings[key]} for key in levels}
-    return {**block, **settings, **both}
+    both = {key: with_changes(block[key], settings[key]) for key in levels}
+    return {**with_changes(block, settings), **both}
+
+
+def with_changes(block: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A block with changes; a length in `epochs` replaces one in `steps`, and the reverse."""
+    replaced = {"steps": "epochs", "epochs": "steps"}
+    dropped = {replaced[key] for key in changes if key in replaced} - set(changes)
+    return {key: value for key, value in block.items() if key not in dropped} | dict(changes)
 
 
 # --- a model's block against its class's constructor ---------------------------------------------------------------
@@ -557,18 +706,25 @@ def resolve_model(
             raise UserError(f"{where}.{level}: found {block[level]!r}, expected a block of keys for this budget")
     source = str(block.get("class", name))
     module = f"pipeline.models.{source}"
-    shared = ("adversarial", "base", "blocks", "kinds")
+    shared = ("adversarial", "base", "blocks", "kinds", "philox")
     known = [item for item in files_in("models") if item not in shared]
     if source not in known:
         raise UserError(f"{where}: no file pipeline/models/{source}.py{near(source, known)}")
     resolved: dict[str, Any] = {}
     for level in BUDGETS:
-        values = _validated(where, module, {**flat, **block.get(level, {})})
+        values = _validated(where, module, with_changes(flat, block.get(level, {})))
         if level == budget:
             resolved = values
     training = {key: resolved.pop(key) for key in Training.model_fields}
     steps = training["steps"]
     training["steps"] = steps[budget] if isinstance(steps, dict) else steps
+    training = {key: value for key, value in training.items() if key not in ("steps", "epochs") or value is not None}
+    warmup = resolved.get("warmup", 0)
+    if training.get("steps", warmup + 1) <= warmup:
+        raise UserError(
+            f"{where}.warmup: found {warmup}, expected less than the {training['steps']} steps of the training; "
+            "else all of it is warm-up"
+        )
     return {"class": source, "training": training, "arguments": resolved}
 
 

@@ -12,9 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.workflow import job_hash, layout, report_inputs, specs
+from pipeline.core import artifacts
+from pipeline.training.length import total_steps
+from pipeline.workflow import job_hash, layout, report_inputs, specs, store
 from pipeline.workflow.catalogue import Catalogue
 from pipeline.workflow.params import Params
+
+IMAGES = 50_000
+"""Training images that a data set is taken to have before it is prepared."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,9 @@ class Job:
 class Plan(Catalogue):
     """The jobs of one resolved params.yaml."""
 
+    flags: str = ""
+    """What `snakemake` must be told besides a target for the same plan: ' --configfile own.yaml'."""
+
     def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.cached = functools.cache(self._job)
@@ -126,6 +134,14 @@ class Plan(Catalogue):
     def _input(self, source: specs.Source) -> Input:
         job = self.job(*source.job)
         return Input(job, source.output, job.outputs[source.output])
+
+    def steps(self, model: str, dataset: str) -> int:
+        """Optimiser steps of a training; with `epochs`, of the prepared data set, or of `IMAGES` before it is."""
+        training, images = self.model(model, dataset)["training"], IMAGES
+        prepared = self.job("prepare", dataset)
+        if "epochs" in training and store.is_complete(prepared.folder):
+            images = artifacts.read_json(Path(prepared.outputs["summary"]))["train"]["count"]
+        return total_steps(training, images)
 
     def reported(self) -> list[str]:
         """The data sets of the report."""

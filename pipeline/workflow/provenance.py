@@ -1,26 +1,20 @@
-"""What made some results, gathered from their records or from a revision's files, and how two of them differ."""
+"""What made some results, gathered from the records of their jobs, and how two of them differ."""
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from pipeline.core.errors import UserError
-from pipeline.workflow import job_hash
-
 Record = Mapping[str, Any]
 Change = dict[str, Any]
 
 NONE = "(none)"
-WHOSE = ("dataset", "model", "seed")
-LEFT_OUT = {"track": (*WHOSE, "models")}
+WILDCARDS = ("dataset", "model", "seed")
+LEFT_OUT = {"track": (*WILDCARDS, "models")}
 """Keys of a stage's block that are told elsewhere: by the wildcards, or by the stages that trained the models."""
-PINNED = re.compile(rf"^({'|'.join(job_hash.NUMERICAL.values())})==([^\s;\\]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ class Provenance:
     modules: Mapping[str, frozenset[str]] = field(default_factory=dict)
     versions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     users: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Module -> stages that imported it; empty where no record told."""
+    """Module -> stages that imported it."""
 
     def as_json(self) -> dict[str, Any]:
         """Nested mappings and lists, for a file."""
@@ -69,7 +63,7 @@ def from_records(records: Iterable[Record]) -> Provenance:
     users: dict[str, set[str]] = {}
     for record in records:
         stage, config = record["stage"], record["config"]
-        told = {key: value for key, value in config.items() if key not in LEFT_OUT.get(stage, WHOSE)}
+        told = {key: value for key, value in config.items() if key not in LEFT_OUT.get(stage, WILDCARDS)}
         settings.setdefault((stage, config.get("model", "")), {}).update(flattened(told))
         for name, found in record["modules"].items():
             modules.setdefault(name, set()).add(found)
@@ -83,25 +77,11 @@ def _frozen(sets: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
     return {name: frozenset(found) for name, found in sorted(sets.items())}
 
 
-def from_sources(params: str, modules: Mapping[str, str], requirements: str | None) -> Provenance:
-    """What a revision's params.yaml, its modules (dotted name -> text) and its locked requirements say.
-
-    Raises `UserError` for params that are no YAML or a module that is no Python.
-    """
-    try:
-        settings = {("params.yaml", ""): flattened(yaml.safe_load(params) or {})}
-    except yaml.YAMLError as error:
-        raise UserError(f"params.yaml: not readable as YAML ({error})") from error
-    digests = {name: frozenset({_digest_of(name, text)}) for name, text in sorted(modules.items())}
-    pinned = {name: frozenset({found}) for name, found in PINNED.findall(requirements or "")}
-    return Provenance(settings, digests, pinned)
-
-
-def _digest_of(name: str, text: str) -> str:
-    try:
-        return job_hash.tree_digest(ast.parse(text))
-    except SyntaxError as error:
-        raise UserError(f"{name}: line {error.lineno}: {error.msg}") from error
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Keys whose values differ, with both values; NONE where one side has no such key."""
+    for key in [*new, *(key for key in old if key not in new)]:
+        if old.get(key, NONE) != new.get(key, NONE):
+            yield key, old.get(key, NONE), new.get(key, NONE)
 
 
 def changed_settings(a: Provenance, b: Provenance) -> list[Change]:
@@ -111,11 +91,8 @@ def changed_settings(a: Provenance, b: Provenance) -> list[Change]:
     """
     owners: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     for owner in sorted(set(a.settings) & set(b.settings)):
-        first, second = a.settings[owner], b.settings[owner]
-        for key in [*first, *(key for key in second if key not in first)]:
-            old, new = (side.get(key, NONE) for side in (first, second))
-            if old != new:
-                owners.setdefault((key, _text(old), _text(new)), []).append(owner)
+        for key, old, new in changes(a.settings[owner], b.settings[owner]):
+            owners.setdefault((key, _text(old), _text(new)), []).append(owner)
     return [
         {
             "key": key,
@@ -137,26 +114,22 @@ def _text(value: Any) -> str:
 
 def changed_modules(a: Provenance, b: Provenance) -> list[Change]:
     """Modules whose syntax trees differ or that one side lacks: {module, change, stages}."""
-    changes = []
-    for name in sorted(set(a.modules) | set(b.modules)):
-        if a.modules.get(name) != b.modules.get(name):
-            change = "only in A" if name not in b.modules else "only in B" if name not in a.modules else "changed"
-            stages = sorted(a.users.get(name, frozenset()) | b.users.get(name, frozenset()))
-            changes.append({"module": name, "change": change, "stages": stages})
-    return changes
+    found = []
+    for name, old, new in sorted(changes(a.modules, b.modules)):
+        change = "only in A" if new == NONE else "only in B" if old == NONE else "changed"
+        stages = sorted(a.users.get(name, frozenset()) | b.users.get(name, frozenset()))
+        found.append({"module": name, "change": change, "stages": stages})
+    return found
 
 
 def changed_versions(a: Provenance, b: Provenance) -> list[Change]:
     """Libraries (and the device) that differ: {library, a, b}."""
-    return [
-        {"library": name, "a": _all(a.versions.get(name)), "b": _all(b.versions.get(name))}
-        for name in sorted(set(a.versions) | set(b.versions))
-        if a.versions.get(name) != b.versions.get(name)
-    ]
+    both = sorted(changes(a.versions, b.versions))
+    return [{"library": name, "a": _all(old), "b": _all(new)} for name, old, new in both]
 
 
-def _all(found: frozenset[str] | None) -> str:
-    return " and ".join(sorted(found)) if found else NONE
+def _all(versions: Any) -> str:
+    return NONE if versions == NONE else " and ".join(sorted(versions))
 
 
 def setting_words(change: Change) -> str:
@@ -176,5 +149,4 @@ def version_words(change: Change) -> str:
 
 
 def _stages(change: Change) -> str:
-    named = [stage for stage in change["stages"] if stage != "params.yaml"]
-    return f" ({', '.join(named)})" if named else ""
+    return f" ({', '.join(change['stages'])})" if change["stages"] else ""

@@ -15,9 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import untrusted
+from pipeline.core import locks, untrusted
 from pipeline.core.errors import UserError
-from pipeline.runtime import locks
 
 LOCK = Path(".snakemake/easel.lock")
 SNAKEMAKES = Path(".snakemake/locks")

@@ -39,6 +39,7 @@ IN_STEPS = ("warmup",)
 """Arguments that count steps of the training: a trial shortens them as it shortens the training."""
 
 LOOP = {"batch": "Count", "lr_decay_fraction": "Fraction", "data": "str", "precision": "str", "sampler": "str"}
+LOOP |= {"average": "bool"}
 LOOP |= {"sampler_power": "Number"}  # searched only where it is asked for: most samplers do not look at it
 """Kinds of the loop's own keys but for the steps, which are the same for all trials."""
 
@@ -215,7 +216,7 @@ class Search:
         """
         plan.require(dataset, model)
         plan.require_trained(model)
-        full = plan.model(model, dataset)["training"]["steps"]
+        full = plan.steps(model, dataset)
         steps = max(1, round(full * SHARE_OF_STEPS)) if steps is None else steps
         if not 1 <= steps <= full:
             raise UserError(f"--steps: found {steps}, expected 1 to {full:,}, which a whole training has")
@@ -262,12 +263,12 @@ class Search:
     def _plan_with(self, changed: Mapping[str, Any]) -> Plan:
         """The plan of a params.yaml with other values for the model, its training short and its comparison small."""
         config = copy.deepcopy(self.plan.params.model_dump())
-        full = self.plan.model(self.model, self.dataset)["training"]["steps"]
+        full = self.plan.steps(self.model, self.dataset)
         wanted = {**self.present, **changed}
         counted = {key: wanted[key] * self.steps / full for key in IN_STEPS if key in wanted}
         own = config["datasets"][self.dataset]["settings"]
         block = own.get(self.model) or config["models"][self.model]  # a data set's own settings come last
-        level = block.get(self.plan.params.budget, {}) | changed | counted | {"steps": self.steps}
+        level = params.with_changes(block.get(self.plan.params.budget, {}), {**changed, **counted, "steps": self.steps})
         block[self.plan.params.budget] = level
         n = min(SAMPLES, self.plan.params.at_budget(self.plan.params.protocol.samples))
         config["protocol"] |= {"samples": n, "importance_samples": 1}

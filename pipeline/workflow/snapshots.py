@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.core import artifacts, untrusted
 from pipeline.core.errors import UserError
 from pipeline.workflow import layout, store
-from pipeline.workflow.provenance import Provenance, from_records, from_sources
+from pipeline.workflow.provenance import Provenance, from_records
 
 TABLES = {
     "main": layout.TABLE,
@@ -37,13 +37,17 @@ Read = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One side of a comparison; `recorded` is what its records say, `sources` what its checkout says, or None."""
+    """One side of a comparison: texts of tables, and what the records of their jobs say, if there are records."""
 
     name: str
     origin: str
     tables: Mapping[str, str]
     recorded: Provenance | None
-    sources: Provenance | None
+
+    @classmethod
+    def of(cls, name: str, origin: str, tables: Mapping[str, str], records: Sequence[store.Record]) -> Snapshot:
+        """A snapshot with its records taken together."""
+        return cls(name, origin, tables, from_records(records) if records else None)
 
 
 def read(name: str, dataset: str) -> Snapshot:
@@ -64,26 +68,19 @@ def read(name: str, dataset: str) -> Snapshot:
 
 def from_folder(folder: Path, dataset: str) -> Snapshot:
     """Tables in FOLDER/results/tables, FOLDER/tables (a results folder itself) or FOLDER (a published one)."""
-    places = {
-        folder / "results" / "tables": folder,
-        folder / "tables": folder.parent,
-        folder: None,
-    }
     main = PurePosixPath(layout.TABLE.format(dataset=dataset)).name
+    places = [folder / "results" / "tables", folder / "tables", folder]
     place = next((place for place in places if (place / main).is_file()), None)
     if place is None:
-        looked = ", ".join(str(place / main) for place in places)
-        raise UserError(f"{folder}: no {main} in it (looked for {looked}); `make {dataset}` makes it there")
+        candidates = ", ".join(str(place / main) for place in places)
+        raise UserError(f"{folder}: no {main} in it (looked for {candidates}); `make {dataset}` makes it there")
     tables = {table: _text(place / name) for table, name in _names(dataset).items() if (place / name).is_file()}
-    project = places[place]
     if place.name == "tables":
-        root = place.parent.parent
-        records = _closure(_reader(root), dataset)
+        records = _closure(_reader(place.parent.parent), dataset)
         _check_views(place, dataset, records)
     else:
         records = _published(_reader(place))
-    sources = _sources(_reader(project), _modules_in(project)) if project is not None else None
-    return Snapshot(str(folder), f"{place}/", tables, from_records(records) if records else None, sources)
+    return Snapshot.of(str(folder), f"{place}/", tables, records)
 
 
 def _names(dataset: str) -> dict[str, str]:
@@ -141,38 +138,18 @@ def _reader(root: Path) -> Read:
     return lambda path: (root / path).read_text() if (root / path).is_file() else None
 
 
-def _modules_in(project: Path) -> list[str]:
-    return [str(path.relative_to(project)) for path in sorted((project / "pipeline").rglob("*.py"))]
-
-
-def _sources(reading: Read, modules: list[str]) -> Provenance | None:
-    """What a checkout says; None where there is no params.yaml."""
-    params = reading("params.yaml")
-    if params is None:
-        return None
-    texts = {_dotted(path): reading(path) or "" for path in modules}
-    return from_sources(params, texts, reading("envs/requirements.txt"))
-
-
-def _dotted(path: str) -> str:
-    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
 # --- a revision ---------------------------------------------------------------------------------------------------
 
 
 def from_revision(revision: str, dataset: str) -> Snapshot:
     """What a commit holds or, through its dvc.lock, names."""
     commit = _commit_of(revision)
-    reading, listing = _git_reader(commit), _git_listing(commit)
-    sources = _sources(reading, [path for path in listing("pipeline") if path.endswith(".py")])
-    versioned = _through_dvc(commit, dataset, reading)
-    if versioned is not None:
-        tables, records = versioned
-        return Snapshot(revision, f"DVC at {commit[:12]}", tables, from_records(records) if records else None, sources)
+    from_dvc = _through_dvc(commit, dataset)
+    if from_dvc is not None:
+        return Snapshot.of(revision, f"DVC at {commit[:12]}", *from_dvc)
     places = [pattern.format(dataset=dataset) for pattern in PUBLISHED]
-    folder = next((place for place in places if reading(f"{place}/{dataset}.csv") is not None), places[0])
-    texts = {table: reading(f"{folder}/{name}") for table, name in _names(dataset).items()}
+    folder = next((place for place in places if _in_git(commit, f"{place}/{dataset}.csv") is not None), places[0])
+    texts = {table: _in_git(commit, f"{folder}/{name}") for table, name in _names(dataset).items()}
     tables = {table: text for table, text in texts.items() if text is not None}
     if "main" not in tables:
         raise UserError(
@@ -180,8 +157,8 @@ def from_revision(revision: str, dataset: str) -> Snapshot:
             f"its dvc.lock and DVC's cache or remote (try `dvc fetch --all-commits`), nor {folder}/{dataset}.csv in "
             "Git; check it out, run `make publish` and commit"
         )
-    records = _published(lambda path: reading(f"{folder}/{path}"))
-    return Snapshot(revision, f"{folder} at {commit[:12]}", tables, from_records(records) if records else None, sources)
+    records = _published(lambda path: _in_git(commit, f"{folder}/{path}"))
+    return Snapshot.of(revision, f"{folder} at {commit[:12]}", tables, records)
 
 
 def _commit_of(revision: str) -> str:
@@ -208,20 +185,14 @@ def _git(*words: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _git_reader(commit: str) -> Read:
-    return lambda path: _git("show", f"{commit}:./{path}")
+def _in_git(commit: str, path: str) -> str | None:
+    """The text of a file of a commit."""
+    return _git("show", f"{commit}:./{path}")
 
 
-def _git_listing(commit: str) -> Callable[[str], list[str]]:
-    def under(folder: str) -> list[str]:
-        return (_git("ls-tree", "-r", "--name-only", commit, "--", f"./{folder}") or "").splitlines()
-
-    return under
-
-
-def _through_dvc(commit: str, dataset: str, reading: Read) -> tuple[dict[str, str], list[store.Record]] | None:
+def _through_dvc(commit: str, dataset: str) -> tuple[dict[str, str], list[store.Record]] | None:
     """Tables and records that a commit's dvc.lock names, from DVC's cache or remote; None where these have no table."""
-    if str(PurePosixPath(layout.TABLE).parent) not in (reading("dvc.lock") or ""):
+    if str(PurePosixPath(layout.TABLE).parent) not in (_in_git(commit, "dvc.lock") or ""):
         return None
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException

@@ -124,8 +124,14 @@ def prepare(plan: Catalogue, dataset: str) -> Request:
         block.model_dump(include={"shape", "split_seed", "classes"}) | options,
         {"fetched": Source(("fetch", dataset), "fetched")},
         [f"pipeline.datasets.{form.reader}"],
-        places(plan, dataset),
+        places(plan, dataset) | {"batches": batches(plan, dataset)},
     )
+
+
+def batches(plan: Catalogue, dataset: str) -> dict[str, int]:
+    """The batch of each model that is trained on a data set, of which it needs one at least."""
+    models = {plan.trained(model) for model in plan.models(dataset)}
+    return {model: plan.params.model_for(dataset, model)["training"]["batch"] for model in sorted(models)}
 
 
 def places(plan: Catalogue, dataset: str) -> dict[str, Any]:
@@ -213,8 +219,7 @@ def battle(plan: Catalogue, dataset: str, model: str) -> Request:
     plan.require_judge(dataset, model)
     config = {
         **plan.network(model, dataset),
-        "judged_training_images": plan.params.protocol.judged_training_images,
-        "n": plan.n_samples(),
+        "n": min(plan.n_samples(), plan.params.protocol.judged_images),
         "seeds": plan.params.seeds_used(),
         "contestants": plan.runs(dataset),
     }
@@ -228,7 +233,7 @@ def battle(plan: Catalogue, dataset: str, model: str) -> Request:
 
 @stage
 def standings(plan: Catalogue, dataset: str) -> Request:
-    """Battles, the judge-by-contestant matrix and the ratings; `scores` are in the order of `judges`."""
+    """Battles, the matrix of judges and the ratings; `scores` are in the order of `judges`, `metrics` of `runs`."""
     protocol = plan.params.protocol
     config = {
         "judges": plan.judges(dataset),
@@ -238,8 +243,14 @@ def standings(plan: Catalogue, dataset: str) -> Request:
         "tolerance": protocol.battle_tolerance,
         "ratio": protocol.battle_ratio,
         "seed": protocol.seed,
+        "beyond_training": plan.beyond_training(dataset),
     }
-    return Request(config, {"scores": [Source(("battle", dataset, name), "scores") for name in plan.judges(dataset)]})
+    inputs: dict[str, Source | Sequence[Source]] = {
+        "scores": [Source(("battle", dataset, name), "scores") for name in plan.judges(dataset)],
+        "metrics": of_runs(plan, "evaluate", dataset, "metrics"),
+        "references": Source(("references", dataset), "metrics"),
+    }
+    return Request(config, inputs)
 
 
 @stage
@@ -283,7 +294,7 @@ def figures(plan: Catalogue, dataset: str) -> Request:
         "histories": trainings(plan, dataset, "history"),
         "metrics": of_runs(plan, "evaluate", dataset, "metrics"),
         **{key: Source(("tables", dataset), key) for key in ("table", "cost")},
-        **{key: Source(("standings", dataset), key) for key in ("judges", "standings")},
+        **{key: Source(("standings", dataset), key) for key in ("judges", "battles", "standings")},
     }
     return Request({"runs": plan.runs(dataset)}, inputs)
 
@@ -297,7 +308,10 @@ def gallery(plan: Catalogue, dataset: str) -> Request:
     models = plan.models(dataset)
     runs = [(model, 0) for model in models]
     config = {"runs": runs, "figures": plan.gallery(dataset), "protocol_seed": plan.params.protocol.seed}
-    inputs: dict[str, Source | Sequence[Source]] = {**splits(dataset, "test", "train"), **reference_classifier(dataset)}
+    inputs: dict[str, Source | Sequence[Source]] = {
+        **splits(dataset, "test", "train", "summary"),
+        **reference_classifier(dataset),
+    }
     inputs |= {name: trainings(plan, dataset, name, runs) for name in ("weights", "history", "training", "snapshots")}
     inputs |= {name: of_runs(plan, "sample", dataset, name, runs) for name in ("images", "canvases")}
     runtime_only = plan.shown(dataset) | {

@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError
-from pipeline.workflow import job_hash, layout, store
+from pipeline.workflow import job_hash, layout, provenance, store
 from pipeline.workflow.plan import Job, Plan
 
 TARGET = "summary"
 """The stage whose job needs all of a data set's comparison."""
-
-ABSENT = "none"
 
 
 @dataclass(frozen=True)
@@ -108,31 +106,16 @@ def newest_record(job: Job) -> store.Record | None:
 
 def differences(job: Job, before: Mapping[str, Any]) -> Iterator[Cause]:
     """What differs between a planned job and a record, but for the hashes of its inputs."""
-    was, now = flat(before["config"]), flat(json.loads(json.dumps(job.config)))
-    for key in [*now, *(key for key in was if key not in now)]:
-        old, new = was.get(key, ABSENT), now.get(key, ABSENT)
-        if old != new:
-            yield Cause("params", str(job.wildcards.get("model", "")), f"{key} {_value(old)} -> {_value(new)}")
+    was, now = (provenance.flattened(of) for of in (before["config"], json.loads(json.dumps(job.config))))
+    for key, old, new in provenance.changes(was, now):
+        yield Cause("params", str(job.wildcards.get("model", "")), f"{key} {_value(old)} -> {_value(new)}")
     closure = job_hash.code_closure(job.modules)
     modules = {module: job_hash.module_digest(module) for module in closure}
-    for module in sorted(before["modules"].keys() | modules.keys()):
-        if before["modules"].get(module) != modules.get(module):
-            sign = "" if module in before["modules"] and module in modules else "+ " if module in modules else "- "
-            yield Cause("code", "", sign + module.replace(".", "/") + ".py")
-    versions = job_hash.library_versions(closure)
-    for library in sorted(before["versions"].keys() | versions.keys()):
-        old, new = before["versions"].get(library, ABSENT), versions.get(library, ABSENT)
-        if old != new:
-            yield Cause("versions", "", f"{library} {old} -> {new}")
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A configuration with dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        nested = isinstance(value, dict) and value
-        found.update(flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value})
-    return found
+    for module, old, new in sorted(provenance.changes(before["modules"], modules)):
+        sign = "+ " if old == provenance.NONE else "- " if new == provenance.NONE else ""
+        yield Cause("code", "", sign + module.replace(".", "/") + ".py")
+    for library, old, new in sorted(provenance.changes(before["versions"], job_hash.library_versions(closure))):
+        yield Cause("versions", "", f"{library} {old} -> {new}")
 
 
 def _value(value: Any) -> str:
@@ -182,7 +165,7 @@ def trained(plan: Plan, dataset: str, model: str, training: int) -> tuple[Path, 
     if not store.is_complete(job.folder):
         raise UserError(
             f"{model} on {dataset}, training {training}: no weights for today's params.yaml and code ({weights}); "
-            f"train it with `snakemake --cores 8 {weights}`"
+            f"train it with `snakemake --cores 8 {weights}{plan.flags}`"
         )
     store.checked(weights)
     return weights, plan.job("sample", dataset, model, training).config

@@ -6,14 +6,16 @@ that its name states; without one it is unfinished.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import artifacts, untrusted
+from pipeline.core import artifacts, locks, untrusted
 from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash, layout
 
@@ -24,6 +26,10 @@ SHAPE = {
     "files": dict,
 }  # fmt: skip
 """Keys of a record that say what made the files, and their types."""
+
+LOCKS = Path("results/.locks")
+LONG_AGO = 315_532_800.0
+"""1980-01-01, in seconds."""
 
 
 def read(folder: Path) -> Record | None:
@@ -64,6 +70,17 @@ def write(folder: Path, record: Mapping[str, Any], written: Mapping[str, Path]) 
         name: {"bytes": path.stat().st_size, "sha256": artifacts.sha256(path)} for name, path in sorted(written.items())
     }
     artifacts.write_json(folder / layout.RECORD, {**record, "files": files})
+
+
+def age(paths: Iterable[Path]) -> None:
+    """Give files that a job has read an old time; their content is known by its hash.
+
+    When a job ends, Snakemake sets its outputs to the time of its own clock and deletes those that are older than an
+    input, as they are after that clock was set back, or where two machines' clocks differ.
+    """
+    for path in paths:
+        with contextlib.suppress(OSError):  # somebody else's file
+            os.utime(path, (LONG_AGO, LONG_AGO))
 
 
 def flaw(folder: Path, record: Record) -> str | None:
@@ -132,6 +149,19 @@ def records(root: Path = Path()) -> Iterator[tuple[Path, Record]]:
             record = read(path.parent)
             if record is not None:
                 yield path.parent, record
+
+
+# --- jobs that run ----------------------------------------------------------------------------------------------------
+
+
+def lock_of(name: str, folder: Path = LOCKS) -> Path:
+    """The file of a job's lock."""
+    return folder / (name.replace(" ", "-") + ".lock")
+
+
+def is_being_written(name: str) -> bool:
+    """Whether a live process holds a job's lock."""
+    return locks.is_held(lock_of(name))
 
 
 # --- specifications of submitted jobs -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The text of params.yaml and of `--set` values: safe YAML of bounded size in which no key stands twice."""
+"""The text of params.yaml and of `--set` values: safe YAML in which no key stands twice."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from pipeline.core.errors import UserError
 LONGEST_FILE = 256 * 1024
 """Bytes of a file of parameters."""
 
-MOST_KEYS = 1000
-"""Keys of one block: merged aliases (`<<`) multiply while the text is still being read."""
+LONGEST = 10_000
+"""Characters of one text."""
+
+DEEPEST = 20
+"""Levels of nesting; params.yaml has six."""
 
 MALFORMED = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What PyYAML raises for text that it cannot make a value of: a wrong `!!int` or date, endless nesting."""
@@ -23,55 +26,65 @@ MALFORMED = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError,
 class _Loader(yaml.SafeLoader):
     """Plain values alone."""
 
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        super().flatten_mapping(node)
-        if len(node.value) > MOST_KEYS:
-            raise ValueError(f"a block of {len(node.value):,} keys, expected at most {MOST_KEYS:,}")
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The last of equal keys would win without a word."""
-        own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and not key.tag.endswith("merge")]
-        twice = next((key for place, key in enumerate(own) if key in own[:place]), None)
+        """A block's keys and values; PyYAML itself would silently take the last of equal keys."""
+        keys = [
+            key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and not key.tag.endswith("merge")
+        ]
+        twice = next((key for place, key in enumerate(keys) if key in keys[:place]), None)
         if twice is not None:
             raise ValueError(f"line {node.start_mark.line + 1}: {twice!r} stands twice in one block; keep one")
         return super().construct_mapping(node, deep)
 
 
 def value_of(text: str) -> Any:
-    """The plain value that YAML text means; ValueError in one line for anything else.
-
-    Blocks that the text shares by an alias (`*name`) are apart in it: what is set in one is not set in the others.
-    """
-    loader = None
+    """The plain value that YAML text means; ValueError in one line for anything else."""
     try:
-        loader = _Loader(text)
-        content = loader.get_single_data()
+        return plain(_Loader(text).get_single_data())
     except MALFORMED as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
-    finally:
-        if loader is not None:
-            loader.dispose()
-    found = untrusted.flaw(content)
+
+
+def plain(value: Any, *where: Any) -> Any:
+    """A copy of nested values that JSON has a form for: blocks that an alias shared (`*name`) are apart in it.
+
+    Raises:
+        ValueError: with the place of a date, a set, endless nesting, a number or a text without end.
+    """
+    _check_plain(value, where)
+    if isinstance(value, dict):
+        for key in value:
+            _check_plain(key, (*where, "a key"))
+        return {key: plain(item, *where, str(key)[:80]) for key, item in value.items()}
+    return [plain(item, *where, place) for place, item in enumerate(value)] if isinstance(value, list) else value
+
+
+def _check_plain(value: Any, where: tuple[Any, ...]) -> None:
+    found = None
+    if len(where) > DEEPEST:
+        found = f"more than {DEEPEST} levels of nesting"
+    elif not isinstance(value, str | int | float | dict | list | tuple | None):
+        found = (
+            f"{str(value)[:40]!r} ({type(value).__name__}), expected text or a number; text that looks so needs quotes"
+        )
+    elif isinstance(value, int) and abs(value) > untrusted.LARGEST:
+        found = f"a whole number of {value.bit_length()} bits, expected at most 63"
+    elif isinstance(value, str) and len(value) > LONGEST:
+        found = f"a text of {len(value):,} characters, expected at most {LONGEST:,}"
+    elif isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        found = "half of a character (a lone surrogate), expected Unicode text"
     if found:
-        raise ValueError(found)
-    return _apart(content)
-
-
-def _apart(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {key: _apart(value) for key, value in content.items()}
-    return [_apart(value) for value in content] if isinstance(content, list) else content
+        raise ValueError(f"{'.'.join(map(str, where)) or 'the whole text'}: found {found}")
 
 
 def block_of(file: Path) -> dict[str, Any]:
     """The block of keys that a file holds; `UserError` for anything else."""
     try:
-        text = _text_of(file)
-        content = value_of(text)
+        content = value_of(_text_of(file))
     except FileNotFoundError as error:
         raise UserError(f"{file}: {error.strerror}; run from the folder that holds it") from None
     except OSError as error:
-        raise UserError(f"{file}: could not be read: {error.strerror}; expected a file of YAML; mend it") from None
+        raise UserError(f"{file}: could not be read: {error.strerror}; expected a YAML file") from None
     except ValueError as error:
         raise UserError(f"{file}: not YAML: {error}") from None
     if not isinstance(content, dict):

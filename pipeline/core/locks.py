@@ -14,7 +14,7 @@ GLANCE = 0.2
 """Seconds for which a lock is asked for: somebody who only looked may have held it for a moment."""
 
 
-def take(path: Path) -> int | None:
+def take(path: Path, patience: float = GLANCE) -> int | None:
     """Hold a lock until the file descriptor that is returned is closed, or the process ends; None if another holds it.
 
     Raises `UserError` where the file cannot be written.
@@ -24,7 +24,7 @@ def take(path: Path) -> int | None:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise UserError(f"{path}: could not be written: {error.strerror}; make room or mend its rights") from error
-    until = time.monotonic() + GLANCE
+    until = time.monotonic() + patience
     while True:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

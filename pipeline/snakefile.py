@@ -87,6 +87,11 @@ class Workflow:
             os.utime(self._changed, (later, later))
         return self._changed
 
+    def close(self) -> None:
+        """Delete that file."""
+        if self._changed is not None:
+            Path(self._changed).unlink(missing_ok=True)
+
     def _paths(self, stage: str, wildcards: Wildcards) -> dict[str, Any]:
         """Input paths of the job whose hash the wildcards have."""
         named = dict(wildcards.items())
@@ -140,7 +145,8 @@ class Workflow:
     def write_specifications(self) -> None:
         """Keep every planned job's specification, for the stages and the nodes that run it."""
         for job in self.planned.values():
-            store.write_specification({**job.spec, "device": self.plan.params.device})
+            params = self.plan.params
+            store.write_specification({**job.spec, "device": params.device, "budget": params.budget})
 
 
 def views() -> Iterator[Path]:
@@ -193,12 +199,18 @@ def plain(file: str) -> dict[str, Any]:
     named by an alias, of which an override (`--config`) of one would change all.
     """
     try:
+        for path in (Path(file), *params.own_files(Path(file))):
+            if "__use_yte__" in yaml_loader.block_of(path):
+                raise UserError(f"{path.name}: __use_yte__: unknown key; the file holds plain values, not a template")
         config = yaml_loader.block_of(Path(file))
-        if "__use_yte__" in config:
-            raise UserError("params.yaml: __use_yte__: unknown key; the file holds plain values, not a template")
     except UserError as error:
         stop(str(error))
     return config
+
+
+def has_own(folder: str) -> bool:
+    """Whether own.yaml stands beside params.yaml."""
+    return bool(params.own_files(Path(folder, "params.yaml")))
 
 
 def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
@@ -207,7 +219,6 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
     A mistake ends Snakemake with one line.
     """
     gc.set_threshold(100_000, 20, 100)  # a DAG lives to the end: searching it for garbage took a sixth of the time
-    ignore_clocks()
     submitted = not snakemake.is_main_process
     asked = argparse.Namespace() if submitted else command_line()
     if any(getattr(asked, flag, None) for flag in ("force", "forceall", "forcerun")):
@@ -226,20 +237,6 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
     except UserError as error:
         stop(str(error))
     return Workflow(plan, submitted=submitted, only_looks=only_looks)
-
-
-def ignore_clocks() -> None:
-    """Let no job fail because its output seems older than its input: after a clock jumps, or between two machines.
-
-    Snakemake has no option for it and deletes such outputs. This is the one place that changes Snakemake itself.
-    """
-    import snakemake.api  # first: the module below, imported by itself, runs into a circle of theirs  # noqa: F401
-    from snakemake.dag import DAG
-
-    async def accept(self: DAG, job: Any, outputs: Any) -> None:
-        """Accept any time: job hashes decide what runs."""
-
-    DAG.check_output_mtime = accept
 
 
 def equip(snakemake: Any) -> None:
@@ -356,8 +353,7 @@ def finish(plan: Workflow, snakemake: Any, failed: bool = False) -> None:
     """The summaries that were made, or where to look when something failed."""
     if plan.submitted:
         return
-    if plan._changed:
-        Path(plan._changed).unlink(missing_ok=True)
+    plan.close()
     views = {str(path) for job in snakemake.dag.jobs for path in job.output}
     if failed:
         say("a job failed, as the lines above say; finished jobs are kept: run the same command to go on")

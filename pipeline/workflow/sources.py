@@ -4,7 +4,7 @@ A data set's block in params.yaml lists its files with the SHA-256 of their unco
 A source of kind `x` is the function `from_x` of this module; its keyword arguments are the keys that the block may
 have. Each returns an opener: given a file's name, a stream of that file's uncompressed bytes. Whatever a source
 sends, only bytes with the right SHA-256 get a name in the data set's folder, and nothing is written outside it: no
-path of an archive is ever used as a path on disk, only the members asked for are read, and links are refused.
+path of an archive is ever used as a path on disk, only the wanted members are read, and links are refused.
 """
 
 from __future__ import annotations
@@ -17,13 +17,11 @@ import importlib.metadata
 import inspect
 import io
 import os
-import queue
 import re
 import shutil
 import subprocess
 import tarfile
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.parse
@@ -43,7 +41,7 @@ CHUNK = 1 << 20
 SIZE_LIMIT = 1 << 30
 """Most uncompressed bytes that a file (or a whole archive) may have, unless its source's `size_limit` says more."""
 SLOWEST = 1 << 14
-"""A download that brings fewer bytes than this in one stall timeout is given up."""
+"""A download that brings fewer bytes than this in one timeout is given up."""
 CLIENT_TIMEOUT = 300.0
 """Seconds that a package client may take for a download, once it has reached its registry."""
 
@@ -55,7 +53,7 @@ PACKAGES = {
     "npm": re.compile(r"(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~][a-z0-9._~-]*@[0-9][0-9A-Za-z.+-]*", re.ASCII),
     "debian": re.compile(r"[a-z0-9][a-z0-9+.-]+(=[0-9A-Za-z][0-9A-Za-z.+:~-]*)?", re.ASCII),
 }
-"""What a client is given as a package: no option of its own, no folder, no address."""
+"""What a client is given as a package: no option, folder or address."""
 
 
 class SourceError(UserError):
@@ -81,12 +79,11 @@ Opener = Callable[[str], contextlib.AbstractContextManager[Readable]]
 
 @dataclass(frozen=True)
 class Room:
-    """What a source works with: an empty folder that vanishes afterwards, the files asked for, and patience in s."""
+    """What a source works with: an empty folder that vanishes afterwards, the wanted files, and seconds to wait."""
 
     folder: Path
     wanted: Sequence[str]
-    connect_timeout: float
-    stall_timeout: float
+    timeout: float
 
 
 # --- the way of a file ----------------------------------------------------------------------------------------
@@ -100,14 +97,14 @@ def fetch(
     destination: Path,
     mirror: Path | None,
     say: Callable[[str], None],
-    connect_timeout: float = 5.0,
-    stall_timeout: float = 15.0,
+    timeout: float = 10.0,
 ) -> list[Path]:
     """Put the files of data set `name` into `destination`; returns their paths in the order of `files`.
 
     `files` maps file names to the SHA-256 of their uncompressed contents. Files that are there and right are kept.
     Tried in order: files left in `destination` by hand (plain or .gz), `mirror`/<name>, then `sources`; `say` gets
-    one line for each event. The caller sees to it that no second fetch works in `destination` at the same time.
+    one line for each event. A server may take `timeout` seconds to answer, and again for each part of a file. The
+    caller makes sure that no second fetch works in `destination` at the same time.
     Raises SourceError if a file is in none of them, UserError for a malformed source or a folder that cannot be
     written.
     """
@@ -123,7 +120,7 @@ def fetch(
     for source in [*_folders(name, wanted, destination, mirror), *sources]:
         if not wanted:
             break
-        with _room(destination, wanted, connect_timeout, stall_timeout) as room:
+        with _room(destination, wanted, timeout) as room:
             refusals = _take(source, room, files, destination)
         taken = [file for file in wanted if file not in refusals]
         if taken:
@@ -173,7 +170,7 @@ def _place(opener: Opener, file: str, digest: str, room: Room, destination: Path
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Missing(f"damaged gzip ({_plain(error)})") from error
     except TimeoutError as error:
-        raise NoAnswer(f"sent nothing for {room.stall_timeout:g} s") from error
+        raise NoAnswer(f"sent nothing for {room.timeout:g} s") from error
     except (OSError, HTTPException) as error:
         raise Missing(_plain(error)) from error
     if found != digest:
@@ -188,44 +185,35 @@ def _copy(stream: Readable, path: Path, limit: int) -> str:
     """Write a stream to `path`, at most `limit` bytes of it; returns the SHA-256 of what was written."""
     digest = hashlib.sha256()
     capped = Capped(stream, limit)
-    with _writing(path), path.open("wb") as handle:
-        while chunk := _read(capped):
+    with _writing(path):
+        handle = path.open("wb")
+    with handle:
+        while chunk := capped.read(CHUNK):
             digest.update(chunk)
-            handle.write(chunk)
+            with _writing(path):
+                handle.write(chunk)
+                handle.flush()
     return digest.hexdigest()
-
-
-class _Inbound(Exception):
-    """Carries a stream's own error past `_writing`, which answers for the disk alone."""
-
-
-def _read(stream: Readable) -> bytes:
-    try:
-        return stream.read(CHUNK)
-    except OSError as error:
-        raise _Inbound from error
 
 
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Errors of the disk are the user's to mend, and no source's fault."""
+    """Tell an error of the disk, which is no source's fault."""
     try:
         yield
-    except _Inbound as wrapped:
-        raise cast(OSError, wrapped.__cause__) from None
     except OSError as error:
         raise UserError(
-            f"{path}: could not be written: {error.strerror or error}; make room or mend the folder's rights, "
+            f"{path}: could not be written: {error.strerror or error}; make room or correct the folder's permissions, "
             "then run the same command again (files that are there and right are kept)"
         ) from error
 
 
 @contextlib.contextmanager
-def _room(destination: Path, wanted: Sequence[str], connect_timeout: float, stall_timeout: float) -> Iterator[Room]:
+def _room(destination: Path, wanted: Sequence[str], timeout: float) -> Iterator[Room]:
     with _writing(destination):
         folder = tempfile.TemporaryDirectory(prefix=".partial-", dir=destination)
     with folder as path:
-        yield Room(Path(path), wanted, connect_timeout, stall_timeout)
+        yield Room(Path(path), wanted, timeout)
 
 
 class Capped:
@@ -297,7 +285,7 @@ def from_npm(
 ) -> Opener:
     """An npm package `name@version`, through npm itself; members as in `from_http_archive`."""
     quick = ["--fetch-retries=0", "--loglevel=error", "--update-notifier=false"]
-    _client(room, ["npm", "view", package, "version", *quick], room.connect_timeout + 5.0)  # 5 s: node's own start
+    _client(room, ["npm", "view", package, "version", *quick], room.timeout + 5.0)  # 5 s: node's own start
     _client(room, ["npm", "pack", package, "--ignore-scripts", *quick], CLIENT_TIMEOUT)
     archives = list(room.folder.glob("*.tgz"))
     if len(archives) != 1:
@@ -309,7 +297,7 @@ def from_npm(
 
 def from_debian(room: Room, *, package: str, folder: str, suffix: str = "", size_limit: int = SIZE_LIMIT) -> Opener:
     """A Debian package, downloaded by apt-get (which checks its signature) and not installed."""
-    timeouts = [f"-oAcquire::{kind}::Timeout={max(1, round(room.connect_timeout))}" for kind in ("http", "https")]
+    timeouts = [f"-oAcquire::{kind}::Timeout={max(1, round(room.timeout))}" for kind in ("http", "https")]
     _client(room, ["apt-get", "download", "-q", *timeouts, "-oAcquire::Retries=0", package], CLIENT_TIMEOUT)
     archives = list(room.folder.glob("*.deb"))
     if len(archives) != 1:
@@ -381,7 +369,7 @@ def _kind(kind: str) -> Callable[..., Opener]:
 def _from_tar_gz(
     room: Room, archive: Path, found: str, expected: str, folder: str, suffix: str, size_limit: int
 ) -> Opener:
-    """The members asked for of an archive whose digest is right; a wrong one is not even opened."""
+    """The wanted members of an archive whose digest is right; a wrong one is not even opened."""
     if found != expected:
         raise NoAnswer(f"wrong archive (SHA-256 {found[:12]}..., expected {expected[:12]}...)")
     with gzip.open(archive) as stream:
@@ -389,7 +377,7 @@ def _from_tar_gz(
 
 
 def _members(room: Room, archive: Capped, folder: str, suffix: str) -> Opener:
-    """Copy the members asked for into the room, in one pass over a tar stream, under names of our own."""
+    """Copy the wanted members into the room, in one pass over a tar stream, under names of our own."""
     places = {f"{folder}/{file}{suffix}": room.folder / f"{k}.member" for k, file in enumerate(room.wanted)}
     refused: dict[Path, str] = {}
     try:
@@ -448,8 +436,8 @@ def _complaint(text: str) -> str:
 class Download(io.RawIOBase):
     """The body of an answer; raises OSError where it breaks off, NoAnswer where it only trickles."""
 
-    def __init__(self, response: Any, stall_timeout: float) -> None:
-        self.response, self.stall_timeout = response, stall_timeout
+    def __init__(self, response: Any, timeout: float) -> None:
+        self.response, self.timeout = response, timeout
         length = response.headers.get("Content-Length")
         self.expected = int(length) if length and re.fullmatch("[0-9]{1,18}", length) else None
         self.count, self.mark, self.since = 0, 0, time.monotonic()
@@ -468,7 +456,7 @@ class Download(io.RawIOBase):
 
     def _watch(self) -> None:
         now = time.monotonic()
-        if now - self.since < self.stall_timeout:
+        if now - self.since < self.timeout:
             return
         if self.count - self.mark < SLOWEST:
             raise NoAnswer(f"only {self.count - self.mark} bytes in {now - self.since:.0f} s")
@@ -478,54 +466,28 @@ class Download(io.RawIOBase):
 @contextlib.contextmanager
 def _download(address: str, room: Room) -> Iterator[BinaryIO]:
     """The body at an http(s) address, as a stream; NoAnswer where no server answers in time."""
-    if not _is_http(address):
+    if not address.startswith(("http://", "https://")):
         raise NoAnswer("not an http or https address")
-    with _answer(address, room) as response:
-        yield cast(BinaryIO, io.BufferedReader(Download(response, room.stall_timeout), CHUNK))
-
-
-def _is_http(address: str) -> bool:
     try:
-        return urllib.parse.urlsplit(address).scheme in ("http", "https")
-    except ValueError:
-        return False
+        request = urllib.request.Request(address, headers={"User-Agent": "easel"})
+        response = _opener().open(request, timeout=room.timeout)
+    except urllib.error.HTTPError as error:
+        raise Missing(f"{error.code} {error.reason}") from error
+    except (OSError, HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        late = isinstance(reason, TimeoutError)
+        raise NoAnswer(f"no answer within {room.timeout:g} s" if late else _plain(reason)) from error
+    with response:
+        yield cast(BinaryIO, io.BufferedReader(Download(response, room.timeout), CHUNK))
 
 
-class Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows a server to http and https addresses alone, not to a file of this machine."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        """Refuse any other kind of address."""
-        if not _is_http(newurl):
-            raise urllib.error.HTTPError(newurl, code, "redirected to what is not http or https", headers, fp)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _answer(address: str, room: Room) -> Any:
-    """The response to a GET request.
-
-    Asked in a thread of its own: a socket's timeout covers neither looking a name up nor the several addresses of
-    one name, and each of those can take as long again where packets are dropped.
-    """
-    request = urllib.request.Request(address, headers={"User-Agent": "easel"})
-    box: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            box.put(urllib.request.build_opener(Redirects).open(request, timeout=room.stall_timeout))
-        except Exception as error:  # handed to the asking thread, which sorts them
-            box.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        answer = box.get(timeout=room.connect_timeout)
-    except queue.Empty:
-        raise NoAnswer(f"no answer within {room.connect_timeout:g} s") from None
-    if isinstance(answer, urllib.error.HTTPError):
-        raise Missing(f"{answer.code} {answer.reason}") from answer
-    if isinstance(answer, Exception):
-        raise NoAnswer(_plain(getattr(answer, "reason", answer))) from answer
-    return answer
+def _opener() -> urllib.request.OpenerDirector:
+    """Follows redirects to http and https addresses alone, not to a file of this machine."""
+    opener = urllib.request.OpenerDirector()
+    for handler in ("Proxy", "Unknown", "HTTP", "HTTPS", "HTTPDefaultError", "HTTPRedirect"):
+        opener.add_handler(getattr(urllib.request, f"{handler}Handler")())
+    opener.add_handler(urllib.request.HTTPErrorProcessor())
+    return opener
 
 
 # --- words ----------------------------------------------------------------------------------------------------

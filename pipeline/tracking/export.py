@@ -1,0 +1,365 @@
+"""Images of chosen classes as files, each with what the classifier sees in it and its nearest training image."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError
+from pipeline.runtime import signals
+from pipeline.runtime.progress import Progress, duration
+from pipeline.tracking import class_choice, export_folder
+from pipeline.workflow import store
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.features.classifier import DomainClassifier
+    from pipeline.metrics.distances import Points
+    from pipeline.models.base import ImageGenerator
+    from pipeline.workflow.plan import Job, Plan
+
+MOST_DRAWS = 20
+"""Draws for each image that is wanted, where `--until-enough` says no other limit."""
+
+REFERENCE_IMAGES = 1000
+"""Held-out images whose distances to the training images say what a copy is."""
+
+COPY_QUANTILE = 0.01
+"""A generated image is a copy if it is as near to a training image as this share of the held-out images."""
+
+AUTO = True
+"""`--no-copies` without a distance: one is found by COPY_QUANTILE."""
+
+NEAR_CHANCE = 2.0
+"""Times the share of chance below which a model is said to ignore the class."""
+
+
+@dataclass
+class Tally:
+    """How many images of a class were drawn, and how many of them are kept; label None: no class was asked for."""
+
+    label: int | None
+    n: int
+    """Images that are wanted."""
+    drawn: int = 0
+    kept: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images (k, C, H, W) uint8 with the class (None: any) and the sample number of each, and the latents' seed."""
+
+    images: Tensor
+    labels: list[int | None]
+    numbers: list[int]
+    seed: int
+
+
+@dataclass
+class Result:
+    """What was drawn and what became of it."""
+
+    drawn: int = 0
+    unsure: int = 0
+    copies: int = 0
+    recognised: int = 0
+    """Images of the asked class as the classifier sees them, of all drawn."""
+
+    tallies: list[Tally] = field(default_factory=list)
+
+    def short(self) -> list[Tally]:
+        """Classes with fewer images than wanted."""
+        return [tally for tally in self.tallies if tally.kept < tally.n]
+
+
+# --- which samples to draw ------------------------------------------------------------------------------------------
+
+
+def requests(tallies: Iterable[Tally], limit: int) -> Iterator[tuple[Tally, range]]:
+    """Sample numbers of the next round: of each class, as many as will do if as many pass as did so far."""
+    for tally in tallies:
+        lacking = tally.n - tally.kept
+        if lacking > 0 and tally.drawn < limit:
+            likely = math.ceil(lacking * (tally.drawn + 1) / (tally.kept + 1))
+            yield tally, range(tally.drawn, min(limit, tally.drawn + likely))
+
+
+def batches(model: ImageGenerator, seed: int, wanted: Iterable[tuple[Tally, range]]) -> Iterator[Batch]:
+    """The samples of some classes, many classes in one batch.
+
+    Sample k of a class is `model.draw_latents(1, seed, first=k, label=class)`, decoded.
+    """
+    from pipeline.training.sampling import BATCH
+
+    pairs = ((tally.label, number) for tally, numbers in wanted for number in numbers)
+    while some := [pair for _, pair in zip(range(BATCH), pairs)]:  # noqa: B905  the last one is shorter
+        labels, numbers = [label for label, _ in some], [number for _, number in some]
+        yield Batch(decoded(model, seed, labels, numbers), labels, numbers, seed)
+
+
+def decoded(model: ImageGenerator, seed: int, labels: Sequence[int | None], numbers: Sequence[int]) -> Tensor:
+    """Images (k, C, H, W) uint8 of some sample numbers; a batch is always filled up, as the workflow's are."""
+    import torch
+
+    from pipeline.training.sampling import BATCH, quantise
+
+    parts, first = [], 0
+    for last in range(1, len(numbers) + 1):  # runs of following numbers of one class
+        follows = last < len(numbers) and (labels[last], numbers[last]) == (labels[first], numbers[last - 1] + 1)
+        if not follows:
+            parts.append(model.draw_latents(last - first, seed, first=numbers[first], label=labels[first]))
+            first = last
+    z = torch.cat(parts)
+    filled = torch.cat([z, z[:1].expand(BATCH - len(z), *z.shape[1:])])
+    with torch.inference_mode():
+        return quantise(model.decode(filled.to(model.device))).cpu()[: len(z)]
+
+
+# --- what is said of each image ---------------------------------------------------------------------------------------
+
+
+class Judge:
+    """The reference classifier, where the data has labels, and the training images."""
+
+    def __init__(self, splits: Mapping[str, Path], classifier: Path | None) -> None:
+        from pipeline.features.fitting import load_classifier
+
+        self.classifier: DomainClassifier | None = load_classifier(classifier) if classifier else None
+        self.base = points(artifacts.read_images(splits["train"])[0])
+        self.held_out = splits["test"]
+
+    def rows(self, batch: Batch, names: Sequence[str]) -> dict[str, list[Any]]:
+        """The manifest's columns of a batch that say what was found in its images."""
+        distance, nearest = self.nearest(batch.images.numpy())
+        empty: list[Any] = [None] * len(batch.labels)
+        found: dict[str, list[Any]] = {"probability": empty, "recognised": empty}
+        if self.classifier is not None:
+            from pipeline.features.classifier import extract
+
+            probabilities = extract(self.classifier, batch.images)[1]
+            best = probabilities.argmax(1).tolist()
+            asked = [own if label is None else label for label, own in zip(batch.labels, best, strict=True)]
+            known = probabilities.shape[1]
+            found["probability"] = [
+                row[label].item() if label < known else 0.0 for row, label in zip(probabilities, asked, strict=True)
+            ]
+            found["recognised"] = [names[label] for label in best]
+        return {**found, "distance": distance.tolist(), "nearest_training_image": nearest.tolist()}
+
+    def nearest(self, images: Any) -> tuple[Tensor, Tensor]:
+        """Euclidean distance (k,) to the nearest training image, pixels in [0, 1], and its row in the split."""
+        from pipeline.metrics.distances import nearest
+
+        squares, indices = nearest(points(images), self.base, 1)
+        return (squares[:, 0].double() * self.base.unit).sqrt(), indices[:, 0]
+
+    def copy_distance(self) -> float:
+        """The distance at which an image counts as a copy, from held-out images, which are none."""
+        from pipeline.datasets.prepared import subset
+
+        images = artifacts.read_images(self.held_out)[0]
+        chosen = images[subset(len(images), REFERENCE_IMAGES, 0).numpy()]
+        return float(self.nearest(chosen)[0].quantile(COPY_QUANTILE, interpolation="lower"))
+
+
+def points(images: Any) -> Points:
+    """Pixels (n, C, H, W) uint8 ready for distances, never as floating-point numbers: training sets are large."""
+    import torch
+
+    from pipeline.metrics.distances import LARGEST_WHOLE, Points
+
+    flat = torch.from_numpy(images.copy()).flatten(1)
+    if flat.shape[1] > LARGEST_WHOLE:
+        found = flat.float() / 255
+        return Points(found, found.square().sum(1), 1.0)
+    rows = flat.bitwise_xor_(torch.tensor(128, dtype=torch.uint8)).view(torch.int8)  # pixel - 128
+    norms = torch.cat([part.int().square().sum(1, dtype=torch.int32) for part in rows.split(2000)])
+    return Points(rows, norms, 1 / 255**2)
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Refuse flags that say nothing, before a model is loaded."""
+    confidence, copies = arguments.min_confidence, arguments.no_copies
+    if confidence is not None and not 0 <= confidence <= 1:
+        raise UserError(f"--min-confidence: found {confidence:g}, expected 0 to 1")
+    if copies is not None and copies is not AUTO and not copies >= 0:
+        raise UserError(f"--no-copies: found {copies:g}, expected a distance of 0 or more")
+    if arguments.limit is not None and not arguments.until_enough:
+        raise UserError("--limit: found without --until-enough; add that, or leave --limit out")
+    if arguments.limit is not None and arguments.limit < arguments.n:
+        raise UserError(f"--limit: found {arguments.limit}, expected at least --n, {arguments.n}")
+    for flag in ("classes", "label", "until_enough") if arguments.augment else ():
+        if getattr(arguments, flag) not in (None, False):
+            raise UserError(f"--augment: found with --{flag.replace('_', '-')}; leave one of the two out")
+    export_folder.check_free(arguments.to)
+
+
+def run(model: ImageGenerator, plan: Plan, arguments: argparse.Namespace) -> None:
+    """Draw, measure, filter and write; says how long it will take after two batches."""
+    signals.end_in_one_line("generate")
+    splits, classifier, names, counts = prepared(plan, arguments.dataset)
+    judge = Judge(splits, classifier)
+    if arguments.min_confidence is not None and judge.classifier is None:
+        raise UserError(f"--min-confidence: {arguments.dataset} has no labels, so no classifier knows its classes")
+    progress = Progress("generate")
+    least = judge.copy_distance() if arguments.no_copies is AUTO else arguments.no_copies
+    if arguments.no_copies is AUTO:
+        progress.say(f"copies: within {least:.3f} of a training image, as {COPY_QUANTILE:.0%} of held-out images are")
+    source: Iterable[Batch]
+    if arguments.augment:
+        source, tallies = of_augmentation(model, plan, arguments, judge, counts)
+    else:
+        tallies = [Tally(label, arguments.n) for label in asked_classes(model, arguments, names, counts)]
+        source = drawn(model, arguments, tallies)
+    result = Result(tallies=tallies)
+    with export_folder.new_folder(arguments.to) as folder:
+        writer = export_folder.Writer(folder, arguments.form, model.shape, names)
+        for batch in told(source, arguments, sum(tally.n for tally in tallies), progress):
+            keep(batch, judge.rows(batch, names), result, writer, names, arguments, least)
+        writer.close()
+    say(result, len(writer), arguments, judge)
+
+
+def prepared(plan: Plan, dataset: str) -> tuple[dict[str, Path], Path | None, list[str], list[int]]:
+    """Prepared splits, the reference classifier where there are labels, names and training images of the classes."""
+    splits = {name: stored(plan, plan.job("prepare", dataset), name) for name in ("train", "test", "summary")}
+    summary = artifacts.read_json(splits["summary"])
+    names, histogram = summary["classes"], summary["train"]["class_histogram"]
+    if histogram is None:
+        return splits, None, [], []
+    classifier = stored(plan, plan.job("classifier", dataset), "classifier")
+    return splits, classifier, names, [histogram[name] for name in names]
+
+
+def stored(plan: Plan, job: Job, output: str) -> Path:
+    """An output of a finished job; `UserError` with the command that makes it."""
+    path = Path(job.outputs[output])
+    if not store.is_complete(job.folder):
+        raise UserError(f"{path}: not there yet; make it with `snakemake --cores 8 {path}{plan.flags}`")
+    store.checked(path)
+    return path
+
+
+def asked_classes(
+    model: ImageGenerator, arguments: argparse.Namespace, names: Sequence[str], counts: Sequence[int]
+) -> list[int] | list[None]:
+    """The classes to draw; [None] for a model that cannot be asked for one."""
+    if not model.classes:
+        return [None]
+    if arguments.label is not None:
+        return [arguments.label]
+    return class_choice.chosen(arguments.classes or class_choice.ALL, names, counts)
+
+
+def drawn(model: ImageGenerator, arguments: argparse.Namespace, tallies: Sequence[Tally]) -> Iterator[Batch]:
+    """Batches, until every class has its images or reached the limit of draws."""
+    limit = (arguments.limit or MOST_DRAWS * arguments.n) if arguments.until_enough else arguments.n
+    while wanted := list(requests(tallies, limit)):
+        yield from batches(model, arguments.seed, wanted)
+        for tally, numbers in wanted:
+            tally.drawn = numbers.stop
+
+
+def of_augmentation(
+    model: ImageGenerator, plan: Plan, arguments: argparse.Namespace, judge: Judge, counts: Sequence[int]
+) -> tuple[list[Batch], list[Tally]]:
+    """The images that the stage `augment` adds for a training of a model, and how many of each class."""
+    import torch
+
+    from pipeline.datasets.prepared import load_split
+    from pipeline.features.rare_classes import recognised, wanted_images
+    from pipeline.metrics.bands import bands_of
+    from pipeline.training.requested import SEED_STEP, requested, seed_of
+    from pipeline.training.sampling import BATCH
+
+    job = plan.job("augment", arguments.dataset, arguments.model, arguments.training)
+    sizes = torch.tensor(counts)
+    bands = bands_of(sizes)
+    if bands is None or judge.classifier is None:
+        raise UserError(f"--augment: {arguments.dataset} has no rare classes; name some with --classes")
+    wanted, protocol_seed = wanted_images(sizes, bands), job.config["protocol_seed"]
+    if model.classes:
+        labels = torch.arange(len(wanted)).repeat_interleave(wanted)
+        numbers, seed = torch.arange(len(labels)), seed_of(protocol_seed, arguments.training)
+        images = requested(model, labels, seed)
+    else:
+        source = job.inputs["samples"]
+        samples = load_split(stored(plan, source.job, source.output))[0]  # type: ignore[union-attr]
+        numbers, labels = recognised(judge.classifier, samples, wanted)
+        images, seed = samples[numbers], protocol_seed + SEED_STEP * arguments.training
+    parts = zip(*(part.split(BATCH) for part in (images, labels, numbers)), strict=True)
+    tallies = [Tally(label, n) for label, n in enumerate(torch.bincount(labels).tolist()) if n]
+    return [Batch(some, marks.tolist(), ks.tolist(), seed) for some, marks, ks in parts], tallies
+
+
+def told(source: Iterable[Batch], arguments: argparse.Namespace, total: int, progress: Progress) -> Iterator[Batch]:
+    """The same batches; how long all take is said after the second, for the first one's set-up is not typical."""
+    done, since, began = 0, 0, time.monotonic()
+    for number, batch in enumerate(source, start=1):
+        yield batch
+        done += len(batch.numbers)
+        seconds, began = time.monotonic() - began, time.monotonic()
+        if number == 2 and done < total:
+            left = duration(seconds * (total - done) / len(batch.numbers))
+            more = " or more, as images are left out" if arguments.until_enough else ""
+            progress.say(f"{total:,} images of {arguments.model}: about {left}{more}")
+            progress.restart()
+            since = done
+        progress.step(done, max(total, done), unit="images", since=since)
+
+
+def keep(
+    batch: Batch,
+    rows: dict[str, list[Any]],
+    result: Result,
+    writer: export_folder.Writer,
+    names: Sequence[str],
+    arguments: argparse.Namespace,
+    least: float | None,
+) -> None:
+    """Count a batch, and write those of its images that pass and are still wanted."""
+    tallies = {tally.label: tally for tally in result.tallies}
+    chosen = []
+    for row, label in enumerate(batch.labels):
+        tally = tallies[label]
+        result.drawn += 1
+        result.recognised += label is not None and rows["recognised"][row] == names[label]
+        if arguments.min_confidence is not None and rows["probability"][row] < arguments.min_confidence:
+            result.unsure += 1
+        elif least is not None and rows["distance"][row] <= least:
+            result.copies += 1
+        elif tally.kept < tally.n:
+            tally.kept += 1
+            chosen.append(row)
+    seeds = [batch.seed] * len(batch.labels)
+    rows |= {"class_number": batch.labels, "number": batch.numbers, "seed": seeds}
+    kept = {name: [values[row] for row in chosen] for name, values in rows.items()}
+    writer.add(batch.images[chosen].numpy(), kept)
+
+
+def say(result: Result, written: int, arguments: argparse.Namespace, judge: Judge) -> None:
+    """What was written, what was left out, which classes fell short, and whether the model minds the class."""
+    classes = [tally for tally in result.tallies if tally.label is not None]
+    of = f" of {len(classes)} classes" if classes else ""
+    print(f"{arguments.to}: {written:,} images{of} by {arguments.model}, manifest.csv and manifest.parquet")
+    if result.unsure or result.copies:
+        print(f"left out of {result.drawn:,} drawn: {result.unsure:,} below --min-confidence, {result.copies:,} copies")
+    short = result.short()
+    if short:
+        print(f"warning: {len(short)} of {len(result.tallies)} classes have fewer images than wanted; "
+              "lower --min-confidence or --no-copies, or add --until-enough with a larger --limit")  # fmt: skip
+    if classes and judge.classifier is not None and result.drawn:
+        share, chance = result.recognised / result.drawn, 1 / judge.classifier.classes
+        print(f"the classifier sees the asked class in {share:.1%} of all drawn (chance: {chance:.1%})")
+        if share < NEAR_CHANCE * chance:
+            print("warning: near chance: the model hardly follows the class; train it longer or choose another model")

@@ -1,0 +1,58 @@
+"""`budget=paper` is what the papers state: the resolved configuration against docs/papers/settings.csv."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.workflow import params
+from pipeline.workflow.params import Dataset, Params
+
+FILE = Path(__file__).parents[1] / "docs" / "papers" / "settings.csv"
+ROWS = list(csv.DictReader(FILE.read_text(encoding="utf-8").splitlines()))
+
+
+@pytest.fixture(scope="module")
+def paper() -> Params:
+    return params.load(["budget=paper"], FILE.parents[2] / "params.yaml")
+
+
+def resolved(paper: Params, row: dict[str, str]) -> Any:
+    """The value of a row's setting in the data set's table."""
+    dataset: Dataset = paper.datasets[row["data set"]]
+    if row["setting"] == "held out":
+        return int(dataset.valid) + int(dataset.test)
+    if row["setting"] in Dataset.model_fields:
+        return getattr(dataset, row["setting"])
+    block = paper.model_for(row["data set"], row["model"])
+    return {**block["training"], **block["arguments"]}.get(row["setting"])
+
+
+def typed(text: str) -> Any:
+    """What a cell means: numbers, true or false, or words; several stand apart by spaces."""
+    words = [{"true": True, "false": False}.get(word, word) for word in text.split()]
+    values = [float(word) if isinstance(word, str) and word.replace(".", "").isdigit() else word for word in words]
+    return values[0] if len(values) == 1 else values
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['data set']}-{row['model']}-{row['setting']}")
+def test_a_setting_is_the_papers(paper: Params, row: dict[str, str]) -> None:
+    expected = row["here"] if row["value"] == "open" else row["value"]
+    if not expected:
+        return
+    value = resolved(paper, row)
+    value = list(value) if isinstance(value, list | tuple) else value
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    assert value == typed(expected)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['data set']}-{row['model']}-{row['setting']}")
+def test_the_papers_models_are_in_the_data_sets_table(paper: Params, row: dict[str, str]) -> None:
+    assert row["model"] in paper.models_of(row["data set"])
+
+
+def test_a_stated_setting_has_a_source() -> None:
+    assert [row for row in ROWS if row["value"] != "open" and not row["source"]] == []

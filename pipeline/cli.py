@@ -26,8 +26,8 @@ OF_THE_DISK: dict[int | None, str] = {
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",
     errno.EROFS: "make the file system writable",
-    errno.EACCES: "mend its rights",
-    errno.EPERM: "mend its rights",
+    errno.EACCES: "correct its permissions",
+    errno.EPERM: "correct its permissions",
     errno.EIO: "the disk is failing: delete the file, or take another disk",
     errno.ENAMETOOLONG: "give a shorter path",
 }
@@ -50,7 +50,10 @@ def commands() -> dict[str, str]:
 @functools.cache
 def _listed(folder: str) -> dict[str, str]:
     files = sorted((job_hash.ROOT / "pipeline" / folder).glob("[!_]*.py"))
-    return {file.stem: (ast.get_docstring(ast.parse(file.read_text())) or " ").splitlines()[0] for file in files}
+    return {
+        file.stem: (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or " ").splitlines()[0]
+        for file in files
+    }
 
 
 class Parser(argparse.ArgumentParser):
@@ -88,7 +91,7 @@ def version() -> str:
     """The version of the checkout, or of the installed package; pyproject.toml is where it is stated."""
     project = job_hash.ROOT / "pyproject.toml"
     if project.is_file():
-        return str(tomllib.loads(project.read_text())["project"]["version"])
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
     return importlib.metadata.version("easel")
 
 
@@ -106,10 +109,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if name not in known:
         fail(f"unknown stage or command {name!r}{near(name, known)}", 2)
     module = importlib.import_module("pipeline.runtime.stage_cli" if name in stages() else f"pipeline.commands.{name}")
-    own = Parser(prog=f"{program()} {name}", description=known[name])
-    own.set_defaults(name=name)
-    module.arguments(own)
-    arguments = own.parse_args(words[1:])
+    flags = Parser(prog=f"{program()} {name}", description=known[name])
+    flags.set_defaults(name=name)
+    module.arguments(flags)
+    arguments = flags.parse_args(words[1:])
     with mistakes_in_one_line(*_title_and_log(module, arguments)):
         code = module.run(arguments)
         sys.stdout.flush()
@@ -135,7 +138,7 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
         fail(f"{title}: {error}", error.exit_code)
     except KeyboardInterrupt:
         fail(f"{title}: interrupted", 130)
-    except BrokenPipeError:  # whoever read what was printed has seen enough
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except MemoryError:
@@ -146,14 +149,14 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
             fail(f"{title}: {remedy}, then run the same command again")
         if not written:
             traceback.print_exc()
-        found = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        fail(f"{title}: {found} (a bug here; traceback in {log})", 70)
+        problem = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        fail(f"{title}: {problem} (a bug here; traceback in {log})", 70)
 
 
 def _keep_line(log: Path, message: str) -> None:
     """A stage's mistake at the end of its log, which is shown when a run ends."""
     if log.exists():
-        with contextlib.suppress(OSError), log.open("a") as handle:
+        with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as handle:
             print(one_line(message), file=handle)
 
 
@@ -161,7 +164,7 @@ def _keep_traceback(log: Path) -> bool:
     """Whether there was room for it."""
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a") as handle:
+        with log.open("a", encoding="utf-8") as handle:
             traceback.print_exc(file=handle)
     except OSError:
         return False
@@ -170,11 +173,11 @@ def _keep_traceback(log: Path) -> bool:
 
 def _remedy(error: Exception) -> str | None:
     """What went wrong with a file and what to do; None for what is no error of the file system."""
-    told = TOLD_BY_TORCH.search(str(error)) if isinstance(error, RuntimeError) else None
-    if told:
-        error = OSError(int(told["number"]), told["words"], told["file"])
+    match = TOLD_BY_TORCH.search(str(error)) if isinstance(error, RuntimeError) else None
+    if match:
+        error = OSError(int(match["number"]), match["words"], match["file"])
     if not isinstance(error, OSError) or error.errno not in OF_THE_DISK:
         return None
     where = f"{error.filename}: " if error.filename else ""
-    found = f"{where}{error.strerror}" if error.errno else " ".join(str(error).split())
-    return f"{found}; {OF_THE_DISK[error.errno]}"
+    problem = f"{where}{error.strerror}" if error.errno else " ".join(str(error).split())
+    return f"{problem}; {OF_THE_DISK[error.errno]}"

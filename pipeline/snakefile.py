@@ -116,8 +116,8 @@ class Workflow:
         named = dict(wildcards.items())
         if kind == "figures":
             folder = layout.FIGURE_FOLDER.format(**named)
-            found = specs.drawn(self.plan, named["dataset"])
-            return {f"{folder}/{number}": (self.plan.job(*of.job), of.output) for number, of in enumerate(found)}
+            drawn = specs.drawn(self.plan, named["dataset"])
+            return {f"{folder}/{number}": (self.plan.job(*of.job), of.output) for number, of in enumerate(drawn)}
         return {
             pattern.format(**named): (self._job(stage, named), output)
             for pattern, (stage, output) in layout.VIEWS[kind].items()
@@ -138,8 +138,8 @@ class Workflow:
         from snakemake.io import ancient
 
         return {
-            name: [ancient(path) for path in found] if isinstance(found, list) else ancient(found)
-            for name, found in paths.items()
+            name: [ancient(path) for path in item] if isinstance(item, list) else ancient(item)
+            for name, item in paths.items()
         }
 
     def write_specifications(self) -> None:
@@ -193,7 +193,7 @@ def captioned(outputs: Mapping[str, str], stage: str) -> Any:
 
 
 def plain(file: str) -> dict[str, Any]:
-    """What params.yaml holds, read before Snakemake reads it, which would run Python that stands in it.
+    """The content of params.yaml, read before Snakemake reads it, which would run Python code in it.
 
     Put into Snakemake's configuration first, it keeps apart what Snakemake would leave shared: blocks written once and
     named by an alias, of which an override (`--config`) of one would change all.
@@ -209,7 +209,7 @@ def plain(file: str) -> dict[str, Any]:
 
 
 def has_own(folder: str) -> bool:
-    """Whether own.yaml stands beside params.yaml."""
+    """Whether there is an own.yaml next to params.yaml."""
     return bool(params.own_files(Path(folder, "params.yaml")))
 
 
@@ -220,17 +220,17 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
     """
     gc.set_threshold(100_000, 20, 100)  # a DAG lives to the end: searching it for garbage took a sixth of the time
     submitted = not snakemake.is_main_process
-    asked = argparse.Namespace() if submitted else command_line()
-    if any(getattr(asked, flag, None) for flag in ("force", "forceall", "forcerun")):
+    options = argparse.Namespace() if submitted else command_line()
+    if any(getattr(options, flag, None) for flag in ("force", "forceall", "forcerun")):
         os.environ["EASEL_AFRESH"] = "yes"  # a forced job is done again
-    only_looks = any(getattr(asked, flag, None) for flag in LOOKS)
+    only_looks = any(getattr(options, flag, None) for flag in LOOKS)
     try:
         plan = Plan(params.check(config))
-        targets = [str(target) for target in getattr(asked, "targets", ())]
+        targets = [str(target) for target in getattr(options, "targets", ())]
         for target in targets:
             check_target(plan, target)
         if not submitted:
-            plan = Plan(params.check({**config, "report": report_inputs.datasets(plan, asked_for(plan, targets))}))
+            plan = Plan(params.check({**config, "report": report_inputs.datasets(plan, datasets_of(plan, targets))}))
         equip(snakemake)
         if not submitted and not only_looks:
             settle()
@@ -257,7 +257,7 @@ LOOKS |= {"list_changes", "list_params_changes", "list_untracked"}
 
 
 def command_line() -> argparse.Namespace:
-    """What Snakemake was asked for, read by its own parser; nothing where it was started by another program."""
+    """Snakemake's command line, read by its own parser; empty where another program started it."""
     from snakemake.cli import get_argument_parser
 
     try:
@@ -282,7 +282,7 @@ def check_writable() -> None:
         if Path(folder).exists() and not os.access(folder, os.W_OK):  # a read-only file system counts, for root too
             raise UserError(
                 f"{folder}/: cannot be written: found a read-only file system or somebody else's folder, expected one "
-                "of your own; mend that, then run the same command again (finished files are kept)"
+                "of your own; correct that, then run the same command again (finished files are kept)"
             )
 
 
@@ -306,8 +306,8 @@ def dataset_of(plan: Plan, target: str) -> str | None:
     return None
 
 
-def asked_for(plan: Plan, targets: Iterable[str]) -> list[str]:
-    """The data sets of the views that were asked for; without a target that is the first rule's."""
+def datasets_of(plan: Plan, targets: Iterable[str]) -> list[str]:
+    """The data sets of the targets; without a target that of the first rule."""
     targets = list(targets)
     named = {dataset_of(plan, target) for target in targets or [layout.SUMMARY_TEXT.format(dataset="mnist")]}
     named |= {target for target in targets if target in plan.params.datasets}

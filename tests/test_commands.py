@@ -148,7 +148,7 @@ def test_torchs_own_words_for_an_error_of_the_disk_are_one_line_with_a_remedy(
         raise RuntimeError(words)
 
     made_up(broken)
-    line = f"easel: ponder: {missing}: Permission denied; mend its rights, then run the same command again\n"
+    line = f"easel: ponder: {missing}: Permission denied; correct its permissions, then run the same command again\n"
     assert ended(capsys, "ponder") == (1, line)
 
 

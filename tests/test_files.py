@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import math
 import os
 import struct
 import tarfile
@@ -22,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 from scipy.io import savemat
 
@@ -118,6 +120,11 @@ def test_splits_of_text_files(given: Path) -> None:
     (given / "UHTelPCC_test.csv").write_text(rows(ink[3:] + 1, [1, 2]))
     loaded = read("uhtelpcc_csv", RAW, (1, 32, 32), path=str(given), classes=3)
     assert means(loaded) == {"train": 0, "test": 255} and len(loaded.test_images) == 2
+
+
+def test_text_files_whose_classes_nobody_counted(given: Path) -> None:
+    (given / "train.csv").write_text(rows(np.zeros((2, 32, 32), dtype=int), [0, 1]))
+    assert "give the number of classes as `classes`" in refused("uhtelpcc_csv", given, (1, 32, 32), classes=None)
 
 
 def image_folder(folder: Path, counts: dict[str, int]) -> Path:
@@ -607,6 +614,26 @@ def test_a_word_that_is_no_way_to_label_images(given: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("nothing", ["none", None])
+def test_folders_that_are_no_classes(nothing: str | None, given: Path) -> None:
+    """As YAML and the command line have it."""
+    image_folder(given, {"a": 2, "test": 2})
+    loaded = read("images", RAW, path=str(given), labels=nothing, splits=nothing)
+    assert loaded.train_labels is None and len(loaded.train_images) == 4
+
+
+def test_options_of_another_kind() -> None:
+    config = {**params.yaml_loader.block_of(Path(__file__).parents[1] / "params.yaml")}
+    for option, value, expected in (
+        ("labels", 3, "a text"),
+        ("face", "yes", "true or false"),
+        ("train_files", {"a": 1}, "a name, or a list of names"),
+    ):
+        config["datasets"]["cats"]["options"] = {option: value}
+        with pytest.raises(UserError, match=rf"datasets.cats.options.{option}: found .*, expected {expected}"):
+            params.check(config)
+
+
 def test_classes_without_labels_are_refused_by_prepare(given: Path) -> None:
     image_folder(given, {".": 30})
     with pytest.raises(UserError, match=r"datasets.it.classes: found 3, but the files hold no labels \(none\)"):
@@ -861,6 +888,18 @@ def test_a_pipe_in_a_folder_is_not_waited_for(given: Path) -> None:
     assert len(read("images", RAW, path=str(given)).train_images) == 3
 
 
+@pytest.mark.parametrize(("reader", "name"), [("uhtelpcc_csv", "train.csv"), ("arrays", "a.npy"), ("lsun", "data.mdb")])
+def test_devices_are_no_files(reader: str, name: str, given: Path) -> None:
+    """A link to /dev/zero would be read for ever."""
+    (given / name).symlink_to("/dev/null")
+    assert refused(reader, given, (1, 32, 32), classes=3)
+
+
+def test_a_row_without_an_end(given: Path) -> None:
+    write(given, {"train.csv": b"1," * 40_000})
+    assert "train.csv, row 1: more than 65,536 characters" in refused("uhtelpcc_csv", given, (1, 32, 32), classes=3)
+
+
 def test_cifar_as_its_archive_unpacks(given: Path) -> None:
     records = b"".join(bytes([label]) + image.tobytes() for label, image in enumerate(pictures(3, 3, 32, 32)))
     names = [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]
@@ -930,3 +969,28 @@ def test_paths_of_metadata_as_windows_writes_them(given: Path) -> None:
 )
 def test_folders_that_hold_something_else(reader: str, files: dict[str, bytes], expected: str, given: Path) -> None:
     assert expected in refused(reader, write(given, files))
+
+
+# --- degenerate sets of images ----------------------------------------------------------------------------------
+
+
+def test_discrepancy_of_images_that_are_mostly_equal() -> None:
+    from pipeline.metrics.mmd import median_distance, mmd_rbf
+
+    generator = torch.Generator().manual_seed(0)
+    others = torch.rand(60, 4, generator=generator)
+    real = torch.cat([torch.zeros(240, 4), others])
+    pairs = torch.nn.functional.pdist(real.double())
+    assert median_distance(real=real) == pytest.approx(pairs[pairs > 0].median().item(), rel=1e-4)
+    assert mmd_rbf(real=real, fake=real.flip(0)) == pytest.approx(0, abs=0.02)
+    assert math.isnan(mmd_rbf(real=torch.zeros(9, 4), fake=torch.rand(9, 4, generator=generator)))
+
+
+def test_precision_and_recall_of_an_exact_copy() -> None:
+    from pipeline.metrics.prdc import prdc
+
+    real = torch.cat([torch.zeros(75, 4), torch.rand(25, 4, generator=torch.Generator().manual_seed(0))])
+    found = prdc(real=real, fake=real.clone())
+    assert [found[name] for name in ("precision", "recall", "coverage")] == [1, 1, 1]
+    far = prdc(real=real, fake=real + 100)
+    assert [far[name] for name in ("precision", "recall", "coverage")] == [0, 0, 0]

@@ -42,7 +42,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "else" / "mine.yaml").write_text(OWN)
     (tmp_path / "shirts" / "a").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("EASEL_CONFIG", raising=False)
     return tmp_path
 
 
@@ -59,7 +58,7 @@ def blocks() -> st.SearchStrategy[dict[str, Any]]:
 @given(blocks(), blocks())
 def test_files_are_put_over_each_other_as_snakemake_does_it(first: dict[str, Any], second: dict[str, Any]) -> None:
     ours, theirs = copy.deepcopy(first), copy.deepcopy(first)
-    params.put_over(ours, copy.deepcopy(second))
+    params.merge_into(ours, copy.deepcopy(second))
     update_config(theirs, copy.deepcopy(second))
     assert ours == theirs
 

@@ -260,7 +260,7 @@ def test_a_file_that_cannot_be_deleted_is_named(
     with pytest.raises(SystemExit):
         prune("--yes")
     assert (
-        f"{leftover.with_suffix('.json')}: could not be deleted: Permission denied; mend its rights"
+        f"{leftover.with_suffix('.json')}: could not be deleted: Permission denied; correct its permissions"
         in capsys.readouterr().err
     )
 

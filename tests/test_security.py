@@ -77,8 +77,10 @@ def test_rules_run_commands_of_their_own_alone(file: Path) -> None:
             "wildcards.model",
             "wildcards.seed",
             "wildcards.hash",
+            "rule",
             "input",
             "input.sources",
+            "output",
             "log",
         }
 

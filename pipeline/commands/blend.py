@@ -1,4 +1,4 @@
-"""Blend two picture files by a given percentage: a trained model encodes both, mixes the codes and decodes (002 §2)."""
+"""Blend two picture files by a given percentage: a trained model encodes, mixes and decodes them (Renkila et al.)."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def run(arguments: argparse.Namespace) -> None:
     files = (arguments.first, arguments.second)
     pair = np.stack([pictures.read(path, block["shape"], invert=arguments.invert) for path in files])
     blended = blends(pair, arguments.percent, weights, block)
-    shown = np.concatenate([pair[:1], blended, pair[1:]]) if len(blended) > 1 else blended
-    dots = magnification(max(shown.shape[2:]), SHOWN_SIDE)
-    pictures.write(arguments.to, mosaic(shown, len(shown)).repeat(dots, axis=0).repeat(dots, axis=1))
+    images = np.concatenate([pair[:1], blended, pair[1:]]) if len(blended) > 1 else blended
+    dots = magnification(max(images.shape[2:]), SHOWN_SIDE)
+    pictures.write(arguments.to, mosaic(images, len(images)).repeat(dots, axis=0).repeat(dots, axis=1))
     shares = ", ".join(f"{percent:g}" for percent in arguments.percent)
     print(f"{arguments.to}: {files[0]} with {shares} % of {files[1]}, by {arguments.model}")
 

@@ -31,11 +31,11 @@ def groups() -> dict[str, dict[str, Description]]:
         "Costs": COST_COLUMNS,
         "Battles, judges and standings": list(BATTLES),
     }
-    found: dict[str, dict[str, Description]] = {}
+    by_table: dict[str, dict[str, Description]] = {}
     for title, names in tables.items():
-        told = {name for group in found.values() for name in group}
-        found[title] = {name: known[name] for name in names if name not in told}
-    return found
+        earlier = {name for group in by_table.values() for name in group}
+        by_table[title] = {name: known[name] for name in names if name not in earlier}
+    return by_table
 
 
 def plain() -> Iterator[str]:

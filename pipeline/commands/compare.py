@@ -89,10 +89,10 @@ def compare(a: Snapshot, b: Snapshot) -> Comparison:
     lacking = [side.origin for side in (a, b) if not side.recorded]
     if lacking or a.recorded is None or b.recorded is None:
         return Comparison(a, b, cells, rows, f"params and code not compared: no records in {' and '.join(lacking)}")
-    made = a.recorded, b.recorded
-    settings, modules = provenance.changed_settings(*made), provenance.changed_modules(*made)
+    sides = a.recorded, b.recorded
+    settings, modules = provenance.changed_settings(*sides), provenance.changed_modules(*sides)
     by = "by the records of the results"
-    return Comparison(a, b, cells, rows, by, settings, modules, provenance.changed_versions(*made))
+    return Comparison(a, b, cells, rows, by, settings, modules, provenance.changed_versions(*sides))
 
 
 def _rows(table: str, snapshot: Snapshot) -> list[Row]:
@@ -141,10 +141,10 @@ def _table_lines(compared: Comparison, table: str) -> list[str]:
     changes = [row for row in compared.rows if row["table"] == table]
     if not changes:
         return [f"{TITLES[table]}: the same ({compared.cells[table]} cells)"]
-    shown = [row for row in changes if row["column"] in SHOWN[table]]
-    lines = [_title(compared, table), *comparison.aligned(shown)]
-    if len(shown) < len(changes):
-        lines.append(f"  and {len(changes) - len(shown)} changes in other columns: --to FILE writes them all")
+    readable = [row for row in changes if row["column"] in SHOWN[table]]
+    lines = [_title(compared, table), *comparison.aligned(readable)]
+    if len(readable) < len(changes):
+        lines.append(f"  and {len(changes) - len(readable)} changes in other columns: --to FILE writes them all")
     if table == "main" and _single_seed(compared):
         lines.append("  one training per model: these intervals cover the images compared, not another training")
     return lines

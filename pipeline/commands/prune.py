@@ -31,31 +31,31 @@ def run(arguments: argparse.Namespace) -> None:
     if run_lock.is_live():
         raise UserError(f"{run_lock.holder()}; wait for it or stop it")
     plan = overrides.of(arguments)
-    found = garbage.find(plan)
+    items = garbage.find(plan)
     seeds = len(plan.params.seeds_used())
     judged = f"params.yaml at the {plan.params.budget} budget with seeds={seeds}"
-    if not found:
-        print(f"nothing to prune: all that lies here is what {judged} needs")
+    if not items:
+        print(f"nothing to prune: {judged} needs every stored result")
         return
     print(f"not needed by {judged} (--set for other settings)")
-    print("\n".join(listing(found, whole=arguments.dry_run)))
-    kept = [item for item in found if item.kind == UNKNOWN and not arguments.unknown]
+    print("\n".join(listing(items, whole=arguments.dry_run)))
+    kept = [item for item in items if item.kind == UNKNOWN and not arguments.unknown]
     if kept:
         print(f"kept: {len(kept)} {UNKNOWN}; they may be another configuration's (--unknown deletes them too)")
-    if arguments.dry_run or len(kept) == len(found):
+    if arguments.dry_run or len(kept) == len(items):
         return
     if not arguments.yes and not agreed():
         print("nothing was deleted")
         return
     run_lock.hold()  # no run begins while files go; what one took up while a person thought stays
     still = set(garbage.find(plan))
-    delete([item for item in found if item in still and item not in kept])
+    delete([item for item in items if item in still and item not in kept])
     print("deleted")
 
 
-def listing(found: list[Garbage], whole: bool) -> Iterator[str]:
+def listing(everything: list[Garbage], whole: bool) -> Iterator[str]:
     """Each kind with its size, some of it or all by name, and the total."""
-    for kind, group in groupby(found, key=lambda item: item.kind):
+    for kind, group in groupby(everything, key=lambda item: item.kind):
         items = list(group)
         yield f"  {size(garbage.freed(items)):>9}  {kind}: {len(items)}"
         if whole:
@@ -64,7 +64,7 @@ def listing(found: list[Garbage], whole: bool) -> Iterator[str]:
             names = list(dict.fromkeys(item.what for item in items))
             more = f", and {len(names) - NAMED} more" if names[NAMED:] else ""
             yield f"             {', '.join(names[:NAMED])}{more}"
-    yield f"  {size(garbage.freed(found)):>9}  in all (a file with hard links counts once, if all of them go)"
+    yield f"  {size(garbage.freed(everything)):>9}  in all (a file with hard links counts once, if all of them go)"
 
 
 def size(count: int) -> str:
@@ -84,16 +84,16 @@ def agreed() -> bool:
     return input("delete? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def delete(found: list[Garbage]) -> None:
+def delete(items: list[Garbage]) -> None:
     """Remove them, and the folders that are empty then."""
-    for item in found:
+    for item in items:
         try:
             if item.path.is_dir():
                 shutil.rmtree(item.path)
             else:
                 item.path.unlink(missing_ok=True)
         except OSError as error:
-            raise UserError(f"{item.path}: could not be deleted: {error.strerror}; mend its rights") from error
+            raise UserError(f"{item.path}: could not be deleted: {error.strerror}; correct its permissions") from error
         remove_empty(item.path.parent)
 
 

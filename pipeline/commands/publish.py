@@ -27,7 +27,7 @@ LARGEST = 1_000_000
 
 PUBLISHED, LOCK = Path("results/published"), Path("envs/requirements.txt")
 
-Made = dict[Path, dict[str, Any]]
+Records = dict[Path, dict[str, Any]]
 """Folder of a stored job -> its record."""
 
 
@@ -45,13 +45,13 @@ def run(arguments: argparse.Namespace) -> None:
     run_lock.hold()
     remote = chosen_remote(arguments.remote)
     say(f"checking the results of {dataset}")
-    made = current(plan, dataset)
+    records = current(plan, dataset)
     given = stages(plan, dataset)
     record(dataset, given, overrides.flags(arguments))
     push(given, remote)
     folder = arguments.to / dataset
-    files = dict(small(dataset, made))
-    origin = provenance(plan, dataset, made)
+    files = dict(small(dataset, records))
+    origin = provenance(plan, dataset, records)
     files["provenance.json"] = (json.dumps(origin, indent=1) + "\n").encode()
     files["README.md"] = readme(origin).encode()
     say(f"{folder}: {len(files)} files" + ("" if folders.replace(folder, files) else ", as they were"))
@@ -66,7 +66,7 @@ def say(line: str) -> None:
 # --- are they current? --------------------------------------------------------------------------------------------
 
 
-def current(plan: Plan, dataset: str) -> Made:
+def current(plan: Plan, dataset: str) -> Records:
     """The records of all jobs of a comparison but for the fetched raw files.
 
     Raises:
@@ -94,15 +94,15 @@ def wanted(dataset: str, to_do: list[Job]) -> list[str]:
 
 
 def chosen_remote(name: str | None) -> str | None:
-    """The remote to push to: the one asked for, the default one, or the only one; None where there is none."""
+    """The remote to push to: the named one, the default one, or the only one; None where DVC has none."""
     settings = dict(line.split("=", 1) for line in command("dvc", "config", "--list").splitlines() if "=" in line)
     known = [key.split(".")[1] for key in settings if key.startswith("remote.") and key.endswith(".url")]
     if name is not None and name not in known:
         raise UserError(f"--remote: unknown remote {name!r}" + (near(name, known) if known else "; DVC has none yet"))
-    found = name or settings.get("core.remote") or (known[0] if len(known) == 1 else None)
-    if known and found is None:
+    remote = name or settings.get("core.remote") or (known[0] if len(known) == 1 else None)
+    if known and remote is None:
         raise UserError(f"--remote: DVC has {', '.join(known)} and no default; name one")
-    return found
+    return remote
 
 
 def record(dataset: str, stages: list[str], flags: list[str]) -> None:
@@ -121,11 +121,11 @@ def stages(plan: Plan, dataset: str) -> list[str]:
         raise UserError(
             f"params.yaml: dvc_tracked: {dataset} is not listed, so DVC has no stage of it; add it, then publish"
         )
-    found = [f"{stage}@{dataset}" for stage in ("prepare", "compare")]
+    names = [f"{stage}@{dataset}" for stage in ("prepare", "compare")]
     if store.is_complete(plan.job("report").folder):
-        return [*found, "report"]
+        return [*names, "report"]
     say(f"{layout.REPORT}: left out, it is not current; make it with `snakemake --cores 8 {layout.REPORT}`")
-    return found
+    return names
 
 
 def push(stages: list[str], remote: str | None) -> None:
@@ -141,11 +141,13 @@ def push(stages: list[str], remote: str | None) -> None:
 def command(module: str, *words: str, shown: bool = False) -> str:
     """What one of Python's programs prints; `shown` lets a person see its progress. `UserError` where it fails."""
     pipe = None if shown else subprocess.PIPE
-    done = subprocess.run([sys.executable, "-m", module, *words], stdout=pipe, stderr=pipe, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words], stdout=pipe, stderr=pipe, encoding="utf-8", errors="replace"
+    )
     if done.returncode:
-        said = [line for line in (done.stderr or "").splitlines() if line.strip()]
+        errors = [line for line in (done.stderr or "").splitlines() if line.strip()]
         raise UserError(
-            f"`{module} {' '.join(words)}` failed: {said[-1] if said else 'see above'}; mend it and publish"
+            f"`{module} {' '.join(words)}` failed: {errors[-1] if errors else 'see above'}; then publish again"
         )
     return done.stdout or ""
 
@@ -153,9 +155,9 @@ def command(module: str, *words: str, shown: bool = False) -> str:
 # --- Git ----------------------------------------------------------------------------------------------------------
 
 
-def small(dataset: str, made: Made) -> Iterator[tuple[str, bytes]]:
+def small(dataset: str, records: Records) -> Iterator[tuple[str, bytes]]:
     """The tables, and the figures as PNG, that are small enough for Git."""
-    for folder, record in made.items():
+    for folder, record in records.items():
         for file in record["files"]:
             name = published_name(dataset, record, file)
             if name is None:
@@ -178,9 +180,9 @@ def published_name(dataset: str, record: Mapping[str, Any], file: str) -> str | 
     )
 
 
-def provenance(plan: Plan, dataset: str, made: Made) -> dict[str, Any]:
+def provenance(plan: Plan, dataset: str, stored: Records) -> dict[str, Any]:
     """Where the results come from, from their records alone but for this machine: no clock, so it is the same again."""
-    records = list(made.values())
+    records = list(stored.values())
 
     def all_of(key: str) -> list[str]:
         return sorted({str(record[key]) for record in records if record.get(key) is not None})
@@ -200,7 +202,7 @@ def provenance(plan: Plan, dataset: str, made: Made) -> dict[str, Any]:
             "system": f"{platform.machine()} {platform.system()}",
         },
         "versions": dict(sorted((name, version) for record in records for name, version in record["versions"].items())),
-        "stages": durations(made),
+        "stages": durations(stored),
         "jobs": records,
     }
 
@@ -229,20 +231,22 @@ def readme(origin: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def durations(made: Made) -> dict[str, dict[str, float]]:
-    """How many jobs each stage had, and the seconds that they took together."""
-    seconds = {(record["stage"], record["hash"]): record["seconds"] for record in made.values()}
-    found: dict[str, dict[str, float]] = {}
+def durations(records: Records) -> dict[str, dict[str, float]]:
+    """Stage -> number of its jobs and their total seconds."""
+    seconds = {(record["stage"], record["hash"]): record["seconds"] for record in records.values()}
+    by_stage: dict[str, dict[str, float]] = {}
     for (stage, _), taken in seconds.items():
-        entry = found.setdefault(stage, {"jobs": 0, "seconds": 0.0})
+        entry = by_stage.setdefault(stage, {"jobs": 0, "seconds": 0.0})
         entry["jobs"], entry["seconds"] = entry["jobs"] + 1, round(entry["seconds"] + taken, 2)
-    return found
+    return by_stage
 
 
 def say_what_to_commit(folder: Path, message: str) -> None:
     """The commands that give it all to Git; nothing to do where Git has it already."""
     paths = ["dvc.lock", str(folder)]
-    changed = subprocess.run(["git", "status", "--porcelain", "--", *paths], capture_output=True, text=True)
+    changed = subprocess.run(
+        ["git", "status", "--porcelain", "--", *paths], capture_output=True, encoding="utf-8", errors="replace"
+    )
     if changed.returncode == 0 and not changed.stdout.strip():
         say("Git has all of it already")
         return

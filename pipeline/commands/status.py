@@ -12,7 +12,7 @@ from pipeline.workflow.plan import Job, Plan
 from pipeline.workflow.staleness import State
 
 SHOWN = 10
-"""Causes that are told of one data set unless all are asked for."""
+"""Causes that are printed of one data set without --all."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -51,11 +51,11 @@ class Outcome:
 
     def in_words(self, column: str) -> str:
         """An estimate with its interval, for a person."""
-        found = self.estimates.get(column)
-        if found is None:
+        estimate = self.estimates.get(column)
+        if estimate is None:
             return f"no {column}"
-        bounds = [found[end] for end in ("low", "high")]
-        return f"{found['value']:.4g}" + ("" if None in bounds else f" [{bounds[0]:.3g}, {bounds[1]:.3g}]")
+        bounds = [estimate[end] for end in ("low", "high")]
+        return f"{estimate['value']:.4g}" + ("" if None in bounds else f" [{bounds[0]:.3g}, {bounds[1]:.3g}]")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,24 +85,24 @@ def run(arguments: argparse.Namespace) -> None:
         if getattr(arguments, flag) < least:
             raise UserError(f"--{flag}: found {getattr(arguments, flag)}, expected {least} or more")
     plan = overrides.of(arguments)
-    asked = Search.of(plan, arguments.dataset, arguments.model, arguments.steps, arguments.over)
+    searched = Search.of(plan, arguments.dataset, arguments.model, arguments.steps, arguments.over)
     column = SCORES[arguments.score]
-    if column == "elbo" and not plan.has_elbo(asked.model, asked.dataset):
-        raise UserError(f"--score elbo: {asked.model} has no bound on binary images; leave it out")
-    if column == "elbo" and plan.declares(asked.model, "log_likelihood"):
+    if column == "elbo" and not plan.has_elbo(searched.model, searched.dataset):
+        raise UserError(f"--score elbo: {searched.model} has no bound on binary images; leave it out")
+    if column == "elbo" and plan.declares(searched.model, "log_likelihood"):
         column = "log_likelihood"  # exact, in the bound's place
-    trials = asked.trials(arguments.trials, arguments.seed)
+    trials = searched.trials(arguments.trials, arguments.seed)
     check_inputs(trials, plan.flags)
-    print("\n".join(announced(asked, trials, arguments.trials)), flush=True)
-    keep_list(asked, trials)
+    print("\n".join(announced(searched, trials, arguments.trials)), flush=True)
+    keep_list(searched, trials)
     outcomes = list(attempts(trials, column, arguments.device or plan.params.device))
-    report(asked, outcomes, column)
+    report(searched, outcomes, column)
 
 
-def keep_list(asked: Search, trials: Sequence[Trial]) -> None:
+def keep_list(searched: Search, trials: Sequence[Trial]) -> None:
     """Write which jobs the trials have, so that `prune` keeps them."""
     listed = [{"values": dict(trial.values), "jobs": [job.hash for job in trial.jobs]} for trial in trials]
-    folder = layout.path(layout.TUNING, dataset=asked.dataset, model=asked.model)
+    folder = layout.path(layout.TUNING, dataset=searched.dataset, model=searched.model)
     artifacts.write_json(folder / TRIALS, {"trials": listed})
 
 
@@ -115,16 +115,17 @@ def check_inputs(trials: Sequence[Trial], flags: str) -> None:
             raise UserError(f"{job.folder}: not found; `{command}` makes what a search reads")
 
 
-def announced(asked: Search, trials: Sequence[Trial], wanted: int) -> Iterator[str]:
+def announced(searched: Search, trials: Sequence[Trial], wanted: int) -> Iterator[str]:
     """What is searched, and about how long it takes."""
-    full = asked.plan.steps(asked.model, asked.dataset)
-    yield f"{asked.model} on {asked.dataset}: {len(trials)} trials of {asked.steps:,} steps ({full:,} at this budget)"
-    yield from (f"  {key:<24} {asked.present[key]!s:<10} {of}" for key, of in asked.space.items())
+    full = searched.plan.steps(searched.model, searched.dataset)
+    steps = f"{searched.steps:,} steps ({full:,} at this budget)"
+    yield f"{searched.model} on {searched.dataset}: {len(trials)} trials of {steps}"
+    yield from (f"  {key:<24} {searched.present[key]!s:<10} {of}" for key, of in searched.space.items())
     if len(trials) < wanted:
         yield f"  there are no more than {len(trials)} settings"
     left = [job for trial in trials for job in trial.jobs if not store.is_complete(job.folder)]
     if left:
-        seconds = sum(estimate.job_seconds(asked.short_plan, job.stage, job.wildcards, {}) for job in left)
+        seconds = sum(estimate.job_seconds(searched.short_plan, job.stage, job.wildcards, {}) for job in left)
         yield f"  to do: about {duration(seconds * estimate.product_seconds() / estimate.REFERENCE_PRODUCT)}"
 
 
@@ -141,10 +142,10 @@ def attempts(trials: Sequence[Trial], column: str, device: str) -> Iterator[Outc
             worked, seconds = worked + 1, seconds + time.monotonic() - began
         left = sum(not store.is_complete(other.jobs[-1].folder) for other in trials[trial.number :])
         when = f", about {duration(left * seconds / worked)} left" if left and worked else ""
-        said = f"{in_words(trial)}: {outcome.note or f'{column} {outcome.in_words(column)}'}"
+        result = f"{in_words(trial)}: {outcome.note or f'{column} {outcome.in_words(column)}'}"
         status = "" if outcome.status == "ok" else f" ({outcome.status})"
         print(
-            f"trial {trial.number} of {len(trials)}: {said}{status}{', from earlier' if known else ''}{when}",
+            f"trial {trial.number} of {len(trials)}: {result}{status}{', from earlier' if known else ''}{when}",
             flush=True,
         )
         yield outcome
@@ -188,23 +189,23 @@ def perform(job: Job, device: str) -> None:
 # --- what came out --------------------------------------------------------------------------------------------------
 
 
-def report(asked: Search, outcomes: Sequence[Outcome], column: str) -> None:
+def report(searched: Search, outcomes: Sequence[Outcome], column: str) -> None:
     """The trials as a table, and the best one's settings as a block of params.yaml."""
-    shown = tuple(dict.fromkeys((column, *BESIDE)))
-    described = {**metrics.columns(), **{key: DESCRIBED | {"label": key} for key in ("trial", "note", *asked.space)}}
-    columns = ("trial", "status", *asked.space, *shown, "note")
-    rows = [row(outcome, shown) for outcome in outcomes]
-    folder = layout.path(layout.TUNING, dataset=asked.dataset, model=asked.model)
+    metric_columns = tuple(dict.fromkeys((column, *BESIDE)))
+    described = {**metrics.columns(), **{key: DESCRIBED | {"label": key} for key in ("trial", "note", *searched.space)}}
+    columns = ("trial", "status", *searched.space, *metric_columns, "note")
+    rows = [row(outcome, metric_columns) for outcome in outcomes]
+    folder = layout.path(layout.TUNING, dataset=searched.dataset, model=searched.model)
     artifacts.write_text(folder / TABLE, tables.to_csv(rows, columns))
     print(f"\n{tables.to_terminal(rows, described, columns)}")
     best = best_of(outcomes, column, described[column]["better"])
     changed = best.trial.changed if best else {}
-    block = as_yaml(asked.block_with(changed) if changed else {})
+    block = as_yaml(searched.block_with(changed) if changed else {})
     artifacts.write_text(folder / BEST, block)
-    print("\n".join(told(asked, outcomes, best, column)))
-    full = asked.plan.steps(asked.model, asked.dataset)
-    if changed and asked.steps < full:
-        print(f"found in {asked.steps:,} of {full:,} steps, in which fast learners lead: try it at more --steps too")
+    print("\n".join(told(searched, outcomes, best, column)))
+    full = searched.plan.steps(searched.model, searched.dataset)
+    if changed and searched.steps < full:
+        print(f"found in {searched.steps:,} of {full:,} steps, in which fast learners lead: try it at more --steps too")
     if changed:
         print(f"to paste under `models:` in params.yaml ({folder / BEST}):\n\n{block.partition(chr(10))[2]}")
 
@@ -229,7 +230,7 @@ def best_of(outcomes: Sequence[Outcome], column: str, better: str) -> Outcome | 
     return min(ended, key=lambda item: item[0])[1] if ended else None
 
 
-def told(asked: Search, outcomes: Sequence[Outcome], best: Outcome | None, column: str) -> Iterator[str]:
+def told(searched: Search, outcomes: Sequence[Outcome], best: Outcome | None, column: str) -> Iterator[str]:
     """Which trial was best, and how it differs from the block as it stands."""
     if best is None:
         yield f"none of {len(outcomes)} trials ended well"
@@ -240,11 +241,11 @@ def told(asked: Search, outcomes: Sequence[Outcome], best: Outcome | None, colum
         yield "it is the block as it stands: nothing to change"
         return
     yield f"as it stands: {column} {outcomes[0].in_words(column)}; {verdict(outcomes[0], best, column)}"
-    yield from (f"  {key}: {asked.present[key]} -> {value}" for key, value in best.trial.changed.items())
+    yield from (f"  {key}: {searched.present[key]} -> {value}" for key, value in best.trial.changed.items())
 
 
 def verdict(a: Outcome, b: Outcome, column: str) -> str:
-    """How the difference of two trials lies to their intervals, which tell what other images would have changed."""
+    """Whether the difference of two trials is outside their intervals, which cover the images that were compared."""
     sides = ({"value": None, "low": None, "high": None} | of.estimates.get(column, {}) for of in (a, b))
     return comparison.verdict_of(*((side["value"], side["low"], side["high"]) for side in sides))
 

@@ -82,12 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         began = time.monotonic()
         more = _config_file(arguments, folder)
-        made = remake(arguments.dataset, arguments.budget, folder, arguments.cores, more)
+        tables = remake(arguments.dataset, arguments.budget, folder, arguments.cores, more)
         took = duration(time.monotonic() - began)
         if arguments.record or recorded is None:
-            write_record(made, recorded, arguments.against, took)
+            write_record(tables, recorded, arguments.against, took)
         else:
-            kept = not compare(made, recorded, took)
+            kept = not compare(tables, recorded, took)
     finally:
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
@@ -112,27 +112,29 @@ def _recorded(arguments: argparse.Namespace) -> Made | None:
         if arguments.record:
             return None
         raise UserError(f"{path}: not found; `python -m pipeline verify --record` makes it, or name another --against")
-    found = read_record(path)
-    if found.budget != arguments.budget and not arguments.record:
+    record = read_record(path)
+    if record.budget != arguments.budget and not arguments.record:
         raise UserError(
-            f"{path}: recorded at budget {found.budget}, expected {arguments.budget}; give --budget {found.budget}"
+            f"{path}: recorded at budget {record.budget}, expected {arguments.budget}; give --budget {record.budget}"
         )
-    return found
+    return record
 
 
 def read_record(path: Path) -> Made:
     """The record and its tables, with today's column names; `UserError` where one is damaged or of another record."""
     try:
         content = artifacts.read_json(path)
-        found = Made(
+        record = Made(
             dataset=content["dataset"],
             budget=content["budget"],
             cpu=content["cpu"],
             made_by=Provenance.from_json(content["made_by"]),
-            tables={name: (path.parent / _file(path.stem, name)).read_text() for name in content["sha256"]},
+            tables={
+                name: (path.parent / _file(path.stem, name)).read_text(encoding="utf-8") for name in content["sha256"]
+            },
         )
         changed = [
-            _file(path.stem, name) for name, digest in content["sha256"].items() if found.digests[name] != digest
+            _file(path.stem, name) for name, digest in content["sha256"].items() if record.digests[name] != digest
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
@@ -143,7 +145,7 @@ def read_record(path: Path) -> Made:
             f"{path.parent / changed[0]}: not the table that {path.name} speaks of (their SHA-256 differ); "
             f"`git checkout {path.parent}` or record again"
         )
-    return replace(found, tables={name: with_current_columns(text) for name, text in found.tables.items()})
+    return replace(record, tables={name: with_current_columns(text) for name, text in record.tables.items()})
 
 
 def _file(dataset: str, table: str) -> str:

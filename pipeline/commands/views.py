@@ -34,15 +34,15 @@ def run(arguments: argparse.Namespace) -> None:
     """Replace the data set's folder of views."""
     dataset = arguments.dataset
     table = rows(layout.view("tables", "table", dataset=dataset))
-    shown = {**metrics(table), **distances(table), **losses(overrides.of(arguments), dataset)}
-    files = {name: (json.dumps(content, indent=1) + "\n").encode() for name, content in shown.items()}
+    content_of = {**metrics(table), **distances(table), **losses(overrides.of(arguments), dataset)}
+    files = {name: (json.dumps(content, indent=1) + "\n").encode() for name, content in content_of.items()}
     folders.replace(layout.path(layout.DVC_VIEWS, dataset=dataset), files | figures(dataset))
 
 
 def rows(path: Path) -> list[Row]:
     """The rows of a table or a history that the workflow made."""
     try:
-        return from_csv(path.read_text())
+        return from_csv(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: not found; make it with `snakemake --cores 8 {path}`") from error
 
@@ -72,11 +72,11 @@ def losses(plan: Plan, dataset: str) -> dict[str, Any]:
         model, seed = str(measured["model"]), int(str(measured["seed"]))
         if plan.trained(model) != model:
             continue  # the curves are the other model's
-        found = points.setdefault(f"losses/{model}.json", [])
+        entries = points.setdefault(f"losses/{model}.json", [])
         for row in rows(Path(plan.job("train", dataset, model, seed).outputs["history"])):
             drawn = {name: row[name] for name in OVERVIEW if is_finite(row.get(name))}
-            found += [{"kimg": row["kimg"], "curve": name, "seed": seed, "value": drawn[name]} for name in drawn]
-    return {name: found for name, found in points.items() if found}
+            entries += [{"kimg": row["kimg"], "curve": name, "seed": seed, "value": drawn[name]} for name in drawn]
+    return {name: entries for name, entries in points.items() if entries}
 
 
 def is_finite(value: object) -> bool:

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path that becomes `path` when the block ends without an error, and vanishes otherwise."""
+    """A temporary path that becomes `path` when the block ends without an error, and is deleted otherwise."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except OSError as error:
         raise UserError(
-            f"{path}: could not be written: {error.strerror or error}; make room or mend the folder's rights, "
+            f"{path}: could not be written: {error.strerror or error}; make room or correct the folder's permissions, "
             "then run the same command again (finished files are kept)"
         ) from error
     finally:
@@ -97,20 +97,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str,
             raise OSError(str(error)) from error
 
 
-def not_older_than(paths: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Give files at least the time of the newest input: where clocks jump or differ, Snakemake would refuse them."""
-    newest = max((path.stat().st_mtime_ns for path in inputs), default=0)
-    for path in paths:
-        if path.stat().st_mtime_ns < newest:
-            os.utime(path, ns=(newest, newest))
-
-
 # --- reading --------------------------------------------------------------------------------------------------
 
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file."""
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def read_images(path: Path) -> tuple[np.ndarray, np.ndarray | None]:

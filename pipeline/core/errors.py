@@ -1,4 +1,4 @@
-"""The one exception for what a person can mend: shown as a single line, never as a traceback."""
+"""The exception for mistakes that a person can correct: shown as one line, never as a traceback."""
 
 from __future__ import annotations
 

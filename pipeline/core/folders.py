@@ -1,4 +1,4 @@
-"""Whole folders of small files, replaced as one: whoever looks finds the earlier one or the later one, complete."""
+"""Folders of small files, replaced as a whole: a reader finds the earlier one or the later one, complete."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ def content(folder: Path) -> dict[str, bytes]:
 def replace(folder: Path, files: Mapping[str, bytes]) -> bool:
     """Make a folder hold exactly these files; False, and nothing is touched, where it does already.
 
-    The files are written beside it first, so that a stop on the way leaves the folder as it was. Raises `UserError` for
-    a disk that is full or a folder that may not be written.
+    The files are written to another folder first, so that an interruption leaves the folder as it was. Raises
+    `UserError` for a disk that is full or a folder that may not be written.
     """
-    beside, before = (folder.with_name(f".{folder.name}.{word}.partial") for word in (os.getpid(), "before"))
+    partial, before = (folder.with_name(f".{folder.name}.{word}.partial") for word in (os.getpid(), "before"))
     try:
         if before.exists() and not folder.exists():  # a stop between the two renames below
             before.rename(folder)
         if content(folder) == dict(files):
             return False
-        _write(beside, files)
+        _write(partial, files)
         shutil.rmtree(before, ignore_errors=True)
         if folder.exists():
             folder.rename(before)
-        beside.rename(folder)
+        partial.rename(folder)
         shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
         raise UserError(
-            f"{folder}: could not be written: {error.strerror or error}; make room or mend the folder's rights, "
+            f"{folder}: could not be written: {error.strerror or error}; make room or correct its permissions, "
             "then run the same command again (what was there is kept)"
         ) from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
     return True
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.core.errors import UserError
 
 GLANCE = 0.2
-"""Seconds for which a lock is asked for: somebody who only looked may have held it for a moment."""
+"""Seconds to wait for a lock: a process that only checks it holds it for a moment."""
 
 
 def take(path: Path, patience: float = GLANCE) -> int | None:
@@ -23,7 +23,7 @@ def take(path: Path, patience: float = GLANCE) -> int | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise UserError(f"{path}: could not be written: {error.strerror}; make room or mend its rights") from error
+        raise UserError(f"{path}: could not be written: {error.strerror}; correct its permissions") from error
     until = time.monotonic() + patience
     while True:
         with contextlib.suppress(BlockingIOError):
@@ -38,7 +38,7 @@ def take(path: Path, patience: float = GLANCE) -> int | None:
 def is_held(path: Path) -> bool:
     """Whether a live process holds a lock; a file that was never made is nobody's."""
     try:
-        with path.open() as handle:
+        with path.open(encoding="utf-8", errors="replace") as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -44,7 +44,8 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     """The splits that there are arrays of; ValueError for a damaged file or arrays of other kinds."""
     folder = place(raw_folder, options)
     listed_files = [folder / file for file in options.get("files") or ()]
-    paths = listed_files or ([folder] if folder.is_file() else sorted([*folder.glob("*.npz"), *folder.glob("*.npy")]))
+    here = sorted(path for path in folder.glob("*.np[yz]") if path.is_file())
+    paths = listed_files or ([folder] if folder.is_file() else here)
     owners = owners_of(paths)
     chosen = {what: roles(owners, what, options.get(what)) for what in WORDS}
     if "train" not in chosen["images"]:
@@ -94,6 +95,7 @@ def roles(owners: Owners, what: str, chosen: str | None) -> dict[str, str]:
     Raises ValueError for a named array that is not there, and where two could be the same split's.
     """
     if chosen is not None:
+        chosen = str(chosen)
         if chosen not in owners:
             raise ValueError(f"options.{what}: no array '{chosen}'; there are: {', '.join(owners) or 'none'}")
         return {"train": chosen} | {split: name for name in owners if (split := sibling(chosen, name)) is not None}

@@ -113,9 +113,14 @@ def split_of(files: list[str], shelves: int, options: Mapping[str, Any]) -> Plac
     return placed
 
 
+def word(options: Mapping[str, Any], option: str, default: str) -> Any:
+    """An option whose word `none` params.yaml may have as nothing at all."""
+    return "none" if option in options and options[option] is None else options.get(option, default)
+
+
 def splits_are_ignored(options: Mapping[str, Any]) -> bool:
     """Whether folders called train or test are classes."""
-    chosen = options.get("splits", "folders")
+    chosen = word(options, "splits", "folders")
     if chosen not in ("folders", "none"):
         raise ValueError(f"options.splits: found {chosen!r}, expected folders or none")
     return bool(chosen == "none")
@@ -158,17 +163,17 @@ def labelled(
     at: Path, files: list[str], placed: Placed, options: Mapping[str, Any], links: bool
 ) -> tuple[Placed, Source]:
     """The images with their labels from class folders, from metadata, or without; and where all that comes from."""
-    chosen, column = options.get("labels"), options.get("label")
-    if chosen not in (None, *LABELS):
+    chosen, column = word(options, "labels", "auto"), options.get("label")
+    if chosen not in ("auto", *LABELS):
         raise ValueError(f"options.labels: found {chosen!r}, expected one of {', '.join(LABELS)}")
     source = Source("none", origins({split for split, _ in placed.values()}, options))
     texts = [name for name in files if PurePosixPath(name).name in metadata.FILES]
-    if texts and chosen in (None, "metadata"):
+    if texts and chosen in ("auto", "metadata"):
         found = metadata.labels_of(dict(contents(at, texts.__contains__, links=links)), column)
         if found:
             return with_metadata(found, placed), Source(f"column '{column or 'label'}' of metadata", source.splits)
     if chosen == "metadata" or column is not None:
-        raise ValueError(f"options.{'labels' if chosen else 'label'}: no {' or '.join(metadata.FILES)} with labels")
+        raise ValueError(f"options.{'label' if column else 'labels'}: no {' or '.join(metadata.FILES)} with labels")
     if chosen == "none":
         return {name: (split, None) for name, (split, _) in placed.items()}, source
     if any(label for _, label in placed.values()):

@@ -135,8 +135,10 @@ MOST_CLASSES = 100_000
 """More are no classes but identities, or a mistake."""
 
 
-def numbered(count: int, first: int = 0) -> list[str]:
-    """The names of so many classes that have only numbers; ValueError for more than can be meant."""
+def numbered(count: int | None, first: int = 0) -> list[str]:
+    """The names of so many classes that have only numbers; ValueError for none, and for more than can be meant."""
+    if count is None:
+        raise ValueError("labels: found no class names; give the number of classes as `classes`")
     if count > MOST_CLASSES:
         raise ValueError(f"labels: found {count:,} classes, expected at most {MOST_CLASSES:,}; are they identities?")
     return list(map(str, range(first, first + count)))

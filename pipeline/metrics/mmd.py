@@ -6,6 +6,7 @@ and leaves phi unstated, so its numbers cannot be compared with either.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -47,12 +48,13 @@ MEDIAN_POINTS = 2000
 
 
 def median_distance(*, real: Tensor) -> float:
-    """Median Euclidean distance of pairs of (at most 2,000) different points of real (n, d)."""
+    """Median Euclidean distance of pairs of unequal points, of at most 2,000 of real (n, d); 0 without such pairs."""
     rows = torch.linspace(0, len(real) - 1, min(len(real), MEDIAN_POINTS)).long()
     (points,) = prepare(real[rows])
     upper = torch.triu_indices(len(points), len(points), offset=1)
     squares = squared_distances(points, points)[upper[0], upper[1]]
-    return (squares.median().double() * points.unit).sqrt().item()
+    apart = squares[squares > 0]  # most images of a set may be equal, blank ones for instance
+    return (apart.median().double() * points.unit).sqrt().item() if len(apart) else 0.0
 
 
 def gaussian_mixture(squares: Tensor, rate: float) -> Tensor:
@@ -84,8 +86,9 @@ def rbf_sums(*, real: Sequence[Tensor], fake: Sequence[Tensor], median: float) -
 
 
 def mmd_rbf(*, real: Tensor, fake: Tensor) -> float:
-    """Unbiased squared discrepancy of points (n, d) and (m, d) under the Gaussian mixture."""
-    return rbf_sums(real=[real], fake=[fake], median=median_distance(real=real)).unbiased()
+    """Unbiased squared discrepancy of points (n, d) and (m, d) under the mixture; NaN where all real ones are equal."""
+    median = median_distance(real=real)
+    return rbf_sums(real=[real], fake=[fake], median=median).unbiased() if median else math.nan
 
 
 def mmd_linear(*, real: Tensor, fake: Tensor) -> float:
@@ -107,12 +110,13 @@ def _linear_estimate(*, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Estim
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
-    """Both discrepancies on pixels."""
+    """Both discrepancies on pixels; the linear one alone where all real images are equal: nothing sets a bandwidth."""
     if not comparison.has("pixels"):
         return {}
     real, fake = comparison.real_parts("pixels"), comparison.fake_parts("pixels")
-    sums = rbf_sums(real=real, fake=fake, median=median_distance(real=comparison.real["pixels"]))
-    return {
-        "mmd_rbf": jackknife(sums.unbiased(), sums.without_each(), "linear"),
-        "mmd_linear": _linear_estimate(real=real, fake=fake),
-    }
+    median = median_distance(real=comparison.real["pixels"])
+    found = {"mmd_linear": _linear_estimate(real=real, fake=fake)}
+    if median:
+        sums = rbf_sums(real=real, fake=fake, median=median)
+        found = {"mmd_rbf": jackknife(sums.unbiased(), sums.without_each(), "linear"), **found}
+    return found

@@ -151,6 +151,8 @@ def settled(
 def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) -> Membership:
     """Of groups of features (n_g, d); balls are open, and their centre does not count as a neighbour.
 
+    A point at a ball's very centre is in it, even if the ball has no extent: more than k images may be equal.
+
     Only pairs within the widest of a ball's radii are looked at for every group: few of all pairs.
 
     Raises:
@@ -171,19 +173,24 @@ def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) ->
     )
     for rows in chunks(n, m):
         distances = squared_distances(quick_x[rows], quick_y)
-        i, j = (distances < real_reach[rows, None]).nonzero(as_tuple=True)
-        recalled_i, recalled_j = (distances < fake_reach).nonzero(as_tuple=True)
+        i, j = (distances <= real_reach[rows, None]).nonzero(as_tuple=True)
+        recalled_i, recalled_j = (distances <= fake_reach).nonzero(as_tuple=True)
         near, recalled_near = distances[i, j].double(), distances[recalled_i, recalled_j].double()
         i, recalled_i = i + rows.start, recalled_i + rows.start
         near = settled(near, real_radii, i, slack, between=(x, i, y, j))
         recalled_near = settled(recalled_near, fake_radii, recalled_j, slack, between=(x, recalled_i, y, recalled_j))
         for row in range(len(kept_real)):
-            inside = (near < real_radii[row, i]) & kept_real[row, i]
+            inside = within(near, real_radii[row, i]) & kept_real[row, i]
             balls[row] += torch.bincount(j[inside], minlength=m)
             covered[row, i[inside & kept_fake[row, j]]] = True
-            inside = (recalled_near < fake_radii[row, recalled_j]) & kept_fake[row, recalled_j]
+            inside = within(recalled_near, fake_radii[row, recalled_j]) & kept_fake[row, recalled_j]
             recalled[row, recalled_i[inside]] = True
     return Membership(balls, recalled, covered, kept_real, kept_fake)
+
+
+def within(distances: Tensor, radii: Tensor) -> Tensor:
+    """Whether points at squared distances from balls' centres are in the balls."""
+    return (distances < radii) | (distances <= 0)
 
 
 def kept_rows(parts: Sequence[Tensor]) -> Tensor:

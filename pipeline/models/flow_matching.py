@@ -63,13 +63,18 @@ class FlowMatching(ImageGenerator):
     def fit_batch(self, real: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         image, noise = 2 * real - 1, torch.randn_like(real)
         noised, t, target = self.noised(image, noise)
-        loss = (self.network(noised, t, self.class_of(labels, noised)) - target).square().mean()
+        loss = (self.predict(noised, t, self.class_of(labels, noised)) - target).square().mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if self.clip:
             nn.utils.clip_grad_norm_(self.parameters(), self.clip)
         self.optimiser.step()
         return {"loss": loss.detach()}
+
+    def predict(self, x: Tensor, t: Tensor, classes: Tensor) -> Tensor:
+        """The velocity (N, C, H, W) at x_t, with times t (N,) and one-hot classes (N, classes)."""
+        velocity: Tensor = self.network(x, t, classes)
+        return velocity
 
     def noised(self, image: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x_t (N, C, H, W) of images and noise, its times t (N,), and what the network is to predict of it."""
@@ -92,7 +97,7 @@ class FlowMatching(ImageGenerator):
         x = noise.view(-1, *self.shape)
         for step in range(self.euler_steps):
             t = x.new_full((len(x),), step / self.euler_steps)
-            x = x + self.network(x, t, classes) / self.euler_steps
+            x = x + self.predict(x, t, classes) / self.euler_steps
             yield x
 
     def canvases(self, z: Tensor) -> Tensor:
@@ -122,7 +127,6 @@ class UNet(nn.Module):
         self.leave = nn.Sequential(
             _norm(channels[0]), nn.SiLU(), _small(nn.Conv2d(channels[0], shape[0] * patch**2, 3, padding=1))
         )
-        self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, t: Tensor, classes: Tensor) -> Tensor:
         condition = self.condition(torch.cat([_waves(t), classes], 1))

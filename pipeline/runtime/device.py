@@ -9,7 +9,7 @@ from pipeline.training.device import pick_device
 
 
 def use_device(job: JobContext) -> str:
-    """Decide where this job computes, and note it for the stamp; `UserError` if a GPU is asked for and missing.
+    """Decide where this job computes, and note it for the record; `UserError` if a GPU is required and missing.
 
     On a machine with GPUs it waits for one that has room.
     """

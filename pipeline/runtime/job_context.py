@@ -63,7 +63,7 @@ class JobContext:
     @property
     def reads(self) -> list[Path]:
         """All input files, in order."""
-        return [path for found in self.inputs.values() for path in (found if isinstance(found, list) else [found])]
+        return [path for item in self.inputs.values() for path in (item if isinstance(item, list) else [item])]
 
     def at(self, pattern: str, **more: Any) -> Path:
         """A path of the layout for this job's wildcards."""
@@ -98,12 +98,12 @@ class JobContext:
 
     def check_inputs(self) -> None:
         """Every input's bytes must be what its record says, and the job must still have its planned hash."""
-        found = job_hash.compute(
+        actual = job_hash.compute(
             self.stage, self.config, self.modules, [store.checked(path)["hash"] for path in self.reads]
         )
-        if found != self.hash:
+        if actual != self.hash:
             raise UserError(
-                f"planned as {self.hash}, but its code, libraries and inputs now give {found}: they changed since; "
+                f"planned as {self.hash}, but its code, libraries and inputs now give {actual}: they changed since; "
                 "run the same snakemake command again"
             )
 
@@ -133,7 +133,13 @@ def commit() -> str | None:
     """The checked-out commit, '+' appended where tracked files differ; None outside Git. Provenance only."""
     git = ["git", "-C", str(job_hash.ROOT)]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=10)
+        head = subprocess.run(
+            [*git, "rev-parse", "--short=12", "HEAD"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=10,
+        )
         dirty = subprocess.run([*git, "diff", "--quiet", "HEAD"], capture_output=True, timeout=30)
         if head.returncode == 0:
             return head.stdout.strip() + ("+" if dirty.returncode else "")

@@ -16,20 +16,29 @@ VECTORS = (
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Model name, family and model number, and the vector extensions that this machine, which may be virtual, has."""
     try:
-        told = dict(re.findall(r"^([\w ]+?)\s*: (.+)$", cpuinfo.read_text().split("\n\n")[0], re.MULTILINE))
+        fields = dict(
+            re.findall(r"^([\w ]+?)\s*: (.+)$", cpuinfo.read_text(encoding="utf-8").split("\n\n")[0], re.MULTILINE)
+        )
     except OSError:
-        told = {"model name": _apple_name() or platform.processor()}
-    name = told.get("model name") or told.get("CPU part") or platform.machine()
-    numbers = [f"{key} {told[word]}" for key, word in (("family", "cpu family"), ("model", "model")) if word in told]
-    there = set((told.get("flags") or told.get("Features") or "").split())
-    vectors = [word for word in VECTORS if word in there]
+        fields = {"model name": _apple_name() or platform.processor()}
+    name = fields.get("model name") or fields.get("CPU part") or platform.machine()
+    keys = (("family", "cpu family"), ("model", "model"))
+    numbers = [f"{key} {fields[word]}" for key, word in keys if word in fields]
+    flags = set((fields.get("flags") or fields.get("Features") or "").split())
+    vectors = [word for word in VECTORS if word in flags]
     return f"{name} ({'; '.join(filter(None, [', '.join(numbers), ' '.join(vectors), platform.machine()]))})"
 
 
 def _apple_name() -> str | None:
     """What macOS calls the CPU; None elsewhere."""
     try:
-        done = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            ["sysctl", "-n", "machdep.cpu.brand_string"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=10,
+        )
     except OSError:
         return None
     return done.stdout.strip() or None

@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         progress = Progress(title, log)
     except OSError as error:
-        raise UserError(f"{log}: could not be written: {error.strerror}; make room or mend its rights") from error
+        raise UserError(f"{log}: could not be written: {error.strerror}; correct its permissions") from error
     job = runner.JobContext(
         stage=arguments.name,
         wildcards=spec["wildcards"],
@@ -108,9 +108,9 @@ def specification(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return spec, arguments.device or spec.get("device", "auto")
 
 
-def as_paths(found: Any) -> Any:
+def as_paths(paths: Any) -> Any:
     """A path, or a list of paths, of a job's inputs."""
-    return [Path(path) for path in found] if isinstance(found, list) else Path(found)
+    return [Path(path) for path in paths] if isinstance(paths, list) else Path(paths)
 
 
 SPEC: dict[str, type] = {"hash": str, "stage": str, "wildcards": dict, "config": dict, "modules": list, "inputs": dict}

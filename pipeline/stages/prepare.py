@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from pipeline.datasets import load_reader
 from pipeline.datasets.description import check, description, lines, too_few
 from pipeline.datasets.loaded import Loaded
 from pipeline.datasets.splits import SMALLEST, Part, mean_image, parted, summary
+from pipeline.features.band_counts import band_counts
+from pipeline.features.band_counts import lines as band_lines
 from pipeline.runtime.job_context import JobContext
 from pipeline.workflow import content_hash, layout
 
@@ -39,8 +41,9 @@ def run(job: JobContext) -> None:
             content[split] = summary(images, labels, names)
             if split == "train":
                 content["mean_image"] = mean_image(images).round(6).tolist()
-    job.write_json(job.outputs["summary"], content)
-    for line in lines(described):
+    bands = bands_in(parts, names)
+    job.write_json(job.outputs["summary"], content | ({"bands": bands} if bands else {}))
+    for line in (*lines(described), *(band_lines(bands) if bands else ())):
         job.progress.say(line)
     warn(job, loaded)
     for warning in too_few(parts, job.runtime_only.get("batches", {})):
@@ -63,6 +66,12 @@ def read(
         raise UserError(f"{block['dataset']}: {error}") from error
     except OSError as error:
         raise UserError(f"{error.filename or raw}: could not be read: {error.strerror}; mend its rights") from error
+
+
+def bands_in(parts: Mapping[str, Part], names: Sequence[str]) -> dict[str, Any] | None:
+    """Images of common and rare classes by split; None for balanced data and for images without labels."""
+    labels = {split: of[chosen] for split, (_, of, chosen) in parts.items() if of is not None}
+    return band_counts(labels, names) if len(labels) == len(parts) else None
 
 
 def warn(job: JobContext, loaded: Loaded) -> None:

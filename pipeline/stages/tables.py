@@ -32,6 +32,7 @@ from pipeline.tables import (
 )
 from pipeline.tables.claims import CLAIM_COLUMNS, Evidence, claim_rows, read_claims
 from pipeline.tables.published import FOLDER
+from pipeline.tables.tail import tail_markdown
 
 
 def run(job: JobContext) -> None:
@@ -45,11 +46,20 @@ def run(job: JobContext) -> None:
     described, paper = columns(), published(job.config["published"])
     rows = main_table(results, described, combine=combine_seeds, references=shown, published=paper)
     singles = seeds_table(results, described)
-    judged, fights, judges = (from_csv(inputs[name].read_text()) for name in ("judges_seeds", "battles", "judges"))
+    judged, fights, judges = (
+        from_csv(inputs[name].read_text(encoding="utf-8")) for name in ("judges_seeds", "battles", "judges")
+    )
     claims = claims_of(job, singles, rows, judged, fights)
     job.write_text(job.outputs["table"], to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if job.config["published"] else ""
-    parts = [to_markdown(rows, described), beside, battles_markdown(fights, judges), claims_markdown(claims)]
+    bands = artifacts.read_json(inputs["summary"]).get("bands")
+    parts = [
+        tail_markdown(rows, described, bands),
+        to_markdown(rows, described),
+        beside,
+        battles_markdown(fights, judges),
+        claims_markdown(claims),
+    ]
     job.write_text(job.outputs["markdown"], "\n".join(filter(None, parts)))
     job.write_text(job.outputs["latex"], to_latex(rows, described))
     job.write_text(job.outputs["seeds"], to_csv(singles, seeds_columns(described)))
@@ -88,7 +98,7 @@ def claims_of(job: JobContext, seeds: list[Row], rows: list[Row], judged: list[R
     real = next((row for row in rows if row["model"] == "real"), {})
     block, dataset = job.config, job.wildcards["dataset"]
     evidence = Evidence(seeds, columns(), real, judged, block["judged_by"], block["tolerance"], battles, dataset)
-    return claim_rows(read_claims((FOLDER / "claims.csv").read_text()), evidence)
+    return claim_rows(read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8")), evidence)
 
 
 def costs_of(
@@ -101,4 +111,4 @@ def costs_of(
 
 def published(name: str | None) -> dict[str, dict[str, str]]:
     """The paper's own numbers for a data set; nothing where there are none."""
-    return dict(published_metrics((FOLDER / f"{name}.csv").read_text())) if name else {}
+    return dict(published_metrics((FOLDER / f"{name}.csv").read_text(encoding="utf-8"))) if name else {}

@@ -83,23 +83,23 @@ class Watched:
 
 
 def read(path: Path) -> Watched | None:
-    """What a live file holds; None for one that vanished or that this version did not write."""
+    """What a live file holds; None for one that was deleted or that another version wrote."""
     try:
-        return Watched(**json.loads(path.read_text()))
+        return Watched(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
 def files(results: Path = Path("results")) -> dict[Path, tuple[int, int]]:
     """Every live file, with what changes when it is written: its time in ns and its inode."""
-    found = {}
+    versions = {}
     for path in results.glob("live/*/*/*/*.json"):
         try:
             status = path.stat()
         except OSError:
             continue
-        found[path] = (status.st_mtime_ns, status.st_ino)
-    return found
+        versions[path] = (status.st_mtime_ns, status.st_ino)
+    return versions
 
 
 def start(owner: int) -> subprocess.Popen[bytes] | None:

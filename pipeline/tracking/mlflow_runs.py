@@ -282,14 +282,14 @@ def _open_run(client: Any, uri: str, experiment: str, tags: Mapping[str, object]
 
 def _experiment(client: Any, uri: str, name: str) -> str:
     """Id of the experiment of this name."""
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         database = _sqlite_file(uri)
         artifacts = (database.parent / "mlflow-artifacts" / name).resolve().as_uri() if database else None
         return str(client.create_experiment(name, artifact_location=artifacts))
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def _find_run(client: Any, experiment_id: str, tags: Mapping[str, object]) -> Any | None:

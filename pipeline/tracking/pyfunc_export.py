@@ -29,7 +29,7 @@ def write_flavour(
         from mlflow import pyfunc
 
         staged = Path(name)
-        (staged / "network.json").write_text(json.dumps(dict(settings), indent=1) + "\n")
+        (staged / "network.json").write_text(json.dumps(dict(settings), indent=1) + "\n", encoding="utf-8")
         copy_modules(modules, staged)
         pyfunc.save_model(
             folder,
@@ -42,13 +42,14 @@ def write_flavour(
 
 
 def _signature(shape: Iterable[int]) -> Any:
-    """n and seed, both optional, to images uint8 (n, C, H, W)."""
+    """n, seed and label, all optional, to images uint8 (n, C, H, W)."""
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-    asked: list[ColSpec | TensorSpec] = [ColSpec(DataType.long, name, required=False) for name in ("n", "seed")]
-    return ModelSignature(Schema(asked), Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]))
+    names = ("n", "seed", "label")
+    columns: list[ColSpec | TensorSpec] = [ColSpec(DataType.long, name, required=False) for name in names]
+    return ModelSignature(Schema(columns), Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]))
 
 
 def copy_modules(roots: Iterable[str], folder: Path) -> None:

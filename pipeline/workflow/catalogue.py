@@ -62,7 +62,8 @@ class Catalogue:
 
     def planar(self, dataset: str) -> list[str]:
         """Models whose images are made of two numbers, so that all of them lie on a plane."""
-        at_once = [model for model in self.models(dataset) if not self.declares(model, "canvases")]
+        fitted = ("canvases", "fit_prior")  # of a fitted prior, another number chooses the component
+        at_once = [m for m in self.models(dataset) if not any(self.declares(m, method) for method in fitted)]
         return [
             model for model in at_once if 2 in (self._argument(model, dataset, name) for name in ("latent", "features"))
         ]
@@ -103,9 +104,9 @@ class Catalogue:
         return method in job_hash.methods_of(self.module(model))
 
     def has_elbo(self, model: str, dataset: str) -> bool:
-        """Whether a model gives the log-likelihood of binary images, or a bound of it."""
+        """Whether a model gives the log-likelihood of binary images, or a bound; `auto` may turn out to be grey."""
         given = self.declares(model, "elbo") or self.declares(model, "log_likelihood")
-        return given and self.model(model, dataset)["training"]["data"] == "binarised"
+        return given and self.model(model, dataset)["training"]["data"] != "grey"
 
     def model(self, model: str, dataset: str | None = None) -> dict[str, Any]:
         """Resolved block of a model, as a data set's table has it."""
@@ -113,7 +114,7 @@ class Catalogue:
         return self.params.resolved_models[model] if dataset is None else self.params.model_for(dataset, model)
 
     def form(self, dataset: str) -> Form:
-        """The form of the data set that is used: the first that is at hand."""
+        """The form of the data set that is used: the first whose files are available."""
         self.require(dataset)
         if dataset not in self._forms:
             self._forms[dataset] = locate_raw.choose(dataset, self.params.datasets[dataset].forms)
@@ -124,7 +125,7 @@ class Catalogue:
         return str(self.model(model).get("reuse_training_of", model))
 
     def is_conditional(self, model: str, dataset: str) -> bool:
-        """Whether a model can be asked for a class."""
+        """Whether a model draws images of a given class."""
         return bool(self.model(model, dataset)["arguments"].get("conditional"))
 
     def is_imbalanced(self, dataset: str) -> bool:
@@ -175,19 +176,9 @@ class Catalogue:
         return network | self.class_count(model, dataset)
 
     def class_count(self, model: str, dataset: str) -> dict[str, Any]:
-        """How many classes a conditional model can be asked for; nothing for the others."""
+        """How many classes a conditional model draws from; nothing for the others."""
         return {"classes": self.params.classes_of(dataset, model)} if self.is_conditional(model, dataset) else {}
 
     def n_samples(self) -> int:
         """Generated images, and held-out real ones, per comparison."""
         return self.params.at_budget(self.params.protocol.samples)
-
-    # -- the report -------------------------------------------------------------------------------------------------
-
-    def reported(self) -> list[str]:
-        """The data sets of the report: those whose results are stored, which the plan of their jobs says."""
-        raise NotImplementedError
-
-    def report_config(self, names: list[str]) -> dict[str, Any]:
-        """What the report is told of its data sets."""
-        raise NotImplementedError

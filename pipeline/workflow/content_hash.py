@@ -1,6 +1,6 @@
-"""Identity by content for files that a person brings: a digest of what lies there, whatever its name or its age.
+"""Digests of a person's own files: their contents are hashed, not their times.
 
-A person's folder may be large, so each file's SHA-256 is kept in an index beside what the fetching stage writes, with
+A person's folder may be large, so each file's SHA-256 is kept in an index in the folder of the fetching stage, with
 the file's size and time of change. A file whose size and time are as they were is not read again; one that changed
 less than two seconds before the index was written always is, as in Git. Planning reads the index and never writes it.
 """
@@ -37,7 +37,7 @@ def located(path: str) -> Path:
 
 
 def digest(path: Path, raw: Path) -> str:
-    """SHA-256 of a file, or of a folder's relative names and files; ABSENT or UNREADABLE where it cannot be had.
+    """SHA-256 of a file, or of a folder's relative names and files; ABSENT or UNREADABLE where it cannot be computed.
 
     `raw` is the folder with the index.
     """
@@ -60,10 +60,11 @@ def write_index(path: Path, raw: Path) -> None:
     for file in [path] if path.is_file() else [path / name for name in files(path)]:
         if not file.is_file():
             continue
-        found = file.stat()
-        if found.st_mtime_ns < now - RACY:
-            lines.append(f"{_of_file(file, index)} {found.st_size} {found.st_mtime_ns} {file.absolute()}\n")
-    artifacts.write_text(raw / INDEX, "".join(line for line in lines if line.count("\n") == 1))
+        status = file.stat()
+        if status.st_mtime_ns < now - RACY:
+            lines.append(f"{_of_file(file, index)} {status.st_size} {status.st_mtime_ns} {file.absolute()}\n")
+    text = "".join(line for line in lines if line.count("\n") == 1)
+    artifacts.write_bytes(raw / INDEX, text.encode(errors="surrogateescape"))  # names may be no UTF-8
 
 
 def files(folder: Path) -> list[str]:
@@ -88,11 +89,11 @@ def _walk(folder: Path, prefix: str) -> Iterator[str]:
 def _of_file(path: Path, index: Index) -> str:
     if not path.is_file():
         return "link" if path.is_symlink() else "no file"  # a pipe would be waited for
-    found = path.stat()  # of a link the file that it leads to
+    status = path.stat()  # of a link the file that it leads to
     known = index.get(str(path.absolute()))
-    if known is not None and known[1:] == (found.st_size, found.st_mtime_ns):
+    if known is not None and known[1:] == (status.st_size, status.st_mtime_ns):
         return known[0]
-    return _sha256(str(path), found.st_size, found.st_mtime_ns)
+    return _sha256(str(path), status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=1 << 21)
@@ -103,7 +104,7 @@ def _sha256(path: str, size: int, changed: int) -> str:
 def _read(path: Path) -> dict[str, tuple[str, int, int]]:
     """The index; lines that are none are passed over, so that a damaged one costs time alone."""
     try:
-        lines = path.read_text(errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return {}
     entries = (ENTRY.fullmatch(line) for line in lines)

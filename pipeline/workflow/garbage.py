@@ -1,7 +1,7 @@
 """What is stored that no job of params.yaml makes; raw files and MLflow's store are never among it.
 
 Results of data sets, models or seeds that params.yaml does not know are listed apart: they may belong to another
-configuration (`--configfile own.yaml`), so they are kept unless they are asked for.
+configuration (`--configfile own.yaml`), so they are kept without --unknown.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def find(plan: Plan) -> list[Garbage]:
 def freed(items: Iterable[Garbage]) -> int:
     """Bytes that their removal frees: a file with several names counts once all of them are among the items."""
     files = [path.stat() for path in dict.fromkeys(file for item in items for file in item.files())]
-    names = Counter((found.st_dev, found.st_ino) for found in files)
-    sizes = {(found.st_dev, found.st_ino): (found.st_size, found.st_nlink) for found in files}
+    names = Counter((status.st_dev, status.st_ino) for status in files)
+    sizes = {(status.st_dev, status.st_ino): (status.st_size, status.st_nlink) for status in files}
     return sum(size for node, (size, links) in sizes.items() if names[node] == links)
 
 
@@ -59,12 +59,12 @@ def all_jobs(plan: Plan) -> Iterator[Job]:
     for dataset in plan.params.datasets:
         yield from jobs_of(plan, dataset).values()
         for model in plan.params.models:
-            own = ["train"] if plan.trained(model) == model else []
+            stages = ["train"] if plan.trained(model) == model else []
             if plan.is_imbalanced(dataset):
-                own.append("augment")
+                stages.append("augment")
             if plan.declares(model, "canvases"):
-                own.append("canvases")
-            for stage in (*own, "sample", "evaluate"):
+                stages.append("canvases")
+            for stage in (*stages, "sample", "evaluate"):
                 for seed in plan.params.seeds_used():
                     yield plan.job(stage, dataset, model, seed)
 
@@ -73,13 +73,13 @@ def trials() -> set[str]:
     """Hashes of the jobs of searches for settings, as their summaries list them."""
     from pipeline.core import untrusted
 
-    found: set[str] = set()
+    hashes: set[str] = set()
     for path in Path("results/tuning").glob("*/*/trials.json"):
         try:
-            found.update(hash_ for trial in untrusted.read_json(path)["trials"] for hash_ in trial["jobs"])
+            hashes.update(hash_ for trial in untrusted.read_json(path)["trials"] for hash_ in trial["jobs"])
         except (OSError, ValueError, LookupError, TypeError):
             continue
-    return found
+    return hashes
 
 
 def _earlier_results(plan: Plan, needed: set[str]) -> Iterator[Garbage]:

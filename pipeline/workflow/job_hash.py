@@ -66,7 +66,7 @@ def syntax_tree(name: str) -> ast.Module:
     if file is None:
         raise ModuleNotFoundError(f"no module {name} in this project")
     try:
-        return ast.parse(file.read_text(), filename=str(file))
+        return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     except SyntaxError as error:
         raise UserError(f"{file}:{error.lineno}: {error.msg}") from None
 
@@ -74,14 +74,14 @@ def syntax_tree(name: str) -> ast.Module:
 @functools.cache
 def imports(name: str) -> frozenset[str]:
     """Every module that a module imports anywhere in its text, as dotted names (a `from` import's parts included)."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(syntax_tree(name)):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(found)
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(names)
 
 
 def changes_no_result(name: str) -> bool:
@@ -99,7 +99,7 @@ def code_closure(roots: tuple[str, ...]) -> tuple[str, ...]:
         if name in seen or module_file(name) is None or changes_no_result(name):
             continue
         seen.add(name)
-        waiting.extend(found for found in imports(name) if found.startswith("pipeline."))
+        waiting.extend(imported for imported in imports(name) if imported.startswith("pipeline."))
     return tuple(sorted(seen))
 
 
@@ -152,7 +152,7 @@ def _without_docstring(body: list[Any]) -> list[Any]:
 @functools.cache
 def library_versions(closure: tuple[str, ...]) -> dict[str, str]:
     """Versions of the numerical libraries that some modules import."""
-    imported = {found.split(".")[0] for name in closure for found in imports(name)}
+    imported = {module.split(".")[0] for name in closure for module in imports(name)}
     return {NUMERICAL[name]: version(NUMERICAL[name]) for name in sorted(imported & set(NUMERICAL))}
 
 
@@ -196,11 +196,11 @@ def class_chain(module: str, name: str | None = None) -> tuple[ast.ClassDef, ...
         raise UserError(f'{module_file(module)}: no __all__ = ["TheModel"] that names the one class of the model')
     name = name or _exported(module)[0]
     tree = syntax_tree(module)
-    own = next((item for item in tree.body if isinstance(item, ast.ClassDef) and item.name == name), None)
-    if own is None:
+    declared = next((item for item in tree.body if isinstance(item, ast.ClassDef) and item.name == name), None)
+    if declared is None:
         raise UserError(f'{module_file(module)}: no __all__ = ["TheModel"] that names a class of it: found {name!r}')
-    bases = {base.id for base in own.bases if isinstance(base, ast.Name)}
-    chain = [own]
+    bases = {base.id for base in declared.bases if isinstance(base, ast.Name)}
+    chain = [declared]
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pipeline.models."):
             for alias in node.names:

@@ -1,4 +1,4 @@
-"""Where everything lies: path patterns that rules declare and stages fill in.
+"""Paths of all files, as patterns that rules declare and stages fill in.
 
 Results are stored by the hash of the job that made them. What people open (tables, figures, the report) are views:
 copies of stored files at fixed paths.
@@ -56,11 +56,7 @@ WILDCARDS: dict[str, tuple[str, ...]] = {
 FILES: dict[str, dict[str, str]] = {
     "fetch": {"fetched": "fetched.json"},
     "prepare": {"train": "train.arrow", "valid": "valid.arrow", "test": "test.arrow", "summary": "summary.json"},
-    "classifier": {
-        "classifier": "weights.safetensors",
-        "features": "features.safetensors",
-        "report": "report.json",
-    },
+    "classifier": {"classifier": "weights.safetensors", "features": "features.safetensors", "report": "report.json"},
     "train": {
         "weights": "weights.safetensors",
         "history": "history.csv",

@@ -43,8 +43,8 @@ def _lies_in(folder: Path, file: str) -> bool:
 
 def located(dataset: str, form: Form) -> Path:
     """Where a form's path leads; where nothing is there, the mirror's folder of this data set, if it has one."""
-    own, mirror = found.located(form.path or ""), os.environ.get("DATA_MIRROR")
-    return own if own.exists() or not mirror or not (Path(mirror) / dataset).exists() else Path(mirror) / dataset
+    path, mirror = found.located(form.path or ""), os.environ.get("DATA_MIRROR")
+    return path if path.exists() or not mirror or not (Path(mirror) / dataset).exists() else Path(mirror) / dataset
 
 
 def contents(dataset: str, form: Form) -> dict[str, Any]:

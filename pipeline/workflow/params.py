@@ -12,7 +12,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
@@ -87,7 +87,7 @@ def _list_or_current(value: Any) -> Any:
 
 
 Reported = Annotated[Literal["current"] | list[Name], BeforeValidator(_list_or_current)]
-"""Data sets of the report; `current` whose results are there, or asked for."""
+"""Data sets of the report; `current`: those whose results are stored or are made in the same run."""
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=128)]
 """A plain name: nothing is fetched to anywhere but the data set's own folder."""
@@ -103,14 +103,19 @@ class _Block(BaseModel):
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=False, allow_inf_nan=False, validate_default=True)
 
 
-class CountPerBudget(_Block):
-    """A count that differs by budget."""
+Value = TypeVar("Value")
 
-    tiny: Positive
-    smoke: Positive
-    laptop: Positive
-    paper: Positive
 
+class PerBudget(_Block, Generic[Value]):
+    """A value that differs by budget."""
+
+    tiny: Value
+    smoke: Value
+    laptop: Value
+    paper: Value
+
+
+CountPerBudget = PerBudget[Positive]
 
 FEWEST_COMPARED = 8
 """Images of a set that metrics are computed on: a fifth neighbour needs six, a covariance of each half four."""
@@ -118,19 +123,10 @@ FEWEST_COMPARED = 8
 Compared = Annotated[int, Field(ge=FEWEST_COMPARED), BeforeValidator(_no_bool)]
 
 
-class ComparedPerBudget(CountPerBudget):
-    """How many images are compared, where that differs by budget."""
-
-    tiny: Compared
-    smoke: Compared
-    laptop: Compared
-    paper: Compared
-
-
 class Protocol(_Block):
     """How models are compared."""
 
-    samples: ComparedPerBudget | Compared
+    samples: PerBudget[Compared] | Compared
     importance_samples: CountPerBudget | Positive
     canvases: Positive
     seed: NotNegative
@@ -149,17 +145,8 @@ class Classifier(_Block):
     seed: NotNegative
 
 
-class ModelsPerBudget(_Block):
-    """Which models a data set's table has, by budget."""
-
-    tiny: Names
-    smoke: Names
-    laptop: Names
-    paper: Names
-
-
 Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|any)$")]
-"""SHA-256 of a file's contents; `any` where everyone has another: what lies there is part of the identity."""
+"""SHA-256 of a file's contents; `any` where it differs from person to person: then it is part of the job hash."""
 
 
 def _count_or_share(value: Any) -> Any:
@@ -243,7 +230,7 @@ class Dataset(Form):
 
     shape: Annotated[tuple[Positive, Positive, Positive], BeforeValidator(_channels_first)]
     split_seed: NotNegative = 0
-    models: ModelsPerBudget | Names
+    models: PerBudget[Names] | Names
     classes: NotNegative | None = None
     imbalanced: bool = False
     published: Name | None = None
@@ -254,16 +241,16 @@ class Dataset(Form):
     @functools.cached_property
     def forms(self) -> list[Form]:
         """The forms that it can be had in, the preferred one first."""
-        own = {key: getattr(self, key) for key in Form.model_fields}
-        shared = {key: value for key, value in own.items() if key not in OF_A_FORM_ALONE}
-        return [Form(**own), *(Form.model_validate(shared | other) for other in self.alternatives)]
+        mine = {key: getattr(self, key) for key in Form.model_fields}
+        shared = {key: value for key, value in mine.items() if key not in OF_A_FORM_ALONE}
+        return [Form(**mine), *(Form.model_validate(shared | other) for other in self.alternatives)]
 
 
 class Training(_Block):
     """What the training loop takes from a model's block."""
 
     batch: Positive
-    data: Literal["binarised", "grey"]
+    data: Literal["binarised", "grey", "auto"]
     precision: Literal["float32", "bfloat16"] = "float32"
     lr_decay_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     sampler: Literal["natural", "balanced", "tempered"] = "natural"
@@ -306,14 +293,13 @@ class Params(_Block):
                 raise ValueError(f"models.{name}: found {block!r}, expected a block of keys")
         return values
 
-    def at_budget(self, value: CountPerBudget | int) -> int:
-        """A count at this budget."""
-        return getattr(value, self.budget) if isinstance(value, CountPerBudget) else value
+    def at_budget(self, value: PerBudget[Any] | Any) -> Any:
+        """A value at this budget."""
+        return getattr(value, self.budget) if isinstance(value, PerBudget) else value
 
     def models_of(self, dataset: str) -> list[str]:
         """The models in a data set's table at this budget."""
-        chosen = self.datasets[dataset].models
-        chosen = getattr(chosen, self.budget) if isinstance(chosen, ModelsPerBudget) else chosen
+        chosen = self.at_budget(self.datasets[dataset].models)
         return list(self.models if chosen == "all" else chosen)
 
     def seeds_used(self) -> list[int]:
@@ -331,16 +317,30 @@ class Params(_Block):
         return {dataset: adapted_models(self, dataset) for dataset, block in self.datasets.items() if block.settings}
 
     def model_for(self, dataset: str, model: str) -> dict[str, Any]:
-        """A model's resolved block as a data set's table has it: without labels no classes, and no choice by class."""
+        """A model's resolved block as a data set's table has it: without labels no classes, and no choice by class.
+
+        Of a person's own images (`path`) a model trains on grey levels if the images hold them, unless `settings` say.
+        """
         block = self.adapted.get(dataset, self.resolved_models)[model]
+        if self._goes_by_images(dataset, model, block):
+            block = block | {"training": block["training"] | {"data": "auto"}}
         if self.datasets[dataset].classes != 0:
             return block
         arguments = block["arguments"]
         plain = {"conditional": False} if "conditional" in arguments else {}
         return block | {"arguments": arguments | plain, "training": block["training"] | {"sampler": "natural"}}
 
+    def _goes_by_images(self, dataset: str, model: str, block: Mapping[str, Any]) -> bool:
+        own = self.datasets[dataset]
+        said = own.settings.get(block.get("reuse_training_of", model), {})
+        silent = "data" not in said and not any("data" in said.get(budget, {}) for budget in BUDGETS)
+        binarised = block["training"]["data"] == "binarised"
+        if own.path is None or not silent or not binarised:
+            return False
+        return "elbo" in job_hash.methods_of(f"pipeline.models.{block['class']}")
+
     def classes_of(self, dataset: str, model: str) -> int:
-        """How many classes a conditional model can be asked for; `UserError` where the data set names none."""
+        """How many classes a conditional model draws from; `UserError` where the data set names none."""
         return self._classes(dataset, f"models.{model}.conditional: found true", "say false")
 
     def check_labels(self, dataset: str, model: str) -> None:
@@ -352,12 +352,12 @@ class Params(_Block):
         if sampler != "natural":
             self._classes(dataset, f"models.{model}.sampler: found {sampler}", "say natural")
 
-    def _classes(self, dataset: str, found: str, otherwise: str) -> int:
+    def _classes(self, dataset: str, setting: str, alternative: str) -> int:
         classes = self.datasets[dataset].classes
         if classes is None:
             raise UserError(
-                f"params.yaml: {found}, but datasets.{dataset} has no `classes`; "
-                f"give their number there if its images are labelled, or {otherwise}"
+                f"params.yaml: {setting}, but datasets.{dataset} has no `classes`; "
+                f"give their number there if its images are labelled, or {alternative}"
             )
         return classes
 
@@ -385,7 +385,7 @@ def merged(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequen
     for other in (*own_files(file), *more):
         if not other.exists():
             raise UserError(f"--configfile {other}: not found; name a file of YAML")
-        put_over(config, yaml_loader.block_of(other))
+        merge_into(config, yaml_loader.block_of(other))
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
@@ -403,12 +403,12 @@ def own_files(file: Path) -> list[Path]:
     return [own] if own.is_file() else []
 
 
-def put_over(config: dict[str, Any], other: Mapping[str, Any]) -> None:
+def merge_into(config: dict[str, Any], other: Mapping[str, Any]) -> None:
     """Put nested blocks over those of `config`, in place: blocks are merged, other values replaced."""
     for key, value in other.items():
         below = config.get(key)
         if isinstance(below, dict) and isinstance(value, Mapping):
-            put_over(below, value)
+            merge_into(below, value)
         else:
             config[key] = value
 
@@ -419,7 +419,7 @@ def _set(config: dict[str, Any], keys: list[str], value: Any) -> None:
         config = config.setdefault(key, {})
         if not isinstance(config, dict):
             raise UserError(f"--set {'.'.join(keys)}: {key} is a value, not a block")
-    put_over(config, {keys[-1]: value})
+    merge_into(config, {keys[-1]: value})
 
 
 def check(config: Mapping[str, Any]) -> Params:
@@ -507,7 +507,7 @@ def _check_counts(params: Params) -> None:
     """There must be something to do, and no more than can be planned."""
     if not params.datasets:
         raise UserError("params.yaml: datasets: found an empty block, expected at least one data set")
-    seeds_of = params.seeds.model_dump() if isinstance(params.seeds, CountPerBudget) else {"": params.seeds}
+    seeds_of = params.seeds.model_dump() if isinstance(params.seeds, PerBudget) else {"": params.seeds}
     for budget, seeds in seeds_of.items():
         if seeds > MOST_SEEDS:
             where = f"seeds.{budget}" if budget else "seeds"
@@ -534,7 +534,7 @@ def _check_places(params: Params) -> None:
 def _check_names(params: Params) -> None:
     """Models that a data set lists, and the files of models and readers, must exist."""
     for dataset, block in params.datasets.items():
-        by_budget = block.models.model_dump() if isinstance(block.models, ModelsPerBudget) else {"": block.models}
+        by_budget = block.models.model_dump() if isinstance(block.models, PerBudget) else {"": block.models}
         for budget, names in by_budget.items():
             where = f"params.yaml: datasets.{dataset}.models{'.' + budget if budget else ''}"
             if names == "all":
@@ -602,9 +602,9 @@ def _check_form(where: str, form: Form) -> None:
             f"params.yaml: {where}.reader: no file pipeline/datasets/{form.reader}.py{near(form.reader, known)}"
         )
     if (form.files is None) == (form.path is None):
-        found = "missing" if form.files is None else "found beside `path`; say `files: null` to read the path"
+        problem = "missing" if form.files is None else "found beside `path`; say `files: null` to read the path"
         raise UserError(
-            f"params.yaml: {where}.files: {found}; expected file names with their SHA-256 (or any), or a `path`"
+            f"params.yaml: {where}.files: {problem}; expected file names with their SHA-256 (or any), or a `path`"
         )
     options = job_hash.literal(f"pipeline.datasets.{form.reader}", "OPTIONS", ())
     for option, value in form.options.items():
@@ -787,8 +787,8 @@ def _text(annotation: ast.expr | None) -> str:
 
 def _constructor(module: str) -> ast.FunctionDef | None:
     """The nearest `__init__` of a model's class and what it derives from."""
-    own = (item for owner in job_hash.class_chain(module) for item in owner.body if isinstance(item, ast.FunctionDef))
-    return next((item for item in own if item.name == "__init__"), None)
+    statements = (item for owner in job_hash.class_chain(module) for item in owner.body)
+    return next((item for item in statements if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
 
 
 def _arguments(function: ast.FunctionDef, module: str) -> Iterable[tuple[str, Any, Any]]:
@@ -814,9 +814,9 @@ def _plain_value(default: ast.expr, where: str) -> Any:
 def _kind(annotation: ast.expr | None, where: str) -> Any:
     """The type that an annotation names: one of `pipeline.models.kinds`, bool, str, a Literal, or a tuple of them."""
     if isinstance(annotation, ast.Name) and hasattr(kinds, annotation.id):
-        found = getattr(kinds, annotation.id)
-        bounds = getattr(found, "__metadata__", None)
-        return Annotated[found.__origin__, Field(**bounds[0]), BeforeValidator(_no_bool)] if bounds else found
+        kind = getattr(kinds, annotation.id)
+        bounds = getattr(kind, "__metadata__", None)
+        return Annotated[kind.__origin__, Field(**bounds[0]), BeforeValidator(_no_bool)] if bounds else kind
     if isinstance(annotation, ast.Name) and annotation.id in PLAIN:
         return PLAIN[annotation.id]
     if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):
@@ -840,7 +840,7 @@ def _one_line(error: ValidationError, schema: type[BaseModel]) -> str:
     first = min(error.errors(), key=lambda item: rank.get(item["type"], 1))
     path = [part for part in first["loc"] if not str(part).startswith(("function-", "constrained-"))]
     path = [part for part in path if part not in ("int", "list[constrained-str]", "[key]")]
-    path = [part for part in path if not str(part).endswith("PerBudget")]
+    path = [part for part in path if not str(part).startswith("PerBudget")]
     where = ".".join(str(part) for part in path)
     if first["type"] == "extra_forbidden":
         return f"{where}: unknown key{near(str(path[-1]), _keys_at(schema, path[:-1]))}"

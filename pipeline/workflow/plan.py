@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.core import artifacts
 from pipeline.training.length import total_steps
-from pipeline.workflow import job_hash, layout, report_inputs, specs, store
+from pipeline.workflow import job_hash, layout, specs, store
 from pipeline.workflow.catalogue import Catalogue
 from pipeline.workflow.params import Params
 
@@ -64,8 +64,8 @@ class Job:
     @property
     def sources(self) -> Iterator[Input]:
         """Every input file, in order; a file may be read twice."""
-        for found in self.inputs.values():
-            yield from (found,) if isinstance(found, Input) else found
+        for item in self.inputs.values():
+            yield from (item,) if isinstance(item, Input) else item
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -80,8 +80,8 @@ class Job:
     def paths(self) -> dict[str, str | list[str]]:
         """Input name -> path or paths, the form that Snakemake's `unpack` takes."""
         return {
-            name: found.path if isinstance(found, Input) else [source.path for source in found]
-            for name, found in self.inputs.items()
+            name: item.path if isinstance(item, Input) else [source.path for source in item]
+            for name, item in self.inputs.items()
         }
 
     @functools.cached_property
@@ -124,8 +124,8 @@ class Plan(Catalogue):
         wildcards = {key: value for key, value in given.items() if value is not None}
         request = specs.request(self, stage, **wildcards)
         inputs: dict[str, Input | tuple[Input, ...]] = {
-            name: self._input(found) if isinstance(found, specs.Source) else tuple(map(self._input, found))
-            for name, found in request.inputs.items()
+            name: self._input(source) if isinstance(source, specs.Source) else tuple(map(self._input, source))
+            for name, source in request.inputs.items()
         }
         modules = (f"pipeline.stages.{stage}", *request.modules)
         config = {**wildcards, **request.config}
@@ -143,15 +143,7 @@ class Plan(Catalogue):
             images = artifacts.read_json(Path(prepared.outputs["summary"]))["train"]["count"]
         return total_steps(training, images)
 
-    def reported(self) -> list[str]:
-        """The data sets of the report."""
-        return report_inputs.datasets(self)
-
     def report_folders(self, dataset: str) -> list[Path]:
         """The folders of all jobs that the report reads of a data set, each once."""
         jobs = (self.job(*source.job) for source in specs.report_parts(self, dataset))
         return list(dict.fromkeys(job.folder for job in jobs))
-
-    def report_config(self, names: list[str]) -> dict[str, Any]:
-        """What the report is told of its data sets."""
-        return report_inputs.config(self, names)

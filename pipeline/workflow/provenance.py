@@ -63,8 +63,8 @@ def from_records(records: Iterable[Record]) -> Provenance:
     users: dict[str, set[str]] = {}
     for record in records:
         stage, config = record["stage"], record["config"]
-        told = {key: value for key, value in config.items() if key not in LEFT_OUT.get(stage, WILDCARDS)}
-        settings.setdefault((stage, config.get("model", "")), {}).update(flattened(told))
+        shown_keys = {key: value for key, value in config.items() if key not in LEFT_OUT.get(stage, WILDCARDS)}
+        settings.setdefault((stage, config.get("model", "")), {}).update(flattened(shown_keys))
         for name, found in record["modules"].items():
             modules.setdefault(name, set()).add(found)
             users.setdefault(name, set()).add(stage)
@@ -114,12 +114,12 @@ def _text(value: Any) -> str:
 
 def changed_modules(a: Provenance, b: Provenance) -> list[Change]:
     """Modules whose syntax trees differ or that one side lacks: {module, change, stages}."""
-    found = []
+    modules = []
     for name, old, new in sorted(changes(a.modules, b.modules)):
         change = "only in A" if new == NONE else "only in B" if old == NONE else "changed"
         stages = sorted(a.users.get(name, frozenset()) | b.users.get(name, frozenset()))
-        found.append({"module": name, "change": change, "stages": stages})
-    return found
+        modules.append({"module": name, "change": change, "stages": stages})
+    return modules
 
 
 def changed_versions(a: Provenance, b: Provenance) -> list[Change]:

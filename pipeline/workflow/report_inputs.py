@@ -1,8 +1,8 @@
 """Which data sets the report shows, and what it reads of each; decided by content, and never a reason to compute one.
 
-`report: current` in params.yaml means those that are asked for in the same command, and those whose results are there
-as params.yaml and the code ask for them now. One that became stale leaves the report until it is made again: a report
-shows no number that its own plan would not give. Where nothing is there and nothing asked for, it is the first.
+`report: current` in params.yaml means the data sets that are targets of the same command, and those whose stored
+results are current. A data set that became stale leaves the report until it is made again: a report shows no number
+that its own plan would not give. Without any of these it is the first data set.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ PAGE = job_hash.ROOT / "pipeline" / "report"
 PAGE_FILES = (".css", ".js", ".j2")
 
 
-def datasets(plan: Any, asked: Iterable[str] = ()) -> list[str]:
+def datasets(plan: Any, targets: Iterable[str] = ()) -> list[str]:
     """The report's data sets, in the order of params.yaml."""
     if plan.params.report != CURRENT:
         return list(plan.params.report)
-    known, wanted = list(plan.params.datasets), set(asked)
+    known, wanted = list(plan.params.datasets), set(targets)
     return [name for name in known if name in wanted or is_current(plan, name)] or known[:1]
 
 
@@ -33,22 +33,22 @@ def is_current(plan: Any, dataset: str) -> bool:
         return False  # most data sets of params.yaml: nothing of theirs has to be planned
     try:
         return all(store.is_complete(folder) for folder in plan.report_folders(dataset))
-    except (OSError, UserError):  # another data set's own trouble is told where that one is asked for
+    except (OSError, UserError):  # an error of another data set is reported when that one is made
         return False
 
 
 def closure(job: Any) -> list[Any]:
     """A job and all that it is made from, each once."""
-    found: dict[int, Any] = {}
+    jobs: dict[int, Any] = {}
 
     def visit(item: Any) -> None:
-        if id(item) not in found:
-            found[id(item)] = item
+        if id(item) not in jobs:
+            jobs[id(item)] = item
             for other in item.parents:
                 visit(other)
 
     visit(job)
-    return list(found.values())
+    return list(jobs.values())
 
 
 def config(plan: Any, names: Iterable[str]) -> dict[str, Any]:
@@ -69,4 +69,4 @@ def config(plan: Any, names: Iterable[str]) -> dict[str, Any]:
 def digest_of_page() -> str:
     """Digest of the template, the style, the script and the captions."""
     files = [*CAPTIONS.glob("*.rst"), *(path for path in PAGE.iterdir() if path.suffix in PAGE_FILES)]
-    return job_hash.digest([[path.name, path.read_text()] for path in sorted(files)])
+    return job_hash.digest([[path.name, path.read_text(encoding="utf-8")] for path in sorted(files)])

@@ -32,8 +32,8 @@ def hold(folder: Path = Path()) -> str | None:
         raise UserError(f"{holder(folder)}; wait for it or stop it, then run the same command again")
     released = _release(folder)
     os.truncate(handle, 0)
-    own = {"process": os.getpid(), "host": platform.node(), "since": time.strftime("%F %T")}
-    os.write(handle, json.dumps(own).encode())  # never closed: the lock lasts as long as the process
+    holder_of_lock = {"process": os.getpid(), "host": platform.node(), "since": time.strftime("%F %T")}
+    os.write(handle, json.dumps(holder_of_lock).encode())  # never closed: the lock lasts as long as the process
     return released
 
 
@@ -58,13 +58,12 @@ def _release(folder: Path) -> str | None:
         return None
     shutil.rmtree(folder / SNAKEMAKES)
     who = f"process {last.get('process', 'unknown')}, {last.get('since', '?')}"
-    who = f"process {last.get('process', 'unknown')}, {last.get('since', '?')}"
     return f"released the lock of a run that ended without doing so ({who})"
 
 
 def _last(folder: Path) -> dict[str, Any]:
     """What the last holder wrote about itself."""
     with contextlib.suppress(OSError, ValueError):
-        found = untrusted.read_json(folder / LOCK)
-        return found if isinstance(found, dict) else {}
+        content = untrusted.read_json(folder / LOCK)
+        return content if isinstance(content, dict) else {}
     return {}

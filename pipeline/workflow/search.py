@@ -1,7 +1,7 @@
 """A model's settings searched at random (Bergstra & Bengio 2012, JMLR 13): what may vary, the trials, their jobs.
 
-A trial is the model's block with some values drawn anew, trained for a few steps, sampled, and measured against the
-validation split by the workflow's own stages. Nothing of it reads the test split.
+A trial is the model's block with some values drawn at random, trained for a few steps, sampled, and measured against
+the validation split by the workflow's own stages. Nothing of it reads the test split.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ IN_STEPS = ("warmup",)
 
 LOOP = {"batch": "Count", "lr_decay_fraction": "Fraction", "data": "str", "precision": "str", "sampler": "str"}
 LOOP |= {"average": "bool"}
-LOOP |= {"sampler_power": "Number"}  # searched only where it is asked for: most samplers do not look at it
+LOOP |= {"sampler_power": "Number"}  # searched only with --over: most samplers do not use it
 """Kinds of the loop's own keys but for the steps, which are the same for all trials."""
 
 Scale = Literal["log", "odds", "linear"]
@@ -129,7 +129,7 @@ def space_of(kinds: Mapping[str, str], present: Mapping[str, Any], steps: int) -
     return space
 
 
-def asked_for(given: str, kinds: Mapping[str, str]) -> tuple[str, Span | Choice]:
+def parsed_range(given: str, kinds: Mapping[str, str]) -> tuple[str, Span | Choice]:
     """`KEY=LOW..HIGH` or `KEY=A,B,C` as a key and what it may be; `UserError` for anything else."""
     key, equals, text = given.partition("=")
     if not equals or not text:
@@ -170,15 +170,15 @@ def draws(
     """
     import numpy as np  # a plan is made without it
 
-    found = [{key: present[key] for key in space}]
+    trials_drawn = [{key: present[key] for key in space}]
     for number in range(1, trials):
         generator = np.random.Generator(np.random.Philox(key=[seed, number]))
         fresh = ({key: of.at(generator.random()) for key, of in space.items()} for _ in range(REDRAWS))
-        values = next((values for values in fresh if values not in found), None)
+        values = next((values for values in fresh if values not in trials_drawn), None)
         if values is None:
             break
-        found.append(values)
-    return found
+        trials_drawn.append(values)
+    return trials_drawn
 
 
 # --- trials and their jobs ------------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ class Search:
 
     @classmethod
     def of(cls, plan: Plan, dataset: str, model: str, steps: int | None, over: Sequence[str] = ()) -> Search:
-        """The search that a person asked for; with `over` it is over those keys alone.
+        """The search of a command line; with `over` it is over those keys alone.
 
         Raises `UserError` for keys, values or steps that cannot be.
         """
@@ -222,7 +222,7 @@ class Search:
             raise UserError(f"--steps: found {steps}, expected 1 to {full:,}, which a whole training has")
         search = cls(plan, dataset, model, steps, {})
         kinds = {**params.kinds_of(plan.module(model)), **LOOP}
-        space = {key: search.allowed(key, of) for key, of in (asked_for(given, kinds) for given in over)}
+        space = {key: search.allowed(key, of) for key, of in (parsed_range(given, kinds) for given in over)}
         if not over:
             space = space_of(params.kinds_of(plan.module(model)), search.present, full)
         if not space:
@@ -236,13 +236,13 @@ class Search:
 
     def allowed(self, key: str, of: Span | Choice) -> Span | Choice:
         """The same, its values as params.yaml means them; raises `UserError` unless it may have every one."""
-        found = []
+        values = []
         for value in of.ends():
             try:
-                found.append(_values(self._plan_with({key: value}), self.dataset, self.model)[key])
+                values.append(_values(self._plan_with({key: value}), self.dataset, self.model)[key])
             except UserError as error:
                 raise UserError(f"--over {str(error).removeprefix(f'params.yaml: models.{self.model}.')}") from None
-        return of if isinstance(of, Span) or key in IN_STEPS else Choice(tuple(found))
+        return of if isinstance(of, Span) or key in IN_STEPS else Choice(tuple(values))
 
     def trials(self, count: int, seed: int) -> list[Trial]:
         """As many trials, if the space holds them; the first is the block as it stands."""
@@ -266,8 +266,8 @@ class Search:
         full = self.plan.steps(self.model, self.dataset)
         wanted = {**self.present, **changed}
         counted = {key: wanted[key] * self.steps / full for key in IN_STEPS if key in wanted}
-        own = config["datasets"][self.dataset]["settings"]
-        block = own.get(self.model) or config["models"][self.model]  # a data set's own settings come last
+        settings = config["datasets"][self.dataset]["settings"]
+        block = settings.get(self.model) or config["models"][self.model]  # a data set's own settings come last
         level = params.with_changes(block.get(self.plan.params.budget, {}), {**changed, **counted, "steps": self.steps})
         block[self.plan.params.budget] = level
         n = min(SAMPLES, self.plan.params.at_budget(self.plan.params.protocol.samples))

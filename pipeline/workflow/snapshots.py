@@ -90,7 +90,7 @@ def _names(dataset: str) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: could not be read ({error})") from None
 
@@ -109,20 +109,20 @@ def _check_views(place: Path, dataset: str, records: Sequence[store.Record]) -> 
 
 def _closure(reading: Read, dataset: str) -> list[store.Record]:
     """The records of the job that made the tables and of all jobs that it was made from, as far as they are there."""
-    found: dict[str, store.Record] = {}
+    records: dict[str, store.Record] = {}
     waiting = [RECORD.format(dataset=dataset)]
     while waiting:
         path = waiting.pop()
-        text = None if path in found else reading(path)
+        text = None if path in records else reading(path)
         record = None if text is None else store.parse(text)
         if record is not None:
-            found[path] = record
-            waiting += {f"{PurePosixPath(file).parent}/{layout.RECORD}" for file in record["inputs"]} - set(found)
-    return list(found.values())
+            records[path] = record
+            waiting += {f"{PurePosixPath(file).parent}/{layout.RECORD}" for file in record["inputs"]} - set(records)
+    return list(records.values())
 
 
 def _published(reading: Read) -> list[store.Record]:
-    """The records in the provenance that `publish` wrote beside tables."""
+    """The records in the provenance.json of a published set."""
     text = reading("provenance.json")
     if text is None:
         return []
@@ -135,7 +135,7 @@ def _published(reading: Read) -> list[store.Record]:
 
 
 def _reader(root: Path) -> Read:
-    return lambda path: (root / path).read_text() if (root / path).is_file() else None
+    return lambda path: (root / path).read_text(encoding="utf-8") if (root / path).is_file() else None
 
 
 # --- a revision ---------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def _git(*words: str) -> str | None:
     Raises `UserError` where there is no git.
     """
     try:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["git", *words], capture_output=True, encoding="utf-8", errors="replace", timeout=60)
     except OSError as error:
         raise UserError(
             f"git could not be started ({error.strerror}); a revision needs it, a folder does not"

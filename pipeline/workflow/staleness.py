@@ -46,16 +46,16 @@ class State:
 
 def jobs_of(plan: Plan, dataset: str) -> dict[str, Job]:
     """Every job of a data set's comparison by name, each after those that it reads from."""
-    found: dict[str, Job] = {}
+    jobs: dict[str, Job] = {}
 
     def visit(job: Job) -> None:
-        if job.name not in found:
+        if job.name not in jobs:
             for parent in job.parents:
                 visit(parent)
-            found[job.name] = job
+            jobs[job.name] = job
 
     visit(plan.job(TARGET, dataset))
-    return found
+    return jobs
 
 
 def is_begun(plan: Plan, dataset: str) -> bool:

@@ -1,4 +1,4 @@
-"""Results stored by job hash: the record beside them, and whether they are what it says.
+"""Results stored by job hash: their records, and whether the files are as recorded.
 
 A job's folder holds its files and `job.json`, written last. A folder with a record is the result of exactly the job
 that its name states; without one it is unfinished.
@@ -120,15 +120,15 @@ def checked(path: Path) -> Record:
     if record is None:
         raise UserError(f"{path.parent / layout.RECORD}: missing or damaged; delete {path.parent} and {again}")
     try:
-        found = artifacts.sha256(path)
+        digest = artifacts.sha256(path)
     except FileNotFoundError:
         raise UserError(f"{path}: not found; delete {path.parent} and {again}") from None
     except OSError as error:
         raise UserError(f"{path}: could not be read: {error.strerror}; check its rights and the disk") from error
     expected = path.name == layout.RECORD or record["files"].get(path.name, {}).get("sha256")
-    if expected is not True and found != expected:
+    if expected is not True and digest != expected:
         raise UserError(
-            f"{path}: damaged or edited (SHA-256 {found[:12]}, expected {str(expected)[:12]}); "
+            f"{path}: damaged or edited (SHA-256 {digest[:12]}, expected {str(expected)[:12]}); "
             f"delete {path.parent} and {again}"
         )
     return record

@@ -60,21 +60,21 @@ def plain(value: Any, *where: Any) -> Any:
 
 
 def _check_plain(value: Any, where: tuple[Any, ...]) -> None:
-    found = None
+    problem = None
     if len(where) > DEEPEST:
-        found = f"more than {DEEPEST} levels of nesting"
+        problem = f"more than {DEEPEST} levels of nesting"
     elif not isinstance(value, str | int | float | dict | list | tuple | None):
-        found = (
+        problem = (
             f"{str(value)[:40]!r} ({type(value).__name__}), expected text or a number; text that looks so needs quotes"
         )
     elif isinstance(value, int) and abs(value) > untrusted.LARGEST:
-        found = f"a whole number of {value.bit_length()} bits, expected at most 63"
+        problem = f"a whole number of {value.bit_length()} bits, expected at most 63"
     elif isinstance(value, str) and len(value) > LONGEST:
-        found = f"a text of {len(value):,} characters, expected at most {LONGEST:,}"
+        problem = f"a text of {len(value):,} characters, expected at most {LONGEST:,}"
     elif isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-        found = "half of a character (a lone surrogate), expected Unicode text"
-    if found:
-        raise ValueError(f"{'.'.join(map(str, where)) or 'the whole text'}: found {found}")
+        problem = "half of a character (a lone surrogate), expected Unicode text"
+    if problem:
+        raise ValueError(f"{'.'.join(map(str, where)) or 'the whole text'}: found {problem}")
 
 
 def block_of(file: Path) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""Rare classes first: the few columns that speak of them, and how many images are behind each number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.tables.columns import Description
+from pipeline.tables.text import to_markdown, to_terminal
+
+TAIL_COLUMNS = (
+    "model", "status", "coverage_tail", "class_accuracy_tail", "class_accuracy_tail_chance", "tail_accuracy_gain",
+    "kid_tail", "sharpness_tail",
+)  # fmt: skip
+
+
+def heading(bands: Mapping[str, Any]) -> str:
+    """What the numbers rest on, from the summary's `bands`."""
+    tail = bands["tail"]
+    classes = sum(bands[name]["classes"] for name in ("head", "middle", "tail"))
+    small = ""
+    if bands["rare_under_three"]:
+        small = f"; {bands['rare_under_three']:,} of these classes have fewer than 3, so say nothing of single classes"
+    return (
+        f"Rare classes: {tail['classes']:,} of {classes:,}, {tail['train']:,} training and {tail['test']:,} test "
+        f"images (an accuracy near 80 % is known to {100 * bands['tail_known_to']:.1f} points either way){small}. "
+        "Row real: the ceiling, the reference classifier's own."
+    )
+
+
+def tail_markdown(
+    rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Description], bands: Mapping[str, Any] | None
+) -> str:
+    """The heading and the columns of rare classes; nothing for balanced data."""
+    return "" if bands is None else f"{heading(bands)}\n\n{to_markdown(rows, metrics, TAIL_COLUMNS)}"
+
+
+def tail_terminal(
+    rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Description], bands: Mapping[str, Any] | None
+) -> list[str]:
+    """The same as lines for a terminal."""
+    if bands is None:
+        return []
+    parts = heading(bands).replace("; ", ".\n").replace(". Row", ".\nRow")
+    return [*parts.splitlines(), "", to_terminal(rows, metrics, TAIL_COLUMNS)]

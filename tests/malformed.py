@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.test_file_formats import FORMATS, Written, data_sets
+from tests.integration.test_file_formats import FORMATS, Written, data_sets
 
 NAMES = [
     "train", "test", "val", "extra", "train.parquet", "test.csv", "metadata.csv", "metadata.jsonl", "x_train.npy",

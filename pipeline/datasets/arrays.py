@@ -144,7 +144,7 @@ def array(owners: Owners, name: str) -> NDArray[Any]:
     path, inner = owners[name]
     try:
         if path.suffix == ".npy":
-            return np.asarray(np.load(path, mmap_mode="r"))
+            return np.asarray(np.lib.format.open_memmap(path, mode="r"))
         with np.load(path) as archive:
             return np.asarray(archive[inner])
     except Exception as error:  # NumPy raises of every kind for headers that are damaged

@@ -21,6 +21,7 @@ from pipeline.features.fitting import Reporter, load_classifier
 from pipeline.features.pixels import flatten
 from pipeline.metrics.bands import bands_of
 from pipeline.metrics.comparison import Comparison
+from pipeline.metrics.estimates import UNDEFINED
 
 FEWEST = 8
 """Images of a set: a fifth neighbour needs six, a covariance of each half four."""
@@ -91,7 +92,10 @@ class Evaluator:
             seed=self.seed,
             groups=self.groups,
         )
-        content: dict[str, Any] = {"protocol": self.protocol(len(fake)), "estimates": dict(self.estimates(comparison))}
+        found = dict(self.estimates(comparison))
+        known_values = {column: entry for column, entry in found.items() if "reason" not in entry}
+        content: dict[str, Any] = {"protocol": self.protocol(len(fake)), "estimates": known_values}
+        content["undefined"] = {column: entry["reason"] for column, entry in found.items() if "reason" in entry}
         if self.classes is not None:
             content["class_histogram"] = torch.bincount(
                 probabilities.argmax(1), minlength=self.classifier.classes
@@ -99,12 +103,15 @@ class Evaluator:
         return content
 
     def estimates(self, comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(column, estimate) of every metric; what is not finite is left out."""
+        """(column, estimate) of every metric, or the reason why there is none."""
         names = metrics.names()
         for done, name in enumerate(names, start=1):
             for column, estimate in metrics.load(name).measure(comparison).items():
                 if estimate is None or not math.isfinite(estimate.value):
-                    self.progress.note(f"{column}: no finite value")
+                    kind = "" if estimate is None else estimate.kind
+                    reason = kind.removeprefix(UNDEFINED) if kind.startswith(UNDEFINED) else "no finite value"
+                    self.progress.note(f"{column}: {reason}")
+                    yield column, {"reason": reason}
                     continue
                 bounds = {side: finite(getattr(estimate, side)) for side in ("low", "high")}
                 yield column, {"value": estimate.value, **bounds, "kind": estimate.kind}

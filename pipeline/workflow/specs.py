@@ -273,7 +273,7 @@ def tables(plan: Catalogue, dataset: str) -> Request:
         "training_costs": trainings(plan, dataset, "cost"),
         "sampling_costs": of_runs(plan, "sample", dataset, "cost"),
         "references": Source(("references", dataset), "metrics"),
-        **{key: Source(("standings", dataset), key) for key in ("battles", "judges", "judges_seeds")},
+        **{key: Source(("standings", dataset), key) for key in ("battles", "judges", "judges_seeds", "standings")},
         **splits(dataset, "summary"),
     }
     return Request(config, inputs)

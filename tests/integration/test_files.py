@@ -424,6 +424,11 @@ def test_a_name_that_an_archive_has_twice(given: Path) -> None:
     assert "it.tar: holds 'a/1.png' twice" in refused("images", given / "it.tar")
 
 
+def test_a_compressed_file_that_is_no_archive(given: Path) -> None:
+    write(given, {"it": gzip.compress(bytes(5000))[:15]})
+    assert refused("images", given / "it").startswith("it: found a file that is no .zip or .tar")
+
+
 @pytest.mark.parametrize("ending", [".7z", ".rar", ".zst"])
 def test_archives_that_are_not_read(ending: str, given: Path) -> None:
     write(given, {f"it{ending}": b"7z\xbc\xaf'\x1c and so on"})
@@ -893,6 +898,12 @@ def test_devices_are_no_files(reader: str, name: str, given: Path) -> None:
     """A link to /dev/zero would be read for ever."""
     (given / name).symlink_to("/dev/null")
     assert refused(reader, given, (1, 32, 32), classes=3)
+
+
+def test_an_archive_of_arrays_by_another_name(given: Path) -> None:
+    np.savez(given / "it.npz", images=pictures(3, 8, 8))
+    (given / "it.npz").rename(given / "images.npy")
+    assert "images.npy: array 'images' cannot be read" in refused("arrays", given, (1, 8, 8))
 
 
 def test_a_row_without_an_end(given: Path) -> None:

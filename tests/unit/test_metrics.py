@@ -314,10 +314,10 @@ def test_prdc_sought_in_float32_is_that_of_float64(make) -> None:
             (left[:, None] - left).square().sum(2).fill_diagonal_(torch.inf).sort(dim=1).values[:, prdc.K - 1]
             for left in (left_x, left_y)
         ]
-        inside = between < reach[0][:, None]
+        inside = between <= reach[0][:, None]
         assert torch.equal(found.balls[row, found.kept_fake[row]], inside.sum(0))
         assert torch.equal(found.covered[row, found.kept_real[row]], inside.any(1))
-        assert torch.equal(found.recalled[row, found.kept_real[row]], (between < reach[1]).any(1))
+        assert torch.equal(found.recalled[row, found.kept_real[row]], (between <= reach[1]).any(1))
 
 
 # -- which is real and which is fake --------------------------------------------------------------------------------
@@ -520,3 +520,65 @@ def test_the_copy_ladder_is_monotone() -> None:
         assert found[column] == sorted(found[column], reverse=True)
     assert found["fld"] == sorted(found["fld"])
     assert found["authenticity"][-1] == 0
+
+
+# -- degenerate images ----------------------------------------------------------------------------------------------
+
+
+def flat(n: int, value: int) -> Tensor:
+    return torch.full((n, 1, 6, 6), value, dtype=torch.uint8)
+
+
+def noisy(n: int, seed: int) -> Tensor:
+    return (pixels(n, 36, seed) * 255).byte().view(n, 1, 6, 6)
+
+
+def mostly_flat(seed: int) -> Tensor:
+    return torch.cat([flat(36, 0), noisy(4, seed)])
+
+
+def compared(real: Tensor, fake: Tensor) -> Comparison:
+    points = [images.flatten(1).float() / 255 for images in (real, fake, real)]
+    sides = [{"pixels": side, "classifier": side[:, :6]} for side in points]
+    return Comparison(
+        real=sides[0], fake=sides[1], train=sides[2], memory=points[2], memory_features=points[2][:, :6],
+        real_images=real, fake_images=fake, groups=4,
+    )  # fmt: skip
+
+
+DEGENERATE = {
+    "both constant": (flat(40, 0), flat(40, 0)),
+    "real constant": (flat(40, 5), noisy(40, 1)),
+    "fake constant": (noisy(40, 1), flat(40, 5)),
+    "mostly equal": (mostly_flat(1), mostly_flat(2)),
+}
+
+
+@pytest.mark.parametrize("case", DEGENERATE)
+@pytest.mark.parametrize("name", metrics.names())
+def test_degenerate_images_have_a_value_or_a_reason(name: str, case: str) -> None:
+    for column, estimate in metrics.load(name).measure(compared(*DEGENERATE[case])).items():
+        if not math.isfinite(estimate.value):
+            assert estimate.kind.startswith("undefined: "), column
+
+
+def test_few_images_have_no_fifth_neighbour_and_say_so() -> None:
+    found = metrics.load("prdc").measure(compared(noisy(5, 1), noisy(5, 2)))
+    assert {e.kind for e in found.values()} == {"undefined: 5 real and 5 generated images have no neighbour number 5"}
+
+
+def test_the_median_of_mostly_equal_points_is_that_of_those_that_differ() -> None:
+    points = torch.zeros(40, 3)
+    points[0] = torch.tensor([3.0, 4.0, 0.0]) / 255
+    assert metrics.load("mmd").median_distance(real=points) == pytest.approx(5 / 255)
+    assert metrics.load("mmd").median_distance(real=points[1:]) == 0
+
+
+@pytest.mark.parametrize(
+    "images", [mostly_flat(1), flat(40, 3), noisy(40, 1)], ids=["mostly equal", "constant", "differ"]
+)
+def test_an_exact_copy_has_precision_recall_and_coverage_of_1(images: Tensor) -> None:
+    for unit in (255, 7):  # as pixels, and as features
+        points = images.flatten(1).float() / unit
+        found = metrics.load("prdc").prdc(real=points, fake=points.clone())
+        assert (found["precision"], found["recall"], found["coverage"]) == (1, 1, 1)

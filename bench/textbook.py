@@ -2,8 +2,8 @@
 
 Data set and data loader, one image at a time converted to floats; plain modules and plain Adam; weight gradients of a
 recurrence step by step; each loss looked at after each step. The models have exactly the sizes of ours, and the same
-losses: with the same weights and noise they give the same numbers (tests/test_bench.py). Grey images throughout, but
-for DCGAN.
+losses: with the same weights and noise they give the same numbers (tests/integration/test_bench.py). Grey images
+throughout, but for DCGAN.
 """
 
 from __future__ import annotations

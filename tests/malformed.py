@@ -9,53 +9,19 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.test_file_formats import FORMATS, Written, data_sets
+from tests.integration.test_file_formats import FORMATS, Written, data_sets
 
 NAMES = [
-    "train",
-    "test",
-    "val",
-    "extra",
-    "train.parquet",
-    "test.csv",
-    "metadata.csv",
-    "metadata.jsonl",
-    "x_train.npy",
-    "a.png",
-    "labels.npy",
-    "images.npy",
-    "data.mdb",
-    "train.tar",
-    "a.zip",
-    "\u00e9.jpg",
-    "a\nb.png",
-    "0.cls",
-    ".hidden",
-    "b.tif",
-    "t10k-labels-idx1-ubyte",
-    "no ending",
-    "train_test.parquet",
-    "x.7z",
-    "a\udce9.png",
-]
+    "train", "test", "val", "extra", "train.parquet", "test.csv", "metadata.csv", "metadata.jsonl", "x_train.npy",
+    "a.png", "labels.npy", "images.npy", "data.mdb", "train.tar", "a.zip", "\u00e9.jpg", "a\nb.png", "0.cls",
+    ".hidden", "b.tif", "t10k-labels-idx1-ubyte", "no ending", "train_test.parquet", "x.7z", "a\udce9.png",
+]  # fmt: skip
 CONTENTS = [
-    b"",
-    b"\0" * 40,
-    b"file_name,label\n000.png,1\n",
-    b'{"file_name": "a"}\n[1]\n',
-    b"version https://git-lfs",
-    b"1,2,x\n",
-    b"\x93NUMPY\x01\0v\0{'descr': '|O', 'fortran_order': False, 'shape': (1,)}",
-    b"PK\x03\x04",
-    b"PAR1",
-    b"\x1f\x8b\x08",
-    b"II*\0\x08\0\0\0\xff\xff",
-    b"GIF89a\x08\0\x08\0",
-    b"\xff\xd8\xff\xe0",
-    b"BM\xff\xff\xff\x7f",
-    b"P5 9 9 65535 ",
-    b"\0\0\x08\x03",
-]
+    b"", b"\0" * 40, b"file_name,label\n000.png,1\n", b'{"file_name": "a"}\n[1]\n', b"version https://git-lfs",
+    b"1,2,x\n", b"\x93NUMPY\x01\0v\0{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", b"PK\x03\x04", b"PAR1",
+    b"\x1f\x8b\x08", b"II*\0\x08\0\0\0\xff\xff", b"GIF89a\x08\0\x08\0", b"\xff\xd8\xff\xe0", b"BM\xff\xff\xff\x7f",
+    b"P5 9 9 65535 ", b"\0\0\x08\x03",
+]  # fmt: skip
 OPTIONS: dict[str, list[Any]] = {
     "classes": [None, 0, 1, 2, 4, 9],
     "limit": [None, 1, 3, 1000],

@@ -24,7 +24,7 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import fetch, prepare
 from pipeline.workflow import content_hash, layout
-from tests.test_readers import database, film, parquet, pictures, png, read, rows
+from tests.integration.test_readers import database, film, parquet, pictures, png, read, rows
 
 BEGUN: list[Progress] = []
 """Logs to be closed."""

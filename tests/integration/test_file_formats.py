@@ -22,8 +22,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.datasets.loaded import Loaded
-from tests.test_idx import idx
-from tests.test_readers import database, film, png, read, rows
+from tests.integration.test_readers import database, film, png, read, rows
+from tests.unit.test_idx import idx
 
 CASES = int(os.environ.get("EASEL_FORMAT_CASES", "12"))
 """Of each format; a campaign sets more."""

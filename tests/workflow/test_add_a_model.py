@@ -22,7 +22,7 @@ PAGE = (ROOT / "docs" / "add-a-model.md").read_text()
 MODEL = "gmmn"
 FILE = f"pipeline/models/{MODEL}.py"
 
-CHECKS = ["test_model_contract.py", "test_layers.py", "test_resume.py"]
+CHECKS = ["unit/test_model_contract.py", "integration/test_layers.py", "faults/test_resume.py"]
 """Tests that a newcomer enters by existing."""
 
 

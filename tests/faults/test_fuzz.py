@@ -3,7 +3,7 @@ refused in one line; nothing ends in a traceback.
 
 Some hundreds of cases, always the same ones, run with the other tests. A campaign of other cases every time:
 
-    make fuzz            # EASEL_FUZZ_CASES=10000 pytest -s tests/test_fuzz.py
+    make fuzz            # EASEL_FUZZ_CASES=10000 pytest -s tests/faults/test_fuzz.py
 
 EASEL_FUZZ_CASES is how many cases all tests of this file have together, about; what became of them is printed.
 """

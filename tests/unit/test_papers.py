@@ -11,7 +11,7 @@ import pytest
 from pipeline.workflow import params
 from pipeline.workflow.params import Dataset, Params
 
-FILE = Path(__file__).parents[1] / "docs" / "papers" / "settings.csv"
+FILE = Path(__file__).parents[2] / "docs" / "papers" / "settings.csv"
 ROWS = list(csv.DictReader(FILE.read_text(encoding="utf-8").splitlines()))
 
 

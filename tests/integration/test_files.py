@@ -35,9 +35,9 @@ from pipeline.datasets.naming import by_split, folder_split, split_of
 from pipeline.datasets.splits import parted
 from pipeline.datasets.value_ranges import Values, read_as
 from pipeline.workflow import params
-from tests.test_hostile_data import RAW, nothing_elsewhere, prepared  # noqa: F401
-from tests.test_idx import idx
-from tests.test_readers import database, last, parquet, pictures, png, read, rows
+from tests.faults.test_hostile_data import RAW, nothing_elsewhere, prepared  # noqa: F401
+from tests.integration.test_readers import database, last, parquet, pictures, png, read, rows
+from tests.unit.test_idx import idx
 
 BLACK, WHITE = np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)
 
@@ -390,7 +390,7 @@ def test_the_range_is_that_of_all_images(n: int) -> None:
     ],
 )
 def test_value_range_is_a_key_of_every_data_set(found: Any, expected: str | None) -> None:
-    config = {**params.yaml_loader.block_of(Path(__file__).parents[1] / "params.yaml")}
+    config = {**params.yaml_loader.block_of(Path(__file__).parents[2] / "params.yaml")}
     config["dvc_tracked"] = []
     config["datasets"] = {
         "it": {"reader": "video", "path": "x", "shape": [1, 8, 8], "models": ["vae"], "value_range": found}
@@ -628,7 +628,7 @@ def test_folders_that_are_no_classes(nothing: str | None, given: Path) -> None:
 
 
 def test_options_of_another_kind() -> None:
-    config = {**params.yaml_loader.block_of(Path(__file__).parents[1] / "params.yaml")}
+    config = {**params.yaml_loader.block_of(Path(__file__).parents[2] / "params.yaml")}
     for option, value, expected in (
         ("labels", 3, "a text"),
         ("face", "yes", "true or false"),
@@ -765,7 +765,7 @@ def test_the_files_of_emnist(given: Path) -> None:
 
 @pytest.mark.parametrize("shape", [[2, 16, 16], [4, 16, 16], [16, 16, 3]])
 def test_the_channels_of_a_shape(shape: list[int]) -> None:
-    config = {**params.yaml_loader.block_of(Path(__file__).parents[1] / "params.yaml"), "dvc_tracked": []}
+    config = {**params.yaml_loader.block_of(Path(__file__).parents[2] / "params.yaml"), "dvc_tracked": []}
     config["datasets"] = {"it": {"reader": "images", "path": "x", "shape": shape, "models": ["vae"]}}
     expected = r"datasets.it.shape.*expected channels first, 1 or 3 of them"
     with pytest.raises(UserError, match=expected) as caught:
@@ -781,7 +781,7 @@ def test_the_channels_of_a_shape(shape: list[int]) -> None:
     ],
 )
 def test_names_and_places_of_data_sets(block: dict[str, Any], expected: str) -> None:
-    config = params.yaml_loader.block_of(Path(__file__).parents[1] / "params.yaml")
+    config = params.yaml_loader.block_of(Path(__file__).parents[2] / "params.yaml")
     for name, keys in block.items():
         config["datasets"][name] = {**config["datasets"].get(name, config["datasets"]["mnist"]), **keys}
     with pytest.raises(UserError, match=expected):

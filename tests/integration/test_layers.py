@@ -220,7 +220,7 @@ def test_the_rules_use_public_names_of_snakemake_alone() -> None:
 def test_no_function_is_longer_than_sixty_lines() -> None:
     lengths = {
         f"{file.stem}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
-        for file in [*FILES, *sorted((ROOT / "tests").glob("*.py"))]
+        for file in [*FILES, *sorted((ROOT / "tests").rglob("*.py"))]
         for node in functions(file)
     }
     assert {name: length for name, length in lengths.items() if length > 60} == {}

@@ -37,20 +37,6 @@ def is_current(plan: Any, dataset: str) -> bool:
         return False
 
 
-def closure(job: Any) -> list[Any]:
-    """A job and all that it is made from, each once."""
-    jobs: dict[int, Any] = {}
-
-    def visit(item: Any) -> None:
-        if id(item) not in jobs:
-            jobs[id(item)] = item
-            for other in item.parents:
-                visit(other)
-
-    visit(job)
-    return list(jobs.values())
-
-
 def config(plan: Any, names: Iterable[str]) -> dict[str, Any]:
     """What the report is told, the digest of the page's own text among it."""
     about = {

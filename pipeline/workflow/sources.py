@@ -472,6 +472,7 @@ def _download(address: str, room: Room) -> Iterator[BinaryIO]:
         request = urllib.request.Request(address, headers={"User-Agent": "easel"})
         response = _opener().open(request, timeout=room.timeout)
     except urllib.error.HTTPError as error:
+        error.close()
         raise Missing(f"{error.code} {error.reason}") from error
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
@@ -481,11 +482,25 @@ def _download(address: str, room: Room) -> Iterator[BinaryIO]:
         yield cast(BinaryIO, io.BufferedReader(Download(response, room.timeout), CHUNK))
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Closes the answer that leads to a malformed address."""
+
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except ValueError:
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
 def _opener() -> urllib.request.OpenerDirector:
     """Follows redirects to http and https addresses alone, not to a file of this machine."""
     opener = urllib.request.OpenerDirector()
-    for handler in ("Proxy", "Unknown", "HTTP", "HTTPS", "HTTPDefaultError", "HTTPRedirect"):
+    for handler in ("Proxy", "Unknown", "HTTP", "HTTPS", "HTTPDefaultError"):
         opener.add_handler(getattr(urllib.request, f"{handler}Handler")())
+    opener.add_handler(_Redirects())
     opener.add_handler(urllib.request.HTTPErrorProcessor())
     return opener
 

@@ -12,7 +12,7 @@ import yaml
 from bench import made_up
 from pipeline import snakefile
 from pipeline.core.errors import UserError
-from pipeline.workflow import layout, params, report_inputs
+from pipeline.workflow import layout, params, report_inputs, staleness
 from pipeline.workflow.plan import Plan
 from tests.conftest import ROOT
 
@@ -27,7 +27,7 @@ def plan(report: object = "current", **changes: object) -> Plan:
 
 
 def make_all(made: Plan, dataset: str) -> None:
-    for job in report_inputs.closure(made.job("summary", dataset)):
+    for job in staleness.jobs_of(made, dataset).values():
         made_up.write(job)
     table = layout.path(layout.TABLE, dataset=dataset)
     table.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def test_the_report_reads_files_of_its_own_data_sets_alone_and_each_once() -> No
 
 def test_every_job_that_draws_is_read() -> None:
     made = plan()
-    jobs = report_inputs.closure(made.job("summary", "mnist"))
+    jobs = staleness.jobs_of(made, "mnist").values()
     drawing = {job.folder for job in jobs if job.stage in ("figures", "gallery", "canvases")}
     assert len(drawing) > 3 and drawing <= {Path(path).parent for path in made.job("report").reads}
 

@@ -21,7 +21,7 @@ import yaml
 
 from pipeline import cli
 from pipeline.core import artifacts
-from pipeline.workflow import params, report_inputs
+from pipeline.workflow import params, staleness
 from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, ROOT, Run, run
 
@@ -216,7 +216,7 @@ def test_the_picture_of_the_workflow_has_every_stage_and_arrow() -> None:
     page = (ROOT / "docs" / "workflow.md").read_text()
     drawn = set(re.findall(r"^    (\w+) --> (\w+)$", page, re.MULTILINE))
     plan = Plan(params.load(["budget=smoke"], ROOT / "params.yaml"))
-    jobs = [*report_inputs.closure(plan.job("summary", "mnist")), plan.job("report")]
+    jobs = [*staleness.jobs_of(plan, "mnist").values(), plan.job("report")]
     arrows = {(item.stage, job.stage) for job in jobs for item in job.parents}
     needed = sorted(arrows - implied(arrows))
     text = "\n".join(f"    {here} --> {there}" for here, there in needed)

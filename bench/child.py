@@ -7,7 +7,6 @@ once: seconds, its values, and the peak of memory above what was held before. Wh
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import json
 import os
 import resource
@@ -27,7 +26,7 @@ class Peak:
 
     def __init__(self) -> None:
         try:
-            CLEAR.write_text("5")  # forget the highest so far
+            CLEAR.write_text("5", encoding="utf-8")  # forget the highest so far
             self.before: float | None = _status("VmRSS")
         except OSError:
             self.before = None
@@ -42,7 +41,7 @@ class Peak:
 
 def _status(name: str) -> float:
     """A size of /proc/self/status in MB."""
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+    line = next(line for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1]) / 1024
 
 

@@ -34,8 +34,10 @@ def python(*words: str, folder: Path, **environment: str) -> Ended:
     with tempfile.TemporaryDirectory(prefix="easel-bench-") as name:
         report = Path(name) / "report.json"
         wrapped = [sys.executable, "-m", "bench.wrapped", str(report), *command]
-        done = subprocess.run(wrapped, cwd=folder, env=own, capture_output=True, text=True, check=False)
-        found = json.loads(report.read_text()) if report.exists() else {"code": done.returncode or 1}
+        done = subprocess.run(
+            wrapped, cwd=folder, env=own, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
+        found = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {"code": done.returncode or 1}
     text = done.stdout + done.stderr
     if found["code"]:
         last = (text.strip().splitlines() or ["nothing was said"])[-1]

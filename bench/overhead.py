@@ -84,7 +84,7 @@ def job(asked: Asked) -> list[Row]:
         for _ in range(asked.pace.rounds + 1):
             whole.append(commands.stage(*words, folder=folder).seconds)
             bare.append(commands.python("-c", "import torch", folder=folder).seconds)
-            beyond.append(whole[-1] - bare[-1] - json.loads(cost.read_text())["train_seconds"])
+            beyond.append(whole[-1] - bare[-1] - json.loads(cost.read_text(encoding="utf-8"))["train_seconds"])
     row = alone(Row("pipeline", "a job beyond import torch", "train vae, tiny", "s"), beyond[1:])
     row.note = f"the process {np.median(whole[1:]):.2f} s, import torch {np.median(bare[1:]):.2f} s, the rest training"
     return [row]

@@ -17,4 +17,4 @@ if __name__ == "__main__":
     code = subprocess.run(command, check=False).returncode
     seconds = time.perf_counter() - began
     highest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    Path(report).write_text(json.dumps({"seconds": seconds, "memory_mb": highest, "code": code}))
+    Path(report).write_text(json.dumps({"seconds": seconds, "memory_mb": highest, "code": code}), encoding="utf-8")

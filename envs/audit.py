@@ -69,7 +69,7 @@ def main() -> None:
 
 def allowed(file: Path) -> Iterator[tuple[str, str]]:
     """(advisory, reason) of each line."""
-    for number, line in enumerate(file.read_text().splitlines(), start=1):
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         name, _, reason = line.partition("#")[0].strip().partition(" ")
         if name and not reason.strip():
             end(MISTAKE, f"{file}:{number}: {name} has no reason; write one after it")
@@ -81,7 +81,13 @@ def report(program: str) -> Any:
     """What pip-audit says of every locked package, as its JSON; ends this program where there is no answer."""
     command = [program, "--requirement", str(LOCKED), "--disable-pip", "--require-hashes", "--format", "json"]
     try:
-        done = subprocess.run([*command, "--progress-spinner", "off"], capture_output=True, text=True, timeout=TIMEOUT)
+        done = subprocess.run(
+            [*command, "--progress-spinner", "off"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIMEOUT,
+        )
         content = json.loads(done.stdout)
         if not isinstance(content["dependencies"], list):
             raise ValueError("no list of dependencies")

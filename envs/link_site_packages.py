@@ -4,4 +4,4 @@ import sys
 import sysconfig
 from pathlib import Path
 
-Path(sysconfig.get_path("purelib"), "easel.pth").write_text(f"{sys.argv[1]}\n")
+Path(sysconfig.get_path("purelib"), "easel.pth").write_text(f"{sys.argv[1]}\n", encoding="utf-8")

@@ -58,7 +58,8 @@ class Forks:
             env={**environment, **own},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
 
     def close(self) -> None:

@@ -135,7 +135,7 @@ class Campaign:
 
     def failed(self) -> None:
         """A run that nobody killed must complete, unless a dying process of the run before holds a job's lock."""
-        text = self.said.read_text(errors="replace")
+        text = self.said.read_text(encoding="utf-8", errors="replace")
         if "another process is writing this already" in text or "another run is at work" in text:
             self.refused += 1
         else:

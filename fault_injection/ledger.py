@@ -59,7 +59,7 @@ def table(rows: list[Row]) -> str:
 def write(path: Path, rows: list[Row]) -> None:
     """As CSV."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(row.cells for row in rows)

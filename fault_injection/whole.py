@@ -188,7 +188,7 @@ def two_at_once(project: Project, undisturbed: Undisturbed, words: list[str], na
 def with_git(project: Project) -> Project:
     """The copy as a repository of its own, in which DVC's stages ask for the tiny budget."""
     file = project.folder / "params.yaml"
-    file.write_text(file.read_text().replace("budget: laptop ", "budget: tiny ", 1))
+    file.write_text(file.read_text(encoding="utf-8").replace("budget: laptop ", "budget: tiny ", 1))
     (project.folder / ".venv").symlink_to(BIN.parent)
     person = {f"GIT_{role}_{key}": "easel@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
     site = project.folder.with_name(f"{project.folder.name}-site")

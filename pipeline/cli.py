@@ -50,7 +50,10 @@ def commands() -> dict[str, str]:
 @functools.cache
 def _listed(folder: str) -> dict[str, str]:
     files = sorted((job_hash.ROOT / "pipeline" / folder).glob("[!_]*.py"))
-    return {file.stem: (ast.get_docstring(ast.parse(file.read_text())) or " ").splitlines()[0] for file in files}
+    return {
+        file.stem: (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or " ").splitlines()[0]
+        for file in files
+    }
 
 
 class Parser(argparse.ArgumentParser):
@@ -88,7 +91,7 @@ def version() -> str:
     """The version of the checkout, or of the installed package; pyproject.toml is where it is stated."""
     project = job_hash.ROOT / "pyproject.toml"
     if project.is_file():
-        return str(tomllib.loads(project.read_text())["project"]["version"])
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
     return importlib.metadata.version("easel")
 
 
@@ -153,7 +156,7 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
 def _keep_line(log: Path, message: str) -> None:
     """A stage's mistake at the end of its log, which is shown when a run ends."""
     if log.exists():
-        with contextlib.suppress(OSError), log.open("a") as handle:
+        with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as handle:
             print(one_line(message), file=handle)
 
 
@@ -161,7 +164,7 @@ def _keep_traceback(log: Path) -> bool:
     """Whether there was room for it."""
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a") as handle:
+        with log.open("a", encoding="utf-8") as handle:
             traceback.print_exc(file=handle)
     except OSError:
         return False

@@ -118,7 +118,7 @@ def removed(draw: st.DrawFn, path: Path) -> None:
 def linked(draw: st.DrawFn, path: Path) -> None:
     target = path.with_name(draw(st.sampled_from(NAMES)))
     if not target.exists() and not target.is_symlink():
-        target.symlink_to(draw(st.sampled_from([path.name, "..", "nowhere", "/dev/zero", target.name])))
+        target.symlink_to(draw(st.sampled_from([path.name, "..", "nowhere", "/dev/null", target.name])))
 
 
 DAMAGES: list[Callable[[st.DrawFn, Path], None]] = [

@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import math
 import os
 import struct
 import tarfile
@@ -22,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 from scipy.io import savemat
 
@@ -420,6 +422,11 @@ def test_a_name_that_an_archive_has_twice(given: Path) -> None:
             member.size = len(png(image))
             archive.addfile(member, io.BytesIO(png(image)))
     assert "it.tar: holds 'a/1.png' twice" in refused("images", given / "it.tar")
+
+
+def test_a_compressed_file_that_is_no_archive(given: Path) -> None:
+    write(given, {"it": gzip.compress(bytes(5000))[:15]})
+    assert refused("images", given / "it").startswith("it: found a file that is no .zip or .tar")
 
 
 @pytest.mark.parametrize("ending", [".7z", ".rar", ".zst"])
@@ -886,6 +893,24 @@ def test_a_pipe_in_a_folder_is_not_waited_for(given: Path) -> None:
     assert len(read("images", RAW, path=str(given)).train_images) == 3
 
 
+@pytest.mark.parametrize(("reader", "name"), [("uhtelpcc_csv", "train.csv"), ("arrays", "a.npy"), ("lsun", "data.mdb")])
+def test_devices_are_no_files(reader: str, name: str, given: Path) -> None:
+    """A link to /dev/zero would be read for ever."""
+    (given / name).symlink_to("/dev/null")
+    assert refused(reader, given, (1, 32, 32), classes=3)
+
+
+def test_an_archive_of_arrays_by_another_name(given: Path) -> None:
+    np.savez(given / "it.npz", images=pictures(3, 8, 8))
+    (given / "it.npz").rename(given / "images.npy")
+    assert "images.npy: array 'images' cannot be read" in refused("arrays", given, (1, 8, 8))
+
+
+def test_a_row_without_an_end(given: Path) -> None:
+    write(given, {"train.csv": b"1," * 40_000})
+    assert "train.csv, row 1: more than 65,536 characters" in refused("uhtelpcc_csv", given, (1, 32, 32), classes=3)
+
+
 def test_cifar_as_its_archive_unpacks(given: Path) -> None:
     records = b"".join(bytes([label]) + image.tobytes() for label, image in enumerate(pictures(3, 3, 32, 32)))
     names = [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]
@@ -955,3 +980,28 @@ def test_paths_of_metadata_as_windows_writes_them(given: Path) -> None:
 )
 def test_folders_that_hold_something_else(reader: str, files: dict[str, bytes], expected: str, given: Path) -> None:
     assert expected in refused(reader, write(given, files))
+
+
+# --- degenerate sets of images ----------------------------------------------------------------------------------
+
+
+def test_discrepancy_of_images_that_are_mostly_equal() -> None:
+    from pipeline.metrics.mmd import median_distance, mmd_rbf
+
+    generator = torch.Generator().manual_seed(0)
+    others = torch.rand(60, 4, generator=generator)
+    real = torch.cat([torch.zeros(240, 4), others])
+    pairs = torch.nn.functional.pdist(real.double())
+    assert median_distance(real=real) == pytest.approx(pairs[pairs > 0].median().item(), rel=1e-4)
+    assert mmd_rbf(real=real, fake=real.flip(0)) == pytest.approx(0, abs=0.02)
+    assert math.isnan(mmd_rbf(real=torch.zeros(9, 4), fake=torch.rand(9, 4, generator=generator)))
+
+
+def test_precision_and_recall_of_an_exact_copy() -> None:
+    from pipeline.metrics.prdc import prdc
+
+    real = torch.cat([torch.zeros(75, 4), torch.rand(25, 4, generator=torch.Generator().manual_seed(0))])
+    found = prdc(real=real, fake=real.clone())
+    assert [found[name] for name in ("precision", "recall", "coverage")] == [1, 1, 1]
+    far = prdc(real=real, fake=real + 100)
+    assert [far[name] for name in ("precision", "recall", "coverage")] == [0, 0, 0]

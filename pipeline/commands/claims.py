@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
         battles,
         dataset,
     )
-    rows = claims.claim_rows(claims.read_claims(published_file("claims").read_text()), evidence)
+    rows = claims.claim_rows(claims.read_claims(published_file("claims").read_text(encoding="utf-8")), evidence)
     print(text.to_terminal(rows, claims.claims_columns(), claims.CLAIMS_SHOWN, width=SCREEN))
     print(f"{claims.tally(rows)}\n{claims.HOW_TO_READ}")
     if arguments.to is not None:

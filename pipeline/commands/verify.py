@@ -129,7 +129,9 @@ def read_record(path: Path) -> Made:
             budget=content["budget"],
             cpu=content["cpu"],
             made_by=Provenance.from_json(content["made_by"]),
-            tables={name: (path.parent / _file(path.stem, name)).read_text() for name in content["sha256"]},
+            tables={
+                name: (path.parent / _file(path.stem, name)).read_text(encoding="utf-8") for name in content["sha256"]
+            },
         )
         changed = [
             _file(path.stem, name) for name, digest in content["sha256"].items() if record.digests[name] != digest

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
 def rows(path: Path) -> list[Row]:
     """The rows of a table or a history that the workflow made."""
     try:
-        return from_csv(path.read_text())
+        return from_csv(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: not found; make it with `snakemake --cores 8 {path}`") from error
 

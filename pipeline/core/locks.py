@@ -38,7 +38,7 @@ def take(path: Path, patience: float = GLANCE) -> int | None:
 def is_held(path: Path) -> bool:
     """Whether a live process holds a lock; a file that was never made is nobody's."""
     try:
-        with path.open() as handle:
+        with path.open(encoding="utf-8", errors="replace") as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -13,7 +13,7 @@ LARGEST = 2**63 - 1
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file; OSError where it cannot be read, else ValueError as in `parsed_json`."""
-    return parsed_json(path.read_text())
+    return parsed_json(path.read_text(encoding="utf-8"))
 
 
 def parsed_json(text: str) -> Any:

@@ -44,7 +44,8 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     """The splits that there are arrays of; ValueError for a damaged file or arrays of other kinds."""
     folder = place(raw_folder, options)
     listed_files = [folder / file for file in options.get("files") or ()]
-    paths = listed_files or ([folder] if folder.is_file() else sorted([*folder.glob("*.npz"), *folder.glob("*.npy")]))
+    here = sorted(path for path in folder.glob("*.np[yz]") if path.is_file())
+    paths = listed_files or ([folder] if folder.is_file() else here)
     owners = owners_of(paths)
     chosen = {what: roles(owners, what, options.get(what)) for what in WORDS}
     if "train" not in chosen["images"]:
@@ -143,7 +144,7 @@ def array(owners: Owners, name: str) -> NDArray[Any]:
     path, inner = owners[name]
     try:
         if path.suffix == ".npy":
-            return np.asarray(np.load(path, mmap_mode="r"))
+            return np.asarray(np.lib.format.open_memmap(path, mode="r"))
         with np.load(path) as archive:
             return np.asarray(archive[inner])
     except Exception as error:  # NumPy raises of every kind for headers that are damaged

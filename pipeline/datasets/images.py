@@ -12,10 +12,12 @@ CAT data set has beside it (Zhang, Sun & Tang 2008): x and y of nine points, eye
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import tarfile
 import unicodedata
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -73,9 +75,16 @@ def archive_or_folder(found: Path, options: Mapping[str, Any]) -> Path:
     """The one archive that the block's files name, or the place itself."""
     archives = [found / file for file in options.get("files") or () if is_archive(Path(file))]
     at = archives[0] if archives else found
-    if at.is_file() and not is_archive(at) and not zipfile.is_zipfile(at) and not tarfile.is_tarfile(at):
+    if at.is_file() and not is_archive(at) and not looks_like_archive(at):
         raise ValueError(f"{at.name}: found a file that is no .zip or .tar, expected one or a folder; unpack it")
     return at
+
+
+def looks_like_archive(path: Path) -> bool:
+    """Whether a file's bytes are those of an archive that can be read, whatever its name."""
+    with contextlib.suppress(EOFError, OSError, zlib.error):  # of a compressed file that is cut short
+        return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+    return False
 
 
 def hidden(name: str) -> bool:

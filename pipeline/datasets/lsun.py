@@ -42,7 +42,8 @@ def databases(found: Path) -> list[Path]:
     """The folders with databases: the place itself, or those below it that are for training by their names."""
     if found.name == DATABASE:
         return [found.parent]
-    folders = sorted(path.parent for path in [*found.glob(DATABASE), *found.glob(f"*/{DATABASE}")])
+    here = [path for pattern in (DATABASE, f"*/{DATABASE}") for path in found.glob(pattern) if path.is_file()]
+    folders = sorted(path.parent for path in here)
     if not folders:
         raise ValueError(f"{found}: no {DATABASE} in it or one folder below; unzip LSUN's archive there")
     if len(folders) == 1:

@@ -6,6 +6,7 @@ file's name says its split (train, valid, test). Rows are read one at a time; a 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,15 @@ OPTIONS = ("ink", "class_names", "train_files", "valid_files", "test_files")
 
 SIDE = 32
 
+LONGEST = 1 << 16
+"""Characters of a row."""
+
 
 def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     """The splits that there are files of; ValueError, with the row's number, for one that is short or no numbers."""
     found = place(raw_folder, options)
     folder, only = (found.parent, [found.name]) if found.is_file() else (found, sorted(options.get("files") or ()))
-    names_of = by_split(only or sorted(path.name for path in found.glob("*.csv")), options)
+    names_of = by_split(only or sorted(path.name for path in found.glob("*.csv") if path.is_file()), options)
     grouped = {split: [folder / name for name in files] for split, files in names_of.items()}
     source = Source("the last column", {split: listed(files) for split, files in names_of.items()})
     source.files = sum(map(len, names_of.values()))
@@ -41,7 +45,11 @@ def rows(paths: Sequence[Path], ink: int) -> Iterator[Example]:
     """The rows of some files."""
     for path in paths:
         with path.open(encoding="ascii", errors="replace") as stream:
-            for number, line in enumerate(stream, start=1):
+            for number, line in enumerate(iter(functools.partial(stream.readline, LONGEST), ""), start=1):
+                if len(line) == LONGEST:
+                    raise ValueError(
+                        f"{path.name}, row {number}: more than {LONGEST:,} characters; expected a row an image"
+                    )
                 words = line.split(",")
                 if line.strip() and not (number == 1 and not any(word.strip().isdigit() for word in words)):
                     yield example(f"{path.name}, row {number}", words, ink)

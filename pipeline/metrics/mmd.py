@@ -6,6 +6,7 @@ and leaves phi unstated, so its numbers cannot be compared with either.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.metrics.distances import Points, prepare, squared_distances
+from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife
 from pipeline.metrics.kernel_sums import KernelSums, block_sums
 
@@ -47,11 +49,16 @@ MEDIAN_POINTS = 2000
 
 
 def median_distance(*, real: Tensor) -> float:
-    """Median Euclidean distance of pairs of (at most 2,000) different points of real (n, d)."""
+    """Median Euclidean distance of pairs of (at most 2,000) different points of real (n, d).
+
+    Where it is 0, as of mostly equal points, it is that of the pairs that differ; 0 where all points are equal.
+    """
     rows = torch.linspace(0, len(real) - 1, min(len(real), MEDIAN_POINTS)).long()
     (points,) = prepare(real[rows])
     upper = torch.triu_indices(len(points), len(points), offset=1)
     squares = squared_distances(points, points)[upper[0], upper[1]]
+    if squares.median() == 0 and bool((squares > 0).any()):
+        squares = squares[squares > 0]
     return (squares.median().double() * points.unit).sqrt().item()
 
 
@@ -84,8 +91,9 @@ def rbf_sums(*, real: Sequence[Tensor], fake: Sequence[Tensor], median: float) -
 
 
 def mmd_rbf(*, real: Tensor, fake: Tensor) -> float:
-    """Unbiased squared discrepancy of points (n, d) and (m, d) under the Gaussian mixture."""
-    return rbf_sums(real=[real], fake=[fake], median=median_distance(real=real)).unbiased()
+    """Unbiased squared discrepancy of points (n, d) and (m, d) under the mixture; NaN where all real ones are equal."""
+    median = median_distance(real=real)
+    return rbf_sums(real=[real], fake=[fake], median=median).unbiased() if median else math.nan
 
 
 def mmd_linear(*, real: Tensor, fake: Tensor) -> float:
@@ -107,12 +115,13 @@ def _linear_estimate(*, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Estim
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
-    """Both discrepancies on pixels."""
+    """Both discrepancies on pixels; the linear one alone where all real images are equal: nothing sets a bandwidth."""
     if not comparison.has("pixels"):
         return {}
     real, fake = comparison.real_parts("pixels"), comparison.fake_parts("pixels")
-    sums = rbf_sums(real=real, fake=fake, median=median_distance(real=comparison.real["pixels"]))
-    return {
-        "mmd_rbf": jackknife(sums.unbiased(), sums.without_each(), "linear"),
-        "mmd_linear": _linear_estimate(real=real, fake=fake),
-    }
+    linear = {"mmd_linear": _linear_estimate(real=real, fake=fake)}
+    median = median_distance(real=comparison.real["pixels"])
+    if not median:
+        return {"mmd_rbf": undefined("all real images are the same, so no bandwidth suits them")} | linear
+    sums = rbf_sums(real=real, fake=fake, median=median)
+    return {"mmd_rbf": jackknife(sums.unbiased(), sums.without_each(), "linear")} | linear

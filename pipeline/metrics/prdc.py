@@ -23,6 +23,7 @@ from pipeline.metrics.distances import (
     rounding,
     squared_distances,
 )
+from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife_mean, jackknife_rate
 
 ORDER = 60
@@ -149,7 +150,7 @@ def settled(
 
 
 def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) -> Membership:
-    """Of groups of features (n_g, d); balls are open, and their centre does not count as a neighbour.
+    """Of groups of features (n_g, d); balls are closed, and their centre does not count as a neighbour.
 
     Only pairs within the widest of a ball's radii are looked at for every group: few of all pairs.
 
@@ -171,17 +172,17 @@ def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) ->
     )
     for rows in chunks(n, m):
         distances = squared_distances(quick_x[rows], quick_y)
-        i, j = (distances < real_reach[rows, None]).nonzero(as_tuple=True)
-        recalled_i, recalled_j = (distances < fake_reach).nonzero(as_tuple=True)
+        i, j = (distances <= real_reach[rows, None]).nonzero(as_tuple=True)
+        recalled_i, recalled_j = (distances <= fake_reach).nonzero(as_tuple=True)
         near, recalled_near = distances[i, j].double(), distances[recalled_i, recalled_j].double()
         i, recalled_i = i + rows.start, recalled_i + rows.start
         near = settled(near, real_radii, i, slack, between=(x, i, y, j))
         recalled_near = settled(recalled_near, fake_radii, recalled_j, slack, between=(x, recalled_i, y, recalled_j))
         for row in range(len(kept_real)):
-            inside = (near < real_radii[row, i]) & kept_real[row, i]
+            inside = (near <= real_radii[row, i]) & kept_real[row, i]
             balls[row] += torch.bincount(j[inside], minlength=m)
             covered[row, i[inside & kept_fake[row, j]]] = True
-            inside = (recalled_near < fake_radii[row, recalled_j]) & kept_fake[row, recalled_j]
+            inside = (recalled_near <= fake_radii[row, recalled_j]) & kept_fake[row, recalled_j]
             recalled[row, recalled_i[inside]] = True
     return Membership(balls, recalled, covered, kept_real, kept_fake)
 
@@ -214,4 +215,7 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
     """On the reference classifier's features."""
     if not comparison.has("classifier"):
         return {}
+    n, m = (len(side["classifier"]) for side in (comparison.real, comparison.fake))
+    if min(n, m) <= K:
+        return dict.fromkeys(COLUMNS, undefined(f"{n} real and {m} generated images have no neighbour number {K}"))
     return prdc_estimates(real=comparison.real_parts("classifier"), fake=comparison.fake_parts("classifier"))

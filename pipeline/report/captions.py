@@ -36,7 +36,7 @@ def parsed(text: str, name: str) -> Caption:
 
 def read(folder: Path) -> dict[str, Caption]:
     """Every caption of a folder by the name of its file."""
-    return {path.stem: parsed(path.read_text(), path.stem) for path in sorted(folder.glob("*.rst"))}
+    return {path.stem: parsed(path.read_text(encoding="utf-8"), path.stem) for path in sorted(folder.glob("*.rst"))}
 
 
 def of(captions: dict[str, Caption], name: str) -> Caption:

@@ -22,7 +22,7 @@ def render(datasets: Sequence[Mapping[str, Any]], **about: Any) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    style, script = ((FOLDER / name).read_text() for name in ("page.css", "page.js"))
+    style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,

@@ -59,7 +59,7 @@ def visible_gpus() -> list[str]:
 def _listed() -> list[str]:
     command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=60)
         return done.stdout.split() if done.returncode == 0 else []
     return []
 

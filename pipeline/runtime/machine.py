@@ -16,7 +16,9 @@ VECTORS = (
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Model name, family and model number, and the vector extensions that this machine, which may be virtual, has."""
     try:
-        fields = dict(re.findall(r"^([\w ]+?)\s*: (.+)$", cpuinfo.read_text().split("\n\n")[0], re.MULTILINE))
+        fields = dict(
+            re.findall(r"^([\w ]+?)\s*: (.+)$", cpuinfo.read_text(encoding="utf-8").split("\n\n")[0], re.MULTILINE)
+        )
     except OSError:
         fields = {"model name": _apple_name() or platform.processor()}
     name = fields.get("model name") or fields.get("CPU part") or platform.machine()
@@ -30,7 +32,13 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 def _apple_name() -> str | None:
     """What macOS calls the CPU; None elsewhere."""
     try:
-        done = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            ["sysctl", "-n", "machdep.cpu.brand_string"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=10,
+        )
     except OSError:
         return None
     return done.stdout.strip() or None

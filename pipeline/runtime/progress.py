@@ -21,7 +21,9 @@ class Progress:
         self.log: TextIO | None = None
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
-            self.log = log.open("a", buffering=1)  # it may be that of a live stage, which this one is to be refused by
+            self.log = log.open(
+                "a", buffering=1, encoding="utf-8", errors="backslashreplace"
+            )  # it may be that of a live stage, which this one is to be refused by
         self.began = self.shown = time.monotonic()
 
     def close(self) -> None:

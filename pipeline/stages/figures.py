@@ -44,10 +44,13 @@ class Material:
         self.real = artifacts.read_images(inputs["test"])[0]
         self.summary = artifacts.read_json(inputs["summary"])
         self.samples = {model: artifacts.read_images(samples[model, first[model]])[0] for model in self.models}
-        self.histories = {model: from_csv(histories[model, first[model]].read_text()) for model in self.models}
+        self.histories = {
+            model: from_csv(histories[model, first[model]].read_text(encoding="utf-8")) for model in self.models
+        }
         self.metrics = {run: artifacts.read_json(path) for run, path in metrics.items()}
         self.table, self.cost, self.judges, self.battles, self.standings = (
-            from_csv(inputs[name].read_text()) for name in ("table", "cost", "judges", "battles", "standings")
+            from_csv(inputs[name].read_text(encoding="utf-8"))
+            for name in ("table", "cost", "judges", "battles", "standings")
         )
 
     def costs(self) -> list[dict[str, Any]]:

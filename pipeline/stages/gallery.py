@@ -111,7 +111,7 @@ class Material:
                 artifacts.read_tensors(weights),
                 artifacts.read_images(samples)[0],
                 artifacts.read_images(canvases)[0],
-                from_csv(history.read_text()),
+                from_csv(history.read_text(encoding="utf-8")),
                 artifacts.read_json(report),
                 artifacts.read_images(snapshots)[0],
             )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core import artifacts
+from pipeline.datasets.description import lines
 from pipeline.figures.mosaic import mosaic
 from pipeline.metrics import columns
 from pipeline.report import captions, page, pictures
@@ -70,7 +71,7 @@ class Source:
 
     def rows(self, name: str) -> list[Row]:
         """The rows of a table."""
-        return from_csv(self.path(name).read_text())
+        return from_csv(self.path(name).read_text(encoding="utf-8"))
 
     def json(self, name: str, key: Any = None) -> Any:
         """The content of a JSON file."""
@@ -132,7 +133,8 @@ def facts(source: Source, about: dict[str, Any]) -> list[tuple[str, str]]:
     if classes:
         uneven = f"; the largest has {readable(ratio, 3)} times the images of the smallest" if ratio else ""
         said.insert(1, ("classes", f"{classes}{uneven}"))
-    return said
+    described = lines(summary["description"]) if "description" in summary else []
+    return said + [(name, text) for name, _, text in (line.partition(": ") for line in described)]
 
 
 # --- battles ------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def run(job: JobContext) -> None:
     rule = {"tolerance": block["tolerance"], "ratio": block["ratio"]}
     battles = battle_rows(contestants, judges, judged_by=judged_by, **rule)
     table_2, table_3, table_4 = (
-        (published.FOLDER / f"gran_{name}.csv").read_text()
+        (published.FOLDER / f"gran_{name}.csv").read_text(encoding="utf-8")
         for name in ("table2_battles", "table3_non_adversarial", "table4_more_steps")
     )
     battles = published.battles_beside(battles, block["dataset"], table_2, table_4)

@@ -14,6 +14,7 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
 from pipeline.tables import Row, from_csv, to_terminal
 from pipeline.tables.claims import UNRESOLVED, tally
+from pipeline.tables.sentence import sentence
 from pipeline.tables.tail import tail_terminal
 
 MADE = (
@@ -35,13 +36,15 @@ def run(job: JobContext) -> None:
     """One page of text for the terminal."""
     dataset = job.wildcards["dataset"]
     table, cost, battles, standings, claims = (
-        from_csv(job.inputs[name].read_text()) for name in ("table", "cost", "battles", "standings", "claims")
+        from_csv(job.inputs[name].read_text(encoding="utf-8"))
+        for name in ("table", "cost", "battles", "standings", "claims")
     )
     lines = [
         f"{dataset}: {len(table)} rows",
         "",
         *tail_terminal(table, columns(), artifacts.read_json(job.inputs["summary"]).get("bands")),
         to_terminal(table, columns()),
+        *filter(None, [sentence(table, columns())]),
         "",
         *verdicts(battles, standings),
         *of_claims(claims),

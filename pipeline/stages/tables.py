@@ -22,6 +22,7 @@ from pipeline.tables import (
     main_columns,
     main_table,
     network_table,
+    notes_markdown,
     published_markdown,
     published_metrics,
     seeds_columns,
@@ -32,6 +33,7 @@ from pipeline.tables import (
 )
 from pipeline.tables.claims import CLAIM_COLUMNS, Evidence, claim_rows, read_claims
 from pipeline.tables.published import FOLDER
+from pipeline.tables.sentence import sentence
 from pipeline.tables.tail import tail_markdown
 
 
@@ -40,13 +42,22 @@ def run(job: JobContext) -> None:
     runs = [tuple(run) for run in job.config["runs"]]
     inputs, training = job.inputs, job.inputs["trainings"]
     results: dict[str, list[Run]] = {}
+    notes: dict[str, dict[str, str]] = {}
     for (model, seed), measured, trained in zip(runs, inputs["metrics"], training, strict=True):
-        results.setdefault(model, []).append(as_run(seed, artifacts.read_json(measured), artifacts.read_json(trained)))
-    shown = {name: [as_run(0, content)] for name, content in artifacts.read_json(inputs["references"]).items()}
+        content = artifacts.read_json(measured)
+        results.setdefault(model, []).append(as_run(seed, content, artifacts.read_json(trained)))
+        notes.setdefault(model, {}).update(content.get("undefined", {}))
+    references = artifacts.read_json(inputs["references"])
+    shown = {name: [as_run(0, content)] for name, content in references.items()}
+    notes |= {name: content.get("undefined", {}) for name, content in references.items()}
     described, paper = columns(), published(job.config["published"])
     rows = main_table(results, described, combine=combine_seeds, references=shown, published=paper)
+    ratings = {row["model"]: row["rating"] for row in from_csv(inputs["standings"].read_text())}
+    rows = [row | {"rating": ratings.get(row["model"])} for row in rows]
     singles = seeds_table(results, described)
-    judged, fights, judges = (from_csv(inputs[name].read_text()) for name in ("judges_seeds", "battles", "judges"))
+    judged, fights, judges = (
+        from_csv(inputs[name].read_text(encoding="utf-8")) for name in ("judges_seeds", "battles", "judges")
+    )
     claims = claims_of(job, singles, rows, judged, fights)
     job.write_text(job.outputs["table"], to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if job.config["published"] else ""
@@ -54,6 +65,8 @@ def run(job: JobContext) -> None:
     parts = [
         tail_markdown(rows, described, bands),
         to_markdown(rows, described),
+        sentence(rows, described) + "\n",
+        notes_markdown(notes),
         beside,
         battles_markdown(fights, judges),
         claims_markdown(claims),
@@ -96,7 +109,7 @@ def claims_of(job: JobContext, seeds: list[Row], rows: list[Row], judged: list[R
     real = next((row for row in rows if row["model"] == "real"), {})
     block, dataset = job.config, job.wildcards["dataset"]
     evidence = Evidence(seeds, columns(), real, judged, block["judged_by"], block["tolerance"], battles, dataset)
-    return claim_rows(read_claims((FOLDER / "claims.csv").read_text()), evidence)
+    return claim_rows(read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8")), evidence)
 
 
 def costs_of(
@@ -109,4 +122,4 @@ def costs_of(
 
 def published(name: str | None) -> dict[str, dict[str, str]]:
     """The paper's own numbers for a data set; nothing where there are none."""
-    return dict(published_metrics((FOLDER / f"{name}.csv").read_text())) if name else {}
+    return dict(published_metrics((FOLDER / f"{name}.csv").read_text(encoding="utf-8"))) if name else {}

@@ -87,7 +87,7 @@ def content(job: JobContext, item: Training) -> dict[str, Any]:
             "commit": record.get("commit") or "none",
         },
         "params": mlflow_runs.run_params(block),
-        "curves": [(int(row["step"] or 0), numbers(row)) for row in from_csv(item.history.read_text())],
+        "curves": [(int(row["step"] or 0), numbers(row)) for row in from_csv(item.history.read_text(encoding="utf-8"))],
         "metrics": final,
         "files": {
             "": [item.history],

@@ -197,6 +197,8 @@ def write(trainer: Trainer, job: JobContext, clock: Clock, diverged: Diverged | 
         job.progress.say(f"collapsed: samples differ by {last:.2f} of what real images do")
     seconds, taken = clock.wall, trainer.step * settings.batch
     with trainer.averaged() as model:
+        if not diverged:
+            trainer.fit_prior()
         job.write_tensors(job.outputs["weights"], model.state_dict())
     job.write_text(job.outputs["history"], history_csv(rows))
     shape = trainer.images.shape[1:]

@@ -29,7 +29,7 @@ def write_flavour(
         from mlflow import pyfunc
 
         staged = Path(name)
-        (staged / "network.json").write_text(json.dumps(dict(settings), indent=1) + "\n")
+        (staged / "network.json").write_text(json.dumps(dict(settings), indent=1) + "\n", encoding="utf-8")
         copy_modules(modules, staged)
         pyfunc.save_model(
             folder,

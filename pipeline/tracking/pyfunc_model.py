@@ -1,6 +1,6 @@
 """A trained model as MLflow loads it: `predict({"n": 4, "seed": 0})` gives images, uint8 (n, C, H, W).
 
-MLflow copies this file beside the weights and runs it when the model is loaded, wherever that is; it is no part of
+MLflow copies this file to the weights and runs it when the model is loaded on any machine; it is no part of
 the workflow. The images are those of the `sample` stage for the same seed of latents on the same machine, bit for
 bit. A conditional model takes a `label` too: the class to draw. Of several rows, the images of all, one row after the
 other.
@@ -29,7 +29,7 @@ class Generator(PythonModel):
         import torch
         from safetensors.torch import load_file
 
-        network = json.loads(Path(context.artifacts["network"]).read_text())
+        network = json.loads(Path(context.artifacts["network"]).read_text(encoding="utf-8"))
         device = "cuda" if torch.cuda.is_available() else "cpu"
         with own_code(Path(__file__).with_name("code")), torch.random.fork_rng():
             from pipeline.training.device import build

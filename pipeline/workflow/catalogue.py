@@ -62,7 +62,8 @@ class Catalogue:
 
     def planar(self, dataset: str) -> list[str]:
         """Models whose images are made of two numbers, so that all of them lie on a plane."""
-        at_once = [model for model in self.models(dataset) if not self.declares(model, "canvases")]
+        fitted = ("canvases", "fit_prior")  # of a fitted prior, another number chooses the component
+        at_once = [m for m in self.models(dataset) if not any(self.declares(m, method) for method in fitted)]
         return [
             model for model in at_once if 2 in (self._argument(model, dataset, name) for name in ("latent", "features"))
         ]

@@ -1,6 +1,6 @@
 """Digests of a person's own files: their contents are hashed, not their times.
 
-A person's folder may be large, so each file's SHA-256 is kept in an index beside what the fetching stage writes, with
+A person's folder may be large, so each file's SHA-256 is kept in an index in the folder of the fetching stage, with
 the file's size and time of change. A file whose size and time are as they were is not read again; one that changed
 less than two seconds before the index was written always is, as in Git. Planning reads the index and never writes it.
 """
@@ -37,7 +37,7 @@ def located(path: str) -> Path:
 
 
 def digest(path: Path, raw: Path) -> str:
-    """SHA-256 of a file, or of a folder's relative names and files; ABSENT or UNREADABLE where it cannot be had.
+    """SHA-256 of a file, or of a folder's relative names and files; ABSENT or UNREADABLE where it cannot be computed.
 
     `raw` is the folder with the index.
     """
@@ -63,7 +63,8 @@ def write_index(path: Path, raw: Path) -> None:
         status = file.stat()
         if status.st_mtime_ns < now - RACY:
             lines.append(f"{_of_file(file, index)} {status.st_size} {status.st_mtime_ns} {file.absolute()}\n")
-    artifacts.write_text(raw / INDEX, "".join(line for line in lines if line.count("\n") == 1))
+    text = "".join(line for line in lines if line.count("\n") == 1)
+    artifacts.write_bytes(raw / INDEX, text.encode(errors="surrogateescape"))  # names may be no UTF-8
 
 
 def files(folder: Path) -> list[str]:
@@ -103,7 +104,7 @@ def _sha256(path: str, size: int, changed: int) -> str:
 def _read(path: Path) -> dict[str, tuple[str, int, int]]:
     """The index; lines that are none are passed over, so that a damaged one costs time alone."""
     try:
-        lines = path.read_text(errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return {}
     entries = (ENTRY.fullmatch(line) for line in lines)

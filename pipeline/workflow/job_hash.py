@@ -66,7 +66,7 @@ def syntax_tree(name: str) -> ast.Module:
     if file is None:
         raise ModuleNotFoundError(f"no module {name} in this project")
     try:
-        return ast.parse(file.read_text(), filename=str(file))
+        return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     except SyntaxError as error:
         raise UserError(f"{file}:{error.lineno}: {error.msg}") from None
 

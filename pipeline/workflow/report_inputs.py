@@ -69,4 +69,4 @@ def config(plan: Any, names: Iterable[str]) -> dict[str, Any]:
 def digest_of_page() -> str:
     """Digest of the template, the style, the script and the captions."""
     files = [*CAPTIONS.glob("*.rst"), *(path for path in PAGE.iterdir() if path.suffix in PAGE_FILES)]
-    return job_hash.digest([[path.name, path.read_text()] for path in sorted(files)])
+    return job_hash.digest([[path.name, path.read_text(encoding="utf-8")] for path in sorted(files)])

@@ -90,7 +90,7 @@ def _names(dataset: str) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: could not be read ({error})") from None
 
@@ -122,7 +122,7 @@ def _closure(reading: Read, dataset: str) -> list[store.Record]:
 
 
 def _published(reading: Read) -> list[store.Record]:
-    """The records in the provenance that `publish` wrote beside tables."""
+    """The records in the provenance.json of a published set."""
     text = reading("provenance.json")
     if text is None:
         return []
@@ -135,7 +135,7 @@ def _published(reading: Read) -> list[store.Record]:
 
 
 def _reader(root: Path) -> Read:
-    return lambda path: (root / path).read_text() if (root / path).is_file() else None
+    return lambda path: (root / path).read_text(encoding="utf-8") if (root / path).is_file() else None
 
 
 # --- a revision ---------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def _git(*words: str) -> str | None:
     Raises `UserError` where there is no git.
     """
     try:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["git", *words], capture_output=True, encoding="utf-8", errors="replace", timeout=60)
     except OSError as error:
         raise UserError(
             f"git could not be started ({error.strerror}); a revision needs it, a folder does not"

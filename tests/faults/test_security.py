@@ -76,7 +76,6 @@ def test_rules_run_commands_of_their_own_alone(file: Path) -> None:
         assert set(re.findall(r"\{([^}]+)\}", command)) <= {
             "rule",
             "wildcards.hash",
-            "rule",
             "input",
             "input.sources",
             "output",

@@ -193,7 +193,7 @@ def captioned(outputs: Mapping[str, str], stage: str) -> Any:
 
 
 def plain(file: str) -> dict[str, Any]:
-    """What params.yaml holds, read before Snakemake reads it, which would run Python that stands in it.
+    """The content of params.yaml, read before Snakemake reads it, which would run Python code in it.
 
     Put into Snakemake's configuration first, it keeps apart what Snakemake would leave shared: blocks written once and
     named by an alias, of which an override (`--config`) of one would change all.
@@ -209,7 +209,7 @@ def plain(file: str) -> dict[str, Any]:
 
 
 def has_own(folder: str) -> bool:
-    """Whether own.yaml stands beside params.yaml."""
+    """Whether there is an own.yaml next to params.yaml."""
     return bool(params.own_files(Path(folder, "params.yaml")))
 
 
@@ -230,7 +230,7 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
         for target in targets:
             check_target(plan, target)
         if not submitted:
-            plan = Plan(params.check({**config, "report": report_inputs.datasets(plan, asked_for(plan, targets))}))
+            plan = Plan(params.check({**config, "report": report_inputs.datasets(plan, datasets_of(plan, targets))}))
         equip(snakemake)
         if not submitted and not only_looks:
             settle()
@@ -306,7 +306,7 @@ def dataset_of(plan: Plan, target: str) -> str | None:
     return None
 
 
-def asked_for(plan: Plan, targets: Iterable[str]) -> list[str]:
+def datasets_of(plan: Plan, targets: Iterable[str]) -> list[str]:
     """The data sets of the targets; without a target that of the first rule."""
     targets = list(targets)
     named = {dataset_of(plan, target) for target in targets or [layout.SUMMARY_TEXT.format(dataset="mnist")]}

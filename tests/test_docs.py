@@ -238,7 +238,8 @@ def project(tmp_path: Path) -> Path:
     for name in ("pipeline", "report"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(ROOT / "pyproject.toml", tmp_path)
-    metric, reader = blocks("python")
+    metric, reader, space = blocks("python")
+    (tmp_path / "pipeline/features/small.py").write_text(space)
     (tmp_path / "pipeline/metrics/ink.py").write_text(metric)
     (tmp_path / "pipeline/datasets/npy.py").write_text(reader)
     return tmp_path
@@ -246,7 +247,7 @@ def project(tmp_path: Path) -> Path:
 
 def test_the_pages_code_has_the_projects_style(project: Path) -> None:
     for words in (["check"], ["format", "--check"]):
-        files = ["pipeline/metrics/ink.py", "pipeline/datasets/npy.py"]
+        files = ["pipeline/metrics/ink.py", "pipeline/datasets/npy.py", "pipeline/features/small.py"]
         done = run([str(BIN / "ruff"), *words, "--no-cache", *files], project)
         assert done.returncode == 0, done.stdout
 
@@ -263,6 +264,21 @@ def test_the_metric_on_the_page_is_one_file_and_measures(project: Path) -> None:
     assert done.returncode == 0, done.stderr
     names, value, nothing = json.loads(done.stdout)
     assert "ink" in names and value == pytest.approx(0.25) and nothing == {}
+
+
+def test_the_feature_space_on_the_page_is_one_file_that_every_comparison_and_its_hash_have(project: Path) -> None:
+    code = (
+        "import json, torch\nfrom pipeline import features\nfrom pipeline.workflow import specs\n"
+        "images = torch.full((5, 1, 28, 28), 255, dtype=torch.uint8)\n"
+        "points = {name: space(images)(images) for name, space in features.spaces().items()}\n"
+        "shapes = {name: list(of.shape) for name, of in points.items()}\n"
+        "print(json.dumps([shapes, points['small'].mean().item(), specs.metric_modules()]))"
+    )
+    done = run([sys.executable, "-c", code], project)
+    assert done.returncode == 0, done.stderr
+    shapes, mean, modules = json.loads(done.stdout)
+    assert shapes == {"pixels": [5, 784], "small": [5, 49]} and mean == 1.0
+    assert "pipeline.features.small" in modules
 
 
 def test_the_data_set_on_the_page_is_one_file_and_one_block_and_is_prepared(project: Path, tmp_path: Path) -> None:

@@ -102,8 +102,9 @@ def _gaussian_draw(seed: int, n: int = 200, d: int = 3) -> Comparison:
     return Comparison(
         real={"pixels": real, "classifier": real},
         fake={"pixels": fake, "classifier": fake},
-        train={"pixels": (memory := points(2 * n))[:n]},
+        train={"pixels": (memory := points(2 * n))[:n], "classifier": memory[:n]},
         memory=memory,
+        memory_features=memory,
         probabilities=logits.softmax(1),
         real_class_histogram=torch.ones(4),
         real_images=_noise(n, generator, contrast=40),

@@ -93,6 +93,14 @@ def test_the_strongest_elements_are_those_that_change_most() -> None:
     assert latents.strongest(model, model.draw_latents(3, 0), 9) == [1, 3, 0, 2]
 
 
+def test_the_strongest_of_very_many_elements_are_looked_for_among_some() -> None:
+    model, tried = Echo((1000,)), []
+    weights = torch.arange(1000.0)
+    model.decode = lambda z: (tried.append(z), (z * weights).view(len(z), 1, 1, 1000))[1]  # type: ignore[method-assign]
+    assert latents.strongest(model, model.draw_latents(2, 0), 3) == [992, 984, 976]
+    assert len(tried) == 125 <= latents.TRIED_ELEMENTS
+
+
 @pytest.mark.parametrize("law", ["normal", "uniform"])
 def test_a_circle_begins_and_ends_where_it_began(law: str) -> None:
     model = Echo((200,), law, classes=2)

@@ -5,6 +5,7 @@ Snakefile declares what the stages read.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import snakefile
 from pipeline.workflow import job_hash, layout, params, specs
 from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, ROOT, run
@@ -251,6 +253,23 @@ def test_the_snakefile_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+def test_an_input_of_a_stage_is_stated_in_one_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The planner, the rules' inputs and the stage's specification take it from pipeline/workflow/specs.py."""
+    canvases = specs.STAGES["canvases"]
+
+    def with_summary(*plan: Plan, **wildcards: object) -> specs.Request:
+        request = canvases(*plan, **wildcards)
+        return dataclasses.replace(request, inputs={**request.inputs, **specs.splits("mnist", "summary")})
+
+    monkeypatch.setitem(specs.STAGES, "canvases", with_summary)
+    monkeypatch.chdir(tmp_path)
+    plan = Plan(params.load(["budget=tiny"], ROOT / "params.yaml"))
+    job, summary = plan.job("canvases", "mnist", "draw", 0), plan.job("prepare", "mnist").outputs["summary"]
+    wildcards = {"dataset": "mnist", "model": "draw", "seed": "0", "hash": job.hash}
+    assert snakefile.Workflow(plan).inputs("canvases")(wildcards)["summary"] == summary
+    assert job.spec["inputs"]["summary"] == summary
 
 
 @pytest.fixture(scope="module")

@@ -75,6 +75,9 @@ ASKED_FOR = [
     "sharpness_middle",
     "sharpness_tail",
     "brightness",
+    "authenticity",
+    "fld",
+    "fld_gap",
     "tail_accuracy_gain",
 ]
 
@@ -93,8 +96,9 @@ def comparison() -> Comparison:
     return Comparison(
         real={"pixels": pixels(120, 16, 3), "classifier": features["real"]},
         fake={"pixels": pixels(120, 16, 4), "classifier": features["fake"]},
-        train={"pixels": pixels(120, 16, 5)},
+        train={"pixels": pixels(120, 16, 5), "classifier": gaussian(120, 6, 10)},
         memory=pixels(240, 16, 5),
+        memory_features=gaussian(240, 6, 10),
         probabilities=gaussian(120, 4, 6, scale=3).softmax(1),
         real_class_histogram=torch.tensor([30, 30, 30, 30]),
         real_images=(pixels(120, 64, 9) * 255).byte().view(120, 1, 8, 8),
@@ -350,10 +354,10 @@ def test_prdc_sought_in_float32_is_that_of_float64(make) -> None:
             (left[:, None] - left).square().sum(2).fill_diagonal_(torch.inf).sort(dim=1).values[:, prdc.K - 1]
             for left in (left_x, left_y)
         ]
-        inside = between < reach[0][:, None]
+        inside = between <= reach[0][:, None]
         assert torch.equal(found.balls[row, found.kept_fake[row]], inside.sum(0))
         assert torch.equal(found.covered[row, found.kept_real[row]], inside.any(1))
-        assert torch.equal(found.recalled[row, found.kept_real[row]], (between < reach[1]).any(1))
+        assert torch.equal(found.recalled[row, found.kept_real[row]], (between <= reach[1]).any(1))
 
 
 # -- which is real and which is fake --------------------------------------------------------------------------------
@@ -459,3 +463,162 @@ def test_brightness_is_the_ratio_of_the_mean_pixels() -> None:
     found = metrics.load("brightness").measure(Comparison(real={}, fake={}, real_images=real, fake_images=fake))
     assert found["brightness"].value == pytest.approx(1.5)
     assert found["brightness"].low == pytest.approx(1.5)
+
+
+# -- copies of training images -----------------------------------------------------------------------------------------
+
+
+def test_authentic_samples_are_further_from_their_original_than_its_nearest_neighbour_is() -> None:
+    module = metrics.load("authenticity")
+    train, fake = gaussian(90, 5, 1), torch.cat([gaussian(60, 5, 2), gaussian(90, 5, 1)[:10] + 1e-4])
+    near = torch.cdist(fake.double(), train.double())
+    own = torch.cdist(train.double(), train.double()).fill_diagonal_(torch.inf).amin(1)
+    wanted = near.amin(1) > own[near.argmin(1)]
+    assert torch.equal(module.authentic(fake=fake, train=train)[0], wanted)
+    assert not wanted[60:].any()
+
+
+def test_an_original_that_is_in_the_data_twice_makes_its_copies_no_more_authentic() -> None:
+    train = torch.cat([gaussian(20, 5, 1), gaussian(20, 5, 1)[:3]])
+    assert not metrics.load("authenticity").authentic(fake=train[:3], train=train)[0].any()
+
+
+def test_the_mixture_is_a_sum_of_normal_densities() -> None:
+    module = metrics.load("fld")
+    means, points = gaussian(7, 3, 1).double(), gaussian(11, 3, 2).double()
+    log_variances = gaussian(1, 7, 3)[0].double()
+    densities = sum(
+        torch.distributions.Normal(mean, (log / 2).exp()).log_prob(points).sum(1).exp() / 7
+        for mean, log in zip(means, log_variances, strict=True)
+    )
+    mixture = module.Mixture(means, log_variances)
+    assert mixture.log_likelihoods(points)[:, 0] == pytest.approx(densities.log(), abs=1e-9)
+    groups = [torch.tensor([1, 4]), torch.tensor([0, 2, 3]), torch.tensor([5, 6])]
+    every = mixture.log_likelihoods(points, groups)
+    assert every[:, 0] == pytest.approx(densities.log(), abs=1e-9)
+    for g, group in enumerate(groups, start=1):
+        others = [index for index in range(7) if index not in group]
+        fewer = module.Mixture(means[others], log_variances[others]).log_likelihoods(points)
+        assert every[:, g] == pytest.approx(fewer[:, 0], abs=1e-9)
+
+
+def test_the_fit_is_adam_on_the_likelihood_with_a_broad_gaussian() -> None:
+    """The same steps by automatic differentiation."""
+    module = metrics.load("fld")
+    means, points = gaussian(40, 4, 1).double(), gaussian(60, 4, 2).double()
+    distances = torch.cdist(points, means).square()
+    log_variances = ((distances.amin(0) + 1e-3) / 4).log().requires_grad_()
+    broad = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.Adam([log_variances, broad], lr=0.5)
+    for _ in range(50):
+        optimiser.zero_grad()
+        far = 0.81 * (points - points.mean(0)).square().sum(1, keepdim=True)
+        logs = [
+            -0.5 * near / log.exp() - 2 * log - 2 * torch.log(torch.tensor(2 * torch.pi)) - torch.log(torch.tensor(n))
+            for near, log, n in ((distances, log_variances, 40.0), (far, broad, 1.0))
+        ]
+        (-torch.cat(logs, 1).logsumexp(1).mean() / 4).backward()
+        optimiser.step()
+    found = module.fit(means, points)
+    assert found.log_variances == pytest.approx(log_variances.detach(), abs=1e-4)
+    wanted = module.Mixture(means, log_variances.detach()).log_likelihoods(points)
+    assert found.log_likelihoods(points) == pytest.approx(wanted, abs=1e-3)
+
+
+def test_fld_drops_constant_features_and_is_lower_for_better_samples() -> None:
+    module = metrics.load("fld")
+    real, train = (torch.cat([gaussian(300, 5, seed), torch.zeros(300, 2)], 1) for seed in (1, 2))
+    good, shifted = (torch.cat([gaussian(300, 5, 3, shift=s), torch.zeros(300, 2)], 1) for s in (0.0, 2.0))
+    groups = list(torch.arange(300).split(30))
+    sides = {"parts": (groups, groups)}
+    values = [module.fld(real=real, fake=fake, train=train, **sides)["fld"].value for fake in (good, shifted)]
+    assert values[0] < values[1]
+    assert abs(values[0]) < 15
+    alone = module.fld(real=real[:, :5], fake=good[:, :5], train=train[:, :5], **sides)["fld"].value
+    assert values[0] == pytest.approx(alone, abs=1e-6)
+
+
+def test_the_copy_ladder_is_monotone() -> None:
+    """0, 10, 25, 50 and 100 % of the samples are training images: every column of copying says more."""
+    n, d = 400, 6
+    whole = pixels(3 * n, d, 1)
+    train, real, fresh = whole[:n], whole[n : 2 * n], whole[2 * n :]
+    found: dict[str, list[float]] = {}
+    for share in (0.0, 0.1, 0.25, 0.5, 1.0):
+        copies = round(share * n)
+        fake = torch.cat([train[:copies], fresh[copies:]])
+        points = {"pixels": fake, "classifier": fake}
+        comparison = Comparison(
+            real=dict.fromkeys(points, real), fake=points, train=dict.fromkeys(points, train), memory=train,
+            memory_features=train,
+        )  # fmt: skip
+        for name in ("copying", "authenticity", "fld"):
+            for column, estimate in metrics.load(name).measure(comparison).items():
+                found.setdefault(column, []).append(estimate.value)
+    assert found["copying"] == sorted(found["copying"])
+    for column in ("authenticity", "fld_gap"):
+        assert found[column] == sorted(found[column], reverse=True)
+    assert found["fld"] == sorted(found["fld"])
+    assert found["authenticity"][-1] == 0
+
+
+# -- degenerate images ----------------------------------------------------------------------------------------------
+
+
+def flat(n: int, value: int) -> Tensor:
+    return torch.full((n, 1, 6, 6), value, dtype=torch.uint8)
+
+
+def noisy(n: int, seed: int) -> Tensor:
+    return (pixels(n, 36, seed) * 255).byte().view(n, 1, 6, 6)
+
+
+def mostly_flat(seed: int) -> Tensor:
+    return torch.cat([flat(36, 0), noisy(4, seed)])
+
+
+def compared(real: Tensor, fake: Tensor) -> Comparison:
+    points = [images.flatten(1).float() / 255 for images in (real, fake, real)]
+    sides = [{"pixels": side, "classifier": side[:, :6]} for side in points]
+    return Comparison(
+        real=sides[0], fake=sides[1], train=sides[2], memory=points[2], memory_features=points[2][:, :6],
+        real_images=real, fake_images=fake, groups=4,
+    )  # fmt: skip
+
+
+DEGENERATE = {
+    "both constant": (flat(40, 0), flat(40, 0)),
+    "real constant": (flat(40, 5), noisy(40, 1)),
+    "fake constant": (noisy(40, 1), flat(40, 5)),
+    "mostly equal": (mostly_flat(1), mostly_flat(2)),
+}
+
+
+@pytest.mark.parametrize("case", DEGENERATE)
+@pytest.mark.parametrize("name", metrics.names())
+def test_degenerate_images_have_a_value_or_a_reason(name: str, case: str) -> None:
+    for column, estimate in metrics.load(name).measure(compared(*DEGENERATE[case])).items():
+        if not math.isfinite(estimate.value):
+            assert estimate.kind.startswith("undefined: "), column
+
+
+def test_few_images_have_no_fifth_neighbour_and_say_so() -> None:
+    found = metrics.load("prdc").measure(compared(noisy(5, 1), noisy(5, 2)))
+    assert {e.kind for e in found.values()} == {"undefined: 5 real and 5 generated images have no neighbour number 5"}
+
+
+def test_the_median_of_mostly_equal_points_is_that_of_those_that_differ() -> None:
+    points = torch.zeros(40, 3)
+    points[0] = torch.tensor([3.0, 4.0, 0.0]) / 255
+    assert metrics.load("mmd").median_distance(real=points) == pytest.approx(5 / 255)
+    assert metrics.load("mmd").median_distance(real=points[1:]) == 0
+
+
+@pytest.mark.parametrize(
+    "images", [mostly_flat(1), flat(40, 3), noisy(40, 1)], ids=["mostly equal", "constant", "differ"]
+)
+def test_an_exact_copy_has_precision_recall_and_coverage_of_1(images: Tensor) -> None:
+    for unit in (255, 7):  # as pixels, and as features
+        points = images.flatten(1).float() / unit
+        found = metrics.load("prdc").prdc(real=points, fake=points.clone())
+        assert (found["precision"], found["recall"], found["coverage"]) == (1, 1, 1)

@@ -42,7 +42,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "else" / "mine.yaml").write_text(OWN)
     (tmp_path / "shirts" / "a").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("EASEL_CONFIG", raising=False)
     return tmp_path
 
 

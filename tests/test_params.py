@@ -149,7 +149,7 @@ def test_a_key_that_resembles_none_gets_the_list() -> None:
         ("models", None, "models: found None, expected"),
         ("models.draw", 3, "models.draw: found 3, expected a block of keys"),
         ("models.draw.paper", 3, "models.draw.paper: found 3, expected a block of keys"),
-        ("models.draw.data", "gray", "models.draw.data: found 'gray', expected 'binarised' or 'grey'"),
+        ("models.draw.data", "gray", "models.draw.data: found 'gray', expected 'binarised', 'grey' or 'auto'"),
         ("models.draw.batch", True, "models.draw.batch: found True, expected a number"),
         ("models.draw.glimpses", 0, "models.draw.glimpses: found 0, expected greater than or equal to 1"),
         ("models.draw.glimpses", True, "models.draw.glimpses: found True, expected a number"),

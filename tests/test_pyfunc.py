@@ -175,3 +175,27 @@ def test_packages_come_with_their_modules(tmp_path: Path) -> None:
     assert "pipeline/training/loop.py" not in copied
     for place in copied:
         assert (tmp_path / place).read_text() == (ROOT / place).read_text()
+
+
+@pytest.mark.filterwarnings("ignore:.*Any type hint")
+def test_a_label_is_the_class_that_a_conditional_model_draws() -> None:
+    import pandas as pd
+    import torch
+
+    from pipeline.tracking.pyfunc_model import Generator
+    from pipeline.training.sampling import BATCH, in_batches, quantise
+    from tests.small_models import CONDITIONAL, block_of, small
+
+    loaded = Generator()
+    name = next(name for name in CONDITIONAL if block_of(name)["class"] == "vae")
+    loaded.model, loaded.in_batches, loaded.batch = small(name), in_batches, BATCH
+    found = loaded.predict(None, pd.DataFrame({"n": [3, 2], "seed": [4, 4], "label": [7.0, float("nan")]}))
+    with torch.inference_mode():
+        asked = quantise(loaded.model.decode(loaded.model.draw_latents(3, 4, label=7))).numpy()
+        free = quantise(loaded.model.decode(loaded.model.draw_latents(2, 4))).numpy()
+    assert np.abs(found.astype(int) - np.concatenate([asked, free])).max() <= 1
+    with pytest.raises(ValueError, match="label: found 10, expected 0 to 9"):
+        loaded.predict(None, pd.DataFrame({"label": [10]}))
+    loaded.model = small("vae")
+    with pytest.raises(ValueError, match="label: found 1, expected none: the model was trained without"):
+        loaded.predict(None, pd.DataFrame({"label": [1]}))

@@ -124,7 +124,7 @@ def test_its_hash_follows_the_page_and_the_captions_and_not_other_data_sets(
     ],
 )
 def test_what_is_asked_for_is_read_from_the_targets(targets: list[str], asked: list[str]) -> None:
-    assert snakefile.asked_for(plan(), targets) == asked
+    assert snakefile.datasets_of(plan(), targets) == asked
 
 
 @pytest.mark.parametrize(

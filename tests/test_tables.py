@@ -32,6 +32,7 @@ from pipeline.tables import (
     main_columns,
     main_table,
     network_table,
+    notes_markdown,
     published,
     published_markdown,
     published_metrics,
@@ -46,6 +47,7 @@ from pipeline.tables import (
 from pipeline.tables.aliases import COLUMN_ALIASES, current_column, with_current_columns
 from pipeline.tables.claims import CLAIM_COLUMNS, JUDGED_COLUMNS, read_claims
 from pipeline.tables.rows import Estimate
+from pipeline.tables.sentence import ONE_SEED, listed, sentence
 from pipeline.tables.text import best_rows, csv_value, readable
 from tests.conftest import ROOT
 
@@ -137,7 +139,7 @@ def test_a_diverged_seed_leaves_its_metrics_to_the_others_and_marks_the_row() ->
     assert (row["fd_classifier"], row["seeds"], row["status"]) == (10.0, 2, "diverged")
     alone = main_table({"gan": runs[1:]}, METRICS, combine=mean_of_seeds)[0]
     assert alone.get("fd_classifier") is None
-    assert to_csv([alone], main_columns(METRICS)).splitlines()[1] == "gan,1" + "," * 14 + "diverged,,,,"
+    assert to_csv([alone], main_columns(METRICS)).splitlines()[1] == "gan,1" + "," * 15 + "diverged,,,,"
 
 
 def test_a_bound_that_is_missing_is_empty() -> None:
@@ -329,7 +331,7 @@ def full_rows() -> list[dict[str, Any]]:
     values = {name: -0.000123456 for name in known} | {
         "elbo": -104.567,
         "iwae_bound": -101.234,
-        "parameters": 12_345_678,
+        "rating": 1523.4567,
         "status": "collapsed",
     }
     return [{"model": "draw_adversarial_prior", **values}, {"model": "real", **values, "status": None}]
@@ -342,7 +344,7 @@ def test_the_terminal_table_fits_its_width_and_names_what_it_leaves_out() -> Non
     assert lines[0].startswith("model")
     assert "collapsed" in lines[2]  # never left out
     assert beneath.startswith("not shown for want of room: ")
-    assert beneath.endswith("coverage, copying, elbo, iwae_bound, log_likelihood, parameters")
+    assert beneath.endswith("elbo, rating")
     assert max(map(len, to_terminal(full_rows(), metrics.columns()).splitlines())) <= 120
 
 
@@ -364,8 +366,57 @@ def test_every_column_of_every_table_is_described() -> None:
 
 
 def test_the_headline_has_the_metrics_that_there_are() -> None:
-    assert headline_columns(METRICS) == ("model", "status", "fd_classifier", "knn_error", "elbo", "parameters")
-    assert set(headline_columns(metrics.columns())) >= {"mmd_rbf", "kid_classifier", "precision", "coverage"}
+    assert headline_columns(METRICS) == ("model", "status", "fd_classifier", "elbo", "rating")
+    found = headline_columns(metrics.columns())
+    assert len(found) <= 8
+    assert set(found) >= {"fd_classifier", "precision", "coverage", "copying", "elbo", "rating"}
+
+
+# -- a table in one sentence ------------------------------------------------------------------------------------------
+
+SAID = {name: METRICS["fd_classifier"] | {"label": label, "better": better} for name, label, better in (
+    ("fd_classifier", "FD", "lower"), ("coverage", "coverage", "near_real"), ("elbo", "ELBO", "higher"),
+)}  # fmt: skip
+
+
+def said(seeds: int = 3, **models: dict[str, float]) -> str:
+    """The sentence of a made-up table; every value has an interval of 0.1 to either side."""
+    rows: list[dict[str, Any]] = [
+        {"model": model, "seeds": seeds, "status": "ok"}
+        | {f"{name}{end}": value + by for name, value in values.items() for end, by in BOUNDS.items()}
+        for model, values in models.items()
+    ]
+    return sentence([*rows, {"model": "real", "status": None, "coverage": 0.9}], SAID)
+
+
+BOUNDS = {"": 0.0, "_low": -0.1, "_high": 0.1}
+
+
+def test_the_sentence_says_who_leads_on_what() -> None:
+    text = said(a={"fd_classifier": 1.0, "coverage": 0.8, "elbo": -90.0}, b={"fd_classifier": 2.0, "coverage": 0.1})
+    assert text == "a leads on FD and coverage."  # one model alone leads on nothing: no word of the ELBO
+
+
+def test_the_sentence_says_who_cannot_be_told_apart() -> None:
+    text = said(
+        a={"fd_classifier": 1.0, "elbo": -90.0}, b={"fd_classifier": 1.15, "elbo": -95.0}, c={"fd_classifier": 2.0}
+    )
+    assert text == "a leads on ELBO; a and b cannot be told apart on FD."
+
+
+def test_the_sentence_of_one_seed_or_of_no_comparison() -> None:
+    assert said(1, a={"fd_classifier": 1.0}, b={"fd_classifier": 2.0}) == f"a leads on FD. {ONE_SEED}"
+    assert said(a={"fd_classifier": 1.0}) == said() == ""
+
+
+def test_empty_cells_are_explained_a_line_for_each_reason() -> None:
+    text = notes_markdown({"vae": {"mmd_rbf": "why", "fd": "how"}, "draw": {"mmd_rbf": "why"}, "gan": {}})
+    assert text == "- Empty, why: `mmd_rbf` of vae, draw\n- Empty, how: `fd` of vae\n"
+    assert notes_markdown({"vae": {}}) == ""
+
+
+def test_names_are_listed_as_in_english() -> None:
+    assert [listed(list("abc"[:n])) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
 
 
 def test_published_numbers_of_the_papers() -> None:

@@ -1,6 +1,6 @@
 """Pass the histories of running trainings on to MLflow; the workflow starts it by itself.
 
-One process beside the workflow. It reads the files of `pipeline.tracking.live` with the standard library alone, and
+One process for each workflow. It reads the files of `pipeline.tracking.live` with the standard library alone, and
 imports MLflow once some training has gone on for more than ten seconds. A server that is dead, slow or restarted
 costs this process retries and nothing else anything: what it could not pass on, the `track` stage replays.
 """

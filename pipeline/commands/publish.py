@@ -27,7 +27,7 @@ LARGEST = 1_000_000
 
 PUBLISHED, LOCK = Path("results/published"), Path("envs/requirements.txt")
 
-Made = dict[Path, dict[str, Any]]
+Records = dict[Path, dict[str, Any]]
 """Folder of a stored job -> its record."""
 
 
@@ -45,13 +45,13 @@ def run(arguments: argparse.Namespace) -> None:
     run_lock.hold()
     remote = chosen_remote(arguments.remote)
     say(f"checking the results of {dataset}")
-    made = current(plan, dataset)
+    records = current(plan, dataset)
     given = stages(plan, dataset)
     record(dataset, given, overrides.flags(arguments))
     push(given, remote)
     folder = arguments.to / dataset
-    files = dict(small(dataset, made))
-    origin = provenance(plan, dataset, made)
+    files = dict(small(dataset, records))
+    origin = provenance(plan, dataset, records)
     files["provenance.json"] = (json.dumps(origin, indent=1) + "\n").encode()
     files["README.md"] = readme(origin).encode()
     say(f"{folder}: {len(files)} files" + ("" if folders.replace(folder, files) else ", as they were"))
@@ -66,7 +66,7 @@ def say(line: str) -> None:
 # --- are they current? --------------------------------------------------------------------------------------------
 
 
-def current(plan: Plan, dataset: str) -> Made:
+def current(plan: Plan, dataset: str) -> Records:
     """The records of all jobs of a comparison but for the fetched raw files.
 
     Raises:
@@ -155,9 +155,9 @@ def command(module: str, *words: str, shown: bool = False) -> str:
 # --- Git ----------------------------------------------------------------------------------------------------------
 
 
-def small(dataset: str, made: Made) -> Iterator[tuple[str, bytes]]:
+def small(dataset: str, records: Records) -> Iterator[tuple[str, bytes]]:
     """The tables, and the figures as PNG, that are small enough for Git."""
-    for folder, record in made.items():
+    for folder, record in records.items():
         for file in record["files"]:
             name = published_name(dataset, record, file)
             if name is None:
@@ -180,9 +180,9 @@ def published_name(dataset: str, record: Mapping[str, Any], file: str) -> str | 
     )
 
 
-def provenance(plan: Plan, dataset: str, made: Made) -> dict[str, Any]:
+def provenance(plan: Plan, dataset: str, stored: Records) -> dict[str, Any]:
     """Where the results come from, from their records alone but for this machine: no clock, so it is the same again."""
-    records = list(made.values())
+    records = list(stored.values())
 
     def all_of(key: str) -> list[str]:
         return sorted({str(record[key]) for record in records if record.get(key) is not None})
@@ -202,7 +202,7 @@ def provenance(plan: Plan, dataset: str, made: Made) -> dict[str, Any]:
             "system": f"{platform.machine()} {platform.system()}",
         },
         "versions": dict(sorted((name, version) for record in records for name, version in record["versions"].items())),
-        "stages": durations(made),
+        "stages": durations(stored),
         "jobs": records,
     }
 
@@ -231,9 +231,9 @@ def readme(origin: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def durations(made: Made) -> dict[str, dict[str, float]]:
-    """How many jobs each stage had, and the seconds that they took together."""
-    seconds = {(record["stage"], record["hash"]): record["seconds"] for record in made.values()}
+def durations(records: Records) -> dict[str, dict[str, float]]:
+    """Stage -> number of its jobs and their total seconds."""
+    seconds = {(record["stage"], record["hash"]): record["seconds"] for record in records.values()}
     by_stage: dict[str, dict[str, float]] = {}
     for (stage, _), taken in seconds.items():
         entry = by_stage.setdefault(stage, {"jobs": 0, "seconds": 0.0})

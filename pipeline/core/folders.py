@@ -22,17 +22,17 @@ def replace(folder: Path, files: Mapping[str, bytes]) -> bool:
     The files are written to another folder first, so that an interruption leaves the folder as it was. Raises
     `UserError` for a disk that is full or a folder that may not be written.
     """
-    beside, before = (folder.with_name(f".{folder.name}.{word}.partial") for word in (os.getpid(), "before"))
+    partial, before = (folder.with_name(f".{folder.name}.{word}.partial") for word in (os.getpid(), "before"))
     try:
         if before.exists() and not folder.exists():  # a stop between the two renames below
             before.rename(folder)
         if content(folder) == dict(files):
             return False
-        _write(beside, files)
+        _write(partial, files)
         shutil.rmtree(before, ignore_errors=True)
         if folder.exists():
             folder.rename(before)
-        beside.rename(folder)
+        partial.rename(folder)
         shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
         raise UserError(
@@ -40,7 +40,7 @@ def replace(folder: Path, files: Mapping[str, bytes]) -> bool:
             "then run the same command again (what was there is kept)"
         ) from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
     return True
 
 

@@ -1,7 +1,8 @@
 """A video file: its frames, one after the other, without labels; every n-th with `every: n`.
 
-Neighbouring frames are all but the same image, and so are those of two splits that are drawn at random, as 002 draws
-them: a model that copies its training frames passes for one that does not. The film is read without its sound.
+Neighbouring frames are all but the same image, and so are those of two splits that are drawn at random, as
+Vijayvargiya et al. draw them: a model that copies its training frames passes for one that does not. The film is read
+without its sound.
 """
 
 from __future__ import annotations

@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline import metrics
+from pipeline import features, metrics
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.datasets.prepared import load_split, subset
 from pipeline.features.classifier import extract
 from pipeline.features.fitting import Reporter, load_classifier
-from pipeline.features.pixels import LARGEST_DIMENSION, PrincipalComponents, flatten
+from pipeline.features.pixels import flatten
 from pipeline.metrics.bands import bands_of
 from pipeline.metrics.comparison import Comparison
+from pipeline.metrics.estimates import UNDEFINED
 
 FEWEST = 8
 """Images of a set: a fifth neighbour needs six, a covariance of each half four."""
@@ -42,13 +43,12 @@ class Evaluator:
         chosen = subset(len(test_images), n, seed)
         # As many training images as held-out ones, so that the two comparisons are alike.
         seen = subset(len(train_images), len(chosen), seed + 1)
-        self.components = None
-        if test_images[0].numel() > LARGEST_DIMENSION:
-            self.components = PrincipalComponents.fit(train_images)
+        self.spaces = {name: space(train_images) for name, space in features.spaces().items()}
         held_out = kept[test.stem]  # a search for settings passes the validation split as `test`
-        self.real = {"pixels": self.pixels(test_images[chosen]), "classifier": held_out[chosen]}
-        self.memory = self.pixels(train_images)
-        self.train = {"pixels": self.memory[seen], "classifier": kept["train"][seen]}
+        self.real = self.points(test_images[chosen]) | {"classifier": held_out[chosen]}
+        every = self.points(train_images)
+        self.memory, self.memory_features = every["pixels"], kept["train"]
+        self.train = {name: points[seen] for name, points in every.items()} | {"classifier": kept["train"][seen]}
         self.images = test_images[chosen]
         self.classes = self.labels = self.bands = None
         if test_labels is not None and train_labels is not None:
@@ -65,9 +65,9 @@ class Evaluator:
                 f"images, but a comparison needs at least {FEWEST}; hold out more, or bring more images"
             )
 
-    def pixels(self, images: Tensor) -> Tensor:
-        """The space `pixels`: flattened, projected where there are too many of them."""
-        return flatten(images) if self.components is None else self.components.project(images)
+    def points(self, images: Tensor) -> dict[str, Tensor]:
+        """Images in every space that needs no classifier."""
+        return {name: points_of(images) for name, points_of in self.spaces.items()}
 
     def measure(self, images: np.ndarray, known: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
         """All estimates of a set of generated images (n, C, H, W) uint8, and the protocol that they were made by.
@@ -75,12 +75,13 @@ class Evaluator:
         `known` is what else the model's comparison holds, by its name: bounds, answers of an augmented classifier.
         """
         fake = torch.from_numpy(images.copy())
-        features, probabilities = extract(self.classifier, fake)
+        of_classifier, probabilities = extract(self.classifier, fake)
         comparison = Comparison(
             real=self.real,
-            fake={"pixels": self.pixels(fake), "classifier": features},
+            fake=self.points(fake) | {"classifier": of_classifier},
             train=self.train,
             memory=self.memory,
+            memory_features=self.memory_features,
             probabilities=probabilities if self.classes is not None else None,
             real_class_histogram=self.classes,
             real_images=self.images,
@@ -91,7 +92,10 @@ class Evaluator:
             seed=self.seed,
             groups=self.groups,
         )
-        content: dict[str, Any] = {"protocol": self.protocol(len(fake)), "estimates": dict(self.estimates(comparison))}
+        found = dict(self.estimates(comparison))
+        known_values = {column: entry for column, entry in found.items() if "reason" not in entry}
+        content: dict[str, Any] = {"protocol": self.protocol(len(fake)), "estimates": known_values}
+        content["undefined"] = {column: entry["reason"] for column, entry in found.items() if "reason" in entry}
         if self.classes is not None:
             content["class_histogram"] = torch.bincount(
                 probabilities.argmax(1), minlength=self.classifier.classes
@@ -99,12 +103,15 @@ class Evaluator:
         return content
 
     def estimates(self, comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(column, estimate) of every metric; what is not finite is left out."""
+        """(column, estimate) of every metric, or the reason why there is none."""
         names = metrics.names()
         for done, name in enumerate(names, start=1):
             for column, estimate in metrics.load(name).measure(comparison).items():
                 if estimate is None or not math.isfinite(estimate.value):
-                    self.progress.note(f"{column}: no finite value")
+                    kind = "" if estimate is None else estimate.kind
+                    reason = kind.removeprefix(UNDEFINED) if kind.startswith(UNDEFINED) else "no finite value"
+                    self.progress.note(f"{column}: {reason}")
+                    yield column, {"reason": reason}
                     continue
                 bounds = {side: finite(getattr(estimate, side)) for side in ("low", "high")}
                 yield column, {"value": estimate.value, **bounds, "kind": estimate.kind}
@@ -119,7 +126,7 @@ class Evaluator:
             d = points.shape[1]
             spaces[space] = {"d": d, "n_at_most_d": min(n_real, n_fake) <= d}
         spaces["classifier"]["extractor"] = self.digest
-        if self.components is not None:
+        if self.spaces["pixels"] is not flatten:
             spaces["pixels"]["projected"] = True
         return {
             "n_real": n_real,

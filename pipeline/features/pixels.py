@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 LARGEST_DIMENSION = 1024
-"""Above this many pixels the caller projects on `COMPONENTS` principal components of the training split."""
+"""Above this many pixels `space` projects on `COMPONENTS` principal components of the training split."""
 
 LARGEST_COVARIANCE = 2048
 """Above this many pixels (colour images of 32x32 have 3,072) a sample's products are the smaller matrix to solve."""
@@ -22,6 +23,11 @@ COMPONENTS = 256
 def flatten(images_u8: Tensor) -> Tensor:
     """Pixels (N, d) float32 in [0, 1] of images (N, C, H, W) uint8."""
     return images_u8.flatten(1).float() / 255
+
+
+def space(train: Tensor) -> Callable[[Tensor], Tensor]:
+    """The space `pixels`: flattened, projected where there are more than LARGEST_DIMENSION of them."""
+    return flatten if train[0].numel() <= LARGEST_DIMENSION else PrincipalComponents.fit(train).project
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ class Comparison:
     memory: Tensor | None = None
     """(n_train, d): all training images in the space 'pixels'; `train` holds no more of them than of held-out ones."""
 
+    memory_features: Tensor | None = None
+    """(n_train, d): all training images in the space 'classifier'."""
+
     probabilities: Tensor | None = None
     """(n_fake, classes): the reference classifier on the generated images."""
 

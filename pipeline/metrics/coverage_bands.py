@@ -52,7 +52,7 @@ def coverage_by_band(
 ) -> dict[int, Estimate]:
     """Band -> share of its real images whose ball holds a generated one of the band, from groups of features (n_g, d).
 
-    `real_bands` (n,) and `fake_bands` (m,) are in the order of the groups' images. The balls are open and of all real
+    `real_bands` (n,) and `fake_bands` (m,) are in the order of the groups' images. The balls are closed and of all real
     images; the interval is the wider of the per-image one and the jackknife's. Bands of few real images are left out.
     """
     x, y = prepare(torch.cat(list(real)), torch.cat(list(fake)), precise=True)
@@ -64,10 +64,10 @@ def coverage_by_band(
         own, theirs = real_bands == band, fake_bands == band
         if own.sum() >= LEAST:
             near = nearest_by_group(x[own], y[theirs], group[theirs], len(fake))
-            inside = [near.amin(1) < reach[0, own]]
+            inside = [near.amin(1) <= reach[0, own]]
             for g in range(len(fake)):
                 others = torch.arange(len(fake)) != g
-                covered = near[:, others].amin(1) < reach[g + 1, own]
+                covered = near[:, others].amin(1) <= reach[g + 1, own]
                 inside.append(covered[with_rows[g + 1, own]])
             found[band] = _rate(inside)
     return found

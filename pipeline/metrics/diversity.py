@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.metrics.distances import prepare, squared_distances
+from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife
 from pipeline.metrics.kernel_sums import block_sums
 
@@ -50,7 +51,9 @@ def mean_pairwise_distance(points: Tensor) -> float:
 
 
 def diversity(*, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Estimate:
-    """The ratio, from groups of points (n_g, d), with its jackknife; NaN where all real images are the same."""
+    """The ratio, from groups of points (n_g, d), with its jackknife; undefined where all real images are the same."""
+    if len(torch.cat(list(real)).unique(dim=0)) < 2:
+        return undefined("all real images are the same")
     sides = [(distance_sums(side), torch.tensor([len(part) for part in side])) for side in (real, fake)]
 
     def ratio(without: int | None = None) -> float:

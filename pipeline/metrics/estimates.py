@@ -19,6 +19,15 @@ class Estimate:
     kind: str
 
 
+UNDEFINED = "undefined: "
+"""Start of the `kind` of an estimate that cannot be had: the reason follows."""
+
+
+def undefined(reason: str) -> Estimate:
+    """An estimate that these images do not have, with the reason for the table's notes."""
+    return Estimate(math.nan, math.nan, math.nan, f"{UNDEFINED}{reason}")
+
+
 Scale = Literal["log", "logit", "linear"]
 """Where an interval is symmetric: distances on 'log', rates on 'logit', what may be negative on 'linear'."""
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.metrics.distances import Points, prepare, squared_distances
+from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife
 from pipeline.metrics.kernel_sums import KernelSums, block_sums
 
@@ -48,13 +49,17 @@ MEDIAN_POINTS = 2000
 
 
 def median_distance(*, real: Tensor) -> float:
-    """Median Euclidean distance of pairs of unequal points, of at most 2,000 of real (n, d); 0 without such pairs."""
+    """Median Euclidean distance of pairs of (at most 2,000) different points of real (n, d).
+
+    Where it is 0, as of mostly equal points, it is that of the pairs that differ; 0 where all points are equal.
+    """
     rows = torch.linspace(0, len(real) - 1, min(len(real), MEDIAN_POINTS)).long()
     (points,) = prepare(real[rows])
     upper = torch.triu_indices(len(points), len(points), offset=1)
     squares = squared_distances(points, points)[upper[0], upper[1]]
-    apart = squares[squares > 0]  # most images of a set may be equal, blank ones for instance
-    return (apart.median().double() * points.unit).sqrt().item() if len(apart) else 0.0
+    if squares.median() == 0 and bool((squares > 0).any()):
+        squares = squares[squares > 0]
+    return (squares.median().double() * points.unit).sqrt().item()
 
 
 def gaussian_mixture(squares: Tensor, rate: float) -> Tensor:
@@ -114,9 +119,9 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
     if not comparison.has("pixels"):
         return {}
     real, fake = comparison.real_parts("pixels"), comparison.fake_parts("pixels")
+    linear = {"mmd_linear": _linear_estimate(real=real, fake=fake)}
     median = median_distance(real=comparison.real["pixels"])
-    found = {"mmd_linear": _linear_estimate(real=real, fake=fake)}
-    if median:
-        sums = rbf_sums(real=real, fake=fake, median=median)
-        found = {"mmd_rbf": jackknife(sums.unbiased(), sums.without_each(), "linear"), **found}
-    return found
+    if not median:
+        return {"mmd_rbf": undefined("all real images are the same, so no bandwidth suits them")} | linear
+    sums = rbf_sums(real=real, fake=fake, median=median)
+    return {"mmd_rbf": jackknife(sums.unbiased(), sums.without_each(), "linear")} | linear

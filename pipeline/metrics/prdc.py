@@ -23,6 +23,7 @@ from pipeline.metrics.distances import (
     rounding,
     squared_distances,
 )
+from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife_mean, jackknife_rate
 
 ORDER = 60
@@ -149,9 +150,7 @@ def settled(
 
 
 def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) -> Membership:
-    """Of groups of features (n_g, d); balls are open, and their centre does not count as a neighbour.
-
-    A point at a ball's very centre is in it, even if the ball has no extent: more than k images may be equal.
+    """Of groups of features (n_g, d); balls are closed, and their centre does not count as a neighbour.
 
     Only pairs within the widest of a ball's radii are looked at for every group: few of all pairs.
 
@@ -180,17 +179,12 @@ def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) ->
         near = settled(near, real_radii, i, slack, between=(x, i, y, j))
         recalled_near = settled(recalled_near, fake_radii, recalled_j, slack, between=(x, recalled_i, y, recalled_j))
         for row in range(len(kept_real)):
-            inside = within(near, real_radii[row, i]) & kept_real[row, i]
+            inside = (near <= real_radii[row, i]) & kept_real[row, i]
             balls[row] += torch.bincount(j[inside], minlength=m)
             covered[row, i[inside & kept_fake[row, j]]] = True
-            inside = within(recalled_near, fake_radii[row, recalled_j]) & kept_fake[row, recalled_j]
+            inside = (recalled_near <= fake_radii[row, recalled_j]) & kept_fake[row, recalled_j]
             recalled[row, recalled_i[inside]] = True
     return Membership(balls, recalled, covered, kept_real, kept_fake)
-
-
-def within(distances: Tensor, radii: Tensor) -> Tensor:
-    """Whether points at squared distances from balls' centres are in the balls."""
-    return (distances < radii) | (distances <= 0)
 
 
 def kept_rows(parts: Sequence[Tensor]) -> Tensor:
@@ -221,4 +215,7 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
     """On the reference classifier's features."""
     if not comparison.has("classifier"):
         return {}
+    n, m = (len(side["classifier"]) for side in (comparison.real, comparison.fake))
+    if min(n, m) <= K:
+        return dict.fromkeys(COLUMNS, undefined(f"{n} real and {m} generated images have no neighbour number {K}"))
     return prdc_estimates(real=comparison.real_parts("classifier"), fake=comparison.fake_parts("classifier"))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.metrics.bands import BANDS, LEAST
 from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import delta
 
 ORDER = 105
@@ -70,9 +71,11 @@ def _sharpness(grey: Tensor) -> Tensor:
 
 
 def ratio(*, real: Tensor, fake: Tensor) -> Estimate:
-    """Mean of fake (m,) over mean of real (n,), with its interval by the delta method; nan where real ones are 0."""
+    """Mean of fake (m,) over mean of real (n,), with its interval by the delta method; undefined if the latter is 0."""
     means = [side.mean().item() for side in (real, fake)]
-    value = means[1] / means[0] if means[0] > 0 else torch.nan
+    if not means[0]:
+        return undefined("all real images are flat or black")
+    value = means[1] / means[0]
     spread = sum(
         (side.std().item() / mean) ** 2 / len(side) for side, mean in zip((real, fake), means, strict=True) if mean > 0
     )

@@ -30,7 +30,7 @@ def answer(handler: Handler) -> None:
 def end_in_one_line(name: str) -> None:
     """From now on such a signal ends this process with one line and exit code 128 + its number.
 
-    It ends by `SystemExit`, which no `except Exception` holds up: files half-written vanish, children are killed.
+    It ends by `SystemExit`, which no `except Exception` stops: partial files are deleted, children are killed.
     """
 
     def end(number: int, frame: FrameType | None) -> NoReturn:

@@ -17,6 +17,7 @@ from pipeline.metrics.likelihood import importance_weighted
 from pipeline.models.base import ImageGenerator
 from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
+from pipeline.training.levels import levels
 from pipeline.training.trained import rebuilt
 
 ELBO_BATCH = 500
@@ -26,7 +27,7 @@ AGREEMENT = ("class_accuracy", "class_accuracy_chance")
 def run(job: JobContext) -> None:
     """One file of estimates with the protocol beside them."""
     use_device(job)
-    known: dict[str, Any] = dict(likelihood(job)) if "weights" in job.inputs else {}
+    known: dict[str, Any] = dict(likelihood(job)) if "weights" in job.inputs and is_binarised(job) else {}
     if "augmented" in job.inputs:
         known["tail_correct"] = tail_correct(job.inputs["augmented"])
     evaluator = Evaluator(
@@ -47,6 +48,13 @@ def run(job: JobContext) -> None:
             "warning: unconditional in effect: the classifier sees the class that was asked for in "
             f"{found[AGREEMENT[0]]['value']:.1%} of the samples, {found[AGREEMENT[1]]['value']:.1%} by chance"
         )
+
+
+def is_binarised(job: JobContext) -> bool:
+    """Whether the model was trained on black-and-white images: where params.yaml leaves it to the images, they say."""
+    if "data" not in job.config:
+        return True
+    return levels(job.config["data"], artifacts.read_images(job.inputs["train"])[0]) == "binarised"
 
 
 def tail_correct(path: Path) -> tuple[Tensor, Tensor] | None:

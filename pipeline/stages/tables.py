@@ -22,6 +22,7 @@ from pipeline.tables import (
     main_columns,
     main_table,
     network_table,
+    notes_markdown,
     published_markdown,
     published_metrics,
     seeds_columns,
@@ -32,6 +33,7 @@ from pipeline.tables import (
 )
 from pipeline.tables.claims import CLAIM_COLUMNS, Evidence, claim_rows, read_claims
 from pipeline.tables.published import FOLDER
+from pipeline.tables.sentence import sentence
 from pipeline.tables.tail import tail_markdown
 
 
@@ -40,11 +42,18 @@ def run(job: JobContext) -> None:
     runs = [tuple(run) for run in job.config["runs"]]
     inputs, training = job.inputs, job.inputs["trainings"]
     results: dict[str, list[Run]] = {}
+    notes: dict[str, dict[str, str]] = {}
     for (model, seed), measured, trained in zip(runs, inputs["metrics"], training, strict=True):
-        results.setdefault(model, []).append(as_run(seed, artifacts.read_json(measured), artifacts.read_json(trained)))
-    shown = {name: [as_run(0, content)] for name, content in artifacts.read_json(inputs["references"]).items()}
+        content = artifacts.read_json(measured)
+        results.setdefault(model, []).append(as_run(seed, content, artifacts.read_json(trained)))
+        notes.setdefault(model, {}).update(content.get("undefined", {}))
+    references = artifacts.read_json(inputs["references"])
+    shown = {name: [as_run(0, content)] for name, content in references.items()}
+    notes |= {name: content.get("undefined", {}) for name, content in references.items()}
     described, paper = columns(), published(job.config["published"])
     rows = main_table(results, described, combine=combine_seeds, references=shown, published=paper)
+    ratings = {row["model"]: row["rating"] for row in from_csv(inputs["standings"].read_text(encoding="utf-8"))}
+    rows = [row | {"rating": ratings.get(row["model"])} for row in rows]
     singles = seeds_table(results, described)
     judged, fights, judges = (
         from_csv(inputs[name].read_text(encoding="utf-8")) for name in ("judges_seeds", "battles", "judges")
@@ -56,6 +65,8 @@ def run(job: JobContext) -> None:
     parts = [
         tail_markdown(rows, described, bands),
         to_markdown(rows, described),
+        sentence(rows, described) + "\n",
+        notes_markdown(notes),
         beside,
         battles_markdown(fights, judges),
         claims_markdown(claims),

@@ -21,6 +21,7 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.tracking.live import LiveHistory
 from pipeline.training.device import build
 from pipeline.training.length import total_steps
+from pipeline.training.levels import levels
 from pipeline.training.loop import Diverged, Settings, Trainer
 from pipeline.training.sampling import diversity, sample
 from pipeline.workflow import layout
@@ -62,7 +63,10 @@ def run(job: JobContext) -> None:
     device = use_device(job)
     images, labels = artifacts.read_images(job.inputs["train"])
     block = job.config
-    settings = settings_of(block, len(images))
+    data = levels(block["training"]["data"], images)
+    if block["training"]["data"] == "auto":
+        job.progress.say(f"data: {data}, by what the images hold; `data` in the data set's settings says otherwise")
+    settings = settings_of(block, len(images), data)
     of_data = {"shape": images.shape[1:], "classes": block.get("classes", 0)}
     try:
         model = build(block["class"], block["arguments"], **of_data, seed=settings.seed, device=device)
@@ -78,8 +82,11 @@ def run(job: JobContext) -> None:
     write(trainer, job, clock, diverged)
 
 
-def settings_of(block: Mapping[str, Any], images: int) -> Settings:
-    """The loop's settings for a training split of `images` images; `UserError` if all of it would be warm-up."""
+def settings_of(block: Mapping[str, Any], images: int, data: str | None = None) -> Settings:
+    """The loop's settings for a training split of `images` images; `UserError` if all of it would be warm-up.
+
+    `data` is what the block's `data: auto` turned out to be.
+    """
     steps, warmup = total_steps(block["training"], images), block["arguments"].get("warmup", 0)
     if steps <= warmup:
         raise UserError(
@@ -87,7 +94,7 @@ def settings_of(block: Mapping[str, Any], images: int) -> Settings:
             "training; else all of it is warm-up"
         )
     own = {key: value for key, value in block["training"].items() if key != "epochs"}
-    return Settings(**own | {"steps": steps}, seed=block["seed"])
+    return Settings(**own | {"steps": steps, "data": data or own["data"]}, seed=block["seed"])
 
 
 def train(trainer: Trainer, job: JobContext, checkpoint: Path, clock: Clock) -> Diverged | None:
@@ -190,6 +197,8 @@ def write(trainer: Trainer, job: JobContext, clock: Clock, diverged: Diverged | 
         job.progress.say(f"collapsed: samples differ by {last:.2f} of what real images do")
     seconds, taken = clock.wall, trainer.step * settings.batch
     with trainer.averaged() as model:
+        if not diverged:
+            trainer.fit_prior()
         job.write_tensors(job.outputs["weights"], model.state_dict())
     job.write_text(job.outputs["history"], history_csv(rows))
     shape = trainer.images.shape[1:]

@@ -13,7 +13,7 @@ Description = Mapping[str, Any]
 
 REFERENCES = ("real", "noise", "mean_image")
 BEFORE_METRICS = ("model", "seeds", "n_real", "n_fake")
-AFTER_METRICS = ("interval_kind", "parameters", "status")
+AFTER_METRICS = ("rating", "interval_kind", "parameters", "status")
 PAPER_METRICS = ("paper_mmd", "paper_fid", "paper_knn", "paper_bayes")
 COST_COLUMNS = (
     "model", "seed", "train_seconds", "train_cpu_seconds", "cores_busy", "train_images_per_second",
@@ -23,10 +23,8 @@ NETWORK_COLUMNS = (
     "model", "parameters_generator", "parameters_encoder", "parameters_discriminator", "parameters", "seeds",
     "train_cpu_seconds", "train_images_per_second", "sample_images_per_second", "peak_memory_mb",
 )  # fmt: skip
-HEADLINE_METRICS = (
-    "mmd_rbf", "fd_classifier", "kid_classifier", "knn_error", "naive_bayes_error", "precision", "recall", "coverage",
-    "copying", "elbo", "iwae_bound", "log_likelihood",
-)  # fmt: skip
+HEADLINE_METRICS = ("fd_classifier", "precision", "coverage", "copying", "elbo")
+"""Fidelity, diversity, copying and likelihood; the battles' rating follows."""
 SHORT_LABELS = {
     "mmd_rbf": "MMD",
     "fd_classifier": "FD(clf)",
@@ -176,6 +174,6 @@ def seeds_columns(metrics: Iterable[str]) -> tuple[str, ...]:
 
 
 def headline_columns(metrics: Iterable[str]) -> tuple[str, ...]:
-    """The few columns of a table that is read by eye; what matters least comes last, where room may end."""
+    """The eight columns, at most, of a table that is read by eye; the others stand behind them in the report."""
     there = set(metrics)
-    return ("model", "status", *(name for name in HEADLINE_METRICS if name in there), "parameters")
+    return ("model", "status", *(name for name in HEADLINE_METRICS if name in there), "rating")

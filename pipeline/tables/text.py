@@ -110,13 +110,16 @@ def best_rows(rows: Sequence[Mapping[str, Any]], column: str, better: str | None
         return set()
     losses = {}
     for index, row in enumerate(rows):
-        value = _number(row.get(column))
-        if value is None or row.get("model") in REFERENCES or row.get("status") not in COMPETING:
-            continue
-        if column in OF_DEGENERATE_TESTS and is_degenerate(row):
-            continue
-        losses[index] = {"lower": value, "higher": -value}.get(better, abs(value - (real or 0.0)))
+        if (value := competing(row, column)) is not None:
+            losses[index] = {"lower": value, "higher": -value}.get(better, abs(value - (real or 0.0)))
     return {index for index, loss in losses.items() if loss == min(losses.values())}
+
+
+def competing(row: Mapping[str, Any], column: str) -> float | None:
+    """A row's value of a column if it may be the best one."""
+    if row.get("model") in REFERENCES or row.get("status") not in COMPETING:
+        return None
+    return None if column in OF_DEGENERATE_TESTS and is_degenerate(row) else _number(row.get(column))
 
 
 def is_degenerate(row: Mapping[str, Any]) -> bool:
@@ -169,6 +172,19 @@ def published_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = ("model", *PAPER_METRICS)
     printed = [{name: str(row[name]) for name in columns} for row in rows if _printed(row)]
     return f"{to_markdown(printed, {}, columns)}\n{CAVEAT}\n" if printed else ""
+
+
+def notes_markdown(undefined: Mapping[str, Mapping[str, str]]) -> str:
+    """Why cells are empty: `undefined` maps a model to columns with their reasons. A line for each reason."""
+    by_reason: dict[str, dict[str, list[str]]] = {}
+    for model, columns in undefined.items():
+        for column, reason in columns.items():
+            by_reason.setdefault(reason, {}).setdefault(column, []).append(model)
+    lines = [
+        f"- Empty, {reason}: " + "; ".join(f"`{column}` of {', '.join(models)}" for column, models in found.items())
+        for reason, found in by_reason.items()
+    ]
+    return "\n".join([*lines, ""]) if lines else ""
 
 
 BATTLES_SHOWN = (

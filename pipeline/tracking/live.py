@@ -83,7 +83,7 @@ class Watched:
 
 
 def read(path: Path) -> Watched | None:
-    """What a live file holds; None for one that vanished or that this version did not write."""
+    """What a live file holds; None for one that was deleted or that another version wrote."""
     try:
         return Watched(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -42,12 +42,13 @@ def write_flavour(
 
 
 def _signature(shape: Iterable[int]) -> Any:
-    """n and seed, both optional, to images uint8 (n, C, H, W)."""
+    """n, seed and label, all optional, to images uint8 (n, C, H, W)."""
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-    columns: list[ColSpec | TensorSpec] = [ColSpec(DataType.long, name, required=False) for name in ("n", "seed")]
+    names = ("n", "seed", "label")
+    columns: list[ColSpec | TensorSpec] = [ColSpec(DataType.long, name, required=False) for name in names]
     return ModelSignature(Schema(columns), Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]))
 
 

@@ -20,6 +20,9 @@ BATCH = 250
 FARTHEST = 3.0
 """Standard deviations to which a walk leads on either side where latents are normal."""
 
+TRIED_ELEMENTS = 128
+"""Elements of a latent among which the strongest are looked for."""
+
 
 def blends(model: ImageGenerator, pairs: Tensor, shares: Sequence[float], labels: Tensor | None = None) -> Tensor:
     """Images (N, S, C, H, W) of the codes (1 - p) a + p b, for each share p of the second image.
@@ -53,13 +56,15 @@ def positions(model: ImageGenerator, count: int) -> Tensor:
 def strongest(model: ImageGenerator, z: Tensor, count: int) -> list[int]:
     """The elements that change the images of latents (N, ...) most from one end of their walk to the other.
 
-    At most `count`, the strongest first; by the mean absolute change of a pixel.
+    At most `count`, the strongest first; by the mean absolute change of a pixel. Of more than `TRIED_ELEMENTS`, evenly
+    spread ones are tried: a model's noise may be as large as its images.
     """
-    ends, changes = positions(model, 2), []
-    for element in range(model.latent_shape[-1]):
+    size, ends, changes = model.latent_shape[-1], positions(model, 2), []
+    elements = torch.arange(0, size, -(-size // TRIED_ELEMENTS))
+    for element in elements.tolist():
         low, high = walks(model, z, [element] * len(z), ends).unbind(1)
         changes.append((high - low).abs().mean())
-    return torch.stack(changes).argsort(descending=True, stable=True)[:count].tolist()
+    return elements[torch.stack(changes).argsort(descending=True, stable=True)[:count]].tolist()
 
 
 def circle(model: ImageGenerator, z: Tensor, other: Tensor, frames: int) -> Tensor:

@@ -28,6 +28,9 @@ WINDOWS = 200
 LONGEST_HORIZON = 1000
 """Steps that an average of the weights looks back at most."""
 
+PRIOR_BATCH = 1000
+"""Training images that a prior is fitted to are shown so many at a time."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -169,10 +172,19 @@ class Trainer:
             self.order = torch.from_numpy(order).to(self.images.device)
             self.epoch = epoch
         chosen = self.order[place * self.settings.batch : (place + 1) * self.settings.batch]
-        real = self.images[chosen].float() / 255
-        if self.settings.data == "binarised":
-            real = (torch.rand_like(real) < real).float()
+        real = self._real(self.images[chosen])
         return (real,) if self.labels is None else (real, self.labels[chosen])
+
+    def _real(self, pixels: Tensor) -> Tensor:
+        """Images as the model is trained on them, of uint8."""
+        real = pixels.float() / 255
+        return (torch.rand_like(real) < real).float() if self.settings.data == "binarised" else real
+
+    def fit_prior(self) -> None:
+        """After the last step: a model that has a prior to fit does so, on the training images."""
+        fit: Any = getattr(self.model.eval(), "fit_prior", None)
+        if fit:
+            fit(map(self._real, self.images.split(PRIOR_BATCH)))
 
     def _close_window(self) -> None:
         """Look at the window's scalars: a row of means, or `Diverged`."""

@@ -62,7 +62,8 @@ class Catalogue:
 
     def planar(self, dataset: str) -> list[str]:
         """Models whose images are made of two numbers, so that all of them lie on a plane."""
-        at_once = [model for model in self.models(dataset) if not self.declares(model, "canvases")]
+        fitted = ("canvases", "fit_prior")  # of a fitted prior, another number chooses the component
+        at_once = [m for m in self.models(dataset) if not any(self.declares(m, method) for method in fitted)]
         return [
             model for model in at_once if 2 in (self._argument(model, dataset, name) for name in ("latent", "features"))
         ]
@@ -103,9 +104,9 @@ class Catalogue:
         return method in job_hash.methods_of(self.module(model))
 
     def has_elbo(self, model: str, dataset: str) -> bool:
-        """Whether a model gives the log-likelihood of binary images, or a bound of it."""
+        """Whether a model gives the log-likelihood of binary images, or a bound; `auto` may turn out to be grey."""
         given = self.declares(model, "elbo") or self.declares(model, "log_likelihood")
-        return given and self.model(model, dataset)["training"]["data"] == "binarised"
+        return given and self.model(model, dataset)["training"]["data"] != "grey"
 
     def model(self, model: str, dataset: str | None = None) -> dict[str, Any]:
         """Resolved block of a model, as a data set's table has it."""

@@ -1,6 +1,6 @@
 """Digests of a person's own files: their contents are hashed, not their times.
 
-A person's folder may be large, so each file's SHA-256 is kept in an index beside what the fetching stage writes, with
+A person's folder may be large, so each file's SHA-256 is kept in an index in the folder of the fetching stage, with
 the file's size and time of change. A file whose size and time are as they were is not read again; one that changed
 less than two seconds before the index was written always is, as in Git. Planning reads the index and never writes it.
 """
@@ -37,7 +37,7 @@ def located(path: str) -> Path:
 
 
 def digest(path: Path, raw: Path) -> str:
-    """SHA-256 of a file, or of a folder's relative names and files; ABSENT or UNREADABLE where it cannot be had.
+    """SHA-256 of a file, or of a folder's relative names and files; ABSENT or UNREADABLE where it cannot be computed.
 
     `raw` is the folder with the index.
     """

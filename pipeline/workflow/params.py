@@ -250,7 +250,7 @@ class Training(_Block):
     """What the training loop takes from a model's block."""
 
     batch: Positive
-    data: Literal["binarised", "grey"]
+    data: Literal["binarised", "grey", "auto"]
     precision: Literal["float32", "bfloat16"] = "float32"
     lr_decay_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     sampler: Literal["natural", "balanced", "tempered"] = "natural"
@@ -317,13 +317,27 @@ class Params(_Block):
         return {dataset: adapted_models(self, dataset) for dataset, block in self.datasets.items() if block.settings}
 
     def model_for(self, dataset: str, model: str) -> dict[str, Any]:
-        """A model's resolved block as a data set's table has it: without labels no classes, and no choice by class."""
+        """A model's resolved block as a data set's table has it: without labels no classes, and no choice by class.
+
+        Of a person's own images (`path`) a model trains on grey levels if the images hold them, unless `settings` say.
+        """
         block = self.adapted.get(dataset, self.resolved_models)[model]
+        if self._goes_by_images(dataset, model, block):
+            block = block | {"training": block["training"] | {"data": "auto"}}
         if self.datasets[dataset].classes != 0:
             return block
         arguments = block["arguments"]
         plain = {"conditional": False} if "conditional" in arguments else {}
         return block | {"arguments": arguments | plain, "training": block["training"] | {"sampler": "natural"}}
+
+    def _goes_by_images(self, dataset: str, model: str, block: Mapping[str, Any]) -> bool:
+        own = self.datasets[dataset]
+        said = own.settings.get(block.get("reuse_training_of", model), {})
+        silent = "data" not in said and not any("data" in said.get(budget, {}) for budget in BUDGETS)
+        binarised = block["training"]["data"] == "binarised"
+        if own.path is None or not silent or not binarised:
+            return False
+        return "elbo" in job_hash.methods_of(f"pipeline.models.{block['class']}")
 
     def classes_of(self, dataset: str, model: str) -> int:
         """How many classes a conditional model draws from; `UserError` where the data set names none."""

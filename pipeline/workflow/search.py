@@ -129,7 +129,7 @@ def space_of(kinds: Mapping[str, str], present: Mapping[str, Any], steps: int) -
     return space
 
 
-def asked_for(given: str, kinds: Mapping[str, str]) -> tuple[str, Span | Choice]:
+def parsed_range(given: str, kinds: Mapping[str, str]) -> tuple[str, Span | Choice]:
     """`KEY=LOW..HIGH` or `KEY=A,B,C` as a key and what it may be; `UserError` for anything else."""
     key, equals, text = given.partition("=")
     if not equals or not text:
@@ -222,7 +222,7 @@ class Search:
             raise UserError(f"--steps: found {steps}, expected 1 to {full:,}, which a whole training has")
         search = cls(plan, dataset, model, steps, {})
         kinds = {**params.kinds_of(plan.module(model)), **LOOP}
-        space = {key: search.allowed(key, of) for key, of in (asked_for(given, kinds) for given in over)}
+        space = {key: search.allowed(key, of) for key, of in (parsed_range(given, kinds) for given in over)}
         if not over:
             space = space_of(params.kinds_of(plan.module(model)), search.present, full)
         if not space:

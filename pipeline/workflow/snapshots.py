@@ -122,7 +122,7 @@ def _closure(reading: Read, dataset: str) -> list[store.Record]:
 
 
 def _published(reading: Read) -> list[store.Record]:
-    """The records in the provenance that `publish` wrote beside tables."""
+    """The records in the provenance.json of a published set."""
     text = reading("provenance.json")
     if text is None:
         return []

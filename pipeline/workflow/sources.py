@@ -57,7 +57,7 @@ PACKAGES = {
 
 
 class SourceError(UserError):
-    """No source had all the files; the message says what each answered and what to do."""
+    """No source has all the files; the message states the answer of each and what to do."""
 
 
 class Missing(Exception):
@@ -79,7 +79,7 @@ Opener = Callable[[str], contextlib.AbstractContextManager[Readable]]
 
 @dataclass(frozen=True)
 class Room:
-    """What a source works with: an empty folder that vanishes afterwards, the wanted files, and seconds to wait."""
+    """What a source works with: an empty folder that is deleted afterwards, the wanted files, and seconds to wait."""
 
     folder: Path
     wanted: Sequence[str]

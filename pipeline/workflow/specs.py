@@ -16,7 +16,7 @@ from pipeline.workflow.catalogue import Catalogue
 from pipeline.workflow.params import files_in, published_file
 
 BATTLES_OF_GRAN = ("gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps")
-"""Published tables of Im et al. 2016 that stand next to our battles."""
+"""Published tables of Im et al. 2016 that the reports show next to our battles."""
 
 
 class Source(NamedTuple):
@@ -102,8 +102,8 @@ def published_digest(name: str) -> str:
 
 @functools.cache
 def metric_modules() -> list[str]:
-    """The modules of all metrics: one evaluation measures them all."""
-    return [f"pipeline.metrics.{name}" for name in files_in("metrics")]
+    """The modules of all metrics and feature spaces: one evaluation measures them all."""
+    return [f"pipeline.{folder}.{name}" for folder in ("features", "metrics") for name in files_in(folder)]
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -188,6 +188,8 @@ def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
         config |= plan.network(model, dataset) | {"importance_samples": draws}
         inputs["weights"] = training(plan, dataset, model, seed, "weights")
         modules = [*modules, plan.module(model)]
+        if plan.model(model, dataset)["training"]["data"] == "auto":
+            config["data"] = "auto"
     if plan.is_imbalanced(dataset):
         config["augmented"] = True
         inputs["augmented"] = Source(("augment", dataset, model, seed), "augmented")
@@ -271,7 +273,7 @@ def tables(plan: Catalogue, dataset: str) -> Request:
         "training_costs": trainings(plan, dataset, "cost"),
         "sampling_costs": of_runs(plan, "sample", dataset, "cost"),
         "references": Source(("references", dataset), "metrics"),
-        **{key: Source(("standings", dataset), key) for key in ("battles", "judges", "judges_seeds")},
+        **{key: Source(("standings", dataset), key) for key in ("battles", "judges", "judges_seeds", "standings")},
         **splits(dataset, "summary"),
     }
     return Request(config, inputs)

@@ -1,4 +1,4 @@
-"""Results stored by job hash: the record beside them, and whether they are what it says.
+"""Results stored by job hash: their records, and whether the files are as recorded.
 
 A job's folder holds its files and `job.json`, written last. A folder with a record is the result of exactly the job
 that its name states; without one it is unfinished.

@@ -1,0 +1,159 @@
+"""Feature likelihood divergence (Jiralerspong et al. 2023, arXiv:2302.04440): fidelity, diversity and copying in one.
+
+A mixture of Gaussians stands on the samples' features; the variances are fitted to training images, and held-out
+images are scored. A copy of a training image gets a variance near 0, which explains no held-out image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.intervals import jackknife
+
+ORDER = 85
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "fld": {
+        "label": "FLD",
+        "meaning": "Feature likelihood divergence: 100 times the nats per feature that held-out images lose under "
+        "Gaussians on the samples, against Gaussians on real images; copies of training images raise it.",
+        "better": "lower",
+        "unit": "0.01 nats per feature",
+        "scale": "linear",
+    },
+    "fld_gap": {
+        "label": "FLD, generalisation gap",
+        "meaning": "The same loss of training images minus that of held-out ones; far below the row `real` samples "
+        "are copies of training images.",
+        "better": "near_real",
+        "unit": "0.01 nats per feature",
+        "scale": "linear",
+    },
+}
+
+STEPS, RATE = 50, 0.5
+"""Of Adam, as in the authors' code."""
+ORIGIN_SHARE = 0.1
+NEAREST_AT_LEAST = 1e-3
+LOG_VARIANCES = (-40.0, 20.0)
+CHUNK = 1000
+"""Points whose densities are computed at once."""
+FEWEST = 4
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Equally likely Gaussians with means (m, d) and log variances (m,)."""
+
+    means: Tensor
+    log_variances: Tensor
+
+    def log_likelihoods(self, points: Tensor, groups: Sequence[Tensor] | None = None) -> Tensor:
+        """Of points (n, d), (n, 1) nats; with groups of means, also without each group in turn: (n, 1 + G)."""
+        every = [torch.arange(len(self.means))]
+        parts = [squares(part, self.means) for part in points.split(CHUNK)]
+        logs = [log_densities(part, self.log_variances, points.shape[1]) for part in parts]
+        by_group = torch.cat([torch.stack([part[:, g].logsumexp(1) for g in groups or every], 1) for part in logs])
+        if groups is None:
+            return by_group
+        others = 1 - torch.eye(len(groups), dtype=points.dtype)
+        kept = by_group[:, None, :] + others.log()  # of the group that is left out: -inf
+        counts = torch.tensor([len(group) for group in groups], dtype=points.dtype)
+        fewer = kept.logsumexp(2) - (1 - counts / counts.sum()).log()
+        return torch.cat([by_group.logsumexp(1, keepdim=True), fewer], 1)
+
+
+def squares(points: Tensor, means: Tensor) -> Tensor:
+    """Squared distances (n, m)."""
+    return torch.cdist(points, means).square()
+
+
+def log_densities(distances: Tensor, log_variances: Tensor, d: int) -> Tensor:
+    """Log of each Gaussian's share of the density, (n, m), from squared distances (n, m) in d dimensions."""
+    constant = d / 2 * (log_variances + math.log(2 * math.pi)) + math.log(distances.shape[1])
+    return -0.5 * distances / log_variances.exp() - constant
+
+
+def fit(means: Tensor, points: Tensor) -> Mixture:
+    """Gaussians on means (m, d) whose variances explain points (n, d): Adam from each mean's nearest point.
+
+    While they are fitted a broad Gaussian at the points' mean explains what no mean is near to.
+    """
+    distances, d = squares(points, means), points.shape[1]
+    origin = (1 - ORIGIN_SHARE) ** 2 * squares(points, points.mean(0, keepdim=True))
+    log_variances = ((distances.amin(0) + NEAREST_AT_LEAST) / d).log()
+    broad = torch.zeros(1, dtype=points.dtype)
+    optimiser = torch.optim.Adam([log_variances, broad], lr=RATE)
+    for _ in range(STEPS):
+        gradients = [torch.zeros_like(log_variances), torch.zeros_like(broad)]
+        for near, far in zip(distances.split(CHUNK), origin.split(CHUNK), strict=True):
+            logs = [log_densities(near, log_variances, d), log_densities(far, broad, d)]
+            total = torch.cat(logs, 1).logsumexp(1, keepdim=True)
+            for gradient, log, part, own in zip(gradients, logs, (near, far), (log_variances, broad), strict=True):
+                weight = (log - total).exp()
+                gradient -= (weight * (part / own.exp() - d)).sum(0) / 2 / len(points) / d
+        log_variances.grad, broad.grad = gradients
+        optimiser.step()
+        log_variances.clamp_(*LOG_VARIANCES)
+    return Mixture(means, log_variances)
+
+
+def losses(mixture: Mixture, points: Tensor, groups: Sequence[Tensor] | None = None) -> Tensor:
+    """100 nats per dimension of points (n, d): (n, 1), or (n, 1 + G) with and without groups of the means."""
+    return -100 * mixture.log_likelihoods(points, groups) / points.shape[1]
+
+
+def baseline(train: Tensor, test: Tensor, seed: int) -> float:
+    """Mean loss of held-out points under Gaussians on one random half of the training points, fitted to the other."""
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+    half = len(train) // 2
+    return losses(fit(train[order[:half]], train[order[half:]]), test).mean().item()
+
+
+def without_each(values: Tensor, groups: Sequence[Tensor]) -> list[float]:
+    """Mean of (n, 1 + G) losses of the points outside each group, by the mixture without it."""
+    found = []
+    for g, group in enumerate(groups, start=1):
+        kept = torch.ones(len(values), dtype=torch.bool)
+        kept[group] = False
+        found.append(values[kept, g].mean().item())
+    return found
+
+
+def fld(
+    *, real: Tensor, fake: Tensor, train: Tensor, parts: tuple[Sequence[Tensor], Sequence[Tensor]], seed: int = 0
+) -> dict[str, Estimate]:
+    """FLD and its gap of held-out (n, d), generated (m, d) and training (t, d) features, scaled by held-out ones.
+
+    Features that are constant among held-out images are dropped. The interval leaves out groups of held-out and of
+    generated images (`parts`: their indices), and of training images, with the variances as they were fitted.
+    """
+    deviation = real.std(0)
+    kept = deviation > 0
+    test, samples, seen = (((side - real.mean(0)) / deviation)[:, kept] for side in (real, fake, train))
+    mixture = fit(samples, seen)
+    held_out, trained = losses(mixture, test, parts[1]), losses(mixture, seen, parts[1])
+    start = baseline(seen, test, seed)
+    value, fewer = held_out[:, 0].mean().item() - start, [x - start for x in without_each(held_out, parts[0])]
+    seen_parts = [torch.arange(g, len(seen), len(parts[0])) for g in range(len(parts[0]))]
+    gaps = [x - y for x, y in zip(without_each(trained, seen_parts), without_each(held_out, parts[0]), strict=True)]
+    gap = trained[:, 0].mean().item() - held_out[:, 0].mean().item()
+    return {"fld": jackknife(value, fewer, "linear"), "fld_gap": jackknife(gap, gaps, "linear")}
+
+
+def measure(comparison: Comparison) -> dict[str, Estimate]:
+    """On the reference classifier's features, where training images' are given."""
+    if not comparison.has("classifier", train=True):
+        return {}
+    sides = {"real": comparison.real["classifier"], "fake": comparison.fake["classifier"]}
+    train = comparison.train["classifier"]
+    if min(map(len, (*sides.values(), train))) < FEWEST or not bool((sides["real"].std(0) > 0).any()):
+        return {}
+    parts = comparison.real_groups, comparison.fake_groups
+    return fld(**sides, train=train, parts=parts, seed=comparison.seed)

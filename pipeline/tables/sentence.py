@@ -1,0 +1,58 @@
+"""What a table says in one sentence, written from its numbers: who leads on what, and who cannot be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.tables.columns import Description, headline_columns
+from pipeline.tables.comparison import interval
+from pipeline.tables.text import best_rows, competing
+
+ONE_SEED = "With one seed the intervals say how images vary, not how another training would differ."
+
+
+def sentence(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Description]) -> str:
+    """The headline metrics of a main table in words; empty where fewer than two models compete."""
+    led: dict[str, list[str]] = {}
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for column in headline_columns(metrics):
+        if column in metrics:
+            first = leaders(rows, column, metrics[column]["better"])
+            label = str(metrics[column]["label"])
+            if len(first) == 1 and len(compared(rows, column)) > 1:
+                led.setdefault(first[0], []).append(label)
+            elif len(first) > 1:
+                alike.setdefault(tuple(first), []).append(label)
+    parts = [f"{model} leads on {listed(labels)}" for model, labels in led.items()]
+    parts += [f"{listed(models)} cannot be told apart on {listed(labels)}" for models, labels in alike.items()]
+    if not parts:
+        return ""
+    seeds = [row.get("seeds") for row in rows if row.get("status") is not None]
+    words = "; ".join(parts) + "."
+    return f"{words} {ONE_SEED}" if set(seeds) == {1} else words
+
+
+def leaders(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> list[str]:
+    """The best model of a column, then those whose 95 % interval overlaps its; none where none competes."""
+    best = sorted(best_rows(rows, column, better))
+    if not best:
+        return []
+    low, high = interval(rows[best[0]], column)
+    names = [str(rows[index]["model"]) for index in best]
+    for index in compared(rows, column):
+        other_low, other_high = interval(rows[index], column)
+        known = None not in (low, high, other_low, other_high)
+        if index not in best and known and other_low <= high and low <= other_high:  # type: ignore[operator]
+            names.append(str(rows[index]["model"]))
+    return names
+
+
+def compared(rows: Sequence[Mapping[str, Any]], column: str) -> list[int]:
+    """Indices of the rows that compete in a column."""
+    return [index for index, row in enumerate(rows) if competing(row, column) is not None]
+
+
+def listed(names: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

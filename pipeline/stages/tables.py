@@ -52,7 +52,7 @@ def run(job: JobContext) -> None:
     notes |= {name: content.get("undefined", {}) for name, content in references.items()}
     described, paper = columns(), published(job.config["published"])
     rows = main_table(results, described, combine=combine_seeds, references=shown, published=paper)
-    ratings = {row["model"]: row["rating"] for row in from_csv(inputs["standings"].read_text())}
+    ratings = {row["model"]: row["rating"] for row in from_csv(inputs["standings"].read_text(encoding="utf-8"))}
     rows = [row | {"rating": ratings.get(row["model"])} for row in rows]
     singles = seeds_table(results, described)
     judged, fights, judges = (

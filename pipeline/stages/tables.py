@@ -57,9 +57,10 @@ def run(job: JobContext) -> None:
     claims = claims_of(job, singles, rows, judged, fights)
     job.write_text(job.outputs["table"], to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if job.config["published"] else ""
+    said = sentence(rows, described)
     parts = [
         to_markdown(rows, described),
-        sentence(rows, described) + "\n",
+        f"{said}\n" if said else "",
         notes_markdown(notes),
         beside,
         battles_markdown(fights, judges),

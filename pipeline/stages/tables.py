@@ -62,10 +62,11 @@ def run(job: JobContext) -> None:
     job.write_text(job.outputs["table"], to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if job.config["published"] else ""
     bands = artifacts.read_json(inputs["summary"]).get("bands")
+    verdict = sentence(rows, described)
     parts = [
         tail_markdown(rows, described, bands),
         to_markdown(rows, described),
-        sentence(rows, described) + "\n",
+        f"{verdict}\n" if verdict else "",
         notes_markdown(notes),
         beside,
         battles_markdown(fights, judges),

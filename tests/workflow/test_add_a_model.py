@@ -81,7 +81,7 @@ def test_the_model_on_the_page_is_one_file_and_one_block_and_gets_its_row(
     with (copied / TABLE).open(newline="") as handle:
         rows = {row["model"]: row for row in csv.DictReader(handle)}
     assert list(rows) == ["vae", MODEL, "real", "noise", "mean_image"]
-    assert rows[MODEL]["status"] in ("ok", "collapsed") and not rows[MODEL]["elbo"]  # after four steps
+    assert rows[MODEL]["status"] in ("ok", "poor", "collapsed") and not rows[MODEL]["elbo"]  # after four steps
     measured = [column for column in rows["real"] if f"{column}_low" in rows["real"] and rows["real"][column]]
     assert len(measured) > 10
     for column in measured:

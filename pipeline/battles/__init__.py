@@ -1,1 +1,3 @@
-"""Battles between discriminators and generators: verdicts, the judges' table and the standings (001 section 4)."""
+"""Battles between discriminators and generators: verdicts, the judges' table and the standings (Im et al. 2016 section
+4).
+"""

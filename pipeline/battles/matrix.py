@@ -1,4 +1,6 @@
-"""Every judge on every contestant: Table 1 of 001 in full, with the contestants that have no judge (001 Table 3)."""
+"""Every judge on every contestant: Table 1 of Im et al. 2016 in full, with the contestants that have no judge (Im et
+al. 2016 Table 3).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ratios of error rates with their intervals: the arithmetic under r_test and r_sample (001 eq. 10).
+"""Ratios of error rates with their intervals: the arithmetic under r_test and r_sample (Im et al. 2016 eq. 10).
 
 All of it is on the log scale, where a ratio and its reciprocal are mirror images, so that a battle told from the other
 side has the same interval turned over. Variances are linearised (delta method): the seeds of both sides resample as
@@ -87,7 +87,7 @@ def two_sided_p(value: float, error: float, freedom: float) -> float:
 
 
 def is_near_one(value: float, tolerance: float) -> bool:
-    """'~= 1' of 001 eq. 11, made symmetric: |log value| <= log(1 + tolerance)."""
+    """'~= 1' of Im et al. 2016 eq. 11, made symmetric: |log value| <= log(1 + tolerance)."""
     return abs(math.log(value)) <= math.log1p(tolerance) + 1e-12
 
 

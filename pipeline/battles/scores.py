@@ -1,8 +1,8 @@
 """What one judge said: its logits on real and on generated images, its errors, and whether it may judge at all.
 
 A judge is a trained discriminator in evaluation mode. Im et al., 'Generating images with recurrent adversarial
-networks' (001), section 4: an image is called real at a logit >= 0, so a real image is an error below 0, a generated
-one at or above 0.
+networks' (Im et al. 2016), section 4: an image is called real at a logit >= 0, so a real image is an error below 0, a
+generated one at or above 0.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The generative adversarial metric: r_test, r_sample and the winner of a battle between two models (001 eqs 10, 11).
+"""The generative adversarial metric: r_test, r_sample and the winner of a battle between two models (Im et al. 2016 eqs
+10, 11).
 
-Im et al., 'Generating images with recurrent adversarial networks' (001), section 4. These describe what a pair's own
-judges say; the verdict on a pair is that of third-party judges (third_party.py). The paper's rule stands next to a
-tested one (equivalence of the judges, an interval of r_sample that excludes 1) and r_sample with both judges set to the
-same error on real validation images. All pairs of seeds fight; rates are pooled over them.
+Im et al., 'Generating images with recurrent adversarial networks' (Im et al. 2016), section 4. These describe what a
+pair's own judges say; the verdict on a pair is that of third-party judges (third_party.py). The paper's rule stands
+next to a tested one (equivalence of the judges, an interval of r_sample that excludes 1) and r_sample with both judges
+set to the same error on real validation images. All pairs of seeds fight; rates are pooled over them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ RatioOf = Literal["error", "accuracy"]
 Value = str | int | float | None
 Row = dict[str, Value]
 
-TOLERANCE = 0.3  # on r_test; reproduces every winner of 001's Table 2
+TOLERANCE = 0.3  # on r_test; reproduces every winner of Im et al. 2016's Table 2
 
 BATTLE_COLUMNS = (
     "model_1", "model_2", "verdict", "advantage", "advantage_low", "advantage_high", "advantage_p",
@@ -121,9 +122,9 @@ def battle(
 ) -> Row:
     """Row of BATTLE_COLUMNS for two adversarial models: ratios with 95 % intervals, raw counts, winners, a note.
 
-    `judges` holds every seed of both models' discriminators. `ratio` 'error' is 001 eq. 10; 'accuracy' is what the
-    authors' code computes: ratios of accuracies, larger is better, and no condition on r_test. None where a judge that
-    does not beat chance leaves nothing to say. Raises ValueError where a model has no judge at all.
+    `judges` holds every seed of both models' discriminators. `ratio` 'error' is Im et al. 2016 eq. 10; 'accuracy' is
+    what the authors' code computes: ratios of accuracies, larger is better, and no condition on r_test. None where a
+    judge that does not beat chance leaves nothing to say. Raises ValueError where a model has no judge at all.
     """
     side_1, side_2 = (side_of(model, judges, judged_by or {}) for model in (model_1, model_2))
     notes = list(dict.fromkeys(side_1.refusals + side_2.refusals))
@@ -251,7 +252,9 @@ def _better(model_1: str, model_2: str, r_sample: float, ratio: RatioOf) -> str:
 def winner(
     model_1: str, model_2: str, r_test: float, r_sample: float, tolerance: float = TOLERANCE, ratio: RatioOf = "error"
 ) -> str:
-    """The paper's rule (001 eq. 11): model_1, model_2 or 'tie'; the authors' accuracies have no gate on r_test."""
+    """The paper's rule (Im et al. 2016 eq. 11): model_1, model_2 or 'tie'; the authors' accuracies have no gate on
+    r_test.
+    """
     if ratio == "error" and not is_near_one(r_test, tolerance):
         return TIE
     return _better(model_1, model_2, r_sample, ratio)

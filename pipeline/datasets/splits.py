@@ -1,7 +1,8 @@
 """Splits of a data set, and the summary that is written beside each.
 
 A labelled set is split class by class, so that a class of three images is in every split (the imbalanced sets of
-000 have classes of under ten). The draw depends on the seed and, within a class, on that class's images alone.
+Renkila et al. have classes of under ten). The draw depends on the seed and, within a class, on that class's images
+alone.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 __all__ = ["COUNT", "TeluguClass", "class_sizes", "telugu_classes"]
 
 COUNT = 325
-"""Classes, as many as OCR-Telugu has (000 section V.B)."""
+"""Classes, as many as OCR-Telugu has (Renkila et al. section V.B)."""
 
 VIRAMA = "\N{TELUGU SIGN VIRAMA}"
 

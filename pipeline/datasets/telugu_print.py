@@ -1,9 +1,9 @@
 """Printed Telugu, rendered here: 325 very unequal classes from free fonts, degraded as print and scan degrade.
 
-It stands in for OCR-Telugu (000 section V.B; UHTelPCC of the University of Hyderabad) where that cannot be had, and is
-not that set: its images are fonts on paper that was never printed, whole syllables and not connected components, and
-its class sizes follow a curve. Like that set it is binary, 32 x 32, cropped to the glyph, with 325 classes of under
-ten to over two thousand images.
+It stands in for OCR-Telugu (Renkila et al. section V.B; UHTelPCC of the University of Hyderabad) where that cannot be
+had, and is not that set: its images are fonts on paper that was never printed, whole syllables and not connected
+components, and its class sizes follow a curve. Like that set it is binary, 32 x 32, cropped to the glyph, with 325
+classes of under ten to over two thousand images.
 
 A font instance (a file and a place on its axes of weight and width) belongs to one split alone, so that no test image
 differs from a training image by its scan only. Image k is made from a generator of its own, by a counter: it depends

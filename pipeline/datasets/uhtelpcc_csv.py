@@ -1,7 +1,8 @@
 """UHTelPCC as text: a row for each image, its 1,024 pixels and the label last, separated by commas.
 
-UHTelPCC, University of Hyderabad, is the data set of printed Telugu characters of 000: 32x32, binary, 325 classes. The
-file's name says its split (train, valid, test). Rows are read one at a time; a first row of words is passed over.
+UHTelPCC, University of Hyderabad, is the data set of printed Telugu characters of Renkila et al.: 32x32, binary, 325
+classes. The file's name says its split (train, valid, test). Rows are read one at a time; a first row of words is
+passed over.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Discriminator against generator (004 Fig 7): both losses, and the share of real and generated images told rightly."""
+"""Discriminator against generator (Ponnuru Fig 7): both losses, and the share of real and generated images told
+rightly.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Battles: who errs on whom (001 Table 1 in full), the verdict on every pair, and the rating of all models."""
+"""Battles: who errs on whom (Im et al. 2016 Table 1), the verdict on every pair, and the rating of all models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Canvases through time: how DRAW, DRAW-GAN and GRAN build their images (001 Figs 9-10, 25, 29-33)."""
+"""Canvases through time: how DRAW, DRAW-GAN and GRAN build their images (Im et al. 2016 Figs 9-10, 25, 29-33)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a model drop classes? The shares of the classes in its samples against those in the data (004 Fig 2)."""
+"""Does a model drop classes? The shares of the classes in its samples against those in the data (Ponnuru Fig 2)."""
 
 from __future__ import annotations
 

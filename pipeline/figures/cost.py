@@ -1,4 +1,4 @@
-"""What a score costs (000 Figs 10 and 11): a metric against the CPU seconds or the parameters that it took."""
+"""What a score costs (Renkila et al. Figs 10 and 11): a metric against CPU seconds or parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loss curves (004 Figs 7 and 9): the bound and its terms, the adversarial losses, the discriminator's accuracy."""
+"""Loss curves (Ponnuru Figs 7 and 9): the bound and its terms, the adversarial losses, the discriminator's accuracy."""
 
 from __future__ import annotations
 

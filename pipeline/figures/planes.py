@@ -1,4 +1,5 @@
-"""The plane of a model with two latents (004 section 5, 002 section 3): what it decodes to, and where codes lie on it.
+"""The plane of a model with two latents (Ponnuru section 5, Vijayvargiya et al. section 3): what it decodes to, and
+where codes lie on it.
 
 The grid stands at equal shares of the prior's probability, by its inverse distribution function (Kingma & Welling
 2013, Fig. 4).

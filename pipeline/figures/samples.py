@@ -1,4 +1,6 @@
-"""The sample sheet: every model's samples beside real images (the papers all show one; 001 Figs 3-8, 003 Figs 4-8)."""
+"""The sample sheet: every model's samples beside real images (the papers all show one; Im et al. 2016 Figs 3-8, Stiff
+et al. Figs 4-8).
+"""
 
 from __future__ import annotations
 

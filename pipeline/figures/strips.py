@@ -1,8 +1,9 @@
 """Strips: images in rows and columns that mean something, one block for each model, with what they mean in words.
 
-Blends (002 section 2), walks along one latent element (003 Figs 6 and 9), samples with the training images nearest to
-them (001 Figs 7, 8, 24, 27, 28), canvases with shared and with fresh noise (001 Figs 9-12, 29-33), one model's samples
-after 5, 7 and 9 steps (001 Table 4), and samples through a training (003 Figs 11 and 12) are all of this form.
+Blends (Vijayvargiya et al. section 2), walks along one latent element (Stiff et al. Figs 6 and 9), samples with the
+training images nearest to them (Im et al. 2016 Figs 7, 8, 24, 27, 28), canvases with shared and with fresh noise (Im et
+al. 2016 Figs 9-12, 29-33), one model's samples after 5, 7 and 9 steps (Im et al. 2016 Table 4), and samples through a
+training (Stiff et al. Figs 11 and 12) are all of this form.
 """
 
 from __future__ import annotations

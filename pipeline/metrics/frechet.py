@@ -37,9 +37,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "scale": "log",
     },
     "fd_pixels_as_written": {
-        "label": "Frechet distance (pixels, as written in 000)",
-        "meaning": "The same with the distance of the means not squared, as 000 writes it: the two terms have "
-        "different units, so it changes with the scale of the pixels.",
+        "label": "Frechet distance (pixels, as written in Renkila et al.)",
+        "meaning": "The same with the distance of the means not squared, as Renkila et al. write it: the two terms "
+        "have different units, so it changes with the scale of the pixels.",
         "better": "lower",
         "unit": "mixed",
         "scale": "log",
@@ -78,7 +78,7 @@ class FrechetTerms:
 
     @property
     def as_written(self) -> float:
-        """DRAW-GAN (000 section IV-A): the mean term not squared."""
+        """DRAW-GAN (Renkila et al. section IV-A): the mean term not squared."""
         return self.mean_distance + self.covariance
 
 

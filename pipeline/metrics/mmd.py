@@ -1,7 +1,7 @@
 """Maximum mean discrepancy on pixels: with a mixture of Gaussian kernels, and with the identity.
 
-Gretton et al. 2012, 'A kernel two-sample test'. DRAW-GAN (000 section IV-A) writes || mean phi(x) - mean phi(y) ||^2
-and leaves phi unstated, so its numbers cannot be compared with either.
+Gretton et al. 2012, 'A kernel two-sample test'. DRAW-GAN (Renkila et al. section IV-A) writes || mean phi(x) - mean
+phi(y) ||^2 and leaves phi unstated, so its numbers cannot be compared with either.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "mmd_linear": {
         "label": "MMD (linear, pixels)",
-        "meaning": "Squared distance of the two mean images, as written in 000 with phi = identity; any generator "
-        "with the right mean image gets 0, a blur among them.",
+        "meaning": "Squared distance of the two mean images, as written in Renkila et al. with phi = identity; any "
+        "generator with the right mean image gets 0, a blur among them.",
         "better": "lower",
         "unit": "squared [0, 1] pixels",
         "scale": "log",

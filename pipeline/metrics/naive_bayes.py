@@ -1,4 +1,6 @@
-"""Two-sample test by Gaussian naive Bayes on pixels (000 section IV-B), the same as scikit-learn's GaussianNB."""
+"""Two-sample test by Gaussian naive Bayes on pixels (Renkila et al. section IV-B), the same as scikit-learn's
+GaussianNB.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +41,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "scale": "logit",
     },
     "naive_bayes_error_max": {
-        "label": "Naive Bayes, larger rate (as in 000)",
-        "meaning": "The larger of the two error rates, which 000 prints; real against real got 0.947 on MNIST, so a "
-        "great value says little.",
+        "label": "Naive Bayes, larger rate (as in Renkila et al.)",
+        "meaning": "The larger of the two error rates, which Renkila et al. print; real against real has 0.947 on "
+        "MNIST, so a great value says little.",
         "better": "near_real",
         "unit": "share",
         "scale": "logit",

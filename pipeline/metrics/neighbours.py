@@ -1,4 +1,5 @@
-"""Two-sample tests by nearest neighbours on pixels (000 section IV-B; Lopez-Paz & Oquab 2017, arXiv:1610.06545).
+"""Two-sample tests by nearest neighbours on pixels (Renkila et al. section IV-B; Lopez-Paz & Oquab 2017,
+arXiv:1610.06545).
 
 K-NN with k = 5 on stratified halves, against held-out and against training images, and leave-one-out 1-NN.
 """
@@ -43,9 +44,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "scale": "logit",
     },
     "knn_error_max": {
-        "label": "K-NN, larger rate (as in 000)",
-        "meaning": "The larger of the two error rates, which 000 prints; it rewards a classifier that always answers "
-        "one way.",
+        "label": "K-NN, larger rate (as in Renkila et al.)",
+        "meaning": "The larger of the two error rates, which Renkila et al. print; it rewards a classifier that always "
+        "answers one way.",
         "better": "near_real",
         "unit": "share",
         "scale": "logit",

@@ -1,4 +1,5 @@
-"""Are samples blurred, those of rare classes above all (000)? The share of an image's contrast that is fine detail.
+"""Are samples blurred, those of rare classes above all (Renkila et al.)? The share of an image's contrast that is fine
+detail.
 
 Of one image it is the mean square of the Laplacian over the variance of its pixels: the Laplacian's energy measures
 focus (Pech-Pacheco et al. 2000), and over the variance a faint image is as sharp as a strong one.
@@ -42,7 +43,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "sharpness_tail": {
         "label": "Sharpness, tail",
-        "meaning": "The same for the rare classes; blurred more than the head is what 000 reports.",
+        "meaning": "The same for the rare classes; blurred more than the head is what Renkila et al. reports.",
         "better": "near_real",
         "unit": "ratio",
         "scale": "log",

@@ -1,4 +1,6 @@
-"""What two-sample tests by classifier share (000 section IV-B): the 50:50 mixes, and the error rates of a verdict."""
+"""What two-sample tests by classifier share (Renkila et al. section IV-B): the 50:50 mixes, and the error rates of a
+verdict.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,7 @@ def error_columns(
     """The columns of a verdict; `interval` makes an estimate of its error indicators and the other verdicts'.
 
     `<name>` is 1 - accuracy, `_real` the real points called generated, `_generated` the generated ones called real,
-    `_max` the larger of the two as 000 has it.
+    `_max` the larger of the two as Renkila et al. have it.
     """
     wrong_elsewhere = [wrong(other) for other in others]
     found = {

@@ -1,7 +1,8 @@
 """What adversarial models share: the updates of a step, what they report, and the logit of a class.
 
 Goodfellow et al., 'Generative adversarial nets', arXiv:1406.2661, with the non-saturating loss of the generator
-(001 eq. 2). A model that derives from `AdversarialPair` declares its two networks and optimisers and how a batch of
+(Im et al. 2016 eq. 2). A model that derives from `AdversarialPair` declares its two networks and optimisers and how a
+batch of
 training samples is drawn. The class enters the discriminator by its last layer, which has one more output per class:
 Miyato & Koyama, 'cGANs with projection discriminator', arXiv:1802.05637.
 """
@@ -24,12 +25,13 @@ class AdversarialPair(ImageGenerator):
     discriminator_optimiser: torch.optim.Optimizer
 
     discriminator_steps: int = 1
-    """Updates of the discriminator per update of the generator (k of 1406.2661, 004 section 4.2), each on an equal
+    """Updates of the discriminator per update of the generator (k of 1406.2661, Ponnuru section 4.2), each on an equal
     part of the batch."""
 
     update_when_wrong: bool = False
-    """001 section 2's update rule: the discriminator learns from the images that it judges wrongly, the generator from
-    those of its own that are judged rightly. The others count as 0 in the loss, which stays a mean over the batch, so
+    """Im et al. 2016 section 2's update rule: the discriminator learns from the images that it judges wrongly, the
+    generator from those of its own that are judged rightly. The others count as 0 in the loss, which stays a mean over
+    the batch, so
     an optimiser with momentum still moves where none is left."""
 
     redraw: bool = False
@@ -129,7 +131,7 @@ def pick_logit(model: ImageGenerator, outputs: Tensor, labels: Tensor | None) ->
 
 
 def non_saturating_loss(fake_logits: Tensor, where: Tensor | None = None) -> Tensor:
-    """-E log D(G(z)) in nats (001 eq. 2): it falls as the discriminator takes the fakes for real.
+    """-E log D(G(z)) in nats (Im et al. 2016 eq. 2): it falls as the discriminator takes the fakes for real.
 
     Images for which `where` (N,) is false count as 0.
     """

@@ -1,11 +1,11 @@
 """Autoencoder: an encoder to a few features and a decoder back, without a prior.
 
-002 section 2, which blends two images by mixing their features. As no prior makes its codes probable, samples come
-from a Gaussian fitted to the codes of training images (002 does not sample it). The Gaussian is a running mean and
-covariance over the last thousand steps or so, while falling learning rates let the encoder come to rest; latents are
-the whitened codes, L^-1 (code - mean) with L L^T the covariance, so that N(0, I) noise decodes to samples and blends
-stay straight lines between codes. The loss is the squared error summed over the pixels, or the Bernoulli
-cross entropy in nats.
+Vijayvargiya et al. section 2, which blends two images by mixing their features. As no prior makes its codes probable,
+samples come from a Gaussian fitted to the codes of training images (Vijayvargiya et al. do not sample it). The
+Gaussian is a running mean and covariance over the last thousand steps or so, while falling learning rates let the
+encoder come to rest; latents are the whitened codes, L^-1 (code - mean) with L L^T the covariance, so that N(0, I)
+noise decodes to samples and blends stay straight lines between codes. The loss is the squared error summed over the
+pixels, or the Bernoulli cross entropy in nats.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """DCGAN: a convolutional generator against a convolutional discriminator, without pooling or hidden dense layers.
 
-003 section 3.4 (figures 3 and 4), a variant of Radford, Metz & Chintala, arXiv:1511.06434: upsampling and 5x5
+Stiff et al. section 3.4 (figures 3 and 4), a variant of Radford, Metz & Chintala, arXiv:1511.06434: upsampling and 5x5
 convolutions in the generator, strided 5x5 convolutions in the discriminator, LeakyReLU in both; layers are dropped
-for images smaller than 128x128. Where 003 is silent, Radford et al.: weights from N(0, 0.02), slope 0.2, Adam 2e-4
-with beta1 0.5, and batch norm in every layer but the generator's last and the discriminator's first and last.
+for images smaller than 128x128. Where Stiff et al. is silent, Radford et al.: weights from N(0, 0.02), slope 0.2, Adam
+2e-4 with beta1 0.5, and batch norm in every layer but the generator's last and the discriminator's first and last.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class DCGAN(AdversarialPair):
     """z ~ U(-1, 1) -> dense -> 8x8 x `width` (28x28 images: 7x7) -> upsampled x2 and halved in channels up to C.
 
     `width` counts the channels of the smallest map; `layers_per_size` above 1 adds 5x5 convolutions at every size
-    but the image's (the wider and deeper networks of 003 section 5.3).
+    but the image's (the wider and deeper networks of Stiff et al. section 5.3).
     A class to draw (`conditional`) is a one-hot beside z.
     """
 

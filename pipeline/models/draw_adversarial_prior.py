@@ -1,12 +1,13 @@
 """DRAW whose latents are matched to the prior by an adversary in place of the KL divergence.
 
-000 section VI proposes it; the adversarial autoencoder (Makhzani et al., arXiv:1511.05644, section 2) is its source,
-here for the sequence z_1..z_T of a recurrent encoder: one discriminator, two hidden layers of ReLU units as theirs,
-sees all T latents of an image side by side, so that their joint law over the images is drawn to N(0, I), from which
-samples are decoded. Latents are drawn from DRAW's Gaussians N(mu_t, sigma_t) (their 'Gaussian posterior'). Changed: one
-update of DRAW descends reconstruction + `weight` times the non-saturating adversarial loss, in place of two updates by
-turns; like the KL it stands for, that loss reaches the encoder, and the decoder as far as later glimpses depend on it.
-The bound that is reported is still DRAW's: it holds for any posterior, but nothing here was trained to raise it.
+Renkila et al. section VI proposes it; the adversarial autoencoder (Makhzani et al., arXiv:1511.05644, section 2) is its
+source, here for the sequence z_1..z_T of a recurrent encoder: one discriminator, two hidden layers of ReLU units as
+theirs, sees all T latents of an image side by side, so that their joint law over the images is drawn to N(0, I), from
+which samples are decoded. Latents are drawn from DRAW's Gaussians N(mu_t, sigma_t) (their 'Gaussian posterior').
+Changed: one update of DRAW descends reconstruction + `weight` times the non-saturating adversarial loss, in place of
+two updates by turns; like the KL it stands for, that loss reaches the encoder, and the decoder as far as later glimpses
+depend on it. The bound that is reported is still DRAW's: it holds for any posterior, but nothing here was trained to
+raise it.
 """
 
 from __future__ import annotations

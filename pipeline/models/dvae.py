@@ -1,9 +1,9 @@
 """Denoising VAE: the encoder is shown a corrupted image, the bound is that of the clean one.
 
 Im, Ahn, Memisevic & Bengio, 'Denoising criterion for variational auto-encoding framework', arXiv:1511.06406, whose
-images the GRAN paper lets its judges score (001 Table 3). The loss is the paper's tractable one, equation 6 with one
-corruption drawn per image: E over x~ of the clean image's negative log-likelihood under q(z | x~), plus KL(q(z | x~) ||
-p(z)). `elbo` and the importance weights take the encoder of the uncorrupted image: any q(z) that does not
+images the GRAN paper lets its judges score (Im et al. 2016 Table 3). The loss is the paper's tractable one, equation 6
+with one corruption drawn per image: E over x~ of the clean image's negative log-likelihood under q(z | x~), plus KL(q(z
+| x~) || p(z)). `elbo` and the importance weights take the encoder of the uncorrupted image: any q(z) that does not
 depend on z's draw bounds log p(x), and this one is what the trained encoder gives when there is nothing to denoise.
 """
 

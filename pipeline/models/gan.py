@@ -1,10 +1,10 @@
 """GAN: two multilayer perceptrons, the plainest of the adversarial models.
 
-004 sections 4.2 and 5, after Goodfellow et al., 'Generative adversarial nets', arXiv:1406.2661: a generator
+Ponnuru sections 4.2 and 5, after Goodfellow et al., 'Generative adversarial nets', arXiv:1406.2661: a generator
 100-32-64-128-784 (ReLU, tanh at the end), a discriminator 784-128-64-32-1 (LeakyReLU of slope 0.2), dropout 0.3 in
-the hidden layers of both, Adam with 2e-4 (the 2e-3 that 004 tried first is a matter of `learning_rate`). Where 004 is
-silent, the widely copied code with these very layers: z ~ U(-1, 1), real images labelled 0.9, generated ones 0.
-Changed: dropout in the generator belongs to training alone, so that an image is a function of its latent, and layers
+the hidden layers of both, Adam with 2e-4 (the 2e-3 that Ponnuru tried first is a matter of `learning_rate`). Where
+Ponnuru is silent, the widely copied code with these very layers: z ~ U(-1, 1), real images labelled 0.9, generated ones
+0. Changed: dropout in the generator belongs to training alone, so that an image is a function of its latent, and layers
 scale with the image (784 is its number of values); Adam's beta1 is 0.5, as Radford et al. (arXiv:1511.06434) found.
 """
 
@@ -25,8 +25,8 @@ __all__ = ["GAN"]
 class GAN(AdversarialPair):
     """z ~ U(-1, 1) -> dense layers of `generator_widths` -> image; image -> `discriminator_widths` -> one logit.
 
-    `discriminator_widths` of [256] is the smaller discriminator of 004 section 4.2. A class to draw (`conditional`) is
-    a one-hot beside z.
+    `discriminator_widths` of [256] is the smaller discriminator of Ponnuru section 4.2. A class to draw (`conditional`)
+    is a one-hot beside z.
     """
 
     latent_law = "uniform"

@@ -1,10 +1,10 @@
 """GRAN: a generative recurrent adversarial network, which draws its image as a sum of increments on a canvas.
 
-Im, Kim, Jiang & Memisevic, 'Generating images with recurrent adversarial networks', arXiv:1602.05110 (001), section
-3.1, equations 5 to 9, Algorithm 1 and Table 5. Where the paper is silent: h_z and h_c are as long as z, and h_c is
-batch-normalised before its tanh, as in the authors' code; weights start from N(0, 0.02), as in DCGAN, which GRAN
-varies; batch-norm statistics are kept per time step, and later steps than trained reuse the last step's. The
-learning rates are those that gave the best samples of MNIST in 50,000 images: a slow discriminator (2e-4) collapses.
+Im, Kim, Jiang & Memisevic, 'Generating images with recurrent adversarial networks', arXiv:1602.05110 (Im et al. 2016),
+section 3.1, equations 5 to 9, Algorithm 1 and Table 5. Where the paper is silent: h_z and h_c are as long as z, and h_c
+is batch-normalised before its tanh, as in the authors' code; weights start from N(0, 0.02), as in DCGAN, which GRAN
+varies; batch-norm statistics are kept per time step, and later steps than trained reuse the last step's. The learning
+rates are those that gave the best samples of MNIST in 50,000 images: a slow discriminator (2e-4) collapses.
 """
 
 from __future__ import annotations

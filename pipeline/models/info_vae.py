@@ -1,9 +1,10 @@
 """InfoVAE in its MMD form: the VAE's KL term gives way to the maximum mean discrepancy between q(z) and p(z).
 
-Zhao, Song & Ermon, 'InfoVAE: Balancing Learning and Inference in Variational Autoencoders', arXiv:1706.02262 (000
-reference [6]); their alpha = 1, at which no KL to the prior is left, so the loss is reconstruction + lambda MMD^2. The
-kernel is the inverse multiquadratic k(a, b) = C / (C + |a - b|^2) with C = 2z, the mean of |a - b|^2 under the prior
-(Tolstikhin et al., arXiv:1711.01558, section 4): its tails still pull on codes that a Gaussian kernel no longer sees.
+Zhao, Song & Ermon, 'InfoVAE: Balancing Learning and Inference in Variational Autoencoders', arXiv:1706.02262 (Renkila
+et al. reference [6]); their alpha = 1, at which no KL to the prior is left, so the loss is reconstruction + lambda
+MMD^2. The kernel is the inverse multiquadratic k(a, b) = C / (C + |a - b|^2) with C = 2z, the mean of |a - b|^2 under
+the prior (Tolstikhin et al., arXiv:1711.01558, section 4): its tails still pull on codes that a Gaussian kernel no
+longer sees.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """VAE-GAN: a variational autoencoder whose decoder is the generator of a GAN.
 
-002 section 4.1 proposes it; Larsen et al., 'Autoencoding beyond pixels using a learned similarity metric',
-arXiv:1512.09300, equations 7 to 10 and Algorithm 1. What is lost in reconstruction is measured in the discriminator's
-features: L_like = |f(x) - f(x_rec)|^2 / 2, those of x detached. With x_rec = Dec(z), z ~ q(z | x), and x_p = Dec(z_p),
+Vijayvargiya et al. section 4.1 proposes it; Larsen et al., 'Autoencoding beyond pixels using a learned similarity
+metric', arXiv:1512.09300, equations 7 to 10 and Algorithm 1. What is lost in reconstruction is measured in the
+discriminator's features: L_like = |f(x) - f(x_rec)|^2 / 2, those of x detached. With x_rec = Dec(z), z ~ q(z | x), and
+x_p = Dec(z_p),
 z_p ~ N(0, I), every network has a loss of its own, and no other's gradient:
 - the encoder descends L_prior + L_like, and hears nothing of how real its reconstructions look;
 - the decoder descends gamma L_like - log D(x_rec) - log D(x_p) (the non-saturating form of their -L_GAN);

@@ -1,4 +1,6 @@
-"""Let a model's judges, its discriminators of every seed, score real images and everyone's samples (001 section 4)."""
+"""Let a model's judges, its discriminators of every seed, score real images and everyone's samples (Im et al. 2016
+section 4).
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
 """Draw what the papers show of trained models, each figure as PNG and SVG, with the numbers in them as JSON.
 
-Blends of two images (002 section 2), walks along one latent element at a time (003 Figs 6 and 9), the plane of two
-latents (004 section 5), the training images nearest to samples (001 Figs 7-8, 24, 27-28), canvases with shared and
-fresh noise (001 Figs 9-12, 29-33), samples after more steps than were trained (001 Table 4), samples through a
-training (003 Figs 11 and 12) and the discriminator's losses and accuracies (004 Fig 7). Of every training the first
-seed is shown. Which figures there are is the plan's to say: what no model of the table can show is left out.
+Blends of two images (Vijayvargiya et al. section 2), walks along one latent element at a time (Stiff et al. Figs 6 and
+9), the plane of two latents (Ponnuru section 5), the training images nearest to samples (Im et al. 2016 Figs 7-8, 24,
+27-28), canvases with shared and fresh noise (Im et al. 2016 Figs 9-12, 29-33), samples after more steps than were
+trained (Im et al. 2016 Table 4), samples through a training (Stiff et al. Figs 11 and 12) and the discriminator's
+losses and accuracies (Ponnuru Fig 7). Of every training the first seed is shown. Which figures there are is the plan's
+to say: what no model of the table can show is left out.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ REJECTED_BELOW = 0.5
 
 
 def run(job: JobContext) -> None:
-    """Battles in the form of 001's Table 2, the full matrix of its Table 1, and the standings."""
+    """Battles in the form of Im et al. 2016's Table 2, the full matrix of its Table 1, and the standings."""
     block = job.config
     contestants = list(dict.fromkeys(model for model, _ in block["runs"]))
     scored = zip(block["judges"], job.inputs["scores"], strict=True)

@@ -34,10 +34,12 @@ WATCHED_WINDOWS = 20
 
 WATCHED_SAMPLES = 128
 KEPT_SAMPLES = 16
-"""How many of them are kept, to show how samples came to be what they are (003 figures 11 and 12)."""
+"""How many of them are kept, to show how samples came to be what they are (Stiff et al. figures 11 and 12)."""
 
 COLLAPSED_BELOW = 0.1
-"""A model whose samples differ by less than this share of what real images do has collapsed (000, 003 section 5.2)."""
+"""A model whose samples differ by less than this share of what real images do has collapsed (Renkila et al., Stiff et
+al. section 5.2).
+"""
 
 
 class Clock:

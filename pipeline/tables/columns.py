@@ -49,7 +49,7 @@ def _described(label: str, meaning: str, unit: str = "", better: str | None = No
 
 
 def _paper(name: str, what: str) -> dict[str, Any]:
-    meaning = f"{what} as 000 prints it; its feature space and kernel are unknown, so compare it with no other column."
+    meaning = f"{what} as Renkila et al. print it, who state no feature space and no kernel: compare it with no other."
     return _described(f"{name} (paper)", meaning)
 
 
@@ -107,7 +107,7 @@ BATTLES = {
         "AUC 2 on 1", "Probability that judge 2 ranks a held-out image above one of model 1's; 0.5 is chance."
     ),
     "r_test": _described(
-        "r_test", "Error rate of judge 1 over judge 2's on held-out images (001 eq. 10); far from 1, one is overfitted."
+        "r_test", "Error rate of judge 1 over judge 2's on held-out images; far from 1, one is overfitted."
     ),
     "r_sample": _described(
         "r_sample", "Error rate of judge 1 on model 2's images over judge 2's on model 1's; below 1, model 1 is ahead."
@@ -125,11 +125,11 @@ BATTLES = {
     "total_2_on_1": _described("Images 2 on 1", "Images of model 1 before judge 2, over all pairs of seeds.", "images"),
     "gap_1": _described("Gap 1", "Judge 1's error rate on held-out minus on training images: overfitting."),
     "gap_2": _described("Gap 2", "Judge 2's error rate on held-out minus on training images: overfitting."),
-    "winner": _described("Winner", "The paper's rule (001 eq. 11), r_test within 1.3; empty: no verdict."),
-    "paper_r_test": _described("r_test (paper)", "As 001's Table 2 prints it, of its own networks and images."),
-    "paper_r_sample": _described("r_sample (paper)", "As 001's Table 2 prints it, of its own networks and images."),
-    "paper_winner": _described("Winner (paper's table)", "Whom 001's Table 2 names."),
-    "paper_error": _described("Error rate (paper)", "As 001's Table 3 prints it, of its own networks and images."),
+    "winner": _described("Winner", "The paper's rule (Im et al. 2016 eq. 11), r_test within 1.3; empty: no verdict."),
+    "paper_r_test": _described("r_test (paper)", "Printed in Im et al. 2016 Table 2, of their own networks."),
+    "paper_r_sample": _described("r_sample (paper)", "Printed in Im et al. 2016 Table 2, of their own networks."),
+    "paper_winner": _described("Winner (paper's table)", "Whom Im et al. 2016 Table 2 names."),
+    "paper_error": _described("Error rate (paper)", "Printed in Im et al. 2016 Table 3, of their own networks."),
     "winner_tested": _described(
         "Winner, tested", "A tie unless r_test's 90 % interval is in the tolerance and r_sample's 95 % one without 1."
     ),

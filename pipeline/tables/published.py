@@ -19,21 +19,21 @@ MODELS = {
 PAPER_BATTLES = ("paper_r_test", "paper_r_sample", "paper_winner")
 
 FILES = {"mnist": "draw_gan_table1_mnist.csv", "ocr_telugu": "draw_gan_table2_ocr_telugu.csv"}
-"""000's table of a data set, in the folder published/."""
+"""Renkila et al.'s table of a data set, in the folder published/."""
 
 FOLDER = Path(__file__).parent / "published"
 
 BATTLE_CAVEAT = (
-    "The columns 'paper' are 001's numbers as printed (Tables 2 and 3), of its own networks and images, and no "
-    "measurement of ours. Samples of one training run for longer share its judge: their r_test is 1 by construction; "
-    "001's Table 4 prints 1.01 to 1.09, and by eq. 11 its three rows form a cycle (GRAN5 before GRAN7 before GRAN9 "
-    "before GRAN5) while its text names GRAN7 the winner."
+    "The columns 'paper' are the numbers printed in Im et al. 2016 (Tables 2 and 3), of other networks and images; we "
+    "did not measure them. Samples of one training run for longer share its judge: their r_test is 1 by construction. "
+    "Table 4 of Im et al. 2016 prints 1.01 to 1.09, and by eq. 11 its three rows form a cycle (GRAN5 before GRAN7 "
+    "before GRAN9 before GRAN5), while the text names GRAN7 the winner."
 )
 
 CAVEAT = (
-    "000's numbers, as printed. Its feature space and kernel are not stated, so they compare with none of our columns. "
-    "Its FIDs of VAE and InfoVAE carry the same decimals in both of its tables (.6821 and .1730). "
-    "Its Table II is of UHTelPCC, and of no other Telugu."
+    "The numbers of Renkila et al. are as printed. They state no feature space and no kernel, so compare their "
+    "numbers with none of our columns. Their FIDs of VAE and InfoVAE carry the same decimals in both of their tables "
+    "(.6821 and .1730). Their Table II is of UHTelPCC, and of no other Telugu."
 )
 
 
@@ -54,7 +54,7 @@ def published_metrics(text: str) -> Mapping[str, dict[str, str]]:
 def battles_beside(
     rows: Sequence[Mapping[str, Any]], dataset: str, battles: str, more_steps: str
 ) -> list[dict[str, Any]]:
-    """Rows of battles with paper_r_test, paper_r_sample and paper_winner where 001's Table 2 has the pair.
+    """Rows of battles with paper_r_test, paper_r_sample and paper_winner where Im et al. 2016's Table 2 has the pair.
 
     `battles` and `more_steps` are the texts of its Tables 2 and 4. A pair that stands there the other way round has its
     ratios turned over. What Table 4 prints of another data set's pair goes into the note.
@@ -68,14 +68,14 @@ def battles_beside(
         if pair in others:
             printed = others[pair]
             ratios = f"r_test {printed['r_test']}, r_sample {printed['r_sample']}"
-            said = f"001's Table 4 ({printed['dataset']}) prints {ratios}"
+            said = f"Im et al. 2016's Table 4 ({printed['dataset']}) prints {ratios}"
             note = "; ".join(filter(None, [note, said]))
         beside.append({**row, "note": note, **{name: more.get(name) for name in PAPER_BATTLES}})
     return beside
 
 
 def errors_beside(rows: Sequence[Mapping[str, Any]], dataset: str, errors: str) -> list[dict[str, Any]]:
-    """Rows of the judges' matrix with paper_error where 001's Table 3, of which `errors` is the text, has the pair."""
+    """Rows of the judges' matrix with paper_error where Table 3 of Im et al. 2016 (`errors`: its text) has the pair."""
     printed = {
         (row["judge"], row["contestant"]): row["error"] for row in published_rows(errors) if _is_of(row, dataset)
     }

@@ -145,7 +145,8 @@ def cost_table(costs: Mapping[tuple[str, int], Mapping[str, Value]]) -> list[Row
 def network_table(
     sizes: Mapping[str, Mapping[str, int]], costs: Mapping[tuple[str, int], Mapping[str, Value]]
 ) -> list[Row]:
-    """Rows of NETWORK_COLUMNS (004 Table 1): each model's parameters by network, and the means of what its seeds cost.
+    """Rows of NETWORK_COLUMNS (Ponnuru Table 1): each model's parameters by network, and the means of what its seeds
+    cost.
 
     A network that a model does not have, and what was not measured, is None.
     """

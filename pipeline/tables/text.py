@@ -195,7 +195,8 @@ JUDGES_SHOWN = ("judge", "contestant", "error", "note")
 
 
 def battles_markdown(battles: Sequence[Mapping[str, Any]], judges: Sequence[Mapping[str, Any]]) -> str:
-    """The battles in the form of 001's Table 2, every judge on everyone, and 001's own numbers beside; empty if none.
+    """The battles in the form of Im et al. 2016's Table 2, every judge on everyone, and Im et al. 2016's own numbers
+    beside; empty if none.
 
     A paper's columns are there where it has a number for a row, and their heads say whose they are.
     """

@@ -67,7 +67,7 @@ EXACT = ("seeds", "n_real", "n_fake", "parameters", "status", "judged", "total_1
 VERDICTS = ("winner", "winner_tested", "verdict")
 BY_RATIOS = {"r_test": math.log(1.3), "r_sample": 0.0}
 DECIDED_AT = {"winner": BY_RATIOS, "winner_tested": BY_RATIOS, "verdict": {"advantage": 0.0}}
-"""Where a battle's verdict turns over, as |log ratio| (001 eq. 11) or as the size of the advantage."""
+"""Where a battle's verdict turns over, as |log ratio| (Im et al. 2016 eq. 11) or as the size of the advantage."""
 TABLES = ("main", "battles", "judges", "standings")
 """The seeds' table holds the main one's numbers again."""
 

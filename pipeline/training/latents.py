@@ -1,7 +1,8 @@
 """Ways through a trained model's latents: blends of two images, walks along one element, circles, the plane.
 
-Blends are 002 section 2's, walks along one element 003's (figures 6 and 9), the plane of a model with two latents is
-004 section 5's. Whatever moves, the class that a conditional model is asked for stays what it is.
+Blends are Vijayvargiya et al. section 2's, walks along one element Stiff et al.'s (figures 6 and 9), the plane of a
+model with two latents is Ponnuru section 5's. Whatever moves, the class that a conditional model is asked for stays
+what it is.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def blends(model: ImageGenerator, pairs: Tensor, shares: Sequence[float], labels
     """Images (N, S, C, H, W) of the codes (1 - p) a + p b, for each share p of the second image.
 
     `pairs` is (N, 2, C, H, W) in [0, 1], `labels` (N, 2) their classes: a conditional model that is not told them
-    takes the classes' shares. The straight line is 002's 'defined percentage' of encoded features.
+    takes the classes' shares. The straight line is Vijayvargiya et al.'s 'defined percentage' of encoded features.
     """
     first, second = (encode(model, pairs[:, k], None if labels is None else labels[:, k]) for k in (0, 1))
     codes = torch.stack([(1 - share) * first + share * second for share in shares], 1)

@@ -89,7 +89,7 @@ def test_too_many_updates_for_the_batch_are_one_clear_line() -> None:
     model.fit_batch(torch.rand(8, 1, 2, 2))
 
 
-# -- 001's update rule -----------------------------------------------------------------------------------------------
+# -- the update rule of Im et al. 2016 -------------------------------------------------------------------------------
 
 
 def test_the_discriminator_learns_from_the_images_that_it_judges_wrongly_alone() -> None:

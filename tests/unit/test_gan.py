@@ -1,4 +1,6 @@
-"""The perceptrons of 004: their layers, what dropout and label smoothing do, and images as a function of the latent."""
+"""The perceptrons of Ponnuru: their layers, what dropout and label smoothing do, and images as a function of the
+latent.
+"""
 
 from __future__ import annotations
 

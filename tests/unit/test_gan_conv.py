@@ -1,4 +1,4 @@
-"""The convolutional GAN of 002: its layers as the report lists them, its sizes, and its optimiser."""
+"""The convolutional GAN of Vijayvargiya et al.: its layers as the report lists them, its sizes, and its optimiser."""
 
 from __future__ import annotations
 

@@ -472,14 +472,14 @@ def test_a_pair_in_the_other_order_has_the_ratios_turned_over() -> None:
 
 def test_another_data_sets_battles_are_not_this_ones() -> None:
     (row,) = beside(battle_row("gran3", "gran5"))
-    assert row["paper_r_test"] is None, "001 has no such row for MNIST"
+    assert row["paper_r_test"] is None, "Im et al. 2016 have no such row for MNIST"
     (row,) = beside(battle_row("gran3", "gran5"), dataset="cifar10")
     assert (row["paper_r_test"], row["paper_r_sample"]) == ("1.00", "2.289")
 
 
 def test_longer_samples_battles_say_what_001_prints_of_theirs() -> None:
     (row,) = beside(battle_row("gran5", "gran5_at7", "both share the judge"))
-    assert row["note"] == "both share the judge; 001's Table 4 (CIFAR10) prints r_test 1.01, r_sample 0.94"
+    assert row["note"] == "both share the judge; Im et al. 2016's Table 4 (CIFAR10) prints r_test 1.01, r_sample 0.94"
     assert row["paper_r_test"] is None
 
 

@@ -261,6 +261,7 @@ def comparison(n: int) -> Any:
         fake_images=fake,
         real_labels=labels,
         bands=bands_of(histogram),
+        asked=labels,
         tail_correct=(labels[: n // 10] % 2 == 0, labels[: n // 10] % 3 == 0),
         seed=0,
     )

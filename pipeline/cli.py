@@ -155,9 +155,10 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
 
 def _keep_line(log: Path, message: str) -> None:
     """A stage's mistake at the end of its log, which is shown when a run ends."""
-    if log.exists():
-        with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as handle:
-            print(one_line(message), file=handle)
+    with contextlib.suppress(OSError):  # a damaged job may name no possible file
+        if log.exists():
+            with log.open("a", encoding="utf-8") as handle:
+                print(one_line(message), file=handle)
 
 
 def _keep_traceback(log: Path) -> bool:

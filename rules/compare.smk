@@ -1,7 +1,7 @@
 """Metrics, battles, standings and tables."""
 
 
-use rule stage as references with:
+rule references:
     """The reference rows: held-out real images, uniform noise, the mean image with pixel noise."""
     input:
         unpack(plan.inputs("references")),
@@ -11,9 +11,13 @@ use rule stage as references with:
         "logs/references/{dataset}/{hash}.log",
     benchmark:
         "benchmarks/references/{dataset}/{hash}.tsv"
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline references --job {wildcards.hash} --log {log}"
 
 
-use rule stage as augment with:
+rule augment:
     """What training on a model's images too does for a classifier of rare classes; for imbalanced data sets alone."""
     input:
         unpack(plan.inputs("augment")),
@@ -23,9 +27,13 @@ use rule stage as augment with:
         "logs/augment/{dataset}-{model}-{seed}/{hash}.log",
     benchmark:
         "benchmarks/augment/{dataset}-{model}-{seed}/{hash}.tsv"
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline augment --job {wildcards.hash} --log {log}"
 
 
-use rule stage as evaluate with:
+rule evaluate:
     """All metrics of one model and seed against held-out real images."""
     input:
         unpack(plan.inputs("evaluate")),
@@ -35,9 +43,13 @@ use rule stage as evaluate with:
         "logs/evaluate/{dataset}-{model}-{seed}/{hash}.log",
     benchmark:
         "benchmarks/evaluate/{dataset}-{model}-{seed}/{hash}.tsv"
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline evaluate --job {wildcards.hash} --log {log}"
 
 
-use rule stage as battle with:
+rule battle:
     """One model's judges, of every seed, score real images and every contestant's samples."""
     input:
         unpack(plan.inputs("battle")),
@@ -47,9 +59,13 @@ use rule stage as battle with:
         "logs/battle/{dataset}-{model}/{hash}.log",
     benchmark:
         "benchmarks/battle/{dataset}-{model}/{hash}.tsv"
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline battle --job {wildcards.hash} --log {log}"
 
 
-use rule stage as standings with:
+rule standings:
     """Battles, the full judge-by-contestant matrix, and the rating of all models."""
     input:
         unpack(plan.inputs("standings")),
@@ -57,9 +73,13 @@ use rule stage as standings with:
         **at.OUTPUTS["standings"],
     log:
         "logs/standings/{dataset}/{hash}.log",
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline standings --job {wildcards.hash} --log {log}"
 
 
-use rule stage as tables with:
+rule tables:
     """The main table, the same figures by seed, what every run cost, and the papers' claims."""
     input:
         unpack(plan.inputs("tables")),
@@ -67,3 +87,7 @@ use rule stage as tables with:
         **at.OUTPUTS["tables"],
     log:
         "logs/tables/{dataset}/{hash}.log",
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline tables --job {wildcards.hash} --log {log}"

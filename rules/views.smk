@@ -1,15 +1,7 @@
 """Copies of stored results where people look for them; a view that differs from what is planned is made again."""
 
 
-rule view:
-    """Copy stored files."""
-    conda:
-        "../envs/stage.yaml"
-    shell:
-        "$PYTHON -m pipeline view --sources {input.sources} --inputs {input} --to {output} 2> >(tee {log} >&2)"
-
-
-use rule view as view_prepared with:
+rule view_prepared:
     """What the prepared splits hold."""
     input:
         unpack(plan.view("prepared")),
@@ -17,9 +9,13 @@ use rule view as view_prepared with:
         list(at.VIEWS["prepared"]),
     log:
         "logs/view_prepared/{dataset}.log",
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline view --sources {input.sources} --inputs {input} --to {output} 2> >(tee {log} >&2)"
 
 
-use rule view as view_classifier with:
+rule view_classifier:
     """How well the reference classifier does."""
     input:
         unpack(plan.view("classifier")),
@@ -27,9 +23,13 @@ use rule view as view_classifier with:
         list(at.VIEWS["classifier"]),
     log:
         "logs/view_classifier/{dataset}.log",
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline view --sources {input.sources} --inputs {input} --to {output} 2> >(tee {log} >&2)"
 
 
-use rule view as view_tables with:
+rule view_tables:
     """The tables of a data set's comparison."""
     input:
         unpack(plan.view("tables")),
@@ -37,9 +37,13 @@ use rule view as view_tables with:
         easel.captioned(at.VIEWS["tables"], "table"),
     log:
         "logs/view_tables/{dataset}.log",
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline view --sources {input.sources} --inputs {input} --to {output} 2> >(tee {log} >&2)"
 
 
-use rule view as view_figures with:
+rule view_figures:
     """All figures of a data set's comparison."""
     input:
         unpack(plan.view("figures")),
@@ -47,9 +51,13 @@ use rule view as view_figures with:
         directory(at.FIGURE_FOLDER),
     log:
         "logs/view_figures/{dataset}.log",
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline view --sources {input.sources} --inputs {input} --to {output} 2> >(tee {log} >&2)"
 
 
-use rule view as view_summary with:
+rule view_summary:
     """The page that is printed at the end."""
     input:
         unpack(plan.view("summary")),
@@ -57,9 +65,13 @@ use rule view as view_summary with:
         list(at.VIEWS["summary"]),
     log:
         "logs/view_summary/{dataset}.log",
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline view --sources {input.sources} --inputs {input} --to {output} 2> >(tee {log} >&2)"
 
 
-use rule view as view_report with:
+rule view_report:
     """The report of every data set whose results are current."""
     input:
         unpack(plan.view("report")),
@@ -67,3 +79,7 @@ use rule view as view_report with:
         list(at.VIEWS["report"]),
     log:
         "logs/view_report/all.log",
+    conda:
+        "../envs/stage.yaml"
+    shell:
+        "$PYTHON -m pipeline view --sources {input.sources} --inputs {input} --to {output} 2> >(tee {log} >&2)"

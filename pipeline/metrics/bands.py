@@ -1,18 +1,16 @@
-"""Head, middle and tail: which classes of an imbalanced data set are common and which are rare. Defined here alone.
-
-The rule goes by the training split. Where the largest class has at least ten times the images of the smallest, the
-range between the two is cut into three equal parts on the logarithmic scale: with 8 to 1,728 images, the tail has
-under 48 and the head 288 or more. It depends on no number of images, never parts two classes of one size, and leaves
-neither head nor tail empty. Liu et al. 2019 (arXiv:1904.05160) cut at 20 and 100 images, whatever the data set.
-"""
+"""The bands of pipeline/datasets/class_bands.py for tensors, and when a band is too small to measure."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from pipeline.datasets import class_bands
+from pipeline.datasets.class_bands import BANDS, HEAD, IMBALANCED_FROM, MIDDLE, NO_BAND, TAIL
+
 __all__ = [
     "BANDS",
+    "HEAD",
     "IMBALANCED_FROM",
     "LEAST",
     "MIDDLE",
@@ -23,44 +21,21 @@ __all__ = [
     "tail_ends_at",
 ]
 
-BANDS = ("head", "middle", "tail")
-"""Names of the bands 0, 1 and 2."""
-
-HEAD, MIDDLE, TAIL, NO_BAND = 0, 1, 2, -1
-
-IMBALANCED_FROM = 10.0
-"""Largest class over smallest one from which a data set is imbalanced: below it has no bands."""
-
 LEAST = 20
 """Images of a band on either side below which nothing is said about it: its columns stay empty."""
 
 
 def imbalance_ratio(counts: Tensor) -> float:
     """Largest class over the smallest that has images at all, of counts (classes,); 1 where there are none."""
-    present = counts[counts > 0]
-    return (present.max() / present.min()).item() if len(present) else 1.0
+    return class_bands.imbalance_ratio(counts.numpy())
 
 
 def tail_ends_at(counts: Tensor) -> float:
     """Training images from which a class is no longer of the tail."""
-    present = counts[counts > 0].double()
-    return (present.min() ** (2 / 3) * present.max() ** (1 / 3)).item()
+    return class_bands.tail_ends_at(counts.numpy())
 
 
 def bands_of(counts: Tensor) -> Tensor | None:
-    """The band of each class (classes,) from the training split's counts (classes,); None for balanced data.
-
-    A class without a training image is in no band (NO_BAND).
-    """
-    if imbalance_ratio(counts) < IMBALANCED_FROM:
-        return None
-    present = counts[counts > 0].double()
-    head_from = (present.min() ** (1 / 3) * present.max() ** (2 / 3)).item()
-    sizes = counts.double()
-    # the cube roots are not exact: a class that lies on a boundary belongs above it
-    margin = 1 - 1e-9
-    bands = torch.full_like(counts, TAIL, dtype=torch.long)
-    bands[sizes >= margin * tail_ends_at(counts)] = MIDDLE
-    bands[sizes >= margin * head_from] = HEAD
-    bands[counts == 0] = NO_BAND
-    return bands
+    """The band of each class (classes,) from the training split's counts (classes,); None for balanced data."""
+    bands = class_bands.bands_of(counts.numpy())
+    return None if bands is None else torch.from_numpy(bands)

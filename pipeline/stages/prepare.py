@@ -14,11 +14,11 @@ import numpy as np
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.datasets import load_reader
+from pipeline.datasets.band_counts import band_counts
+from pipeline.datasets.band_counts import lines as band_lines
 from pipeline.datasets.description import check, description, lines, too_few
 from pipeline.datasets.loaded import Loaded
 from pipeline.datasets.splits import SMALLEST, Part, mean_image, parted, summary
-from pipeline.features.band_counts import band_counts
-from pipeline.features.band_counts import lines as band_lines
 from pipeline.runtime.job_context import JobContext
 from pipeline.workflow import content_hash, layout
 

@@ -77,7 +77,7 @@ def test_nothing_to_prune_is_said(prune: Prune) -> None:
     made_up.make(plan())
     before = files()
     (line,) = prune("--yes")
-    assert line == "nothing to prune: all that lies here is what params.yaml at the tiny budget with seeds=1 needs"
+    assert line == "nothing to prune: params.yaml at the tiny budget with seeds=1 needs every stored result"
     assert files() == before
 
 

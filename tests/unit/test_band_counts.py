@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.features import band_counts
+from pipeline.datasets import band_counts
 from pipeline.metrics import bands, columns
 from pipeline.tables import tail
 

@@ -211,7 +211,7 @@ def test_a_parameter_that_goes_back_finds_its_results(copied: Path, mnist_mirror
 def test_a_job_that_is_forced_is_done_afresh(copied: Path, mnist_mirror: Path) -> None:
     done = snakemake(copied, mnist_mirror, "data/prepared/mnist/summary.json", options=("-R", "prepare"))
     assert done.returncode == 0, done.stderr
-    assert "train: 1,000 images" in done.stderr
+    assert "splits: train 1,000 " in done.stderr
 
 
 def test_a_stage_run_by_hand_is_seen_by_snakemake(copied: Path) -> None:

@@ -82,11 +82,12 @@ def workflow(profile: str, folder: Path, mirror: Path, target: str) -> Iterator[
 
 
 def stage_processes(folder: Path, words: set[str]) -> Iterator[int]:
-    """Processes of stages that are at work in a folder, with some words on their command line."""
+    """Processes of stages that are at work in a folder; `words` stand on the command line, the model's in the log's path."""
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             arguments = (entry / "cmdline").read_bytes().decode().split("\0")
-            if arguments[1:3] == ["-m", "pipeline"] and words <= set(arguments) and (entry / "cwd").samefile(folder):
+            known = set(re.split(r"[\s/-]+", " ".join(arguments)))
+            if arguments[1:3] == ["-m", "pipeline"] and words <= known and (entry / "cwd").samefile(folder):
                 yield int(entry.name)
 
 

@@ -9,13 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datasets.class_bands import BANDS, TAIL, bands_of
 from pipeline.datasets.naming import listed
-
-BANDS = ("head", "middle", "tail")
-"""Of pipeline/metrics/bands.py, which says what they are and imports torch."""
-
-NEARLY_EQUAL = 2.0
-"""Largest class over smallest below which there are surely no bands."""
 
 FEWEST_OF_A_CLASS = 3
 """Held-out images of a class below which nothing can be said about it."""
@@ -29,23 +24,16 @@ QUANTILE = 1.96
 def band_counts(labels: Mapping[str, NDArray[np.int64]], names: Sequence[str]) -> dict[str, Any] | None:
     """What the splits `train`, `valid` and `test` have of each band, ready for JSON; None for balanced data."""
     counts = {split: np.bincount(of, minlength=len(names)) for split, of in labels.items()}
-    present = counts["train"][counts["train"] > 0]
-    if not len(present) or present.max() < NEARLY_EQUAL * present.min():
-        return None
-    import torch
-
-    from pipeline.metrics.bands import TAIL, bands_of
-
-    bands = bands_of(torch.from_numpy(counts["train"]))
+    bands = bands_of(counts["train"])
     if bands is None:
         return None
     found: dict[str, Any] = {}
     for band, name in enumerate(BANDS):
-        inside = (bands == band).numpy()
+        inside = bands == band
         found[name] = {"classes": int(inside.sum())} | {split: int(of[inside].sum()) for split, of in counts.items()}
     few = (counts["test"] < FEWEST_OF_A_CLASS) & (counts["train"] > 0)
     found["under_three_test_images"] = [name for name, is_few in zip(names, few, strict=True) if is_few]
-    found["rare_under_three"] = int((few & (bands == TAIL).numpy()).sum())
+    found["rare_under_three"] = int((few & (bands == TAIL)).sum())
     found["tail_known_to"] = round(half_width(found["tail"]["test"]), 4)
     return found
 

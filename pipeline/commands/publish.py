@@ -82,7 +82,15 @@ def current(plan: Plan, dataset: str) -> Records:
             f"{len(to_do)} of {len(states)} jobs are to do (an earlier run's --config does not count); `make status` "
             f"says why; run `snakemake --cores 8 {' '.join(wanted(dataset, to_do))}` first"
         )
-    return {job.folder: store.checked(job.folder / layout.RECORD) for job in jobs}
+    return {job.folder: sound(job.folder) for job in jobs}
+
+
+def sound(folder: Path) -> dict[str, Any]:
+    """The record of a stored job; `UserError` for a file whose bytes are not the recorded ones, before DVC has it."""
+    record = store.checked(folder / layout.RECORD)
+    for name in record["files"]:
+        store.checked(folder / name)
+    return record
 
 
 def wanted(dataset: str, to_do: list[Job]) -> list[str]:

@@ -110,19 +110,21 @@ def test_a_press_sorts_by_the_better_end_first_and_again_the_other_way(page: bro
 
 
 def test_the_keyboard_does_it_too_and_is_told_what_a_column_means(page: browser.Page) -> None:
-    page.run(f"{head('recall')}.focus()")
+    page.run(f"{head('fd_classifier')}.focus()")
     page.run("new Promise(done => setTimeout(done, 200))")  # the focus may scroll
     shown = page.run("document.getElementById('the-tip').innerText")
     assert (
-        shown.startswith("Recall") and "better" in shown and not page.run("document.getElementById('the-tip').hidden")
+        shown.startswith("Frechet distance")
+        and "better" in shown
+        and not page.run("document.getElementById('the-tip').hidden")
     )
     page.press("Enter")
-    values = [float(value) for value in column(page, "recall")]
+    values = [float(value) for value in column(page, "fd_classifier")]
     assert values == sorted(values)
     page.press("Escape")
     assert page.run("document.getElementById('the-tip').hidden")
     page.press("Tab")
-    assert page.run("document.activeElement.closest('th').dataset.column") != "recall"
+    assert page.run("document.activeElement.closest('th').dataset.column") != "fd_classifier"
 
 
 def test_columns_and_models_can_be_chosen(page: browser.Page) -> None:

@@ -149,7 +149,7 @@ def draw_verdict(axes: Axes, i: int, j: int, value: float, verdict: str, decided
     if np.isnan(value):
         return
     mark = "= " if verdict == "tie" else ""
-    axes.text(j, i, f"{mark}{value:+.1f}", ha="center", va="center", fontsize=8, color="black")
+    axes.text(j, i, f"{mark}{round(value, 1) + 0.0:+.1f}", ha="center", va="center", fontsize=8, color="black")
     if decided:
         axes.add_patch(Rectangle((j - 0.45, i - 0.45), 0.9, 0.9, fill=False, edgecolor="black", linewidth=1.2))
 

@@ -26,7 +26,7 @@ from tests.conftest import run
 
 pytestmark = pytest.mark.workflow
 
-AGAIN = ("references", "tables", "figures", "track", "summary")
+AGAIN = ("references", "standings", "tables", "figures", "track", "summary")
 LAST = ("results/tables", "results/summary", "results/store/report", *(f"results/store/mnist/{name}" for name in AGAIN))
 """What goes where a few jobs, one after the other, are to be done again."""
 

@@ -26,7 +26,7 @@ _OWN = sorted(name for name, block in RESOLVED.items() if "reuse_training_of" no
 
 _OF_CLASS = {block["class"]: name for name, block in RESOLVED.items() if "conditional" in block["arguments"]}
 CONDITIONAL = {f"{name}, conditional": name for name in sorted(_OF_CLASS.values())}
-"""One model of every class that can be asked for a class of images."""
+"""One model of every class that can draw a requested class of images."""
 
 
 def block_of(name: str) -> dict[str, Any]:

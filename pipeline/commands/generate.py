@@ -138,7 +138,7 @@ def check_label(block: Mapping[str, Any], arguments: argparse.Namespace) -> None
         can = (
             f"set {option} to true and train it again" if "conditional" in block["arguments"] else f"leave {flag} away"
         )
-        raise UserError(f"{flag}: {arguments.model} cannot be asked for a class as it was trained; {can}")
+        raise UserError(f"{flag}: {arguments.model} cannot draw a requested class as it was trained; {can}")
     if arguments.label is not None and not 0 <= arguments.label < classes:
         raise UserError(f"--label: found {arguments.label}, expected 0 to {classes - 1}")
 

@@ -204,7 +204,7 @@ def with_metadata(labels: Mapping[str, str], placed: Placed) -> Placed:
     if missing or absent:
         said = f"no row for {listed(missing, 3)}" if missing else f"no image for {listed(absent, 3)}"
         raise ValueError(
-            f"metadata: {said}; expected a row for every image; mend it, or say `options: {{labels: none}}`"
+            f"metadata: {said}; expected a row for every image; add the missing rows, or `options: {{labels: none}}`"
         )
     return {name: (split, labels[name]) for name, (split, _) in placed.items()}
 

@@ -168,6 +168,6 @@ def _readable(place: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise ValueError(f"{error.filename or place}: could not be read: {error.strerror}; mend its rights") from None
+        raise ValueError(f"{error.filename or place}: could not be read: {error.strerror}; check its rights") from None
     except DAMAGE as error:
         raise ValueError(f"{place.name}: damaged or cut short ({error or type(error).__name__})") from None

@@ -1,4 +1,4 @@
-"""When a conditional model is said to ignore the class that it is asked for."""
+"""When a conditional model is said to ignore the requested class."""
 
 from __future__ import annotations
 

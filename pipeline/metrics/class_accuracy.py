@@ -1,4 +1,4 @@
-"""Does a conditional model draw the class that it is asked for? As the reference classifier sees it, also by band.
+"""Does a conditional model draw the requested class? As the reference classifier sees it, also by band.
 
 The row `real` has the classifier's own accuracy on held-out images, which no model can be expected to pass. Chance is
 what the classifier's answers would agree with the requests if neither depended on the other (Cohen 1960).
@@ -26,7 +26,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "class_accuracy_chance": {
         "label": "Class accuracy, chance",
-        "meaning": "class_accuracy if the images did not depend on the class that was asked for; a model below a tenth "
+        "meaning": "class_accuracy if the images did not depend on the requested class; a model below a tenth "
         "of the way from here to 1 is unconditional in effect.",
         "better": "near_real",
         "unit": "share",
@@ -34,8 +34,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "class_accuracy_head": {
         "label": "Class accuracy, head",
-        "meaning": "class_accuracy of the samples that were asked to be of a common class; empty where the data is "
-        "balanced, or fewer than 20 were asked for.",
+        "meaning": "class_accuracy of the samples whose requested class is common; empty where the data is "
+        "balanced, or there are fewer than 20 of them.",
         "better": "near_real",
         "unit": "share",
         "scale": "logit",
@@ -56,7 +56,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "class_accuracy_tail_chance": {
         "label": "Class accuracy, tail, chance",
-        "meaning": "class_accuracy_tail if the images did not depend on the class that was asked for.",
+        "meaning": "class_accuracy_tail if the images did not depend on the requested class.",
         "better": "near_real",
         "unit": "share",
         "scale": "logit",

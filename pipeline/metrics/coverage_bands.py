@@ -39,7 +39,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "coverage_tail": {
         "label": "Coverage, tail",
         "meaning": "The same for the rare classes: 0 where none is generated. An image of any rare class counts; "
-        "class_accuracy_tail says whether it is of the class asked for. The reference classifier errs most there.",
+        "class_accuracy_tail says whether it is of the requested class. The reference classifier errs most there.",
         "better": "near_real",
         "unit": "share",
         "scale": "logit",

@@ -139,7 +139,7 @@ def settled(
 ) -> Tensor:
     """Squared distances (p,) that lie on the right side of their centres' radii in every row of `radii` (rows, n).
 
-    `near` may be off by `slack`; where that leaves a doubt the distance is measured anew, in float64.
+    `near` may be off by `slack`; where that leaves a doubt the distance is measured again, in float64.
     """
     doubtful = torch.zeros(len(near), dtype=torch.bool)
     for row in radii:

@@ -3,7 +3,7 @@
 A model is an `nn.Module` that knows no file, no tracker and no clock. It declares `latent_shape` and
 `latent_law`, and implements `fit_batch` and `decode`; the sequential ones override `canvases`, the adversarial
 ones add `discriminate`, the likelihood ones `elbo` and `log_weights`, those with an encoder `encode` and
-`reconstruct`. One that can be asked for a class (`conditional: true`) takes the number of `classes` after the shape
+`reconstruct`. One that can draw a requested class (`conditional: true`) takes the number of `classes` after the shape
 and the labels (N,) after the images; the class stands in its latents as a one-hot after the noise.
 """
 
@@ -26,7 +26,7 @@ class ImageGenerator(nn.Module):
     """Base of all models.
 
     Images are float tensors (N, C, H, W) in [0, 1]; latents are (N, *latent_shape), their last axis longer by
-    `classes`, which is 0 for a model that cannot be asked for a class.
+    `classes`, which is 0 for a model that cannot draw a requested class.
     """
 
     latent_law: ClassVar[Literal["normal", "uniform"]] = "normal"

@@ -4,7 +4,7 @@ Gregor et al., 'DRAW: A Recurrent Neural Network For Image Generation', arXiv:15
 equations 9-14 and 17-19. Stated choices: hidden and cell states start at zero, the canvas at a learnt image c_0; the
 forget gate's bias starts at 1; filters are normalised by a softmax, which is exp(-(a - mu)^2 / (2 s2)) over its row sum
 even where every term underflows. With `attention=False` the whole image is read, and written by a layer linear in
-h_dec. A class that is asked for stands beside z_t in the decoder's input at every step; the encoder learns of it from
+h_dec. A requested class stands beside z_t in the decoder's input at every step; the encoder learns of it from
 h_dec. The defaults are for a small budget: 5x5 and 10x10 windows that start nearly as wide as the image (`log_stride`)
 learn several times faster than the paper's 2x2 and 5x5, which want log_stride near -1.5 lest they read blank corners.
 """

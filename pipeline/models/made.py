@@ -2,7 +2,7 @@
 
 Germain, Gregor, Murray & Larochelle 2015, 'MADE: masked autoencoder for distribution estimation', arXiv:1502.03509; one
 mask, pixels in raster order. What differs: the hidden units' degrees (eq. 12) are spread evenly, not drawn, and Adam
-takes the place of Adadelta. The paper trains on MNIST binarised once; here the training images are binarised anew in
+takes the place of Adadelta. The paper trains on MNIST binarised once; here the training images are binarised again in
 every step and the held-out ones once (protocol.seed of params.yaml), so its numbers are not to be compared with ours.
 
 Images of samples are the pixels' probabilities given the binary pixels drawn before them: other likelihood models here

@@ -6,7 +6,7 @@ et al. state no layers of their baseline); `hidden: [512, 256], latent: 2` is Po
 latent: 2, likelihood: gaussian` that of Vijayvargiya et al. section 3, whose loss is the squared error. That error is
 summed over the pixels, half of it being a unit Gaussian's negative log-likelihood but for a constant: its mean over
 the pixels would weigh so little against the KL term that every code collapses to the prior. Losses in nats per image.
-A class that is asked for stands beside the image in the encoder's input and beside z in the decoder's.
+A requested class stands beside the image in the encoder's input and beside z in the decoder's.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from pipeline.training.trained import rebuilt
 
 BATCH = 500
 REFRESHED_WITH = 2000
-"""Images on which batch-norm statistics are taken anew, half of them real training images and half its own samples."""
+"""Images on which batch-norm statistics are estimated again: half real training images, half its own samples."""
 
 
 def run(job: JobContext) -> None:
@@ -75,7 +75,7 @@ def logits(judge: ImageGenerator, images: Tensor) -> Tensor:
 
 
 def refresh(judge: ImageGenerator, real: Tensor, generated: Tensor) -> None:
-    """Take the discriminator's batch-norm statistics anew on a fixed 50:50 set (uint8 images).
+    """Take the discriminator's batch-norm statistics again on a fixed 50:50 set (uint8 images).
 
     In training it met real and generated images in batches apart, so its running statistics fit neither.
     """

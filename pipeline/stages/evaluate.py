@@ -45,7 +45,7 @@ def run(job: JobContext) -> None:
     found = content["estimates"]
     if "class_accuracy" in found and ignores_class(*(found[name]["value"] for name in AGREEMENT)):
         job.progress.say(
-            "warning: unconditional in effect: the classifier sees the class that was asked for in "
+            "warning: unconditional in effect: the classifier sees the requested class in "
             f"{found[AGREEMENT[0]]['value']:.1%} of the samples, {found[AGREEMENT[1]]['value']:.1%} by chance"
         )
 

@@ -26,7 +26,7 @@ def find(job: JobContext, path: Path, raw: Path) -> None:
     """A person's own folder or file stays where it is; its contents must be what was planned with."""
     expected, advice = job.config["content"], job.runtime_only.get("manual_download")
     if expected in (content_hash.ABSENT, content_hash.UNREADABLE):
-        what = "not found" if expected == content_hash.ABSENT else "could not be read; mend its rights"
+        what = "not found" if expected == content_hash.ABSENT else "could not be read; check its rights"
         raise UserError(f"{path}: {what}; datasets.{job.wildcards['dataset']}.path names it" + and_do(advice))
     raw.mkdir(parents=True, exist_ok=True)
     if content_hash.digest(path, raw) != expected:
@@ -71,7 +71,9 @@ def link(here: Path, there: Path) -> None:
         partial.symlink_to(there.absolute())
         partial.replace(here)
     except OSError as error:
-        raise UserError(f"{here}: could not be linked to {there}: {error.strerror}; mend the folder's rights") from None
+        raise UserError(
+            f"{here}: could not be linked to {there}: {error.strerror}; check the folder's rights"
+        ) from None
 
 
 def and_do(advice: str | None) -> str:

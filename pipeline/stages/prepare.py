@@ -65,7 +65,7 @@ def read(
     except ValueError as error:
         raise UserError(f"{block['dataset']}: {error}") from error
     except OSError as error:
-        raise UserError(f"{error.filename or raw}: could not be read: {error.strerror}; mend its rights") from error
+        raise UserError(f"{error.filename or raw}: could not be read: {error.strerror}; check its rights") from error
 
 
 def bands_in(parts: Mapping[str, Part], names: Sequence[str]) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
 from pipeline.tracking.live import LiveHistory
 from pipeline.training.device import build
-from pipeline.training.length import total_steps
+from pipeline.training.length import check_warmup, total_steps
 from pipeline.training.levels import levels
 from pipeline.training.loop import Diverged, Settings, Trainer
 from pipeline.training.sampling import diversity, sample
@@ -68,9 +68,9 @@ def run(job: JobContext) -> None:
     data = levels(block["training"]["data"], images)
     if block["training"]["data"] == "auto":
         job.progress.say(f"data: {data}, by what the images hold; `data` in the data set's settings says otherwise")
-    settings = settings_of(block, len(images), data)
     of_data = {"shape": images.shape[1:], "classes": block.get("classes", 0)}
     try:
+        settings = settings_of(block, len(images), data)
         model = build(block["class"], block["arguments"], **of_data, seed=settings.seed, device=device)
         named = None if labels is None else torch.from_numpy(labels.copy())
         trainer = Trainer(model, torch.from_numpy(images.copy()).to(device), settings, named)
@@ -85,16 +85,12 @@ def run(job: JobContext) -> None:
 
 
 def settings_of(block: Mapping[str, Any], images: int, data: str | None = None) -> Settings:
-    """The loop's settings for a training split of `images` images; `UserError` if all of it would be warm-up.
+    """The loop's settings for a training split of `images` images; ValueError if all of it would be warm-up.
 
     `data` is what the block's `data: auto` turned out to be.
     """
-    steps, warmup = total_steps(block["training"], images), block["arguments"].get("warmup", 0)
-    if steps <= warmup:
-        raise UserError(
-            f"params.yaml: models.{block['model']}.warmup: found {warmup}, expected less than the {steps} steps of the "
-            "training; else all of it is warm-up"
-        )
+    steps = total_steps(block["training"], images)
+    check_warmup(steps, block["arguments"].get("warmup", 0))
     own = {key: value for key, value in block["training"].items() if key != "epochs"}
     return Settings(**own | {"steps": steps, "data": data or own["data"]}, seed=block["seed"])
 

@@ -253,7 +253,7 @@ def stored(plan: Plan, job: Job, output: str) -> Path:
 def asked_classes(
     model: ImageGenerator, arguments: argparse.Namespace, names: Sequence[str], counts: Sequence[int]
 ) -> list[int] | list[None]:
-    """The classes to draw; [None] for a model that cannot be asked for one."""
+    """The classes to draw; [None] for a model that cannot draw one."""
     if not model.classes:
         return [None]
     if arguments.label is not None:

@@ -34,7 +34,7 @@ COLUMNS = (
     "file", "class", "class_number", "seed", "number", "probability", "recognised", "distance",
     "nearest_training_image",
 )  # fmt: skip
-"""Of the manifest; `class` is the class that was asked for, `recognised` the one that the classifier sees."""
+"""Of the manifest; `class` is the requested class, `recognised` the one that the classifier sees."""
 
 
 def folder_names(names: Sequence[str]) -> list[str]:

@@ -34,7 +34,7 @@ class GraphedStep:
         self.refused: str | None = None
         """Why the step could not be captured; it then stays eager."""
         for optimiser in optimisers(model).values():
-            for group in optimiser.param_groups:  # a replayed step reads its learning rate anew
+            for group in optimiser.param_groups:  # a replayed step reads its learning rate again
                 group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=model.device)
 
     def __call__(self, *batch: Tensor) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """Ways through a trained model's latents: blends of two images, walks along one element, circles, the plane.
 
 Blends are Vijayvargiya et al. section 2's, walks along one element Stiff et al.'s (figures 6 and 9), the plane of a
-model with two latents is Ponnuru section 5's. Whatever moves, the class that a conditional model is asked for stays
+model with two latents is Ponnuru section 5's. Whatever moves, the class requested of a conditional model stays
 what it is.
 """
 

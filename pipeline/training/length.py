@@ -17,3 +17,11 @@ def total_steps(training: Mapping[str, Any], images: int) -> int:
     if "steps" in training:
         return int(training["steps"])
     return max(1, round(training["epochs"] * (images // training["batch"])))
+
+
+def check_warmup(steps: int, warmup: float) -> None:
+    """Raise ValueError for a training of which every step would be warm-up."""
+    if steps <= warmup:
+        raise ValueError(
+            f"warmup: found {warmup:g}, expected less than the {steps} steps of the training; else all of it is warm-up"
+        )

@@ -164,7 +164,7 @@ class Trainer:
         return torch.autocast(self.images.device.type, torch.bfloat16, cache_enabled=not self.images.is_cuda)
 
     def _batch(self) -> tuple[Tensor, ...]:
-        """Images (batch, C, H, W) of this step, in [0, 1]; binary ones are drawn anew every time. Labels, if used."""
+        """Images (batch, C, H, W) of this step, in [0, 1]; binary ones are drawn again every time. Labels, if used."""
         per_epoch = len(self.images) // self.settings.batch
         epoch, place = divmod(self.step, per_epoch)
         if epoch != self.epoch:

@@ -12,7 +12,7 @@ from pipeline.training.device import build
 
 
 def network(block: Mapping[str, Any], device: str) -> ImageGenerator:
-    """The untrained model of a block: class, arguments, shape, and classes where it can be asked for one."""
+    """The untrained model of a block: class, arguments, shape, and classes where it can draw one."""
     arguments, classes = block["arguments"], block.get("classes", 0)
     return build(block["class"], arguments, block["shape"], seed=0, device=device, classes=classes)
 

@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from pipeline.core.errors import UserError, near
 from pipeline.models import kinds
+from pipeline.training import length
 from pipeline.workflow import job_hash, layout, yaml_loader
 
 Budget = Literal["tiny", "smoke", "laptop", "paper"]
@@ -435,7 +436,7 @@ def check(config: Mapping[str, Any]) -> Params:
         raise UserError(f"params.yaml: {error}") from None
     _check_renamed(config)
     try:
-        params = Params.model_validate(at_budget(_yaml_numbers(config)))
+        params = Params.model_validate(datasets_at_budget(_yaml_numbers(config)))
     except ValidationError as error:
         raise UserError(f"params.yaml: {_one_line(error, Params)}") from None
     _check_counts(params)
@@ -447,8 +448,8 @@ def check(config: Mapping[str, Any]) -> Params:
     return params
 
 
-def at_budget(config: dict[str, Any]) -> dict[str, Any]:
-    """The same with every data set's block for the budget put over its other keys, and those for others checked.
+def datasets_at_budget(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with each data set's block for the budget merged into its other keys; all blocks are checked.
 
     Raises `UserError` for a malformed block of any budget.
     """
@@ -719,12 +720,11 @@ def resolve_model(
     steps = training["steps"]
     training["steps"] = steps[budget] if isinstance(steps, dict) else steps
     training = {key: value for key, value in training.items() if key not in ("steps", "epochs") or value is not None}
-    warmup = resolved.get("warmup", 0)
-    if training.get("steps", warmup + 1) <= warmup:
-        raise UserError(
-            f"{where}.warmup: found {warmup}, expected less than the {training['steps']} steps of the training; "
-            "else all of it is warm-up"
-        )
+    if "steps" in training:  # a length in epochs is checked when the size of the training split is known
+        try:
+            length.check_warmup(training["steps"], resolved.get("warmup", 0))
+        except ValueError as error:
+            raise UserError(f"{where}.{error}") from None
     return {"class": source, "training": training, "arguments": resolved}
 
 

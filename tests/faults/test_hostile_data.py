@@ -362,7 +362,7 @@ def test_a_file_that_may_not_be_read(given: Path, monkeypatch: pytest.MonkeyPatc
     fetch.run(context("fetch", given))
     job = context("prepare", given)
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(UserError, match=r"07\.png: could not be read: Permission denied; mend its rights"):
+    with pytest.raises(UserError, match=r"07\.png: could not be read: Permission denied; check its rights"):
         prepare.run(job)
     assert not list(Path("data/prepared").rglob("*"))
 

@@ -1,4 +1,4 @@
-"""The judge before it judges: batch-norm statistics taken anew on a fixed set, logits of one image each."""
+"""The judge before it judges: batch-norm statistics estimated again on a fixed set, logits of one image each."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_a_class_is_what_a_conditional_model_is_asked_for(folder: Path, capsys: 
     assert "--label: found 10, expected 0 to 9" in told(capsys, *words, "--label", "10")
     trained("vae")
     said = told(capsys, *plain, "--label", "3")
-    assert "vae cannot be asked for a class as it was trained; set models.vae.conditional to true" in said
+    assert "vae cannot draw a requested class as it was trained; set models.vae.conditional to true" in said
     trained("autoencoder")
     said = told(capsys, "generate", "--model", "autoencoder", *SET, "--label", "3", "--to", "a.png")
     assert "leave --label away" in said

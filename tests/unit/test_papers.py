@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
+from pipeline.core.errors import UserError
+from pipeline.training.length import total_steps
 from pipeline.workflow import params
 from pipeline.workflow.params import Dataset, Params
 
 FILE = Path(__file__).parents[2] / "docs" / "papers" / "settings.csv"
 ROWS = list(csv.DictReader(FILE.read_text(encoding="utf-8").splitlines()))
+EXPECTED = [row for row in ROWS if row["here"] or row["value"] != "open"]
+"""Rows that state a value: the paper's, or this project's where the paper leaves it open."""
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +42,9 @@ def typed(text: str) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['data set']}-{row['model']}-{row['setting']}")
+@pytest.mark.parametrize("row", EXPECTED, ids=lambda row: f"{row['data set']}-{row['model']}-{row['setting']}")
 def test_a_setting_is_the_papers(paper: Params, row: dict[str, str]) -> None:
     expected = row["here"] if row["value"] == "open" else row["value"]
-    if not expected:
-        return
     value = resolved(paper, row)
     value = list(value) if isinstance(value, list | tuple) else value
     value = value[0] if isinstance(value, list) and len(value) == 1 else value
@@ -56,3 +58,23 @@ def test_the_papers_models_are_in_the_data_sets_table(paper: Params, row: dict[s
 
 def test_a_stated_setting_has_a_source() -> None:
     assert [row for row in ROWS if row["value"] != "open" and not row["source"]] == []
+
+
+def test_epochs_become_whole_batches_and_take_the_place_of_steps() -> None:
+    assert total_steps({"batch": 100, "epochs": 250.0}, 1450) == 250 * 14
+    assert total_steps({"batch": 100, "epochs": 0.5}, 100) == 1
+    changed = params.load(["budget=tiny", "models.vae.epochs=3"], FILE.parents[2] / "params.yaml")
+    training = changed.resolved_models["vae"]["training"]
+    assert training["epochs"] == 3 and "steps" not in training
+
+
+def test_a_warm_up_as_long_as_the_training_is_refused() -> None:
+    with pytest.raises(UserError, match=r"models\.draw_gan\.warmup: found 4, expected less than the 4 steps"):
+        params.load(["budget=tiny", "models.draw_gan.tiny.warmup=4"], FILE.parents[2] / "params.yaml")
+
+
+def test_a_block_for_a_budget_is_checked_at_every_budget() -> None:
+    file = FILE.parents[2] / "params.yaml"
+    assert params.load(["budget=laptop"], file).datasets["flowers102"].shape == (3, 64, 64)
+    with pytest.raises(UserError, match=r"datasets\.flowers102\.paper\.shpe: unknown key; did you mean 'shape'"):
+        params.load(["budget=laptop", "datasets.flowers102.paper.shpe=1"], file)

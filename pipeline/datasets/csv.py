@@ -26,8 +26,8 @@ import pyarrow.csv as arrow
 from numpy.typing import NDArray
 
 from pipeline.datasets.loaded import Loaded, Source
+from pipeline.datasets.metadata import LABELS
 from pipeline.datasets.naming import ORDER, SPLITS, by_split, class_names, listed, words
-from pipeline.datasets.parquet import LABELS
 from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load"]

@@ -585,7 +585,7 @@ OPTION_KINDS = {
     **dict.fromkeys(("train_images", "train_labels", "test_images", "test_labels"), "a text"),
     **dict.fromkeys(("face", "transpose", "extra"), "true or false"),
     **dict.fromkeys(("every", "first_label", "label_bytes"), "a whole number from 0"),
-    **dict.fromkeys(("train_files", "valid_files", "test_files"), "a name, or a list of names"),
+    **dict.fromkeys(("train_files", "valid_files", "test_files", "metadata"), "a name, or a list of names"),
     "class_names": "a list of names",
 }
 """What the options of readers are; those of `telugu_print` are checked where it renders."""

@@ -781,6 +781,80 @@ def test_metadata_files_of_hugging_face(kind: str, given: Path) -> None:
     assert "no column 'kind'; there are: file_name, label" in refused("images", given, label="kind")
 
 
+def labels_of(loaded: Loaded) -> list[str]:
+    """The class of each training image, by name."""
+    assert loaded.train_labels is not None
+    return [loaded.class_names[label] for label in loaded.train_labels]
+
+
+COCO = {
+    "images": [{"id": 7, "file_name": "0.png"}, {"id": 8, "file_name": "1.png"}],
+    "annotations": [{"image_id": 8, "category_id": 3}, {"image_id": 7, "category_id": 1}],
+    "categories": [{"id": 1, "name": "cat"}, {"id": 3, "name": "dog"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "options"),
+    [
+        ("labels.csv", "id,breed\n1,dog\n0,cat\n", {"label": "breed"}),
+        ("labels.csv", "filename;label\n1.png;dog\n./x/0.png;cat\n", {}),
+        ("labels.tsv", "picture\tlabel\n1.png\tdog\n0.png\tcat\n", {"file": "picture"}),
+        ("val.txt", "x/1.png dog\nx/0.png cat\n", {}),
+        ("annotations/instances_train2017.json", json.dumps(COCO), {}),
+        ("labels.json", json.dumps([{"image": "1.png", "label": "dog"}, {"image": "0.png", "label": "cat"}]), {}),
+        ("labels.json", json.dumps({"x/1.png": "dog", "x/0.png": "cat"}), {}),
+    ],
+)
+def test_labels_in_a_file_of_their_own(name: str, text: str, options: dict[str, str], given: Path) -> None:
+    image_folder(given, {"x": 2})
+    write(given, {name: text.encode("utf-8-sig"), "sample_submission.csv": b"id\n"})
+    pattern = "*.json" if name.startswith("annotations") else name
+    loaded = read("images", RAW, path=str(given), metadata=pattern, **options)
+    assert labels_of(loaded) == ["cat", "dog"]
+    assert loaded.source.passed_over == {".csv": 1}
+
+
+@pytest.mark.parametrize("labels", [[["00000/0.png", 6], ["00000/1.png", 2]], None])
+def test_the_json_of_stylegan(labels: Any, given: Path) -> None:
+    image_folder(given, {"00000": 1, "00001": 1})
+    (given / "00001" / "0.png").rename(given / "00000" / "1.png")
+    image_folder(given, {"00001": 1})
+    pairs = None if labels is None else [*labels, ["00001/0.png", 2]]
+    write(given, {"dataset.json": json.dumps({"labels": pairs}).encode()})
+    loaded = read("images", RAW, path=str(given))
+    assert (loaded.train_labels is None) if labels is None else (labels_of(loaded) == ["6", "2", "2"])
+    write(given, {"dataset.json": b'{"name": "mine"}'})
+    assert read("images", RAW, path=str(given)).class_names == ("00000", "00001")
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "expected"),
+    [
+        ({"l.csv": b"id,label\n0,cat\n"}, {"metadata": "m.csv"}, "options.metadata: no file for 'm.csv'; there are: l"),
+        ({"l.csv": b"id,label\n0,cat\n"}, {"metadata": "l.csv"}, "l.csv: 0 may be a/0.png, b/0.png; expected one"),
+        ({"l.csv": b"id,label\na/0,cat\n"}, {"metadata": "l.csv"}, "metadata: no row for b/0.png; expected a row for"),
+        ({"l.csv": b"id,label\na/0,x\na/0.png,y\n"}, {"metadata": "l.csv"}, "a/0.png is there twice with other"),
+        ({"l.csv": b"id,fine_label,coarse_label\n0,a,b\n"}, {"metadata": "l.csv"}, "say which, `options: {label: fine"),
+        ({"l.json": b"3"}, {"metadata": "l.json"}, "l.json: no metadata of images, or damaged ones"),
+        ({"l.json": b'{"annotations": 3}'}, {"metadata": "l.json"}, "l.json: no metadata of images, or damaged ones"),
+    ],
+)
+def test_labels_that_do_not_fit(files: dict[str, bytes], options: dict[str, str], expected: str, given: Path) -> None:
+    image_folder(given, {"a": 1, "b": 1})
+    write(given, files)
+    assert expected in refused("images", given, **options)
+
+
+def test_one_table_of_labels_for_each_split(given: Path) -> None:
+    """Names that both splits have mean those of the table's own."""
+    image_folder(given, {"train": 2, "test": 2})
+    write(given, {"train.csv": b"id,label\n0,a\n1,b\n", "test.csv": b"id,label\n0,b\n1,a\n"})
+    loaded = read("images", RAW, path=str(given), metadata=["train.csv", "test.csv"])
+    assert labels_of(loaded) == ["a", "b"] and loaded.test_labels is not None
+    assert loaded.test_labels.tolist() == [1, 0]
+
+
 # --- limits, channels, sizes ------------------------------------------------------------------------------------
 
 

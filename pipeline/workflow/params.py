@@ -313,6 +313,12 @@ class Params(_Block):
         return {name: resolve_model(name, block, self.budget, self.models) for name, block in self.models.items()}
 
     @functools.cached_property
+    def judged_by(self) -> dict[str, str]:
+        """Other samples of a training -> the model whose training and judge are theirs."""
+        blocks = self.resolved_models.items()
+        return {name: block["reuse_training_of"] for name, block in blocks if "reuse_training_of" in block}
+
+    @functools.cached_property
     def adapted(self) -> dict[str, dict[str, dict[str, Any]]]:
         """The models that a data set has settings of its own for, resolved with them: {data set: {model: block}}."""
         return {dataset: adapted_models(self, dataset) for dataset, block in self.datasets.items() if block.settings}

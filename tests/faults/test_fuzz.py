@@ -123,10 +123,8 @@ def test_any_params_file_plans_or_is_refused(folder: Path, content: bytes) -> No
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "huge").write_bytes(b"#" * (yaml_loader.LONGEST_FILE + 1))
     (tmp_path / "loop").symlink_to("loop")
-    for name in ("folder", "pipe", "huge", "loop", "absent"):
+    for name in ("folder", "loop", "absent"):
         with pytest.raises(UserError, match=name) as caught:
             params.load(file=tmp_path / name)
         is_one_line(str(caught.value))

@@ -92,7 +92,7 @@ verify: env  ## recompute the smoke tables in a temporary folder and compare the
 	@$(EASEL) verify
 
 ui: env  ## show the runs in MLflow on http://127.0.0.1:5000
-	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/mlflow.db
+	@$(EASEL) ui
 
 unlock: env  ## release Snakemake's lock by hand (the next run does it by itself)
 	@$(SNAKEMAKE) --unlock

@@ -585,11 +585,13 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "a name, or a list of names": lambda value: isinstance(value, str) or KINDS["a list of names"](value),
 }
 OPTION_KINDS = {
-    **dict.fromkeys(("image", "label", "labels", "prefix", "links", "broken", "splits"), "a text"),
+    **dict.fromkeys(
+        ("image", "label", "labels", "prefix", "links", "broken", "splits", "pixels", "channels"), "a text"
+    ),
     **dict.fromkeys(("train_images", "train_labels", "test_images", "test_labels"), "a text"),
     **dict.fromkeys(("face", "transpose", "extra"), "true or false"),
-    **dict.fromkeys(("every", "first_label", "label_bytes", "ink"), "a whole number from 0"),
-    **dict.fromkeys(("train_files", "valid_files", "test_files"), "a name, or a list of names"),
+    **dict.fromkeys(("every", "first_label", "label_bytes"), "a whole number from 0"),
+    **dict.fromkeys(("train_files", "valid_files", "test_files", "metadata"), "a name, or a list of names"),
     "class_names": "a list of names",
 }
 """What the options of readers are; those of `telugu_print` are checked where it renders."""

@@ -120,7 +120,10 @@ def _claimed(claims: Sequence[Mapping[str, str]]) -> list[str]:
     if not claims:
         return ["### What it claims", "The paper makes no claim about the order of two models."]
     places = {claim["claim"]: claim["section"].split("; the measure")[0] for claim in reversed(claims)}
-    return ["### What it claims", "\n".join(f"- {claim} ({place})." for claim, place in reversed(places.items()))]
+    return [
+        "### What it claims",
+        "\n".join(f"- {claim[:1].upper()}{claim[1:]} ({place})." for claim, place in reversed(places.items())),
+    ]
 
 
 def _plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -133,13 +136,9 @@ def _plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _results(found: Results, claims: Sequence[Mapping[str, str]]) -> list[str]:
     """One published set: its tables in the paper's form and in ours, the claims, the figures."""
-    seeds = max((int(float(row["seeds"] or 0)) for row in found.rows("main", "model") if row.get("seeds")), default=0)
-    parts = [f"## {found.title}"]
-    parts.append(
-        f"Published set `{found.name}`: budget `{found.budget}`, {seeds} {'seed' if seeds == 1 else 'seeds'} per model."
-    )
-    parts += [part for form in found.forms for part in FORMS[form](found)]
     rows = found.rows("main", "model")
+    parts = [f"## {found.title}", _of_what(found, rows)]
+    parts += [part for form in found.forms for part in FORMS[form](found)]
     marked = found.metrics if len({row["model"] for row in rows} - {*REFERENCES}) > 1 else _unmarked(found.metrics)
     parts += ["### In our measures", to_markdown(rows, marked, _there(rows, headline_columns(found.metrics)))]
     budget = found.budget_rows()
@@ -150,6 +149,18 @@ def _results(found: Results, claims: Sequence[Mapping[str, str]]) -> list[str]:
     parts += [*_tested(found, claims), *_checks(found)]
     parts += [f"![{caption}]({path})\n\n*{caption}*" for path, caption in found.figures]
     return parts
+
+
+def _of_what(found: Results, rows: Table) -> str:
+    """The set, its budget, and how many trainings and images its numbers are of."""
+    models = [row for row in rows if row["model"] not in REFERENCES]
+    seeds, n_fake, n_real = (
+        min((float(row.get(name) or 0) for row in models), default=0.0) for name in ("seeds", "n_fake", "n_real")
+    )
+    return (
+        f"Published set `{found.name}`: budget `{found.budget}`, {readable(seeds)} {'seed' if seeds == 1 else 'seeds'} "
+        f"per model, {readable(n_fake)} samples of each training against {readable(n_real)} held-out images."
+    )
 
 
 def _unmarked(metrics: Mapping[str, Description]) -> dict[str, Description]:

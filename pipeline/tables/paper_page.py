@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.tables.budget import BUDGET_COLUMNS, budget_note, budget_rows
 from pipeline.tables.claims import HELD, REVERSED, UNRESOLVED, claims_columns, tally
 from pipeline.tables.columns import PAPER_METRICS, REFERENCES, Description, describe, headline_columns
+from pipeline.tables.comparison import interval
 from pipeline.tables.published import CAVEAT, FOLDER, is_of, published_metrics, published_rows
 from pipeline.tables.rows import Row, Value
 from pipeline.tables.sentence import listed
@@ -119,8 +120,11 @@ def _claimed(claims: Sequence[Mapping[str, str]]) -> list[str]:
     """The claims, each once, with where the paper makes them."""
     if not claims:
         return ["### What it claims", "The paper makes no claim about the order of two models."]
-    places = {claim["claim"]: claim["section"].split("; the measure")[0] for claim in reversed(claims)}
-    return ["### What it claims", "\n".join(f"- {claim} ({place})." for claim, place in reversed(places.items()))]
+    places = {claim["claim"]: claim["section"].split("; the ")[0] for claim in reversed(claims)}
+    return [
+        "### What it claims",
+        "\n".join(f"- {claim[:1].upper()}{claim[1:]} ({place})." for claim, place in reversed(places.items())),
+    ]
 
 
 def _plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -133,13 +137,9 @@ def _plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _results(found: Results, claims: Sequence[Mapping[str, str]]) -> list[str]:
     """One published set: its tables in the paper's form and in ours, the claims, the figures."""
-    seeds = max((int(float(row["seeds"] or 0)) for row in found.rows("main", "model") if row.get("seeds")), default=0)
-    parts = [f"## {found.title}"]
-    parts.append(
-        f"Published set `{found.name}`: budget `{found.budget}`, {seeds} {'seed' if seeds == 1 else 'seeds'} per model."
-    )
-    parts += [part for form in found.forms for part in FORMS[form](found)]
     rows = found.rows("main", "model")
+    parts = [f"## {found.title}", _of_what(found, rows)]
+    parts += [part for form in found.forms for part in FORMS[form](found)]
     marked = found.metrics if len({row["model"] for row in rows} - {*REFERENCES}) > 1 else _unmarked(found.metrics)
     parts += ["### In our measures", to_markdown(rows, marked, _there(rows, headline_columns(found.metrics)))]
     budget = found.budget_rows()
@@ -150,6 +150,18 @@ def _results(found: Results, claims: Sequence[Mapping[str, str]]) -> list[str]:
     parts += [*_tested(found, claims), *_checks(found)]
     parts += [f"![{caption}]({path})\n\n*{caption}*" for path, caption in found.figures]
     return parts
+
+
+def _of_what(found: Results, rows: Table) -> str:
+    """The set, its budget, and how many trainings and images its numbers are of."""
+    models = [row for row in rows if row["model"] not in REFERENCES]
+    seeds, n_fake, n_real = (
+        min((float(row.get(name) or 0) for row in models), default=0.0) for name in ("seeds", "n_fake", "n_real")
+    )
+    return (
+        f"Published set `{found.name}`: budget `{found.budget}`, {readable(seeds)} {'seed' if seeds == 1 else 'seeds'} "
+        f"per model, {readable(n_fake)} samples of each training against {readable(n_real)} held-out images."
+    )
 
 
 def _unmarked(metrics: Mapping[str, Description]) -> dict[str, Description]:
@@ -166,17 +178,22 @@ def _there(rows: Table, columns: Sequence[str]) -> list[str]:
 
 
 def _scores(found: Results) -> list[str]:
-    """The table of Renkila et al. with the columns that follow their definitions beside theirs."""
+    """The table of Renkila et al., under each of its rows ours by their definitions."""
     ours = ("mmd_linear", "fd_pixels_as_written", "knn_error_max", "naive_bayes_error_max")
     mine = {str(row["model"]): row for row in found.tables.get("main", ())}
     printed = published_metrics((FOLDER / f"{found.published}.csv").read_text(encoding="utf-8"))
-    rows = [{"model": model, **mine.get(model, {}), **values} for model, values in printed.items()]
-    columns = [column for pair in zip(PAPER_METRICS, ours, strict=True) for column in pair]
-    return [
-        "### The paper's table, ours beside it",
-        to_markdown(rows, _unmarked(found.metrics), ["model", *columns]),
-        CAVEAT,
-    ]
+    rows: list[list[str]] = []
+    for model, values in printed.items():
+        rows.append([f"`{model}`, paper", *(values[name] for name in PAPER_METRICS)])
+        rows.append([f"`{model}`, ours", *(_with_interval(mine.get(model, {}), name) for name in ours)])
+    columns = f"Our columns: {listed([f'`{name}`' for name in ours])}, with 95 % intervals."
+    table = _plain_table(("Method", "MMD", "FID", "K-NN", "Bayes"), rows)
+    return ["### The paper's table, ours below each row", table, f"{columns} {CAVEAT}"]
+
+
+def _with_interval(row: Mapping[str, Value], column: str) -> str:
+    value, (low, high) = readable(row.get(column)), (readable(bound, 3) for bound in interval(row, column))
+    return f"{value} [{low}, {high}]" if value and low and high else value or "not measured"
 
 
 def _battles(found: Results) -> list[str]:
@@ -263,7 +280,10 @@ def _tested(found: Results, claims: Sequence[Mapping[str, str]]) -> list[str]:
     rows = _in_words(found.tables.get("claims", ()), claims)
     if not rows:
         return ["### The claims", "No claim of the paper is about two models of this set."]
-    shown = [{**row, "difference_low": row["low"], "difference_high": row["high"]} for row in rows]
+    shown = [
+        {**row, "p_holm": readable(row["p_holm"], 2), "difference_low": row["low"], "difference_high": row["high"]}
+        for row in rows
+    ]
     columns = ("claim", "definition", "measure", "seeds", "difference", "p_holm", "verdict")
     counts = [
         f"{WHOSE[definition].capitalize()}: {tally(own)}."

@@ -12,10 +12,10 @@ from pipeline.cli import main
 from pipeline.commands import pages
 from pipeline.core import folders
 from pipeline.tables.budget import budget_note, budget_rows, images_seen
-from pipeline.tables.claims import HELD, REVERSED, UNRESOLVED
+from pipeline.tables.claims import HELD, REVERSED, UNRESOLVED, read_claims
 from pipeline.tables.paper_page import Results, filled, page
-from pipeline.tables.published import is_of
-from pipeline.workflow import params
+from pipeline.tables.published import FOLDER, is_of
+from pipeline.workflow import layout, params, yaml_loader
 from tests.conftest import ROOT
 
 DOCS = ROOT / "docs" / "papers"
@@ -82,6 +82,18 @@ def test_an_experiment_is_left_out_only_where_it_was_run_with_the_papers_setting
     assert left(("gran1", "paper"), ("gran3", "paper")) == []
     assert left(("gran1", "paper"), ("gran3", "laptop")) == ["run at another budget only: gran3."]
     assert left(("gran1", "laptop")) == ["run at another budget only: gran1; not run at all: gran3."]
+
+
+def test_no_two_claims_of_a_paper_have_one_name_one_definition_and_one_measure() -> None:
+    rows = read_claims((FOLDER / "claims.csv").read_text())
+    names = [(row["paper"], row["claim"], row["definition"], row["measure"]) for row in rows]
+    assert len(set(names)) == len(names)
+
+
+def test_every_figure_of_a_page_is_one_that_the_workflow_draws() -> None:
+    blocks = yaml_loader.block_of(DOCS / "pages.yaml")
+    wanted = {name for about in blocks.values() for block in about["results"] for name in block.get("figures", ())}
+    assert {name for name in wanted if not name.startswith("canvases_")} <= {*layout.FIGURES, *layout.GALLERY}
 
 
 def test_a_verdict_stands_under_its_heading_with_its_reason() -> None:

@@ -68,6 +68,17 @@ def test_epochs_become_whole_batches_and_take_the_place_of_steps() -> None:
     assert training["epochs"] == 3 and "steps" not in training
 
 
+def test_every_model_of_the_matched_table_sees_the_same_number_of_images() -> None:
+    root = FILE.parents[2]
+    matched = params.load([], root / "params.yaml", more=[root / "docs" / "overlays" / "mnist_matched_images.yaml"])
+    models = matched.models_of("mnist")
+    training = {model: matched.model_for("mnist", model)["training"] for model in models}
+    assert len(models) == 9
+    assert {model: block["steps"] * block["batch"] for model, block in training.items()} == dict.fromkeys(
+        models, 256_000
+    )
+
+
 def test_a_warm_up_as_long_as_the_training_is_refused() -> None:
     with pytest.raises(UserError, match=r"models\.draw_gan\.warmup: found 4, expected less than the 4 steps"):
         params.load(["budget=tiny", "models.draw_gan.tiny.warmup=4"], FILE.parents[2] / "params.yaml")

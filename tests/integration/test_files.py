@@ -722,9 +722,9 @@ def test_folders_that_are_no_classes(nothing: str | None, given: Path) -> None:
 def test_options_of_another_kind() -> None:
     config = {**params.yaml_loader.block_of(Path(__file__).parents[2] / "params.yaml")}
     for option, value, expected in (
-        ("labels", 3, "a text"),
-        ("face", "yes", "true or false"),
-        ("train_files", {"a": 1}, "a name, or a list of names"),
+        ("labels", 3, "a valid string"),
+        ("face", "yes", "a valid boolean"),
+        ("train_files", {"a": 1}, "a valid string"),
     ):
         config["datasets"]["cats"]["options"] = {option: value}
         with pytest.raises(UserError, match=rf"datasets.cats.options.{option}: found .*, expected {expected}"):

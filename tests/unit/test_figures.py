@@ -190,7 +190,6 @@ def texts(figure: Figure) -> list[Drawn]:
             box = Text.get_window_extent(text, renderer)
             drawn.append(Drawn(text.get_text(), float(text.get_fontsize()), box))
 
-    figure.draw_without_rendering()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Text, "draw", record)
         figure.draw_without_rendering()

@@ -35,6 +35,9 @@ FIGURES = (
 )  # fmt: skip
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
 
+OF_IMBALANCED = ("class_sizes",)
+"""Those that a data set has only if its classes are imbalanced, which its images decide: no rule declares them."""
+
 GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries", "asked")
 """What the papers show of trained models; a table has those that its models can show."""
 
@@ -84,7 +87,7 @@ FILES: dict[str, dict[str, str]] = {
         "networks": "networks.csv",
         "claims": "claims.csv",
     },
-    "figures": drawings(FIGURES),
+    "figures": drawings(name for name in FIGURES if name not in OF_IMBALANCED),
     "gallery": {"facts": "gallery.json"},
     "canvases": {"png": "canvases.png", "svg": "canvases.svg"},
     "track": {"tracked": "tracked.json"},

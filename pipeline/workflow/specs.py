@@ -299,7 +299,7 @@ def figures(plan: Catalogue, dataset: str) -> Request:
         **{key: Source(("tables", dataset), key) for key in ("table", "cost")},
         **{key: Source(("standings", dataset), key) for key in ("judges", "battles", "standings")},
     }
-    return Request({"runs": plan.runs(dataset)}, inputs)
+    return Request({"runs": plan.runs(dataset)}, inputs, runtime_only={"warmups": plan.warmups(dataset)})
 
 
 @stage
@@ -320,6 +320,7 @@ def gallery(plan: Catalogue, dataset: str) -> Request:
     runtime_only = plan.shown(dataset) | {
         "models": {model: plan.network(model, dataset) for model in models},
         "trained": {model: plan.trained(model) for model in models},
+        "warmups": plan.warmups(dataset),
     }
     return Request(config, inputs, runtime_only=runtime_only)
 

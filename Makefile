@@ -53,7 +53,7 @@ build-bench:  ## build .venv-bench: the packages of envs/bench.txt on top of .ve
 
 chaos: env  ## inject faults into copies of the tiny workflow: kills, full disks, damaged files (one to two hours)
 	@$(BIN)/python -m fault_injection --to runs/chaos.csv
-	@EASEL_RESUME_KILLS=20 $(BIN)/python -m pytest tests/faults/test_resume.py -k after_any_step
+	@EASEL_RESUME_KILLS=20 $(BIN)/python -m pytest tests/faults/test_resume.py -k "after_any_step or around_any_change"
 
 fuzz: env  ## test ten thousand malformed inputs: each must run or give a one-line error
 	@EASEL_FUZZ_CASES=10000 $(BIN)/python -m pytest -s tests/faults/test_fuzz.py

@@ -225,6 +225,13 @@ def other_json(name: str, text: bytes) -> bool:
     return name.endswith(metadata.STYLEGAN) and b'"labels"' not in text
 
 
+def same_end(name: str, file: str) -> bool:
+    """Whether an image may be what a row calls `file`: one is the end of the other, but for the name's ending."""
+    ours, theirs = f"/{name}", f"/{file.lstrip('/')}"
+    bare = ours.removesuffix(PurePosixPath(name).suffix)
+    return ours.endswith(theirs) or bare.endswith(theirs) or theirs.endswith((ours, bare))
+
+
 def matched(labels: Mapping[metadata.Key, str], placed: Placed) -> dict[str, str]:
     """Name of each image that a row means -> its label; a row may leave out folders, and the ending of the name.
 
@@ -239,9 +246,8 @@ def matched(labels: Mapping[metadata.Key, str], placed: Placed) -> dict[str, str
     absent = []
     for (text, file), label in labels.items():
         beside = posixpath.normpath(PurePosixPath(text).parent / file)
-        near = [beside] if beside in placed else known.get(PurePosixPath(file).name, [])
-        if len(near) > 1:
-            near = [name for name in near if f"/{name}".endswith((f"/{file}", f"/{file}{PurePosixPath(name).suffix}"))]
+        alike = [name for name in known.get(PurePosixPath(file).name, []) if same_end(name, file)]
+        near = [beside] if beside in placed else alike
         if len(near) > 1:  # a row of the test images' table means one of those
             near = [name for name in near if placed[name][0] == naming.split_of(text)] or near
         if len(near) > 1:

@@ -229,6 +229,13 @@ def test_nameless_arrays_in_files_that_tell(given: Path) -> None:
     assert loaded.test_labels is not None and loaded.test_labels.tolist() == [1, 1]
 
 
+def test_several_labels_an_image(given: Path) -> None:
+    """ChestMNIST's; images without labels can be had of it."""
+    np.savez(given / "it.npz", train_images=pictures(4, 8, 8), train_labels=np.eye(14, dtype=int)[:4])
+    assert "found int64 (4, 14), expected whole numbers (n,)" in refused("arrays", given, (1, 8, 8))
+    assert read("arrays", RAW, (1, 8, 8), path=str(given), classes=0).train_labels is None
+
+
 def test_an_array_in_two_files_and_one_for_nothing(given: Path) -> None:
     np.savez(given / "a.npz", images=pictures(2, 8, 8))
     np.savez(given / "b.npz", images=pictures(2, 8, 8))
@@ -700,9 +707,9 @@ def test_folders_that_are_no_classes(nothing: str | None, given: Path) -> None:
 def test_options_of_another_kind() -> None:
     config = {**params.yaml_loader.block_of(Path(__file__).parents[2] / "params.yaml")}
     for option, value, expected in (
-        ("labels", 3, "a text"),
-        ("face", "yes", "true or false"),
-        ("train_files", {"a": 1}, "a name, or a list of names"),
+        ("labels", 3, "a valid string"),
+        ("face", "yes", "a valid boolean"),
+        ("train_files", {"a": 1}, "a valid string"),
     ):
         config["datasets"]["cats"]["options"] = {option: value}
         with pytest.raises(UserError, match=rf"datasets.cats.options.{option}: found .*, expected {expected}"):
@@ -743,6 +750,19 @@ def test_webdataset(kind: str, given: Path) -> None:
 def test_webdataset_with_two_images_of_an_example(given: Path) -> None:
     shard(given / "train.tar", [("1.png", png(WHITE)), ("1.jpg", png(WHITE))])
     assert "train.tar: 1.jpg: a second image of one example" in refused("webdataset", given)
+
+
+def test_webdataset_with_dots_in_names(given: Path) -> None:
+    images = pictures(3, 8, 8, 3)
+    members = [(f"v1.0/22.0{n}.png", png(image)) for n, image in enumerate(images)]
+    shard(given / "train.tar", [*members, *((f"v1.0/22.0{n}.cls", b"ab"[n % 2 : n % 2 + 1]) for n in range(3))])
+    loaded = read("webdataset", RAW, path=str(given))
+    assert labels_of(loaded) == ["a", "b", "a"] and np.array_equal(last(loaded.train_images), images)
+    shard(
+        given / "train.tar",
+        [("foo.left.png", png(WHITE)), ("foo.cls", b"a"), ("bar.in.png", png(BLACK)), ("bar.cls", b"b")],
+    )
+    assert labels_of(read("webdataset", RAW, path=str(given))) == ["a", "b"]
 
 
 def test_svhn(given: Path) -> None:
@@ -799,6 +819,7 @@ COCO = {
     [
         ("labels.csv", "id,breed\n1,dog\n0,cat\n", {"label": "breed"}),
         ("labels.csv", "filename;label\n1.png;dog\n./x/0.png;cat\n", {}),
+        ("labels.csv", "path,label\n/home/me/it/x/1.png,dog\nC:\\it\\x\\0.png,cat\n", {}),
         ("labels.tsv", "picture\tlabel\n1.png\tdog\n0.png\tcat\n", {"file": "picture"}),
         ("val.txt", "x/1.png dog\nx/0.png cat\n", {}),
         ("annotations/instances_train2017.json", json.dumps(COCO), {}),
@@ -836,6 +857,7 @@ def test_the_json_of_stylegan(labels: Any, given: Path) -> None:
         ({"l.csv": b"id,label\na/0,cat\n"}, {"metadata": "l.csv"}, "metadata: no row for b/0.png; expected a row for"),
         ({"l.csv": b"id,label\na/0,x\na/0.png,y\n"}, {"metadata": "l.csv"}, "a/0.png is there twice with other"),
         ({"l.csv": b"id,fine_label,coarse_label\n0,a,b\n"}, {"metadata": "l.csv"}, "say which, `options: {label: fine"),
+        ({"l.csv": b"id,label\na/0,x\nc/0,y\n"}, {"metadata": "l.csv"}, "metadata: no image for c/0; expected a row"),
         ({"l.json": b"3"}, {"metadata": "l.json"}, "l.json: no metadata of images, or damaged ones"),
         ({"l.json": b'{"annotations": 3}'}, {"metadata": "l.json"}, "l.json: no metadata of images, or damaged ones"),
     ],

@@ -42,18 +42,17 @@ def typed(text: str) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-@pytest.mark.parametrize("row", EXPECTED, ids=lambda row: f"{row['data set']}-{row['model']}-{row['setting']}")
-def test_a_setting_is_the_papers(paper: Params, row: dict[str, str]) -> None:
-    expected = row["here"] if row["value"] == "open" else row["value"]
-    value = resolved(paper, row)
-    value = list(value) if isinstance(value, list | tuple) else value
-    value = value[0] if isinstance(value, list) and len(value) == 1 else value
-    assert value == typed(expected)
+def test_every_setting_is_the_papers(paper: Params) -> None:
+    for row in EXPECTED:
+        expected = row["here"] if row["value"] == "open" else row["value"]
+        value = resolved(paper, row)
+        value = list(value) if isinstance(value, list | tuple) else value
+        value = value[0] if isinstance(value, list) and len(value) == 1 else value
+        assert value == typed(expected), row
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['data set']}-{row['model']}-{row['setting']}")
-def test_the_papers_models_are_in_the_data_sets_table(paper: Params, row: dict[str, str]) -> None:
-    assert row["model"] in paper.models_of(row["data set"])
+def test_the_papers_models_are_in_the_data_sets_table(paper: Params) -> None:
+    assert not [row for row in ROWS if row["model"] not in paper.models_of(row["data set"])]
 
 
 def test_a_stated_setting_has_a_source() -> None:

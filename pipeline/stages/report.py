@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.core import artifacts
 from pipeline.datasets.description import lines
 from pipeline.metrics import columns
-from pipeline.report import captions, page, pictures
+from pipeline.report import alt_text, captions, page, pictures
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
 from pipeline.tables import CAVEAT, COST_COLUMNS, Row, claims, from_csv, headline_columns
@@ -45,7 +45,13 @@ STANDING_COLUMNS = ("model", "rating", "judged", "rating_without", "left_out")
 REAL = ("real_test", "real_train")
 CHANCE = 0.5
 RATING = ("rating", "rating_low", "rating_high")
-COST_SHOWN = ("train_cpu_seconds", "train_images_per_second", "sample_images_per_second", "peak_memory_mb")
+COST_SHOWN = (
+    "images_seen",
+    "train_cpu_seconds",
+    "train_images_per_second",
+    "sample_images_per_second",
+    "peak_memory_mb",
+)
 """Columns of the table of networks that the page shows in the main table."""
 OF_RUNS = ("training", "weights", "metrics")
 """Inputs of which there is a file for every run."""
@@ -125,7 +131,7 @@ def dataset(source: Source, about: dict[str, Any], known: dict[str, captions.Cap
         "matrix": matrix(source.rows("judges"), about["models"]),
         "sample_grids": list(sample_grids(source, tables)),
         "animations": list(animations(source, about["sequential"])),
-        "figures": figures(source, known),
+        "figures": figures(source, known, tables, battles),
         "runs": list(trainings(source, about)),
     }
 
@@ -272,7 +278,9 @@ def animations(source: Source, models: Sequence[str]) -> Iterator[dict[str, Any]
         yield {"name": name, "frames": frames, "count": len(steps), "dataset": source.dataset}
 
 
-def figures(source: Source, known: dict[str, captions.Caption]) -> list[dict[str, Any]]:
+def figures(
+    source: Source, known: dict[str, captions.Caption], tables: Tables, battles: Sequence[Row]
+) -> list[dict[str, Any]]:
     """The data set's figures by name, each with its caption; those of single models under one."""
     found: dict[str, dict[str, Any]] = {}
     for path, name, wildcards in drawn(source):
@@ -281,7 +289,8 @@ def figures(source: Source, known: dict[str, captions.Caption]) -> list[dict[str
         caption = captions.of(known, name)
         whose = " ".join(f"{key} {value}" if key == "seed" else value for key, value in wildcards.items())
         entry = found.setdefault(name, {"name": name, "caption": caption, "pictures": []})
-        alt = f"{caption.title}: {source.dataset}{', ' + whose if whose else ''}"
+        about = f"{caption.title}: {source.dataset}{', ' + whose if whose else ''}"
+        alt = ". ".join(filter(None, [about, alt_text.result(name, tables, battles)]))
         picture = pictures.drawing(path.with_suffix(".svg"), path)
         entry["pictures"].append({**picture, "whose": whose, "alt": alt})
     return list(found.values())

@@ -53,7 +53,7 @@ GROUPS = {
     "Appearance": ("sharpness", "brightness"),
     "Other metrics": (),
     "Battles": ("rating",),
-    "Cost": ("parameters", "train_", "sample_images_", "peak_memory_"),
+    "Cost": ("parameters", "images_seen", "train_", "sample_images_", "peak_memory_"),
     "Printed in papers": ("paper_",),
     "Runs": ("seeds", "n_real", "n_fake", "interval_kind"),
 }  # fmt: skip

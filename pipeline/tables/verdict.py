@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.tables.budget import FAR_APART
 from pipeline.tables.claims import UNRESOLVED, Evidence, claim_rows, tally
 from pipeline.tables.columns import REFERENCES, Description, describe, headline_columns
 from pipeline.tables.rows import Row
@@ -71,6 +72,7 @@ def verdict(tables: Tables) -> dict[str, Any]:
         "Cannot be told apart": alike(tables),
         "No better than noise or the mean image": beaten(tables),
         "Failed": failed(tables),
+        "Unequal training": unequal(tables),
         "The papers' claims": claimed(tables.claims),
     }
     return {"lead": lead(tables), "points": [item for item in parts.items() if item[1]], "ranks": ranks(tables)}
@@ -181,6 +183,15 @@ def failed(tables: Tables) -> str:
         if row.get("status") not in (None, "ok"):
             by_status.setdefault(str(row["status"]), []).append(str(row["model"]))
     return _sentence(f"{listed(models)}: {status}" for status, models in by_status.items())
+
+
+def unequal(tables: Tables) -> str:
+    """Who saw most images in training and who fewest, where they are FAR_APART."""
+    seen = {str(row["model"]): float(row["images_seen"]) for row in tables.models if row.get("images_seen")}
+    most, fewest = (limit(seen, key=lambda name: seen[name], default="") for limit in (max, min))
+    if not seen or seen[most] < FAR_APART * seen[fewest]:
+        return ""
+    return f"{most} saw {round(seen[most]):,} images, {fewest} {round(seen[fewest]):,}."
 
 
 def claimed(rows: Table) -> str:

@@ -11,17 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.figures.mosaic import GAP_SHADE, mosaic
-
 LARGEST_SVG = 400_000
 """Bytes; a drawing of more than this has so many points that its picture is the smaller one."""
 RASTER = re.compile(rb"<image\b")
-
-
-def grid(images: NDArray[np.uint8], across: int) -> str:
-    """Images (n, C, H, W) side by side as the address of a PNG; the ground between them is that of the page."""
-    ground = mosaic(np.zeros_like(images), across) == GAP_SHADE
-    return png(mosaic(images, across), np.where(ground[..., :1], 0, 255).astype(np.uint8))
 
 
 def png(picture: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> str:

@@ -11,11 +11,12 @@ import numpy as np
 
 from pipeline.core import artifacts
 from pipeline.datasets.description import lines
+from pipeline.figures.mosaic import GAP_SHADE, mosaic
 from pipeline.metrics import columns
-from pipeline.report import alt_text, captions, page, pictures
+from pipeline.report import captions, page, pictures
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
-from pipeline.tables import CAVEAT, COST_COLUMNS, Row, claims, from_csv, headline_columns
+from pipeline.tables import CAVEAT, COST_COLUMNS, Row, alt_text, claims, from_csv, headline_columns
 from pipeline.tables.cells import main_names, to_cells
 from pipeline.tables.columns import PAPER_METRICS, REFERENCES, SHORT_LABELS
 from pipeline.tables.published import PAPER_BATTLES
@@ -248,7 +249,7 @@ def strip(source: Source, name: str) -> dict[str, str]:
     images = some_of(source, name, STRIP)
     across = min(STRIP, max(4, STRIP * 32 // images.shape[-1]))
     what = "held-out real images" if name == REAL_IMAGES else f"samples of {name}"
-    return {"src": pictures.grid(images[:across], across), "alt": f"{len(images[:across])} {what} of {source.dataset}"}
+    return {"src": grid(images[:across], across), "alt": f"{len(images[:across])} {what} of {source.dataset}"}
 
 
 def some_of(source: Source, name: str, count: int) -> np.ndarray:
@@ -266,7 +267,13 @@ def sample_grids(source: Source, tables: Tables) -> Iterator[dict[str, str]]:
         what = "held-out real images" if name == REAL_IMAGES else f"samples of {name}"
         score = f"{SHORT_LABELS.get(metric, metric)} {tables.value(name, metric)}" if metric else ""
         alt = f"{len(images)} {what} of {source.dataset}, {across} in a row{'; ' if score else ''}{score}"
-        yield {"name": name, "score": score, "alt": alt, "src": pictures.grid(images, across)}
+        yield {"name": name, "score": score, "alt": alt, "src": grid(images, across)}
+
+
+def grid(images: np.ndarray, across: int) -> str:
+    """Images (n, C, H, W) side by side as the address of a PNG; the ground between them is that of the page."""
+    ground = mosaic(np.zeros_like(images), across)[..., :1] == GAP_SHADE
+    return pictures.png(mosaic(images, across), np.where(ground, 0, 255).astype(np.uint8))
 
 
 def animations(source: Source, models: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -274,7 +281,7 @@ def animations(source: Source, models: Sequence[str]) -> Iterator[dict[str, Any]
     for name in models:
         steps = source.images("canvases", name)  # (samples, steps, C, H, W)
         across = min(len(steps), 4 if steps.shape[-1] <= 64 else 3)
-        frames = [pictures.grid(steps[:, step], across) for step in range(steps.shape[1])]
+        frames = [grid(steps[:, step], across) for step in range(steps.shape[1])]
         yield {"name": name, "frames": frames, "count": len(steps), "dataset": source.dataset}
 
 

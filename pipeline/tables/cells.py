@@ -33,7 +33,7 @@ LONG = 30
 """Characters of a text that is broken into lines."""
 THOUSANDS = 1000
 """From here on a number is written without decimals and with its thousands parted, as whole numbers are."""
-PRINTED = 10
+PRINTED = 9
 """Columns that fit a printed page beside the one that names the row; one of long text counts as LONG_WIDTH."""
 LONG_WIDTH = 4
 

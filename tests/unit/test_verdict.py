@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.metrics import columns
-from pipeline.report.alt_text import result
+from pipeline.tables.alt_text import result
 from pipeline.tables.sentence import ONE_SEED
 from pipeline.tables.verdict import Tables, leader_tests, p_value, verdict
 

@@ -384,7 +384,7 @@ def report_sources(plan: Catalogue, dataset: str) -> dict[str, Source | Sequence
     return {
         **splits(dataset, "summary", "test"),
         "classifier": Source(("classifier", dataset), "report"),
-        **{key: Source(("tables", dataset), key) for key in ("table", "cost", "claims")},
+        **{key: Source(("tables", dataset), key) for key in ("table", "seeds", "cost", "claims", "networks")},
         **{key: Source(("standings", dataset), key) for key in ("battles", "judges", "standings")},
         "tracked": Source(("track", dataset), "tracked"),
         "training": trainings(plan, dataset, "training"),

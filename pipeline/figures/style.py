@@ -36,8 +36,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (9, 2))
 POINT: dict[str, Any] = {"markersize": 7, "markeredgecolor": "white", "markeredgewidth": 0.7}
 """Keywords of a marker that stands on its interval."""
-REFERENCES = ("real", "noise", "mean_image")
-"""Rows of a table that are no model: what a perfect model, uniform noise and a blur would get."""
+REFERENCES = ("real", "noise", "mean_image", "copies", "duplicates", "half_the_classes", "other_fonts")
+"""Rows of a table that are no model: what a perfect model, noise, a blur and known faults would get."""
 
 RC: dict[str, Any] = {
     "figure.dpi": DPI,

@@ -52,7 +52,8 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
         wanted = options.get("images") or "images"
         raise ValueError(f"no array '{wanted}' in {folder}; there are: {', '.join(owners) or 'none'}")
     images = {split: chosen["images"][split] for split in ORDER if split in chosen["images"]}
-    labels = {split: chosen["labels"].get(split) for split in images}
+    wanted = options.get("classes") != 0
+    labels = {split: chosen["labels"].get(split) if wanted else None for split in images}
     source, count = sources(owners, images, labels, len(paths)), 0
     splits = {}
     for split, name in images.items():

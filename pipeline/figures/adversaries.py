@@ -46,7 +46,7 @@ def adversary_sheet(histories: Mapping[str, Sequence[Row]]) -> Figure:
             draw_half(axis, history, names, styles, label if k % columns == 0 else "")
         chance_line(lower)
     shared_legend(figure, styles)
-    figure.supxlabel(IMAGES_LABEL, fontsize=9)
+    figure.supxlabel(IMAGES_LABEL)
     return figure
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.figures.mosaic import magnification, mosaic, place_picture, write
-from pipeline.figures.style import DPI, blank, styled
+from pipeline.figures.style import DPI, SMALL, blank, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 MARGIN, SPACE, HEAD, GAP = 24, 28, 40, 2
 """Dots around the sheet, between columns, above them for the heading, and image pixels between images."""
 
-WIDEST, HIGHEST = 1790, 2500
+WIDEST, HIGHEST = 1750, 2500
 """Dots that a sheet may have."""
 
-LETTER, LONGEST = 10.5, 16
+LETTER, LONGEST = 11.8, 16
 """Dots of a letter at the labels' size, and letters that a label may have."""
 
 MOST_CLASSES = 400
@@ -66,7 +66,7 @@ def class_sheet(
         place_picture(figure, mosaic(np.concatenate(rows), each, gap=GAP), left + label, top, dots)
         for place, word in enumerate(words[here]):
             middle = top + place * row + side[0] * dots / 2
-            write(figure, word, left + label - 8, middle, fontsize=8, ha="right", va="center")
+            write(figure, word, left + label - 8, middle, fontsize=SMALL, ha="right", va="center")
     return figure
 
 

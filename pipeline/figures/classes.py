@@ -14,6 +14,7 @@ from pipeline.figures.style import (
     GREY,
     PAGE,
     PALE,
+    SMALL,
     VERMILLION,
     ModelStyle,
     balanced_columns,
@@ -65,7 +66,7 @@ def class_histogram(
         draw_data(axis, truth, order, names, top=min(1.08 * most, 2.2 * float(truth.max())))
     for axis, (model, counts) in zip(axes, models.items(), strict=False):
         draw_model(axis, truth, shares(counts), order, styles[model])
-        axis.set_title(panel_title(model, truth, shares(counts)), fontsize=9)
+        axis.set_title(panel_title(model, truth, shares(counts)), fontsize=SMALL)
     finish(figure, axes, columns, few)
     return figure
 
@@ -136,7 +137,7 @@ def draw_marks(axis: Axes, truth: Shares, found: Shares, style: ModelStyle) -> N
     for k in np.flatnonzero(found > top):
         right = k < len(truth) / 2
         axis.annotate(f"{found[k]:.2f}", (k, 0.97 * top), xytext=(6 if right else -6, 0), textcoords="offset points",
-                      ha="left" if right else "right", va="center", fontsize=8)  # fmt: skip
+                      ha="left" if right else "right", va="center", fontsize=SMALL)  # fmt: skip
 
 
 def finish(figure: Figure, axes: Sequence[Axes], columns: int, few: bool) -> None:
@@ -145,8 +146,8 @@ def finish(figure: Figure, axes: Sequence[Axes], columns: int, few: bool) -> Non
         axis.label_outer()  # a log scale brings back the labels that sharing had hidden
     for axis in axes[-columns:]:
         axis.tick_params(labelbottom=True)
-    figure.supylabel("share of images", fontsize=9)
-    figure.supxlabel("class" if few else "class, from the commonest to the rarest in the data", fontsize=9)
+    figure.supylabel("share of images")
+    figure.supxlabel("class" if few else "class, from the commonest to the rarest in the data")
     legend(figure, few)
 
 
@@ -159,4 +160,5 @@ def legend(figure: Figure, few: bool) -> None:
     handles.append(Line2D([], [], marker="o" if few else ".", linestyle="", color=GREY, label="samples of the model"))
     if not few:
         handles.append(Line2D([], [], marker="|", linestyle="", color=VERMILLION, label="class without a sample"))
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
+    columns = len(handles) if figure.get_size_inches()[0] > 5 else 2
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns)

@@ -15,6 +15,7 @@ from pipeline.figures.style import (
     PAGE,
     POINT,
     REFERENCES,
+    SMALL,
     ModelStyle,
     Row,
     blank,
@@ -71,7 +72,7 @@ def score_against_cost(
     draw_reference(axes, real)
     axes.set_xlabel(COST_LABELS.get(cost, cost.replace("_", " ")))
     axes.set_ylabel(score_label)
-    axes.set_title(BETTER[better], fontsize=9, color=GREY)
+    axes.set_title(BETTER[better], fontsize=SMALL, color=GREY)
     note_missing(figure, [str(row["model"]) for row in rows if row["model"] not in REFERENCES and row not in placed])
     name_points(axes, placed, score, cost, [styles[str(row["model"])].colour for row in placed])
     return figure
@@ -118,10 +119,10 @@ def draw_reference(axes: Axes, value: float | None) -> None:
     if value is None:
         return
     if axes.get_yscale() == "log" and value <= 0:
-        axes.text(1.01, 0, f"real\n{value:.1g} \u2193", transform=axes.transAxes, va="bottom", fontsize=8)
+        axes.text(1.01, 0, f"real\n{value:.1g} \u2193", transform=axes.transAxes, va="bottom", fontsize=SMALL)
         return
     axes.axhline(value, color=BLACK, linewidth=1, linestyle=(0, (4, 2)))
-    axes.text(1.01, value, f"real\n{value:.3g}", transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+    axes.text(1.01, value, f"real\n{value:.3g}", transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL)
 
 
 def name_points(axes: Axes, rows: Sequence[Row], score: str, cost: str, colours: Sequence[str]) -> None:
@@ -140,7 +141,7 @@ def note_missing(figure: Figure, names: Sequence[str]) -> None:
     """Name the models that have no point, so that none is dropped in silence."""
     if names:
         text = textwrap.fill("not shown, for want of the metric or the cost: " + ", ".join(names), 110)
-        figure.supxlabel(text, fontsize=8, color=GREY, x=0.01, ha="left")
+        figure.supxlabel(text, fontsize=SMALL, color=GREY, x=0.01, ha="left")
 
 
 @styled
@@ -164,7 +165,7 @@ def training_cost(rows: Sequence[Row], *, costs: Sequence[str] = ("train_cpu_sec
         axis.grid(visible=False, axis="y")
         axis.tick_params(axis="y", length=0)
     if len(rows) > len({row["model"] for row in rows}):
-        axes[0].set_title("bar: mean over seeds; dots: the seeds", fontsize=8, color=GREY)
+        axes[0].set_title("bar: mean over seeds; dots: the seeds", fontsize=SMALL, color=GREY)
     figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr, call-arg]
     axes[0].set_yticks(range(len(names)), names)
     axes[0].set_ylim(len(names) - 0.4, -0.6)
@@ -186,4 +187,4 @@ def draw_bar(axis: Axes, k: int, values: Sequence[float], colour: str) -> None:
 
 def write_beside(axis: Axes, text: str, at: tuple[float, float], colour: str) -> None:
     """Write to the right of a bar's end."""
-    axis.annotate(text, at, xytext=(5, 0), textcoords="offset points", va="center", color=colour, fontsize=8)
+    axis.annotate(text, at, xytext=(5, 0), textcoords="offset points", va="center", color=colour, fontsize=SMALL)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.figures.style import (
     GREY,
     PAGE,
+    SMALL,
     VERMILLION,
     ModelStyle,
     Row,
@@ -103,8 +104,8 @@ def loss_overview(histories: Mapping[str, Sequence[Row]], *, unit: str = "nats p
             say_nothing(axis)
     used = [name for name in OVERVIEW if any(name in scalars(history) for history in histories.values())]
     shared_legend(figure, {name: styles[name] for name in used})
-    figure.supxlabel(IMAGES_LABEL, fontsize=9)
-    figure.supylabel(unit, fontsize=9)
+    figure.supxlabel(IMAGES_LABEL)
+    figure.supylabel(unit)
     return figure
 
 
@@ -164,7 +165,7 @@ def mark_divergence(axis: Axes, kimg: NDArray[np.float64], first: float, label: 
     side = "left" if first < np.mean(kimg[[0, -1]]) else "right"
     ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
     text = f" {label} not finite from here "
-    axis.text(first, 0.03, text, transform=axis.get_xaxis_transform(), fontsize=8, ha=side, bbox=ground)
+    axis.text(first, 0.03, text, transform=axis.get_xaxis_transform(), fontsize=SMALL, ha=side, bbox=ground)
 
 
 def chance_line(axis: Axes) -> None:
@@ -173,7 +174,7 @@ def chance_line(axis: Axes) -> None:
     axis.set_ylim(-0.02, 1.02)
     axis.axhline(0.5, color=GREY, linewidth=1, linestyle=(0, (2, 2)))
     place = axis.get_yaxis_transform()
-    axis.text(1.0, 0.515, "chance", transform=place, ha="right", va="bottom", color=GREY, fontsize=8)
+    axis.text(1.0, 0.515, "chance", transform=place, ha="right", va="bottom", color=GREY, fontsize=SMALL)
 
 
 def say_nothing(axis: Axes) -> None:

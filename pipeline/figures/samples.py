@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.figures.mosaic import magnification, mosaic, place_picture, write
-from pipeline.figures.style import DPI, GREY, balanced_columns, blank, styled
+from pipeline.figures.style import DPI, GREY, SMALL, balanced_columns, blank, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ def sample_sheet(images: Mapping[str, NDArray[np.uint8]], *, per_model: int = 30
         heading = "real images" if name == "real" else name
         write(figure, heading, left, top - 10, fontsize=10, fontweight="bold", va="baseline")
         if len(images[name]) == 0:
-            write(figure, "no samples", left + 8, top + 30, color=GREY, fontsize=9, va="baseline")
+            write(figure, "no samples", left + 8, top + 30, color=GREY, fontsize=SMALL, va="baseline")
         place_picture(figure, mosaic(images[name][:per_model], columns, rows), left, top, dots)
     return figure
 

@@ -21,7 +21,8 @@ from pipeline.figures.style import save
 from pipeline.metrics import columns
 from pipeline.metrics.bands import BANDS, bands_of
 from pipeline.runtime.job_context import JobContext
-from pipeline.tables import from_csv, headline_columns
+from pipeline.tables import Row, from_csv, headline_columns
+from pipeline.tables.sentence import leaders
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,7 +89,7 @@ def run(job: JobContext) -> None:
 def figures(material: Material) -> Iterator[tuple[str, Figure]]:
     """(name, figure), in the order of `layout.FIGURES`."""
     entries = columns()
-    headline = [as_metric(name, entries[name]) for name in headline_columns(entries) if name in entries]
+    headline = [as_metric(name, entries[name], material.table) for name in headline_columns(entries) if name in entries]
     score = entries[SCORE_AGAINST_COST]
     names = material.summary["test"]["class_histogram"] or {}
     # The files are ordered, and their first images come from few writers: spread over the whole split instead.
@@ -117,7 +118,7 @@ def bands(sizes: np.ndarray) -> dict[str, np.ndarray] | None:
     return None if found is None else {name: (found == band).numpy() for band, name in enumerate(BANDS)}
 
 
-def as_metric(name: str, entry: dict[str, Any]) -> Metric:
-    """A column's description as the figure takes it."""
+def as_metric(name: str, entry: dict[str, Any], table: list[Row]) -> Metric:
+    """A column's description as the figure takes it, with who leads on it."""
     better = {"lower": "lower", "higher": "higher"}.get(entry["better"] or "", "real")
-    return Metric(name, entry["label"], better)  # type: ignore[arg-type]
+    return Metric(name, entry["label"], better, leaders(table, name, entry["better"]))  # type: ignore[arg-type]

@@ -16,12 +16,12 @@ BEFORE_METRICS = ("model", "seeds", "n_real", "n_fake")
 AFTER_METRICS = ("rating", "interval_kind", "parameters", "status")
 PAPER_METRICS = ("paper_mmd", "paper_fid", "paper_knn", "paper_bayes")
 COST_COLUMNS = (
-    "model", "seed", "train_seconds", "train_cpu_seconds", "cores_busy", "train_images_per_second",
+    "model", "seed", "images_seen", "train_seconds", "train_cpu_seconds", "cores_busy", "train_images_per_second",
     "sample_images_per_second", "peak_memory_mb", "threads", "device",
 )  # fmt: skip
 NETWORK_COLUMNS = (
     "model", "parameters_generator", "parameters_encoder", "parameters_discriminator", "parameters", "seeds",
-    "train_cpu_seconds", "train_images_per_second", "sample_images_per_second", "peak_memory_mb",
+    "images_seen", "train_cpu_seconds", "train_images_per_second", "sample_images_per_second", "peak_memory_mb",
 )  # fmt: skip
 HEADLINE_METRICS = ("fd_classifier", "precision", "coverage", "copying", "elbo")
 """Fidelity, diversity, copying and likelihood; the battles' rating follows."""
@@ -77,6 +77,9 @@ RUN_COLUMNS = {
 }
 
 COSTS = {
+    "images_seen": _described(
+        "Images seen", "Training images that the model was shown, repetitions counted: steps times batch.", "images"
+    ),
     "train_seconds": _described("Training", "Wall seconds of training.", "s", "lower"),
     "train_cpu_seconds": _described("Training, CPU", "CPU seconds of training.", "s", "lower"),
     "cores_busy": _described("Cores busy", "CPU seconds over wall seconds of training."),

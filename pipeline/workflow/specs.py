@@ -326,7 +326,7 @@ def gallery(plan: Catalogue, dataset: str) -> Request:
 
 @stage
 def track(plan: Catalogue, dataset: str) -> Request:
-    """Runs in MLflow; lists are in the order of `runs`, `canvases` in the order of `sequential`."""
+    """Runs in MLflow; lists are in the order of `runs`, `canvases` and `drawn` in the order of `sequential`."""
     sequential = plan.sequential(dataset)
     config = {
         "runs": plan.runs(dataset),
@@ -338,10 +338,12 @@ def track(plan: Catalogue, dataset: str) -> Request:
         },
     }
     inputs: dict[str, Source | Sequence[Source]] = {
-        name: trainings(plan, dataset, name) for name in ("history", "training", "cost", "weights")
+        name: trainings(plan, dataset, name) for name in ("history", "training", "cost", "weights", "snapshots")
     }
     inputs["metrics"] = of_runs(plan, "evaluate", dataset, "metrics")
     inputs["canvases"] = [Source(("canvases", dataset, model, 0), "png") for model in sequential]
+    inputs["drawn"] = [Source(("sample", dataset, model, 0), "canvases") for model in sequential]
+    inputs["references"] = Source(("references", dataset), "metrics")
     inputs |= splits(dataset, "summary") | {"samples_figure": Source(("figures", dataset), "samples_png")}
     return Request(config, inputs)
 

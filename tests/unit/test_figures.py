@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from pipeline.figures import (
     adversaries,
+    alt,
     battles,
     canvases,
     class_sheet,
@@ -157,6 +159,10 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
 }
 
 
+PAGE_WIDTH = 968
+"""CSS pixels of a figure in a page 1024 wide: what the report's margins leave."""
+
+
 class Drawn(NamedTuple):
     """A text as it was drawn."""
 
@@ -175,7 +181,6 @@ def texts(figure: Figure) -> list[Drawn]:
             box = Text.get_window_extent(text, renderer)
             drawn.append(Drawn(text.get_text(), float(text.get_fontsize()), box))
 
-    figure.draw_without_rendering()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Text, "draw", record)
         figure.draw_without_rendering()
@@ -219,13 +224,14 @@ def test_legible_with_one_and_with_twenty(name: str, count: int) -> None:
     figure = FIGURES[name](count)
     width, height = figure.get_size_inches()
     assert 2 < width <= 11.5 and 1 < height <= 16
+    shown = min(1.0, PAGE_WIDTH / (96 * width))
     drawn = texts(figure)
     if name not in ("matrix", "verdicts"):  # slanted names: their upright boxes cross, their letters do not
         assert not [
             (a.string, b.string) for a, b in combinations(drawn, 2) if a.box.padded(-1).overlaps(b.box.padded(-1))
         ]
     for text in drawn:
-        assert text.size >= 8, text.string
+        assert text.size * shown * 96 / 72 >= 11, f"{text.string} is less than 11 pixels high"
         inside = text.box.x0 >= -1 and text.box.y0 >= -1
         assert inside and text.box.x1 <= figure.bbox.x1 + 1 and text.box.y1 <= figure.bbox.y1 + 1, text.string
 
@@ -412,8 +418,13 @@ def test_class_sizes_say_what_each_band_gets_of_its_share() -> None:
     figure = class_sizes.class_sizes(TAILED, {"vae": 1000 * TAILED, "gan": half}, bands=THIRDS)
     share = 1 / (TAILED[~THIRDS["tail"]].sum() / TAILED.sum())
     titles = [axis.get_title("left") for axis in figure.axes]
-    assert titles[0] == "vae\n325 of 325 classes drawn\nhead x1.00, middle x1.00, tail x1.00"
-    assert titles[1] == f"gan\n218 of 325 classes drawn\nhead x{share:.2f}, middle x{share:.2f}, tail x0.00"
+    assert titles == ["vae: 325 of 325 classes", "gan: 218 of 325 classes"]
+    said = [[text.get_text() for text in axis.texts] for axis in figure.axes]
+    assert said[0] == ["head\nx1.00", "middle\nx1.00", "tail\nx1.00"]
+    assert said[1] == [f"head\nx{share:.2f}", f"middle\nx{share:.2f}", "tail\nx0.00"]
+    message = "vae draws most classes, 325 of 325; the tail's share is nearest to the data's with vae, x1.00"
+    first = "vae: 325 of 325 classes, head x1.00, middle x1.00, tail x1.00."
+    assert str(figure.get_label()).startswith(f"{message}\n{first} gan: 218 of 325 classes")
     marks = next(line for line in figure.axes[0].lines if len(np.asarray(line.get_xdata())) == 325)
     np.testing.assert_allclose(np.asarray(marks.get_xdata()), np.asarray(marks.get_ydata()))
     np.testing.assert_allclose(histogram_lines(class_sizes.class_sizes(TAILED, {"gan": half}, bands=THIRDS)),
@@ -424,7 +435,7 @@ def test_class_sizes_say_what_each_band_gets_of_its_share() -> None:
 
 def test_class_sizes_without_bands_or_labels() -> None:
     balanced = class_sizes.class_sizes(np.full(10, 5000), {"vae": np.full(10, 100), "gan": np.zeros(10)})
-    assert [axis.get_title("left") for axis in balanced.axes] == ["vae\n10 of 10 classes drawn", "gan: no samples"]
+    assert [axis.get_title("left") for axis in balanced.axes] == ["vae: 10 of 10 classes", "gan: no samples"]
     assert "no labels" in words(class_sizes.class_sizes(np.zeros(0), {"vae": np.zeros(0)}))
     assert "no samples" in words(class_sizes.class_sizes(TAILED, {}))
 
@@ -454,7 +465,7 @@ def test_verdicts_are_antisymmetric_and_frame_the_decided_pairs() -> None:
         {"model_1": "b", "model_2": "c", "advantage": None, "verdict": "unresolved"},
     ]
     figure = battles.verdict_matrix(rows)
-    assert sorted(text.get_text() for text in figure.axes[0].texts) == ["+0.5", "-0.5", "= +0.1", "= -0.1"]
+    assert sorted(text.get_text() for text in figure.axes[0].texts) == ["-0.5", "0.5", "=-0.1", "=0.1"]
     assert len(figure.axes[0].patches) == 2
     assert "no third-party judges" in words(battles.verdict_matrix(rows[2:]))
 
@@ -478,9 +489,25 @@ def test_overview_has_direction_reference_and_missing_values() -> None:
     shown = words(figure)
     assert "\u2190 lower is better" in shown and "higher is better \u2192" in shown and shown.count("not measured") == 2
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert names == [*MODELS[:3], "noise", "mean_image"]
+    assert names == ["vae", "vae_2d", "autoencoder", "noise", "mean_image"], "by distance, one without a value last"
     dashed = [np.asarray(line.get_xdata())[0] for line in figure.axes[0].lines if line.get_color() == style.BLACK]
     assert dashed == [0.3]
+
+
+def test_overview_is_titled_with_who_leads_and_its_alternative_text_tells_every_metric(tmp_path: Path) -> None:
+    rows = [{"model": "vae", "fd": 13.1, "recall": 0.8}, {"model": "draw", "fd": 3.9, "recall": 0.95}]
+    rows += [{"model": "gan", "fd": 4.0, "recall": 0.7}, {"model": "real", "fd": 0.09, "recall": 0.9}]
+    fd = distances.Metric("fd", "Frechet distance", "lower", ["draw", "gan"])
+    recall = distances.Metric("recall", "Recall", "real")
+    assert distances.ranking(rows, fd) == ["draw", "gan", "vae"]
+    assert distances.ranking(rows, recall) == ["draw", "vae", "gan"]
+    title = "draw leads on Frechet distance with 3.9, not told apart from gan; real images get 0.09"
+    file = tmp_path / "scores.png"
+    png, svg = style.save(distances.score_overview(rows, [fd, recall]))
+    file.write_bytes(png)
+    assert alt.read(file) == (title, f"{title}. draw leads on recall with 0.95; real images get 0.9.")
+    assert f"<title>{title}</title>".encode() in svg
+    assert distances.message(rows, distances.Metric("kid", "KID", "lower")) == "KID: no model has a value"
 
 
 def test_estimates_below_zero_do_not_break_a_log_scale() -> None:
@@ -492,12 +519,24 @@ def test_estimates_below_zero_do_not_break_a_log_scale() -> None:
     style.save(figure)
 
 
-def test_styles_follow_the_position_and_differ() -> None:
+def test_models_look_the_same_in_every_table_and_differ() -> None:
     styles = style.model_styles([*MODELS, "real"])
     assert len({(s.colour, s.marker) for s in styles.values()}) == 21
     lines = {(styles[name].colour, styles[name].dashes) for name in MODELS}
     assert len(lines) == 20
     assert style.model_styles(["real", *MODELS])["gran5"] == styles["gran5"] and styles["real"].colour == style.BLACK
+    assert style.model_styles(["dcgan", "vae"]) == {name: styles[name] for name in ("dcgan", "vae")}
+    heads = [family[0] for family in style.FAMILIES.values()]
+    looks = style.model_styles(heads).values()
+    assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(heads)
+
+
+def test_models_of_ones_own_look_unlike_the_projects() -> None:
+    names = ["mine", *MODELS, "hers", *(f"other_{k}" for k in range(9))]
+    styles = style.model_styles(names)
+    assert len({(look.colour, look.marker) for look in styles.values()}) == len(names)
+    assert style.model_styles(MODELS[6:9])["draw"] == styles["draw"]
+    assert len(style.model_styles(f"m{k}" for k in range(60))) == 60, "more models than looks"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
 from pipeline.runtime.progress import duration
+from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.tracking import live, mlflow_runs
 from pipeline.workflow import estimate, layout, params, report_inputs, run_lock, specs, store, yaml_loader
 from pipeline.workflow.plan import Job, Plan
@@ -199,6 +200,7 @@ def plain(file: str) -> dict[str, Any]:
     Put into Snakemake's configuration first, it keeps apart what Snakemake would leave shared: blocks written once and
     named by an alias, of which an override (`--config`) of one would change all.
     """
+    restart_in_utf8()
     try:
         for path in (Path(file), *params.own_files(Path(file))):
             if "__use_yte__" in yaml_loader.block_of(path):

@@ -46,9 +46,6 @@ def variant(name: str) -> tuple[Any, ...]:
 NAMES = list({variant(name): name for name in _OWN}.values())
 """One model of every class and of every choice that params.yaml makes of it."""
 
-EVERY = list({variant(name): name for name in [*NAMES, *CONDITIONAL]}.values())
-"""The same, and their conditional forms."""
-
 ONE_OF_EACH_CLASS = sorted({block_of(name)["class"]: name for name in NAMES}.values())
 
 

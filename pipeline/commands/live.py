@@ -119,6 +119,7 @@ class Follower:
                 tags={**tags, "budget": budget},
                 params=mlflow_runs.run_params(watched.block),
                 curves=[(int(row["step"]), {k: v for k, v in row.items() if k != "step"}) for row in rows],
+                started=time.time() - watched.seconds,
             )
             progress.sent = int(rows[-1]["step"])
         progress.waiting = False

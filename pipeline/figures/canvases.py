@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.figures.mosaic import magnification, mosaic, place_picture, write
-from pipeline.figures.style import DPI, GREY, VERMILLION, blank, styled
+from pipeline.figures.style import DPI, GREY, SMALL, VERMILLION, blank, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,7 +72,7 @@ def write_steps(
         beyond = trained_steps is not None and step > trained_steps
         label = f"step {step}" if k == 0 else str(step)
         middle = left + (k + 0.5) * pitch - 2
-        write(figure, label, middle, top - 8, color=VERMILLION if beyond else GREY, ha="center", fontsize=9)
+        write(figure, label, middle, top - 8, color=VERMILLION if beyond else GREY, ha="center", fontsize=SMALL)
     if trained_steps is not None and trained_steps < steps[-1]:
         mark_training_end(figure, left + sum(step <= trained_steps for step in steps) * pitch - 3, top)
 

@@ -60,6 +60,9 @@ SUBSET_SHARES = (0.5, 0.625, 0.75, 0.875, 1.0)
 SUBSETS = 4
 """Subsets of each size."""
 
+ROUNDING = 1e-14
+"""Of the terms, as a part of the traces (of the mean's distance, of their root): less is 0."""
+
 
 @dataclass(frozen=True)
 class FrechetTerms:
@@ -115,8 +118,13 @@ def frechet_of_few(*, real: Tensor, fake: Tensor) -> FrechetTerms:
 
 
 def _terms(gap: Tensor, traces: Tensor, overlap: Tensor) -> FrechetTerms:
-    # the last digits of equal sets may come out below 0
-    return FrechetTerms(gap.norm().item(), max((traces - 2 * overlap).item(), 0.0))
+    # what is left of equal sets is rounding, above 0 or below
+    covariance = (traces - 2 * overlap).item()
+    distance = gap.norm().item()
+    return FrechetTerms(
+        0.0 if distance**2 <= ROUNDING**2 * traces.item() else distance,
+        0.0 if covariance <= ROUNDING * traces.item() else covariance,
+    )
 
 
 def frechet_terms(*, real: Tensor, fake: Tensor) -> FrechetTerms:

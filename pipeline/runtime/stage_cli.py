@@ -8,12 +8,16 @@ import importlib
 import json
 import re
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core import untrusted
 from pipeline.core.errors import UserError
 from pipeline.runtime import signals
 from pipeline.workflow import job_hash, layout, overrides, store
+
+if TYPE_CHECKING:
+    from pipeline.runtime.job_context import JobContext
+    from pipeline.runtime.progress import Progress
 
 WILDCARDS = ("dataset", "model", "seed")
 
@@ -73,8 +77,17 @@ def run(arguments: argparse.Namespace) -> None:
         progress = Progress(title, log)
     except OSError as error:
         raise UserError(f"{log}: could not be written: {error.strerror}; correct its permissions") from error
-    job = runner.JobContext(
-        stage=arguments.name,
+    job = context(spec, progress, device=device, checkpoint_steps=arguments.checkpoint_steps)
+    with contextlib.closing(progress):
+        runner.run(job, perform)
+
+
+def context(spec: dict[str, Any], progress: Progress, **more: Any) -> JobContext:
+    """A running job from its specification."""
+    from pipeline.runtime.job_context import JobContext
+
+    return JobContext(
+        stage=spec["stage"],
         wildcards=spec["wildcards"],
         config=spec["config"],
         modules=tuple(spec["modules"]),
@@ -82,11 +95,8 @@ def run(arguments: argparse.Namespace) -> None:
         inputs={name: as_paths(found) for name, found in spec["inputs"].items()},
         progress=progress,
         runtime_only=spec["runtime_only"],
-        device=device,
-        checkpoint_steps=arguments.checkpoint_steps,
+        **more,
     )
-    with contextlib.closing(progress):
-        runner.run(job, perform)
 
 
 def perform(job: Any) -> None:

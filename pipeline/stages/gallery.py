@@ -412,7 +412,7 @@ def adversaries(material: Material) -> tuple[Figure, Facts]:
     shown = {name: rows for name, rows in named.items() if name in judges or is_adversarial(rows)}
     last = {name: rows[-1] if rows else {} for name, rows in shown.items()}
     facts = {name: {curve: finite(row, curve) for curve in (*LOSSES, *ACCURACIES)} for name, row in last.items()}
-    return adversary_sheet(shown), facts
+    return adversary_sheet(shown, warmups=material.shown["warmups"], models=material.names), facts
 
 
 FIGURES: dict[str, Callable[[Material], tuple[Figure, Facts]]] = {

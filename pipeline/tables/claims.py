@@ -27,6 +27,7 @@ HELD, REVERSED, UNRESOLVED = "held", "reversed", "unresolved"
 LEVEL = 0.05
 HALF_AN_IMAGE = 0.5
 THIRD_PARTY, NOT_ALIKE = "third_party", "not alike"
+NO_VERDICT = "no verdict of third-party judges"
 ANY, COLUMNS_OWN = "any", "column"
 REAL_TEST, REAL_TRAIN = "real_test", "real_train"
 CLAIM_COLUMNS = (
@@ -185,10 +186,10 @@ def _of_third_parties(claim: Mapping[str, str], evidence: Evidence) -> Row:
             low, value, high, p = (row.get(f"advantage{end}") for end in ("_low", "", "_high", "_p"))
             if pair[0] == claim["worse"]:
                 low, value, high = (None if bound is None else -_number(bound) for bound in (high, value, low))
-            reason = str(row.get("note") or "").split("; ")[0] if p is None else None
+            reason = str(row.get("note") or NO_VERDICT).split("; ")[0] if p is None else None
             seeds = min(len(evidence.values(str(model), "seed")) for model in pair)
             return {"seeds": seeds, "difference": value, "low": low, "high": high, "p": p, "reason": reason}
-    return {"seeds": 0, "reason": "no verdict of third-party judges"}
+    return {"seeds": 0, "reason": NO_VERDICT}
 
 
 def _verdict(row: Row) -> Row:

@@ -33,10 +33,12 @@ from pipeline.core.errors import Interrupted
 __all__ = [
     "create_store",
     "forget_unrecorded",
+    "mark_best_safely",
     "open_store_safely",
     "pass_on",
     "record_run",
     "record_run_safely",
+    "recorded_runs",
     "run_params",
     "tracking_uri",
 ]
@@ -74,9 +76,20 @@ RECORDED = "recorded"
 RECORDINGS = "recordings"
 """The tag that counts how often a run was recorded."""
 
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""The tag by which MLflow's pages open an experiment as one of model training, not of GenAI applications."""
+
+BEST = "best"
+"""Alias of a data set's best model: `models:/<data set>@best`."""
+
 Curves = Iterable[tuple[int, Mapping[str, float]]]
 Rows = Sequence[tuple[int, Mapping[str, float]]]
 Files = Mapping[str, Sequence[Path]]
+Images = Iterable[tuple[str, int, Any]]
+"""(key, step, pixels (H, W, 3) uint8): MLflow's pages show the images of a key with a slider over the steps."""
+
+Period = tuple[float, float]
+"""Start and end of a training in seconds since 1970."""
 
 
 def tracking_uri(results: Path) -> str:
@@ -107,6 +120,9 @@ def record_run(
     metrics: Mapping[str, float | None],
     files: Files | None = None,
     model: Callable[[Path], object] | None = None,
+    images: Callable[[], Images] | None = None,
+    dataset: Mapping[str, str] | None = None,
+    period: Period | None = None,
 ) -> str:
     """Record one training and return its run id, the same for the same tags.
 
@@ -119,8 +135,11 @@ def record_run(
         metrics: values that are logged at the last step; those that are None are left out. Changed ones become the
             latest, those that are no longer measured become NaN.
         files: artifacts by folder ('' for none).
-        model: writes a folder in MLflow's form, which becomes the artifact `model` unless the tag `weights` says that
-            it is there.
+        model: writes a folder in MLflow's form, which becomes the logged model of the tag `model`. It and the images
+            are logged once for the tag `weights`.
+        images: makes the images of the training, by step.
+        dataset: the training data: `name`, `digest`, and what else MLflow's `Dataset` takes.
+        period: of the training; without it the run starts and ends now.
 
     Raises:
         ValueError: tags are missing.
@@ -132,29 +151,41 @@ def record_run(
     files = files or {}
     content = _digest(tags, params, rows, final, files)
     client = _client(uri)
-    run = _open_run(client, uri, experiment, tags)
+    started, ended = period or (None, None)
+    run = _open_run(client, uri, experiment, tags, started)
     if run.data.tags.get(RECORDED) == content:
         return str(run.info.run_id)
     if _has_other_points(client, run, rows):  # of another training of this hash, on a GPU say
         client.delete_run(run.info.run_id)
-        run = _open_run(client, uri, experiment, tags)
+        run = _open_run(client, uri, experiment, tags, started)
     _log_metrics(client, run, _points(run, rows))
     _log_params(client, run, params)
-    _log_final(client, run, rows, final)
-    _log_files(client, run, files, model if run.data.tags.get("weights") != tags.get("weights", "") else None)
-    _close_run(client, run, {**tags, RECORDED: content})
+    if dataset:
+        _log_dataset(client, run, dataset)
+    _log_files(client, run, files)
+    if run.data.tags.get("weights") != str(tags.get("weights", "")):
+        _log_images(client, run, images() if images else ())
+        _log_model(client, run, str(tags["model"]), params, model)
+    _log_final(client, run, rows, final, dataset or {})
+    _close_run(client, run, {**tags, RECORDED: content}, ended)
     return str(run.info.run_id)
 
 
 def pass_on(
-    *, uri: str, experiment: str, tags: Mapping[str, object], params: Mapping[str, object], curves: Curves
+    *,
+    uri: str,
+    experiment: str,
+    tags: Mapping[str, object],
+    params: Mapping[str, object],
+    curves: Curves,
+    started: float | None = None,
 ) -> None:
     """Add some rows of a training that goes on to its run, which is made if it is not there.
 
     A run that is recorded already is left as it is. Raises what `record_run` raises.
     """
     client = _client(uri)
-    run = _open_run(client, uri, experiment, tags)
+    run = _open_run(client, uri, experiment, tags, started)
     if RECORDED not in run.data.tags:
         _log_metrics(client, run, _points(run, _legal_rows(curves)))
         if not run.data.params:
@@ -212,6 +243,15 @@ def _patiently(action: Callable[[], Any], seconds: float) -> Any:
         wait = min(2 * wait, 4.0)
 
 
+def recorded_runs(uri: str, experiment: str) -> set[str]:
+    """'model/seed' of the complete, current runs that a store holds of an experiment."""
+    client = _client(uri)
+    found = client.get_experiment_by_name(experiment)
+    runs = client.search_runs([found.experiment_id], max_results=10_000) if found else []
+    current = (run.data.tags for run in runs if RECORDED in run.data.tags)
+    return {f"{tags['model']}/{tags['seed']}" for tags in current if tags.get("superseded") == "false"}
+
+
 def forget_unrecorded(results: Path = Path("results")) -> list[Path]:
     """Remove every result of a `track` job that could not record some run, so that the job runs again.
 
@@ -249,7 +289,10 @@ def _client(uri: str) -> Any:
     return client
 
 
-LOCATIONS = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"))
+LOCATIONS = (
+    ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)  # fmt: skip
 """Tables and columns of MLflow's database that hold absolute addresses of files."""
 
 
@@ -292,7 +335,7 @@ def _alone(uri: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _open_run(client: Any, uri: str, experiment: str, tags: Mapping[str, object]) -> Any:
+def _open_run(client: Any, uri: str, experiment: str, tags: Mapping[str, object], started: float | None = None) -> Any:
     """The run of these tags, made if it is not there, by one process at a time."""
     if absent := [tag for tag in (*SAME_RUN, "hash") if tag not in tags]:
         raise ValueError(f"a run needs the tags {', '.join(absent)}")
@@ -301,7 +344,8 @@ def _open_run(client: Any, uri: str, experiment: str, tags: Mapping[str, object]
         run = _find_run(client, experiment_id, tags)
         if run is None:
             same = {key: str(tags[key]) for key in (*SAME_RUN, "hash")} | {"superseded": "false"}
-            run = client.create_run(experiment_id, run_name=f"{tags['model']} seed {tags['seed']}", tags=same)
+            name, start = f"{tags['model']} seed {tags['seed']}", None if started is None else int(1000 * started)
+            run = client.create_run(experiment_id, start_time=start, run_name=name, tags=same)
         return run
 
 
@@ -311,9 +355,12 @@ def _experiment(client: Any, uri: str, name: str) -> str:
     if experiment is None:
         database = _sqlite_file(uri)
         artifacts = (database.parent / ARTIFACTS / name).resolve().as_uri() if database else None
-        return str(client.create_experiment(name, artifact_location=artifacts))
+        return str(client.create_experiment(name, artifact_location=artifacts, tags=KIND))
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
+    for tag, value in KIND.items():  # a store of an earlier version
+        if tag not in experiment.tags:
+            client.set_experiment_tag(experiment.experiment_id, tag, value)
     return str(experiment.experiment_id)
 
 
@@ -356,8 +403,8 @@ def _key(point: Any) -> tuple[str, int, float | None]:
     return point.key, point.step, None if math.isnan(point.value) else point.value
 
 
-def _log_final(client: Any, run: Any, rows: Rows, metrics: Mapping[str, float]) -> None:
-    """Log final metrics at the last step.
+def _log_final(client: Any, run: Any, rows: Rows, metrics: Mapping[str, float], dataset: Mapping[str, str]) -> None:
+    """Log final metrics at the last step, of the run and of its logged model.
 
     MLflow's latest value is the one of the latest step and time stamp: each recording comes 1 ms after the one before.
     """
@@ -369,8 +416,11 @@ def _log_final(client: Any, run: Any, rows: Rows, metrics: Mapping[str, float]) 
     gone = {name: math.nan for name in run.data.metrics if name not in metrics and name not in curves}
     step = max((step for step, _ in rows), default=0)
     moment = run.info.start_time + step + recordings
-    points = [Metric(name, _finite_or_nan(value), moment, step) for name, value in {**metrics, **gone}.items()]
-    _log_metrics(client, run, points)
+    models = _logged_models(client, run)
+    of = {"dataset_name": dataset.get("name"), "dataset_digest": dataset.get("digest")}
+    of["model_id"] = models[0].model_id if models else None
+    final = {**metrics, **gone}.items()
+    _log_metrics(client, run, [Metric(name, _finite_or_nan(value), moment, step, **of) for name, value in final])
 
 
 def _log_metrics(client: Any, run: Any, points: Iterable[Any]) -> None:
@@ -386,21 +436,78 @@ def _log_params(client: Any, run: Any, params: Mapping[str, object]) -> None:
         client.log_batch(run.info.run_id, params=batch)
 
 
-def _log_files(client: Any, run: Any, files: Files, model: Callable[[Path], object] | None) -> None:
+def _log_files(client: Any, run: Any, files: Files) -> None:
     for folder, paths in files.items():
         for file in paths:
             client.log_artifact(run.info.run_id, str(file), folder or None)
-    if model is not None:
-        with tempfile.TemporaryDirectory(prefix="easel-") as folder:
-            model(Path(folder) / "model")
-            client.log_artifacts(run.info.run_id, str(Path(folder) / "model"), "model")
 
 
-def _close_run(client: Any, run: Any, tags: Mapping[str, object]) -> None:
+def _log_dataset(client: Any, run: Any, dataset: Mapping[str, str]) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    context = [InputTag("mlflow.data.context", "training")]
+    client.log_inputs(run.info.run_id, [DatasetInput(Dataset(**dataset), context)])
+
+
+def _log_images(client: Any, run: Any, images: Images) -> None:
+    for key, step, pixels in images:
+        client.log_image(run.info.run_id, pixels, key=key, step=step, timestamp=run.info.start_time + step)
+
+
+def _log_model(
+    client: Any, run: Any, name: str, params: Mapping[str, object], write: Callable[[Path], object] | None
+) -> None:
+    """Log the trained model, in the place of one that another recording of this run logged."""
+    from mlflow.entities import LoggedModelOutput
+
+    for earlier in _logged_models(client, run):
+        client.delete_logged_model(earlier.model_id)
+    if write is None:
+        return
+    with tempfile.TemporaryDirectory(prefix="easel-") as folder:
+        write(Path(folder) / "model")
+        settings = {_legal(key): _cut(value, PARAM_LENGTH) for key, value in params.items()}
+        experiment, run_id = run.info.experiment_id, run.info.run_id
+        logged = client.create_logged_model(experiment, name, run_id, params=settings, model_type="image generator")
+        client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+
+
+def _logged_models(client: Any, run: Any) -> list[Any]:
+    """The logged models of a run; at most one of them is complete."""
+    found = client.search_logged_models(
+        experiment_ids=[run.info.experiment_id], filter_string=f"source_run_id = '{run.info.run_id}'"
+    )
+    return list(found)
+
+
+def mark_best_safely(uri: str, dataset: str, run_id: str) -> None:
+    """Register the model of a run as a version of the data set's model, and give it the alias `best`.
+
+    A store that cannot do so loses the alias, nothing else.
+    """
+
+    def mark() -> None:
+        client = _client(uri)
+        (logged,) = _logged_models(client, client.get_run(run_id))
+        versions = [v for v in client.search_model_versions(f"name = '{dataset}'") if v.run_id == run_id]
+        if not client.search_registered_models(f"name = '{dataset}'"):
+            client.create_registered_model(dataset, description=f"Trained models of {dataset}.")
+        version = next((v for v in versions if v.source.endswith(logged.model_id)), None)
+        if version is None:
+            source = f"models:/{logged.model_id}"
+            version = client.create_model_version(dataset, source, run_id=run_id, model_id=logged.model_id)
+        client.set_registered_model_alias(dataset, BEST, version.version)
+
+    _safely(mark, uri, 0.0)
+
+
+def _close_run(client: Any, run: Any, tags: Mapping[str, object], ended: float | None) -> None:
     """Set all tags, among them the one that says that the run is complete; nothing comes after them."""
     from mlflow.entities import RunTag
 
-    client.set_terminated(run.info.run_id)
+    client.set_terminated(run.info.run_id, end_time=None if ended is None else int(1000 * ended))
     client.log_batch(run.info.run_id, tags=[RunTag(key, _cut(value, TAG_LENGTH)) for key, value in tags.items()])
 
 

@@ -26,14 +26,20 @@ DAMAGED = "results/damaged"
 RECORD = "job.json"
 """What made a folder of the store: written last, so a folder that has it is complete."""
 
-REFERENCES = ("real", "noise", "mean_image")
-"""Rows that no model made: what a perfect model would get, what noise gets, what a blur gets."""
+REFERENCES = ("real", "noise", "mean_image", "copies", "duplicates", "half_the_classes", "other_fonts")
+"""Rows that no model made: what a perfect model would get, what noise gets, what a blur gets, and known faults."""
+
+FEW_REFERENCES = REFERENCES[:3]
+"""Those of a budget without `protocol.more_references`."""
 
 FIGURES = (
     "samples", "scores", "losses", "score_against_cost", "training_cost", "classes", "classes_sheet", "class_sizes",
     "judges", "verdicts", "standings",
 )  # fmt: skip
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
+
+OF_IMBALANCED = ("class_sizes",)
+"""Those that a data set has only if its classes are imbalanced, which its images decide: no rule declares them."""
 
 GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries", "asked")
 """What the papers show of trained models; a table has those that its models can show."""
@@ -84,7 +90,7 @@ FILES: dict[str, dict[str, str]] = {
         "networks": "networks.csv",
         "claims": "claims.csv",
     },
-    "figures": drawings(FIGURES),
+    "figures": drawings(name for name in FIGURES if name not in OF_IMBALANCED),
     "gallery": {"facts": "gallery.json"},
     "canvases": {"png": "canvases.png", "svg": "canvases.svg"},
     "track": {"tracked": "tracked.json"},

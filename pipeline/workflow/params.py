@@ -138,6 +138,7 @@ class Protocol(_Block):
     seed: NotNegative
     jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]
     judged_images: Positive
+    more_references: PerBudget[bool] | bool
     battle_tolerance: Rate
     battle_ratio: Literal["error", "accuracy"]
 
@@ -325,6 +326,12 @@ class Params(_Block):
     def resolved_models(self) -> dict[str, dict[str, Any]]:
         """Every model's block at this budget: {class, training: {...}, arguments: {...}}, defaults filled in."""
         return {name: resolve_model(name, block, self.budget, self.models) for name, block in self.models.items()}
+
+    @functools.cached_property
+    def judged_by(self) -> dict[str, str]:
+        """Other samples of a training -> the model whose training and judge are theirs."""
+        blocks = self.resolved_models.items()
+        return {name: block["reuse_training_of"] for name, block in blocks if "reuse_training_of" in block}
 
     @functools.cached_property
     def adapted(self) -> dict[str, dict[str, dict[str, Any]]]:
@@ -567,13 +574,11 @@ def _check_models(where: str, names: Any, known: Iterable[str]) -> None:
 
 NAMES = list[str | int]
 OPTION_TYPES: dict[str, Any] = {
-    **dict.fromkeys(("image", "label", "labels", "prefix", "links", "broken", "splits"), str),
+    **dict.fromkeys(("image", "label", "labels", "prefix", "links", "broken", "splits", "pixels", "channels"), str),
     **dict.fromkeys(("train_images", "train_labels", "test_images", "test_labels"), str),
     **dict.fromkeys(("face", "transpose", "extra"), Annotated[bool, Field(strict=True)]),
-    **dict.fromkeys(
-        ("every", "first_label", "label_bytes", "ink"), Annotated[int, Field(strict=True, ge=0, lt=1_000_000)]
-    ),
-    **dict.fromkeys(("train_files", "valid_files", "test_files"), str | NAMES),
+    **dict.fromkeys(("every", "first_label", "label_bytes"), Annotated[int, Field(strict=True, ge=0, lt=1_000_000)]),
+    **dict.fromkeys(("train_files", "valid_files", "test_files", "metadata"), str | NAMES),
     "class_names": NAMES,
 }
 """What the options of readers are; those of `telugu_print` are checked where it renders."""

@@ -89,10 +89,10 @@ def of_runs(
     return [Source((stage_name, dataset, *run), output) for run in runs]
 
 
-def comparison(plan: Catalogue) -> dict[str, Any]:
+def comparison(plan: Catalogue, dataset: str) -> dict[str, Any]:
     """The protocol by which sets of images are compared."""
-    protocol = plan.params.protocol
-    return {"n": plan.n_samples(), "protocol_seed": protocol.seed, "groups": protocol.jackknife_groups}
+    protocol = {"protocol_seed": plan.params.protocol.seed, "groups": plan.params.protocol.jackknife_groups}
+    return {"n": plan.n_samples(), **protocol, "pooled": plan.splits_differ(dataset)}
 
 
 def published_digest(name: str) -> str:
@@ -174,15 +174,15 @@ def sample(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
 def references(plan: Catalogue, dataset: str) -> Request:
     """Rows that no model made."""
     inputs = splits(dataset, "valid", "train", "test") | reference_classifier(dataset)
-    return Request(comparison(plan), inputs, metric_modules())
+    return Request(comparison(plan, dataset) | {"rows": plan.references(dataset)}, inputs, metric_modules())
 
 
 @stage
 def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
     """All metrics of one run; a likelihood model's bound needs its weights."""
-    config, modules = comparison(plan), metric_modules()
+    config, modules = comparison(plan, dataset), metric_modules()
     inputs = {"samples": Source(("sample", dataset, model, seed), "images")}
-    inputs |= splits(dataset, "train", "test") | reference_classifier(dataset)
+    inputs |= splits(dataset, "train", "valid", "test") | reference_classifier(dataset)
     if plan.has_elbo(model, dataset):
         draws = plan.params.at_budget(plan.params.protocol.importance_samples)
         config |= plan.network(model, dataset) | {"importance_samples": draws}
@@ -299,7 +299,7 @@ def figures(plan: Catalogue, dataset: str) -> Request:
         **{key: Source(("tables", dataset), key) for key in ("table", "cost")},
         **{key: Source(("standings", dataset), key) for key in ("judges", "battles", "standings")},
     }
-    return Request({"runs": plan.runs(dataset)}, inputs)
+    return Request({"runs": plan.runs(dataset)}, inputs, runtime_only={"warmups": plan.warmups(dataset)})
 
 
 @stage
@@ -320,13 +320,14 @@ def gallery(plan: Catalogue, dataset: str) -> Request:
     runtime_only = plan.shown(dataset) | {
         "models": {model: plan.network(model, dataset) for model in models},
         "trained": {model: plan.trained(model) for model in models},
+        "warmups": plan.warmups(dataset),
     }
     return Request(config, inputs, runtime_only=runtime_only)
 
 
 @stage
 def track(plan: Catalogue, dataset: str) -> Request:
-    """Runs in MLflow; lists are in the order of `runs`, `canvases` in the order of `sequential`."""
+    """Runs in MLflow; lists are in the order of `runs`, `canvases` and `drawn` in the order of `sequential`."""
     sequential = plan.sequential(dataset)
     config = {
         "runs": plan.runs(dataset),
@@ -338,10 +339,12 @@ def track(plan: Catalogue, dataset: str) -> Request:
         },
     }
     inputs: dict[str, Source | Sequence[Source]] = {
-        name: trainings(plan, dataset, name) for name in ("history", "training", "cost", "weights")
+        name: trainings(plan, dataset, name) for name in ("history", "training", "cost", "weights", "snapshots")
     }
     inputs["metrics"] = of_runs(plan, "evaluate", dataset, "metrics")
     inputs["canvases"] = [Source(("canvases", dataset, model, 0), "png") for model in sequential]
+    inputs["drawn"] = [Source(("sample", dataset, model, 0), "canvases") for model in sequential]
+    inputs["references"] = Source(("references", dataset), "metrics")
     inputs |= splits(dataset, "summary") | {"samples_figure": Source(("figures", dataset), "samples_png")}
     return Request(config, inputs)
 
@@ -381,7 +384,7 @@ def report_sources(plan: Catalogue, dataset: str) -> dict[str, Source | Sequence
     return {
         **splits(dataset, "summary", "test"),
         "classifier": Source(("classifier", dataset), "report"),
-        **{key: Source(("tables", dataset), key) for key in ("table", "cost", "claims")},
+        **{key: Source(("tables", dataset), key) for key in ("table", "seeds", "cost", "claims", "networks")},
         **{key: Source(("standings", dataset), key) for key in ("battles", "judges", "standings")},
         "tracked": Source(("track", dataset), "tracked"),
         "training": trainings(plan, dataset, "training"),

@@ -296,6 +296,7 @@ def planned_jobs(text: str) -> Iterator[tuple[str, set[str], set[str], dict[str,
         yield rule[1], inputs, outputs, wildcards
 
 
+@pytest.mark.workflow
 def test_every_rule_declares_what_its_stage_reads_and_leaves_behind(dry_run: str) -> None:
     plan = Plan(params.load(["budget=smoke", "seeds=2", "datasets.mnist.imbalanced=true"], ROOT / "params.yaml"))
     counts: dict[str, int] = {}

@@ -13,12 +13,15 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pipeline.commands import ui
 from pipeline.commands.live import Follower
 from pipeline.core import artifacts
 from pipeline.runtime.job_context import JobContext
@@ -58,18 +61,19 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         listed = subprocess.run(["make", "-n", "ui"], cwd=ROOT, capture_output=True, text=True, check=True)
-        told = next(line for line in listed.stdout.splitlines() if "mlflow ui" in line)
+        told = next(line for line in listed.stdout.splitlines() if line.endswith(" ui"))
         self.folder, self.port = folder, free_port()
-        command = told.replace("--port 5000", f"--port {self.port}")
-        self.words = ["env", *shlex.split(command.replace(".venv/bin/", f"{BIN}/"))]
-        assert str(self.port) in self.words
+        self.words = [*shlex.split(told.replace(".venv/bin/", f"{BIN}/")), "--port", str(self.port)]
         self.store = folder / "results" / "mlflow.db"
         self.uri = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(self.words, cwd=self.folder, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                self.words, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
         wait_for(self.answers, f"the server ({self.folder}/server.log)")
 
     def answers(self) -> bool:
@@ -136,7 +140,7 @@ def live_rows(folder: Path) -> int:
     return max((len(watched.rows) for watched in seen if watched), default=0)
 
 
-OF_TRAINING = ("history", "training", "cost", "weights")
+OF_TRAINING = ("history", "training", "cost", "weights", "snapshots")
 
 
 def track_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobContext:
@@ -145,7 +149,9 @@ def track_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobContext:
     plan = Plan(params.load(list(CONFIG), folder / "params.yaml"))
     training = plan.job("train", "mnist", "vae", 0)
     metrics, figure = Path("results/metrics/measured/metrics.json"), Path("results/figures/samples.png")
-    artifacts.write_json(metrics, {"estimates": {"fd_pixels": {"value": 3.5}}})
+    artifacts.write_json(metrics, {"estimates": {"fd_pixels": {"value": 3.5, "low": 3.0, "high": 4.0}}})
+    references = Path("results/references/rrrr/metrics.json")
+    artifacts.write_json(references, {"real": {"estimates": {"fd_pixels": {"value": 0.5, "low": None, "high": None}}}})
     artifacts.write_bytes(figure, b"not looked at")
     return JobContext(
         stage="track",
@@ -163,6 +169,8 @@ def track_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobContext:
             **{name: [Path(training.outputs[name])] for name in OF_TRAINING},
             "metrics": [metrics],
             "canvases": [],
+            "drawn": [],
+            "references": references,
             "summary": Path(plan.job("prepare", "mnist").outputs["summary"]),
             "samples_figure": figure,
         },
@@ -234,11 +242,13 @@ def trouble(
     return seen
 
 
+@pytest.mark.workflow
 def test_training_goes_on_while_the_server_is_killed_restarted_and_stalled(trained: dict[str, int]) -> None:
     assert trained["exit"] == 0 and trained["follower"] == 0
     assert 0 < trained["killed"] < trained["stalled"]
 
 
+@pytest.mark.workflow
 def test_after_replay_no_point_is_lost_and_none_is_there_twice(
     trained: dict[str, int], server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +266,7 @@ def test_after_replay_no_point_is_lost_and_none_is_there_twice(
     assert not list(folder.glob("results/live/**/*.json")), "what was live is in the store now"
 
 
+@pytest.mark.workflow
 def test_the_run_holds_what_the_training_left(
     trained: dict[str, int], server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,21 +276,74 @@ def test_the_run_holds_what_the_training_left(
     job = track_job(folder, monkeypatch)
     track.run(job)
     client = MlflowClient(tracking_uri=server.uri)
-    (run,) = client.search_runs([client.get_experiment_by_name("mnist").experiment_id])
+    experiment = client.get_experiment_by_name("mnist")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    run, reference = sorted(
+        client.search_runs([experiment.experiment_id]), key=lambda run: run.data.tags["model"], reverse=True
+    )
     training = job.inputs["history"][0].parent.name
     expected = {"model": "vae", "seed": "0", "budget": "tiny", "hash": training, "measured": "measured"}
     assert {**expected, "status": "ok", "superseded": "false"}.items() <= run.data.tags.items()
     assert len(run.data.tags["data_digest"]) >= 8 and run.info.status == "FINISHED"
     assert run.data.metrics["fd_pixels"] == 3.5 and run.data.metrics["train_seconds"] > 0
     assert run.data.params["batch"] == "256" and run.data.params["class"] == "vae"
-    names = {
-        item.path
-        for folder in (None, "metrics", "figures", "model")
-        for item in client.list_artifacts(run.info.run_id, folder)
-    }
-    assert {"history.csv", "metrics/metrics.json", "figures/samples.png", "model/MLmodel", "model/code"} <= names
+    bounds = {"intervals/fd_pixels_low": 3.0, "intervals/fd_pixels_high": 4.0}
+    assert bounds.items() <= run.data.metrics.items()
+    record = store.read(job.inputs["history"][0].parent)
+    assert record and run.info.end_time / 1000 == datetime.fromisoformat(record["made"]).timestamp()
+    assert run.info.start_time < run.info.end_time and record["seconds"] > 1
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("mnist", run.data.tags["data_digest"][:36])
+    names = {item.path for folder in (None, "metrics", "figures", "images") for item in files(client, run, folder)}
+    assert {"history.csv", "metrics/metrics.json", "figures/samples.png"} <= names
+    steps = {int(name.split("+step+")[1].split("+")[0]) for name in names if name.startswith("images/samples+")}
+    history = from_csv(job.inputs["history"][0].read_text())
+    assert steps <= {row["step"] for row in history} and max(steps) == history[-1]["step"]
+    assert reference.data.tags["model"] == "real" and reference.data.metrics["fd_pixels"] == 0.5
 
 
+def files(client: Any, run: Any, folder: str | None) -> list[Any]:
+    return list(client.list_artifacts(run.info.run_id, folder))
+
+
+def test_the_best_model_has_an_alias_and_loads(
+    trained: dict[str, int], server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+    from mlflow.artifacts import list_artifacts
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    job = track_job(folder, monkeypatch)
+    track.run(job)
+    client = MlflowClient(tracking_uri=server.uri)
+    run_id = artifacts.read_json(job.outputs["tracked"])["runs"]["vae/0"]
+    best = client.get_model_version_by_alias("mnist", "best")
+    (model,) = client.search_logged_models([client.get_run(run_id).info.experiment_id])
+    assert (best.run_id, best.version, best.source) == (run_id, "1", f"models:/{model.model_id}")
+    assert model.name == "vae" and str(model.status) == "READY" and model.params["class"] == "vae"
+    assert {metric.key: metric.value for metric in model.metrics}["fd_pixels"] == 3.5
+    found = {item.path for item in list_artifacts(f"models:/{model.model_id}", tracking_uri=server.uri)}
+    assert {"MLmodel", "code"} <= found
+
+
+def test_runs_that_a_store_lacks_are_recorded_again_before_it_is_shown(
+    trained: dict[str, int], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clone after `dvc pull`: the results are there, the store is not."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    job, uri = track_job(folder, monkeypatch), f"sqlite:///{folder}/elsewhere/mlflow.db"
+    assert mlflow_runs.recorded_runs(uri, "mnist") == set()
+    artifacts.write_json(job.outputs["tracked"], {"store": "", "runs": {"vae/0": "of another store", "real/0": "too"}})
+    monkeypatch.setattr(ui, "context", lambda spec, progress: job)
+    monkeypatch.setattr(store, "is_complete", lambda folder: True)
+    plan = SimpleNamespace(job=lambda stage, dataset: SimpleNamespace(folder=job.folder, spec={}))
+    ui.complete(plan, "mnist", uri)  # type: ignore[arg-type]
+    assert mlflow_runs.recorded_runs(uri, "mnist") == {"vae/0", "real/0"}
+    monkeypatch.setattr(track, "record_all", lambda job, uri: pytest.fail("all of it is there"))
+    ui.complete(plan, "mnist", uri)  # type: ignore[arg-type]
+
+
+@pytest.mark.workflow
 def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_records_all(
     trained: dict[str, int],
     server: Server,
@@ -294,8 +358,8 @@ def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_recor
     track.run(job)
     said = capsys.readouterr()
     (line,) = said.err.splitlines()
-    assert said.out == "" and "1 of 1 not tracked" in line and "a later run records it" in line
-    assert artifacts.read_json(record)["runs"] == {"vae/0": None}
+    assert said.out == "" and "2 of 2 not tracked" in line and "a later run records it" in line
+    assert artifacts.read_json(record)["runs"] == {"vae/0": None, "real/0": None}
     assert mlflow_runs.forget_unrecorded() == [record.parent] and not record.exists()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     track.run(job)
@@ -306,6 +370,7 @@ def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_recor
 # --- who listens ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.workflow
 def test_make_ui_listens_on_this_machine_alone(server: Server) -> None:
     listening = [
         fields[1].rpartition(":")[0]

@@ -73,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for parameter in model.parameters():  # as lively as a trained one: an untrained one draws a flat grey
             parameter.data *= 3.0
         artifacts.write_tensors(weights, model.state_dict())
-        item = Training(name, SEED, None, *[Path("unused")] * 3, weights, Path("unused"))
+        item = Training(name, SEED, None, None, *[Path("unused")] * 3, weights, *[Path("unused")] * 2)
         write_model(folder / name, item=item, block=block, shape=list(SHAPE))
     return folder
 

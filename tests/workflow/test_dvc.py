@@ -267,7 +267,7 @@ def test_plots_show_distances_losses_and_figures(recorded: Recorded, tmp_path: P
     }  # fmt: skip
     images = [tmp_path / "plots" / source for source in re.findall(r'<img src="([^"]+)"', page)]
     gallery = recorded.project.plan().job("gallery", "mnist").config["figures"]
-    assert len(images) == len(layout.FIGURES) + len(gallery) + 2
+    assert len(images) == len(layout.FIGURES) - len(layout.OF_IMBALANCED) + len(gallery) + 2
     assert all(image.read_bytes().startswith(b"\x89PNG") for image in images)
     assert "DVC_METRIC" not in page
 

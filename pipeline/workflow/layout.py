@@ -172,6 +172,11 @@ def view(kind: str, name: str, **wildcards: object) -> Path:
     return Path(pattern.format(**wildcards))
 
 
+def is_drawing(name: str) -> bool:
+    """Whether a stored file belongs into the folder of figures."""
+    return name.endswith((".png", ".svg", "gallery.json"))
+
+
 def figure_name(record: Mapping[str, Any], file: str) -> str:
     """What a stored figure is called in the folder of figures: its own name, with the run of a single model's."""
     of = record["wildcards"]

@@ -138,6 +138,17 @@ class Catalogue:
         self.require(dataset)
         return self.params.datasets[dataset].imbalanced
 
+    def splits_differ(self, dataset: str) -> bool:
+        """Whether validation and test split are not alike: of fonts of their own, where the data is rendered."""
+        return bool(self.form(dataset).options.get("instances_held_out"))
+
+    def references(self, dataset: str) -> list[str]:
+        """Rows of a data set's table that no model makes; those that its labels do not allow are left out later."""
+        protocol = self.params.protocol
+        if not self.params.at_budget(protocol.more_references):
+            return list(layout.FEW_REFERENCES)
+        return [name for name in layout.REFERENCES if name != "other_fonts" or self.splits_differ(dataset)]
+
     def require_trained(self, model: str) -> None:
         """Raise `UserError` for a model that has no training of its own."""
         if self.trained(model) != model:

@@ -26,8 +26,11 @@ DAMAGED = "results/damaged"
 RECORD = "job.json"
 """What made a folder of the store: written last, so a folder that has it is complete."""
 
-REFERENCES = ("real", "noise", "mean_image")
-"""Rows that no model made: what a perfect model would get, what noise gets, what a blur gets."""
+REFERENCES = ("real", "noise", "mean_image", "copies", "duplicates", "half_the_classes", "other_fonts")
+"""Rows that no model made: what a perfect model would get, what noise gets, what a blur gets, and known faults."""
+
+FEW_REFERENCES = REFERENCES[:3]
+"""Those of a budget without `protocol.more_references`."""
 
 FIGURES = (
     "samples", "scores", "losses", "score_against_cost", "training_cost", "classes", "classes_sheet", "class_sizes",

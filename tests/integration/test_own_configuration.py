@@ -30,7 +30,7 @@ datasets:
 models:
   vae: {hidden: [9]}
 """
-PLANNING = ("generate", "blend", "status", "prune", "tune", "publish", "verify", "views", "claims")
+PLANNING = ("generate", "blend", "status", "prune", "tune", "publish", "verify", "claims", "ui")
 """The commands that read params.yaml."""
 
 

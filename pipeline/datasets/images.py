@@ -58,7 +58,8 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     shelves = common(files)
     placed = split_of(files, shelves, options)
     if not placed:
-        raise ValueError(f"{at}: no image in it; expected files that end in {', '.join(endings()[:10])}, ...")
+        known = ", ".join(endings()[:10])
+        raise ValueError(f"{at}: no image in it{others(files)}; expected files that end in {known}, ...")
     placed, source = labelled(at, files, placed, options, links)
     empties = empty(at, shelves) if source.labels == "class folders" else set()
     labels = {label for _, label in placed.values() if label is not None} | empties
@@ -73,6 +74,14 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
         chosen = {name: label for name, (own, label) in placed.items() if own == split}
         splits[split] = examples(at, chosen, classes, faces, links)
     return spooled(splits, raw_folder, options, classes, source)
+
+
+def others(files: list[str]) -> str:
+    """What a folder without images holds in their place."""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in files)
+    archives = [name for name in files if is_archive(Path(name))]
+    hint = f"; unpack {listed(archives)}, or give one as `path`" if archives else ""
+    return f" ({listed(f'{kind} {count:,}' for kind, count in kinds.most_common())}{hint})" if files else ""
 
 
 def archive_or_folder(found: Path, options: Mapping[str, Any]) -> Path:

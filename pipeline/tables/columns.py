@@ -11,7 +11,7 @@ from typing import Any
 
 Description = Mapping[str, Any]
 
-REFERENCES = ("real", "noise", "mean_image")
+REFERENCES = ("real", "noise", "mean_image", "copies", "duplicates", "half_the_classes", "other_fonts")
 BEFORE_METRICS = ("model", "seeds", "n_real", "n_fake")
 AFTER_METRICS = ("rating", "interval_kind", "parameters", "status")
 PAPER_METRICS = ("paper_mmd", "paper_fid", "paper_knn", "paper_bayes")
@@ -70,7 +70,7 @@ def _paper(name: str, what: str) -> dict[str, Any]:
 
 
 RUN_COLUMNS = {
-    "model": _described("Model", "Key under models: in params.yaml, or a reference: real, noise, mean_image."),
+    "model": _described("Model", "Key under models: in params.yaml, or a reference row: real, noise and others."),
     "seed": _described("Seed", "The run's seed."),
     "seeds": _described("Seeds", "How many runs the row's means are over."),
     "n_real": _described("Real images", "Held-out real images compared with.", "images"),

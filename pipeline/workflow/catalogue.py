@@ -92,6 +92,11 @@ class Catalogue:
         """Other samples of a training with a number of steps of their own."""
         return [model for model in self.judged_by(dataset) if self._argument(model, dataset, "sample_steps")]
 
+    def warmups(self, dataset: str) -> dict[str, int]:
+        """Steps of a model's training that come before its adversary, of the models that have such steps."""
+        steps = {model: self._argument(model, dataset, "warmup") for model in self.models(dataset)}
+        return {model: count for model, count in steps.items() if count}
+
     def _argument(self, model: str, dataset: str, name: str) -> Any:
         return self._arguments(model, dataset).get(name)
 
@@ -132,6 +137,17 @@ class Catalogue:
         """Whether generated images are tried as an aid to a classifier of the data set's rare classes."""
         self.require(dataset)
         return self.params.datasets[dataset].imbalanced
+
+    def splits_differ(self, dataset: str) -> bool:
+        """Whether validation and test split are not alike: of fonts of their own, where the data is rendered."""
+        return bool(self.form(dataset).options.get("instances_held_out"))
+
+    def references(self, dataset: str) -> list[str]:
+        """Rows of a data set's table that no model makes; those that its labels do not allow are left out later."""
+        protocol = self.params.protocol
+        if not self.params.at_budget(protocol.more_references):
+            return list(layout.FEW_REFERENCES)
+        return [name for name in layout.REFERENCES if name != "other_fonts" or self.splits_differ(dataset)]
 
     def require_trained(self, model: str) -> None:
         """Raise `UserError` for a model that has no training of its own."""

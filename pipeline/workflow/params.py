@@ -138,6 +138,7 @@ class Protocol(_Block):
     seed: NotNegative
     jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]
     judged_images: Positive
+    more_references: PerBudget[bool] | bool
     battle_tolerance: Rate
     battle_ratio: Literal["error", "accuracy"]
 

@@ -229,6 +229,21 @@ def test_nameless_arrays_in_files_that_tell(given: Path) -> None:
     assert loaded.test_labels is not None and loaded.test_labels.tolist() == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("labels", "classes", "names", "first"),
+    [
+        ([1, 2, 10], None, 10, 1), ([1, 2, 10], 10, 10, 1), ([1, 2, 10], 11, 11, 0), ([0, 2, 10], None, 11, 0),
+        ([2, 3, 4], None, 5, 0),
+    ],
+)  # fmt: skip
+def test_labels_from_one(labels: list[int], classes: int | None, names: int, first: int, given: Path) -> None:
+    """STL-10's."""
+    np.savez(given / "it.npz", train_X=pictures(3, 8, 8), train_y=np.array(labels, dtype=np.uint8))
+    loaded = read("arrays", RAW, (1, 8, 8), path=str(given), classes=classes)
+    assert len(loaded.class_names) == names and labels_of(loaded) == list(map(str, labels))
+    assert loaded.class_names[0] == str(first)
+
+
 def test_several_labels_an_image(given: Path) -> None:
     """ChestMNIST's; images without labels can be had of it."""
     np.savez(given / "it.npz", train_images=pictures(4, 8, 8), train_labels=np.eye(14, dtype=int)[:4])
@@ -282,7 +297,7 @@ def test_the_files_of_kaggles_digit_recognizer(given: Path) -> None:
     (given / "train.csv").write_text(numbered_columns(64, "label") + "\n" + text_rows(images, list("012012")))
     loaded = read("csv", RAW, (1, 8, 8), path=str(given), classes=3)
     assert np.array_equal(loaded.train_images[:, 0], images) and loaded.train_labels is not None
-    assert loaded.train_labels.tolist() == [0, 1, 2, 0, 1, 2] and loaded.source.labels == "column label"
+    assert loaded.train_labels.tolist() == [0, 1, 2, 0, 1, 2] and loaded.source.labels == "column 'label'"
 
 
 def test_one_table_with_a_column_of_splits(given: Path) -> None:
@@ -1150,7 +1165,8 @@ def test_paths_of_metadata_as_windows_writes_them(given: Path) -> None:
 @pytest.mark.parametrize(
     ("reader", "files", "expected"),
     [
-        ("images", {"a.heic": b"1", "b.svg": b"1"}, "no image in it"),
+        ("images", {"a.heic": b"1", "b.svg": b"1"}, "no image in it (.heic 1, .svg 1); expected files that end in"),
+        ("images", {"train.zip": b"PK", "test.tar": b""}, "; unpack test.tar, train.zip, or give one as `path`)"),
         ("images", {"test/a.png": png(WHITE)}, "no training images; expected at least one, found only test"),
         ("video", {"0.png": png(WHITE)}, "found a folder, expected one video"),
         ("lsun", {"church_train_lmdb.zip": b"PK"}, "unzip LSUN's archive there"),

@@ -242,13 +242,11 @@ def trouble(
     return seen
 
 
-@pytest.mark.workflow
 def test_training_goes_on_while_the_server_is_killed_restarted_and_stalled(trained: dict[str, int]) -> None:
     assert trained["exit"] == 0 and trained["follower"] == 0
     assert 0 < trained["killed"] < trained["stalled"]
 
 
-@pytest.mark.workflow
 def test_after_replay_no_point_is_lost_and_none_is_there_twice(
     trained: dict[str, int], server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,7 +264,6 @@ def test_after_replay_no_point_is_lost_and_none_is_there_twice(
     assert not list(folder.glob("results/live/**/*.json")), "what was live is in the store now"
 
 
-@pytest.mark.workflow
 def test_the_run_holds_what_the_training_left(
     trained: dict[str, int], server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,7 +340,6 @@ def test_runs_that_a_store_lacks_are_recorded_again_before_it_is_shown(
     ui.complete(plan, "mnist", uri)  # type: ignore[arg-type]
 
 
-@pytest.mark.workflow
 def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_records_all(
     trained: dict[str, int],
     server: Server,
@@ -370,7 +366,6 @@ def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_recor
 # --- who listens ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.workflow
 def test_make_ui_listens_on_this_machine_alone(server: Server) -> None:
     listening = [
         fields[1].rpartition(":")[0]

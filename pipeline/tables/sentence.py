@@ -35,11 +35,14 @@ def sentence(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Descriptio
 
 def leaders(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> list[str]:
     """The best model of a column, then those whose 95 % interval overlaps its; none where none competes."""
+    return [str(rows[index]["model"]) for index in leading_rows(rows, column, better)]
+
+
+def leading_rows(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> list[int]:
+    """The same by the rows' indices."""
     best = sorted(best_rows(rows, column, better))
-    if not best:
-        return []
     rest = [i for i in contenders(rows, column, better) if i not in best and overlap(rows[best[0]], rows[i], column)]
-    return [str(rows[index]["model"]) for index in (*best, *rest)]
+    return [*best, *rest]
 
 
 def is_compared(rows: Sequence[Mapping[str, Any]], column: str) -> bool:

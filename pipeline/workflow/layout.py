@@ -122,6 +122,24 @@ def outputs(stage: str) -> dict[str, str]:
 
 OUTPUTS = {stage: outputs(stage) for stage in FILES}
 
+LOCAL = ("fetch", "standings", "tables", "figures", "canvases", "track", "summary", "report")
+"""Stages that run where Snakemake runs, not in a cluster's queue."""
+
+
+def log(stage: str) -> str:
+    """The pattern of the log of a stage's job."""
+    return f"logs/{stage}/{_run_of(stage)}/{{hash}}.log"
+
+
+def benchmark(stage: str) -> str:
+    """The pattern of Snakemake's file of a job's time and memory."""
+    return f"benchmarks/{stage}/{_run_of(stage)}/{{hash}}.tsv"
+
+
+def _run_of(stage: str) -> str:
+    return "-".join(f"{{{name}}}" for name in WILDCARDS[stage]) or "all"
+
+
 TABLE = "results/tables/{dataset}.csv"
 SUMMARY_TEXT = "results/summary/{dataset}.txt"
 FIGURE_FOLDER = "results/figures/{dataset}"
@@ -148,6 +166,11 @@ VIEWS: dict[str, dict[str, tuple[str, str]]] = {
     "report": {REPORT: ("report", "page")},
 }
 """View -> path -> (stage, output) that it copies. The view `figures` is a folder: see `figure_name`."""
+
+
+def log_of_view(kind: str) -> str:
+    """The pattern of the log of a copy."""
+    return f"logs/view_{kind}/{'all' if kind == 'report' else '{dataset}'}.log"
 
 
 def view(kind: str, name: str, **wildcards: object) -> Path:

@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from pipeline.stages import gallery
-from pipeline.workflow import layout, overrides
+from pipeline.workflow import layout
 from pipeline.workflow.plan import Plan
+from tests.conftest import plan_of
 
 ALWAYS = ["walks", "neighbours", "epochs"]
 
 
 def plan(*words: str) -> Plan:
-    return overrides.plan(["budget=tiny", *words])
+    return plan_of("budget=tiny", *words)
 
 
 # --- which figures there are --------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def adversary_sheet(
                       (warmups or {}).get(model, 0))  # fmt: skip
         name_panel(upper, model, looks[model])
         chance_line(lower)
-    shared_legend(figure, CURVES, histories, chance=True)
+    shared_legend(figure, CURVES, histories, warmup=bool(warmups), chance=True)
     figure.supxlabel(IMAGES_LABEL)
     return figure
 

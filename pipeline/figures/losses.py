@@ -44,12 +44,14 @@ if TYPE_CHECKING:
 IMAGES_LABEL = "training images seen (thousands)"
 NOT_CURVES = frozenset({"model", "seed", "step", "kimg", "epoch", "seconds", "cpu_seconds", "train_seconds"})
 OVERVIEW = ("loss", "reconstruction", "kl", "d_loss", "g_loss")
-LABELS = {"kl": "KL", "d_loss": "discriminator's loss", "g_loss": "generator's loss",
-          "d_accuracy_real": "accuracy on real images", "d_accuracy_fake": "accuracy on generated images"}  # fmt: skip
+LABELS = {"kl": "KL", "d_loss": "discriminator loss", "g_loss": "generator loss",
+          "d_accuracy_real": "accuracy on real", "d_accuracy_fake": "accuracy on generated"}  # fmt: skip
 OF_DISCRIMINATOR = ("d_loss", "d_accuracy_real")
 """Curves in black; all others have their model's colour."""
 SMOOTH_FROM = 120
 """Curves of more points than this are drawn pale, their running mean over a fortieth of them on top."""
+WARMUP: dict[str, Any] = {"color": PALE, "alpha": 0.5, "linewidth": 0, "zorder": 0}
+"""Keywords of the shade over a warm-up."""
 CHANCE: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (2, 2))}
 """Keywords of the line at the accuracy of a guess."""
 STILL_FALLING = 0.005
@@ -82,7 +84,7 @@ def loss_overview(
         name_panel(axis, model, looks[model])
         if not chosen:
             say_nothing(axis)
-    shared_legend(figure, OVERVIEW, histories)
+    shared_legend(figure, OVERVIEW, histories, warmup=bool(warmups))
     figure.supxlabel(IMAGES_LABEL)
     figure.supylabel(unit)
     return figure
@@ -160,7 +162,7 @@ def draw_panel(
         log_axis(axis, "y")
         axis.set_title("log scale", loc="right", fontsize=SMALL, color=GREY)
     else:
-        plain_axis(axis, "y", 3)
+        plain_axis(axis, "y", 4)
     plain_axis(axis, "x", 3)
     if warmup:
         shade_warmup(axis, history, warmup)
@@ -176,10 +178,7 @@ def shade_warmup(axis: Axes, history: Sequence[Row], steps: float) -> None:
     seen = [number(row["kimg"]) or 0.0 for row in history if (number(row.get("step")) or 0.0) <= steps]
     end = max(seen, default=0.0)
     if end > 0:
-        axis.axvspan(0, end, color=PALE, alpha=0.5, linewidth=0, zorder=0)
-        ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.6, "pad": 1}
-        axis.text(end / 2, 0.02, "warm-up", transform=axis.get_xaxis_transform(), ha="center", va="bottom", color=GREY,
-                  fontsize=SMALL, bbox=ground)  # fmt: skip
+        axis.axvspan(0, end, **WARMUP)
 
 
 def draw_curve(axis: Axes, points: Curve, style: ModelStyle, name: str) -> None:
@@ -224,14 +223,16 @@ def say_nothing(axis: Axes) -> None:
 
 
 def shared_legend(
-    figure: Figure, order: Sequence[str], histories: Mapping[str, Sequence[Row]], *, chance: bool = False
+    figure: Figure, order: Sequence[str], histories: Mapping[str, Sequence[Row]], *, warmup: bool, chance: bool = False
 ) -> None:
-    """One legend over all panels, of the curves that some history has and, where it is drawn, the line of chance."""
+    """One legend over all panels, of the curves that some history has, and of the shade and the line that are drawn."""
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     grey = ModelStyle(GREY, "o", ())
     used = [name for name in order if any(name in scalars(history) for history in histories.values())]
-    lines = [Line2D([], [], label=label(name), **curve_style(name, grey, order).line()) for name in used]
-    lines += [Line2D([], [], label="chance", **CHANCE)] if chance else []
+    lines: list[Any] = [Line2D([], [], label=label(name), **curve_style(name, grey, order).line()) for name in used]
+    lines += [Patch(label="warm-up", **WARMUP)] if warmup and lines else []
+    lines += [Line2D([], [], label="chance", **CHANCE)] if chance and lines else []
     if lines:
         legend(figure, lines, len(lines) if figure.get_size_inches()[0] > 6 else 2)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.figures.mosaic import magnification, mosaic, place_picture, write
-from pipeline.figures.style import DPI, GREY, SMALL, VERMILLION, balanced_columns, blank, styled
+from pipeline.figures.style import DPI, GREY, SMALL, VERMILLION, balanced_columns, blank, describe, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,6 +72,8 @@ def strip_sheet(strips: Sequence[Strip], *, title: str, reading: str = "") -> Fi
     lines = (wrapped(title, page - 2 * MARGIN, TITLE_CHARACTER), wrapped(reading, page - 2 * MARGIN, CHARACTER))
     top = MARGIN + LINE * sum(map(len, lines)) + 20
     figure = blank(page / DPI, (top + down * (high + SPACE) - SPACE + MARGIN) / DPI, layout="none")
+    told = [f"{strip.name}: {'; '.join(filter(None, (strip.note, strip.warning)))}." for strip in strips]
+    describe(figure, title, " ".join(filter(None, (f"{title}.", reading, *told))))
     write(figure, "\n".join(lines[0]), MARGIN, MARGIN - 4, fontsize=10, fontweight="bold", va="top")
     write(figure, "\n".join(lines[1]), MARGIN, MARGIN + 4 + LINE * len(lines[0]), fontsize=SMALL, color=GREY, va="top")
     for k, strip in enumerate(strips):

@@ -126,7 +126,7 @@ def dataset(source: Source, about: dict[str, Any], known: dict[str, captions.Cap
         "table": to_cells(table, entries, [*main_names(table, entries), *cost], headline_columns(entries)),
         "papers": bool(papers),
         "battles": to_cells(battles, entries, there(battles, BATTLE_COLUMNS)),
-        "claims": to_cells(claimed, claims.claims_columns(), claims.CLAIMS_SHOWN),
+        "claims": to_cells(*claims.shown_rows(claimed)),
         "standings": to_cells(standings, entries, there(standings, STANDING_COLUMNS)),
         "cost": to_cells(source.rows("cost"), entries, COST_COLUMNS),
         "matrix": matrix(source.rows("judges"), about["models"]),

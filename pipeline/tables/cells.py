@@ -17,7 +17,7 @@ from pipeline.tables.columns import (
     main_columns,
 )
 from pipeline.tables.comparison import interval, number, values
-from pipeline.tables.sentence import leaders
+from pipeline.tables.sentence import leading_rows
 from pipeline.tables.text import best_rows, readable
 
 BETTER = {
@@ -135,14 +135,14 @@ def _column(name: str, about: Description, rows: Sequence[Mapping[str, Any]], fi
 def _cells(rows: Sequence[Mapping[str, Any]], name: str, about: Description) -> list[dict[str, Any]]:
     """A column's cells, row by row."""
     best = best_rows(rows, name, about["better"])
-    first = leaders(rows, name, about["better"])
+    first = leading_rows(rows, name, about["better"])
     scale = axis(rows, name, about["scale"])
     real = next((row for row in rows if row.get("model") == "real"), {})
     return [
         _cell(row, name)
         | {
             "best": index in best,
-            "alike": index not in best and row.get("model") in first,
+            "alike": index not in best and index in first,
             "bar": bar(row, name, scale, real),
         }
         for index, row in enumerate(rows)

@@ -188,8 +188,9 @@ def main_columns(metrics: Iterable[str]) -> tuple[str, ...]:
 
 
 def seeds_columns(metrics: Iterable[str]) -> tuple[str, ...]:
-    """Columns of the table of single runs."""
-    return ("model", "seed", *metrics)
+    """Columns of the table of single runs; at the end the values by each reference classifier."""
+    names = tuple(metrics)
+    return ("model", "seed", *names, *(f"{name}_each" for name in names if f"{name}_min" in names))
 
 
 def headline_columns(metrics: Iterable[str]) -> tuple[str, ...]:

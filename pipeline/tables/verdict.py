@@ -15,7 +15,7 @@ from pipeline.tables.budget import FAR_APART
 from pipeline.tables.claims import UNRESOLVED, Evidence, claim_rows, tally
 from pipeline.tables.columns import REFERENCES, Description, describe, headline_columns
 from pipeline.tables.rows import Row
-from pipeline.tables.sentence import ONE_SEED, leaders, listed, overlap
+from pipeline.tables.sentence import ONE_SEED, is_compared, leaders, listed, overlap
 from pipeline.tables.tail import few
 from pipeline.tables.text import contenders, losses_of, no_better_than_noise, readable, with_interval
 
@@ -86,9 +86,13 @@ def lead(tables: Tables) -> str:
     first = tables.first(metric)
     if not first:
         return f"No model is better than noise on {tables.label(metric)}."
+    if not is_compared(tables.main, metric):
+        return f"Only {first[0]} is compared on {tables.label(metric)}: the others failed."
     if len(first) > 1:
         return f"{_some(first)} lead on {tables.label(metric)} and cannot be told apart."
-    led = [tables.label(name) for name in tables.headline if tables.first(name) == first]
+    led = [
+        tables.label(name) for name in tables.headline if tables.first(name) == first and is_compared(tables.main, name)
+    ]
     return f"{first[0]} leads on {listed(led)}."
 
 
@@ -154,7 +158,7 @@ def others(tables: Tables) -> str:
     led: dict[str, list[str]] = {}
     for name in tables.headline[1:]:
         leading = tables.first(name)
-        if len(leading) == 1 and leading != first:
+        if len(leading) == 1 and leading != first and is_compared(tables.main, name):
             led.setdefault(leading[0], []).append(f"{tables.label(name)} ({best_of(tables, name)})")
     return _sentence(f"{model} leads on {listed(labels)}" for model, labels in led.items())
 

@@ -67,7 +67,12 @@ WILDCARDS: dict[str, tuple[str, ...]] = {
 FILES: dict[str, dict[str, str]] = {
     "fetch": {"fetched": "fetched.json"},
     "prepare": {"train": "train.arrow", "valid": "valid.arrow", "test": "test.arrow", "summary": "summary.json"},
-    "classifier": {"classifier": "weights.safetensors", "features": "features.safetensors", "report": "report.json"},
+    "classifier": {
+        "classifier": "weights.safetensors",
+        "more_classifiers": "more.safetensors",
+        "features": "features.safetensors",
+        "report": "report.json",
+    },
     "train": {
         "weights": "weights.safetensors",
         "history": "history.csv",

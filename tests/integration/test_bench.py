@@ -22,10 +22,9 @@ from bench.child import Peak
 from bench.timing import Pace, race
 from pipeline import metrics as pipeline_metrics
 from pipeline.models.base import ImageGenerator
-from pipeline.workflow import params, store
-from pipeline.workflow.job_hash import ROOT
-from pipeline.workflow.plan import Plan
+from pipeline.workflow import store
 from pipeline.workflow.staleness import jobs_of
+from tests.conftest import plan_of
 
 BATCH = 16
 """Times an even number of latents, the one draw of normal noise that ours makes equals the textbook's many."""
@@ -295,7 +294,7 @@ def test_every_metric_measures_the_made_up_comparison(metric: str) -> None:
 
 
 def test_the_critical_path_is_the_longest_chain_of_jobs() -> None:
-    plan = Plan(params.load(["budget=tiny", "datasets.mnist.models=[vae, gran3]"], file=ROOT / "params.yaml"))
+    plan = plan_of("budget=tiny", "datasets.mnist.models=[vae, gran3]")
     jobs = jobs_of(plan, "mnist")
     seconds = {name: 1.0 for name in jobs} | {"train mnist gran3 0": 50.0, "train mnist vae 0": 20.0}
     length, chain = stages.critical_path(jobs, seconds)

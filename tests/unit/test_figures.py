@@ -163,7 +163,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "strips": strip_sheet,
     "planes": plane_sheet,
     "adversaries": lambda n: adversaries.adversary_sheet(
-        {m: history(20, "d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake") for m in MODELS[:n]}
+        {m: history(20, *adversaries.CURVES) for m in MODELS[:n]}, warmups={MODELS[0]: 10}
     ),
 }
 
@@ -300,7 +300,7 @@ def test_class_sheet_shows_each_class_beside_its_name() -> None:
     pictures = np.broadcast_to(shades[labels][:, None, None, None], (6, 1, 8, 8))
     figure = class_sheet.class_sheet(pictures, labels, ["few", "most", "some"], per_class=2)
     assert [text.string for text in texts(figure)] == [
-        "3 classes of 1 to 3 training\nimages: the commonest has 3 times\nthe images of the rarest",
+        "3 classes of 1 to 3 training images:\nthe commonest has 3 times the images of\nthe rarest",
         "most", "3", "some", "2", "few", "1",
     ]  # fmt: skip
     (picture,) = [image.get_array() for axes in figure.axes for image in axes.get_images()]
@@ -386,6 +386,7 @@ def test_canvas_sheet_numbers_its_steps_and_marks_the_untrained() -> None:
     stack = images(4 * 9, 3).reshape(4, 9, 3, 8, 8)
     figure = canvases.canvas_sheet(stack, title="gran5 at 9 steps", trained_steps=5)
     assert [text.string for text in texts(figure)] == ["gran5 at 9 steps", "step 1", *map(str, range(2, 10))]
+    assert str(figure.get_label()).endswith("gran5 at 9 steps: 4 samples after steps 1, 2, 3, 4, 5, 6, 7, 8, 9.")
     assert any(isinstance(artist, Line2D) for artist in figure.artists)
     assert not canvases.canvas_sheet(stack, title="gran9", trained_steps=9).artists
     with pytest.raises(ValueError, match="canvases"):
@@ -403,13 +404,13 @@ def test_losses_have_their_models_colour_the_discriminators_is_black() -> None:
     drawn = [{line.get_label(): line.get_color() for line in axis.lines} for axis in figure.axes]
     colour = looks["gan"].colour
     assert drawn[0] == {
-        "loss": colour, "KL": colour, "discriminator's loss": style.BLACK, "generator's loss": colour
+        "loss": colour, "KL": colour, "discriminator loss": style.BLACK, "generator loss": colour
     }  # fmt: skip
     assert drawn[1] == dict.fromkeys(("loss", "KL"), looks["vae"].colour)
     shown = words(figure)
     assert shown.count("nats per image") == 1 and shown.count("training images seen (thousands)") == 1
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["loss", "KL", "discriminator's loss", "generator's loss"]
+    assert legend == ["loss", "KL", "discriminator loss", "generator loss"]
 
 
 def test_losses_skip_the_missing_and_mark_the_divergence() -> None:
@@ -440,7 +441,9 @@ def test_the_warm_up_is_shaded_to_the_images_of_its_last_step() -> None:
     shaded, plain = losses.loss_overview({"draw_gan": rows, "vae": rows}, warmups={"draw_gan": 45}).axes
     (area,) = shaded.patches
     assert isinstance(area, Rectangle) and (area.get_x(), area.get_width()) == (0, 2.0)
-    assert "warm-up" in "".join(text.get_text() for text in shaded.texts) and not plain.patches
+    assert not plain.patches
+    legend = losses.loss_overview({"draw_gan": rows}, warmups={"draw_gan": 45}).legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["loss", "warm-up"]
 
 
 def test_a_log_scale_of_losses_is_said() -> None:
@@ -674,6 +677,7 @@ def test_strips_say_what_they_show_and_warn_in_another_colour() -> None:
     )
     assert [text.string for text in texts(figure)] == ["Blends", "Each row: two", "gan", "a note", "collapsed", "A",
                                                        "50 %", "B"]  # fmt: skip
+    assert figure.get_label() == "Blends\nBlends. Each row: two gan: a note; collapsed."
     colours = {text.get_text(): text.get_color() for text in figure.texts}
     assert colours["a note"] == style.GREY and colours["collapsed"] == style.VERMILLION
 

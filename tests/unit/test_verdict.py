@@ -71,6 +71,8 @@ def test_who_is_no_better_than_noise_does_not_lead() -> None:
     only = told(row("a", fd_classifier=100.0), row("b", fd_classifier=99.0))
     assert only["lead"] == "No model is better than noise on Frechet distance (classifier)."
     assert "How sure" not in only
+    last = told(row("a", fd_classifier=1.0), row("b", status="collapsed", fd_classifier=0.5))
+    assert last["lead"] == "Only a is compared on Frechet distance (classifier): the others failed."
     many = [row(name, fd_classifier=100.0) for name in "abcde"]
     assert told(*many, row("f", fd_classifier=1.0))[NOISY] == ("5 of 6 models on Frechet distance (classifier).")
 

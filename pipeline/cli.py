@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.core.errors import InUse, UserError, near, one_line
+from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.workflow import job_hash, layout
 
 OF_THE_DISK: dict[int | None, str] = {
@@ -103,6 +104,7 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one stage or command; returns when all went well, else ends the process with an exit code."""
+    restart_in_utf8()
     words = list(sys.argv[1:] if argv is None else argv)
     name = parser().parse_args(words[:1]).name
     known = {**commands(), **stages()}

@@ -7,7 +7,9 @@ changed parameter or module changes the job's hash, and with it the outputs' pat
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
+import functools
 import gc
 import io
 import os
@@ -23,6 +25,7 @@ from typing import Any, NoReturn
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
 from pipeline.runtime.progress import duration
+from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.tracking import live, mlflow_runs
 from pipeline.workflow import estimate, layout, params, report_inputs, run_lock, specs, store, yaml_loader
 from pipeline.workflow.plan import Job, Plan
@@ -42,7 +45,6 @@ class Workflow:
         self.datasets = "|".join(sorted(plan.params.datasets))
         self.models = "|".join(sorted(plan.params.models))
         self.planned: dict[str, Job] = {}
-        self._changed: str | None = None
 
     def inputs(self, stage: str) -> InputFunction:
         """All that a stage's job reads, by name; for `unpack`."""
@@ -77,20 +79,17 @@ class Workflow:
 
         return of
 
-    @property
+    @functools.cached_property
     def changed(self) -> str:
-        """A file that is newer than every view: Snakemake makes a view again that reads it."""
-        if self._changed is None:
-            handle, self._changed = tempfile.mkstemp(prefix="easel-changed-view-")
-            os.close(handle)
-            later = max([time.time(), *(path.stat().st_mtime + 1 for path in views())])
-            os.utime(self._changed, (later, later))
-        return self._changed
-
-    def close(self) -> None:
-        """Delete that file."""
-        if self._changed is not None:
-            Path(self._changed).unlink(missing_ok=True)
+        """A file that is newer than every view, gone with this process: Snakemake makes a view again that reads it."""
+        folder = Path(layout.PLANNED).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix="changed-view-", dir=folder)
+        os.close(handle)
+        atexit.register(Path(name).absolute().unlink, missing_ok=True)
+        later = max([time.time(), *(path.stat().st_mtime + 1 for path in views())])
+        os.utime(name, (later, later))
+        return name
 
     def _paths(self, stage: str, wildcards: Wildcards) -> dict[str, Any]:
         """Input paths of the job whose hash the wildcards have."""
@@ -184,12 +183,15 @@ def _same(view: Path, stored: Path, record: Mapping[str, Any]) -> bool:
         return False
 
 
-def captioned(outputs: Mapping[str, str], stage: str) -> Any:
-    """A view's paths, those that `snakemake --report` shows marked with their captions."""
-    from snakemake.io import report
+def outputs_of_view(kind: str) -> Any:
+    """A view's paths; the table, which `snakemake --report` shows, with its caption."""
+    from snakemake.io import directory, report
 
-    about = {"category": "{dataset}", "subcategory": "comparison", "labels": {"model": "all", "figure": stage}}
-    return [report(path, caption="../report/table.rst", **about) if path == layout.TABLE else path for path in outputs]
+    if kind == "figures":
+        return directory(layout.FIGURE_FOLDER)
+    about = {"category": "{dataset}", "subcategory": "comparison", "labels": {"model": "all", "figure": "table"}}
+    table = report(layout.TABLE, caption="../report/table.rst", **about)
+    return [table if path == layout.TABLE else path for path in layout.VIEWS[kind]]
 
 
 def plain(file: str) -> dict[str, Any]:
@@ -198,6 +200,7 @@ def plain(file: str) -> dict[str, Any]:
     Put into Snakemake's configuration first, it keeps apart what Snakemake would leave shared: blocks written once and
     named by an alias, of which an override (`--config`) of one would change all.
     """
+    restart_in_utf8()
     try:
         for path in (Path(file), *params.own_files(Path(file))):
             if "__use_yte__" in yaml_loader.block_of(path):
@@ -353,7 +356,6 @@ def finish(plan: Workflow, snakemake: Any, failed: bool = False) -> None:
     """The summaries that were made, or where to look when something failed."""
     if plan.submitted:
         return
-    plan.close()
     views = {str(path) for job in snakemake.dag.jobs for path in job.output}
     if failed:
         say("a job failed, as the lines above say; finished jobs are kept: run the same command to go on")

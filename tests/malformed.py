@@ -37,7 +37,7 @@ READER_OPTIONS: dict[str, list[Any]] = {
     "labels": ["none", "folders", "metadata", "labels"],
     "links": ["follow", "refuse"],
     "splits": ["none", "folders"],
-    "label": ["label", "x"],
+    "label": ["label", "x", "first"],
     "train_files": [["train"], "test*", ["*"]],
     "test_files": [["test"], ["0*"]],
     "class_names": [["a"], ["a", "b", "c", "d"]],

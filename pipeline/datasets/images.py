@@ -3,7 +3,7 @@
     shirts/0001.png            a class folder
     train/shirts/0001.png      official splits: train, valid (val, validation), test; or shirts/train/0001.png
     0001.png                   no labels
-    train/metadata.csv         labels in a column `label`, as Hugging Face's `datasets` has them
+    train/metadata.csv         labels of Hugging Face, StyleGAN, Kaggle or COCO (pipeline/datasets/metadata.py)
 
 Folders that hold all the rest (an archive's own) do not count. `labels: none` takes folders for mere shelves, as
 CAT_00 to CAT_06 are. Other files are passed over. `face: true` cuts each image to the face by the annotation that the
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import posixpath
 import tarfile
 import unicodedata
 import zipfile
@@ -26,7 +27,7 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image
 
-from pipeline.datasets import metadata
+from pipeline.datasets import metadata, naming
 from pipeline.datasets.fitting import decoded, endings
 from pipeline.datasets.loaded import Loaded, Source
 from pipeline.datasets.members import contents, follows_links, is_archive, names
@@ -36,7 +37,10 @@ from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load"]
 
-OPTIONS = ("labels", "label", "face", "splits", "train_files", "valid_files", "test_files", "broken", "links")
+OPTIONS = (
+    "labels", "label", "metadata", "file", "face", "splits", "train_files", "valid_files", "test_files", "broken",
+    "links",
+)  # fmt: skip
 """What a block of params.yaml may say under `options`."""
 
 LABELS = ("folders", "metadata", "none")
@@ -54,7 +58,8 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     shelves = common(files)
     placed = split_of(files, shelves, options)
     if not placed:
-        raise ValueError(f"{at}: no image in it; expected files that end in {', '.join(endings()[:10])}, ...")
+        known = ", ".join(endings()[:10])
+        raise ValueError(f"{at}: no image in it{others(files)}; expected files that end in {known}, ...")
     placed, source = labelled(at, files, placed, options, links)
     empties = empty(at, shelves) if source.labels == "class folders" else set()
     labels = {label for _, label in placed.values() if label is not None} | empties
@@ -69,6 +74,14 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
         chosen = {name: label for name, (own, label) in placed.items() if own == split}
         splits[split] = examples(at, chosen, classes, faces, links)
     return spooled(splits, raw_folder, options, classes, source)
+
+
+def others(files: list[str]) -> str:
+    """What a folder without images holds in their place."""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in files)
+    archives = [name for name in files if is_archive(Path(name))]
+    hint = f"; unpack {listed(archives)}, or give one as `path`" if archives else ""
+    return f" ({listed(f'{kind} {count:,}' for kind, count in kinds.most_common())}{hint})" if files else ""
 
 
 def archive_or_folder(found: Path, options: Mapping[str, Any]) -> Path:
@@ -176,11 +189,17 @@ def labelled(
     if chosen not in ("auto", *LABELS):
         raise ValueError(f"options.labels: found {chosen!r}, expected one of {', '.join(LABELS)}")
     source = Source("none", origins({split for split, _ in placed.values()}, options))
-    texts = [name for name in files if PurePosixPath(name).name in metadata.FILES]
+    texts = tables(files, options)
     if texts and chosen in ("auto", "metadata"):
-        found = metadata.labels_of(dict(contents(at, texts.__contains__, links=links)), column)
+        rows = dict(contents(at, texts.__contains__, links=links))
+        if options.get("metadata") is None:  # many a file has that name
+            rows = {name: text for name, text in rows.items() if not other_json(name, text)}
+        found = metadata.labels_of(rows, column, options.get("file"))
         if found:
-            return with_metadata(found, placed), Source(f"column '{column or 'label'}' of metadata", source.splits)
+            source.labels = f"column '{column or 'label'}' of metadata"
+            return with_metadata(matched(found, placed), placed), source
+        if any(name.endswith(metadata.STYLEGAN) for name in rows):
+            chosen = "none"
     if chosen == "metadata" or column is not None:
         raise ValueError(f"options.{'label' if column else 'labels'}: no {' or '.join(metadata.FILES)} with labels")
     if chosen == "none":
@@ -197,16 +216,70 @@ def origins(splits: set[str], options: Mapping[str, Any]) -> dict[str, str]:
     return {} if splits == {"train"} else dict.fromkeys(splits, "name of the folder")
 
 
+def tables(files: list[str], options: Mapping[str, Any]) -> list[str]:
+    """The files that hold labels: those that the block names, or that are called as such files are."""
+    named = options.get("metadata")
+    if named is None:
+        return [name for name in files if PurePosixPath(name).name in metadata.FILES]
+    patterns = named if isinstance(named, list) else [named]
+    found = [name for name in files if any(matches(name, str(pattern)) for pattern in patterns) and not is_image(name)]
+    if not found:
+        others = [name for name in files if not is_image(name)]
+        raise ValueError(f"options.metadata: no file for {named!r}; there are: {listed(others) or 'none'}")
+    return found
+
+
+def other_json(name: str, text: bytes) -> bool:
+    """Whether a file is called as StyleGAN's and is none."""
+    return name.endswith(metadata.STYLEGAN) and b'"labels"' not in text
+
+
+def same_end(name: str, file: str) -> bool:
+    """Whether an image may be what a row calls `file`: one is the end of the other, but for the name's ending."""
+    ours, theirs = f"/{name}", f"/{file.lstrip('/')}"
+    bare = ours.removesuffix(PurePosixPath(name).suffix)
+    return ours.endswith(theirs) or bare.endswith(theirs) or theirs.endswith((ours, bare))
+
+
+def matched(labels: Mapping[metadata.Key, str], placed: Placed) -> dict[str, str]:
+    """Name of each image that a row means -> its label; a row may leave out folders, and the ending of the name.
+
+    Raises ValueError for a row without an image, and one that may mean several.
+    """
+    known: dict[str, list[str]] = {}
+    for name in placed:
+        path = PurePosixPath(name)
+        for key in {path.name, path.stem}:
+            known.setdefault(key, []).append(name)
+    found: dict[str, str] = {}
+    absent = []
+    for (text, file), label in labels.items():
+        beside = posixpath.normpath(PurePosixPath(text).parent / file)
+        alike = [name for name in known.get(PurePosixPath(file).name, []) if same_end(name, file)]
+        near = [beside] if beside in placed else alike
+        if len(near) > 1:  # a row of the test images' table means one of those
+            near = [name for name in near if placed[name][0] == naming.split_of(text)] or near
+        if len(near) > 1:
+            raise ValueError(f"{text}: {file} may be {listed(near, 3)}; expected one; give the folder in each row")
+        if not near:
+            absent.append(beside)
+        elif found.setdefault(near[0], label) != label:
+            raise ValueError(f"{text}: {near[0]} is there twice with other labels; expected one row")
+    if absent:
+        raise ValueError(f"metadata: no image for {listed(absent, 3)}; {ADVICE}")
+    return found
+
+
+ADVICE = "expected a row for every image; add the missing rows, or `options: {labels: none}`"
+
+
 def with_metadata(labels: Mapping[str, str], placed: Placed) -> Placed:
-    """The images with the labels of their metadata; ValueError for images without, and for rows without an image."""
-    missing = [name for name in placed if name not in labels]
-    absent = [name for name in labels if name not in placed]
-    if missing or absent:
-        said = f"no row for {listed(missing, 3)}" if missing else f"no image for {listed(absent, 3)}"
-        raise ValueError(
-            f"metadata: {said}; expected a row for every image; add the missing rows, or `options: {{labels: none}}`"
-        )
-    return {name: (split, labels[name]) for name, (split, _) in placed.items()}
+    """The images with the labels of their metadata; ValueError for images without."""
+    told_of = {placed[name][0] for name in labels}  # a split without any row has its labels kept secret
+    missing = [name for name, (split, _) in placed.items() if split in told_of and name not in labels]
+    if missing:
+        raise ValueError(f"metadata: no row for {listed(missing, 3)}; {ADVICE}")
+    return {name: (split, labels.get(name)) for name, (split, _) in placed.items()}
 
 
 def limited(placed: Placed, limit: int | None) -> Placed:
@@ -215,8 +288,9 @@ def limited(placed: Placed, limit: int | None) -> Placed:
     for split in {split for split, _ in placed.values()}:
         chosen = [name for name, (own, _) in placed.items() if own == split]
         labels = [placed[name][1] for name in chosen]
-        if None in labels:  # to be refused where images are read
-            return placed
+        if None in labels:  # to be left out, or refused, where images are read
+            kept |= set(chosen)
+            continue
         numbers = np.unique(np.array(labels, dtype=str), return_inverse=True)[1]
         kept |= {chosen[number] for number in first_of(numbers, len(chosen), limit)}
     return {name: value for name, value in placed.items() if name in kept}
@@ -224,8 +298,8 @@ def limited(placed: Placed, limit: int | None) -> Placed:
 
 def passed_over(files: list[str], placed: Placed, options: Mapping[str, Any]) -> Counter[str]:
     """The files that are not read, by the ending of their names."""
-    used = (*metadata.FILES, *((ANNOTATION,) if options.get("face") else ()))
-    others = [name for name in files if name not in placed and not name.endswith(used)]
+    used, texts = (ANNOTATION,) if options.get("face") else (), set(tables(files, options))
+    others = [name for name in files if name not in placed and name not in texts and not name.endswith(used)]
     return Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in others)
 
 

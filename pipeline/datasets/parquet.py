@@ -21,6 +21,7 @@ from pipeline.datasets import naming
 from pipeline.datasets.fitting import decoded
 from pipeline.datasets.loaded import Loaded, Source
 from pipeline.datasets.members import pointer_hint
+from pipeline.datasets.metadata import LABELS
 from pipeline.datasets.spooled import Example, place, spooled
 
 __all__ = ["load"]
@@ -31,8 +32,7 @@ OPTIONS = ("image", "label", "class_names", "train_files", "valid_files", "test_
 ROWS = 256
 
 IMAGES = ("image", "img", "images", "pixels", "picture")
-LABELS = ("label", "labels", "class", "category", "target", "y", "fine_label", "coarse_label")
-"""What the columns are called where the block does not say."""
+"""What the column is called where the block does not say."""
 
 
 def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:

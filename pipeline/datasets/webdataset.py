@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,8 +24,8 @@ __all__ = ["load"]
 OPTIONS = ("label", "class_names", "train_files", "valid_files", "test_files", "broken")
 """What a block of params.yaml may say under `options`: the ending of the label's file or the key in `.json`, ..."""
 
-Labels = dict[tuple[Path, str], str]
-"""Shard and name without its ending -> the label of an example."""
+Key = tuple[Path, str]
+"""Shard and name without its ending."""
 
 
 def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
@@ -38,7 +38,7 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     paths = {split: [folder / name for name in files] for split, files in grouped.items()}
     found = labels([path for files in paths.values() for path in files], options.get("label"))
     source = Source("none", {split: listed(files, 3) for split, files in grouped.items()}, files=len(names))
-    known = class_names(found.values(), options.get("classes"))
+    known = class_names((label for label in found.values() if label is not None), options.get("classes"))
     if known:
         source.labels = "files of each example"
     numbers = {name: number for number, name in enumerate(known)}
@@ -53,35 +53,42 @@ def shards(folder: Path, options: Mapping[str, Any]) -> list[str]:
     return listed_files or [name for name in found if not name.endswith(".zip")]
 
 
-def parts(name: str) -> tuple[str, str]:
-    """A member's name without its ending, which begins at the first dot of the file's name; and the ending."""
-    path = PurePosixPath(name)
-    stem, dot, ending = path.name.partition(".")
-    return str(path.parent / stem), f"{dot}{ending}".lower()
+def ending(name: str) -> str:
+    """How a member's name ends, in lower case: `.jpg`."""
+    return PurePosixPath(name).suffix.lower()
 
 
-def labels(paths: Sequence[Path], chosen: str | None) -> Labels:
-    """The labels of all examples that have one."""
-    found: Labels = {}
+def key(name: str, companions: Container[Key], path: Path) -> Key:
+    """The example that an image is of: the name before its first dot where another member is called so, else its last.
+
+    So `foo.input.jpg` belongs to `foo.cls`, and `22.05.jpg` to `22.05.cls`.
+    """
+    at = PurePosixPath(name)
+    first = path, str(at.parent / at.name.partition(".")[0])
+    return first if first in companions else (path, str(at.with_suffix("")))
+
+
+def labels(paths: Sequence[Path], chosen: str | None) -> dict[Key, str | None]:
+    """The labels of all examples that have another member than the image, or None."""
+    found: dict[Key, str | None] = {}
     for path in paths:
-        for name, content in contents(path, lambda name: not is_picture(parts(name)[1])):
-            key, ending = parts(name)
-            label = label_in(f"{path.name}: {name}", ending, content, chosen)
-            if label is not None:
-                found[path, key] = label
+        for name, content in contents(path, lambda name: not is_picture(name)):
+            own = path, str(PurePosixPath(name).with_suffix(""))
+            label = label_in(f"{path.name}: {name}", ending(name), content, chosen)
+            found[own] = found.get(own) if label is None else label
     return found
 
 
-def is_picture(ending: str) -> bool:
-    """Whether a member is the image of its example: `.jpg`, or `.input.jpg`."""
-    return ending.endswith(endings())
+def is_picture(name: str) -> bool:
+    """Whether a member is the image of its example."""
+    return ending(name) in endings()
 
 
-def label_in(name: str, ending: str, content: bytes, chosen: str | None) -> str | None:
+def label_in(name: str, kind: str, content: bytes, chosen: str | None) -> str | None:
     """The label that a member holds, or None."""
-    if ending == ".cls" or (chosen is not None and ending == f".{chosen}"):
+    if kind == ".cls" or (chosen is not None and kind == f".{chosen}"):
         return content.decode("utf-8", "replace").strip()
-    if ending != ".json":
+    if kind != ".json":
         return None
     try:
         row = json.loads(content)
@@ -91,16 +98,16 @@ def label_in(name: str, ending: str, content: bytes, chosen: str | None) -> str 
     return None if value is None or isinstance(value, list | dict) else str(value)
 
 
-def examples(paths: Sequence[Path], found: Labels, numbers: Mapping[str, int]) -> Iterator[Example]:
+def examples(paths: Sequence[Path], found: Mapping[Key, str | None], numbers: Mapping[str, int]) -> Iterator[Example]:
     """The images of some shards, in their order, with their labels."""
     for path in paths:
-        seen: set[str] = set()
-        for name, content in contents(path, lambda name: is_picture(parts(name)[1])):
-            key, _ = parts(name)
-            if key in seen:
+        seen: set[Key] = set()
+        for name, content in contents(path, is_picture):
+            own = key(name, found, path)
+            if own in seen:
                 raise ValueError(f"{path.name}: {name}: a second image of one example; expected one")
-            seen.add(key)
-            label = found.get((path, key))
+            seen.add(own)
+            label = found.get(own)
             yield (
                 f"{path.name}: {name}",
                 functools.partial(decoded, name, content),

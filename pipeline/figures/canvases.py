@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.figures.mosaic import magnification, mosaic, place_picture, write
-from pipeline.figures.style import DPI, GREY, VERMILLION, blank, styled
+from pipeline.figures.style import DPI, GREY, SMALL, VERMILLION, blank, describe, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,6 +47,7 @@ def canvas_sheet(
     lines = textwrap.wrap(title, width=(wide - 2 * MARGIN) // 14) or [""]
     top = MARGIN + LINE * len(lines) + HEADER
     figure = blank(wide / DPI, (top + size[1] + MARGIN) / DPI, layout="none")
+    describe(figure, title, f"{title}: {groups * rows} samples after steps {', '.join(map(str, steps))}.")
     write(figure, "\n".join(lines), MARGIN, MARGIN - 4, fontsize=10, fontweight="bold", va="top")
     for k in range(groups):
         left = MARGIN + k * (len(steps) * pitch + APART)
@@ -72,7 +73,7 @@ def write_steps(
         beyond = trained_steps is not None and step > trained_steps
         label = f"step {step}" if k == 0 else str(step)
         middle = left + (k + 0.5) * pitch - 2
-        write(figure, label, middle, top - 8, color=VERMILLION if beyond else GREY, ha="center", fontsize=9)
+        write(figure, label, middle, top - 8, color=VERMILLION if beyond else GREY, ha="center", fontsize=SMALL)
     if trained_steps is not None and trained_steps < steps[-1]:
         mark_training_end(figure, left + sum(step <= trained_steps for step in steps) * pitch - 3, top)
 

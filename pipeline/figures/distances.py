@@ -1,4 +1,4 @@
-"""The headline metrics at a glance: every model's value with its interval, beside what real images get."""
+"""The headline metrics at a glance: every model's value with its interval, next to what real images get."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from pipeline.figures.style import (
     GREY,
     PAGE,
     REFERENCES,
+    SMALL,
     ModelStyle,
     Row,
     balanced_columns,
     blank,
     finite,
     interval,
+    listed,
     log_axis,
     model_styles,
     panels,
     plain_axis,
+    short,
     spans_decades,
     styled,
 )
@@ -33,42 +36,81 @@ BETTER = {"lower": "\u2190 lower is better", "higher": "higher is better \u2192"
 
 
 class Metric(NamedTuple):
-    """A column of the table and how to read it."""
+    """A column of the table and how to read it; `leaders` are the best model and those not told apart from it."""
 
     name: str
     label: str
     better: Literal["lower", "higher", "real"]
+    leaders: Sequence[str] = ()
+
+
+def ranking(rows: Sequence[Row], metric: Metric) -> list[str]:
+    """Models from the best to the worst by one metric, without the reference rows; those without a value last."""
+    real = next((finite(row, metric.name) for row in rows if row["model"] == "real"), None) or 0.0
+
+    def loss(row: Row) -> tuple[bool, float]:
+        value = finite(row, metric.name)
+        if value is None:
+            return True, 0.0
+        return False, {"lower": value, "higher": -value}.get(metric.better, abs(value - real))
+
+    return [str(row["model"]) for row in sorted(rows, key=loss) if row["model"] not in REFERENCES]
 
 
 @styled
 def score_overview(rows: Sequence[Row], columns: Sequence[Metric]) -> Figure:
-    """One panel per metric, one line per row: its value and 95 % interval; `real` is a dashed line in all panels.
+    """One panel per metric, one line per row: its value and 95 % interval; `real` is a dashed line in its panels.
 
-    Rows have `model`, `<name>`, and where known `<name>_low` and `<name>_high`. The reference rows come last; a value
-    that is missing is said.
+    Rows have `model`, `<name>`, and where known `<name>_low` and `<name>_high`. The best by the first metric is on
+    top, the reference rows come last; a value that is missing is said. The title says who leads on that metric.
     """
-    shown = [row for row in rows if row["model"] != "real"]
-    shown.sort(key=lambda row: row["model"] in REFERENCES)
-    real = next((row for row in rows if row["model"] == "real"), {})
-    styles = model_styles(str(row["model"]) for row in rows)
-    across = balanced_columns(max(1, len(columns)), 4)
-    down = math.ceil(len(columns) / across)
+    metrics = [Metric(*column) for column in columns]
+    by_name = {str(row["model"]): row for row in rows}
+    order = ranking(rows, metrics[0]) if metrics else list(by_name)
+    shown = [by_name[name] for name in (*order, *(name for name in REFERENCES if name in by_name and name != "real"))]
+    real = by_name.get("real", {})
+    styles = model_styles(by_name)
+    across = balanced_columns(max(1, len(metrics)), 5)
+    down = math.ceil(len(metrics) / across)
     width = PAGE if across > 2 else 1.2 + 3.0 * across
-    figure = blank(width, 0.5 + down * (0.95 + 0.22 * max(len(shown), 2)))
-    axes = panels(figure, len(columns), across, sharey=True)
-    for axis, column in zip(axes, columns, strict=True):
-        metric = Metric(*column)
+    said = [message(rows, metric) for metric in metrics]
+    figure = blank(width, 0.5 + down * (1.05 + 0.24 * max(len(shown), 2)), title=said[0] if said else "no metrics",
+                   alt=" ".join(f"{text}." for text in said))  # fmt: skip
+    axes = panels(figure, len(metrics), across, sharey=True)
+    for axis, metric in zip(axes, metrics, strict=True):
         scale(axis, metric, [v for row in rows if (v := finite(row, metric.name)) is not None])
         for k, row in enumerate(shown):
             draw_value(axis, k, row, metric.name, styles[str(row["model"])])
         draw_real(axis, finite(real, metric.name))
-        axis.set_title(metric.label, fontsize=9)
-        axis.set_xlabel(BETTER[metric.better], fontsize=8, color=GREY)
+        axis.set_title(metric.label.replace(" (", "\n(") if across > 2 else metric.label)
+        logarithmic = "\n(log scale)" if axis.get_xscale() == "log" else ""
+        axis.set_xlabel(BETTER[metric.better] + logarithmic, fontsize=SMALL, color=GREY)
         axis.grid(visible=False, axis="y")
     axes[0].set_yticks(range(len(shown)), [str(row["model"]) for row in shown])
     axes[0].set_ylim(len(shown) - 0.4, -0.6)
-    figure.supxlabel("bar: 95 % interval; dashed line: real images", fontsize=8, color=GREY, x=0.01, ha="left")
+    note = "bar: 95 % interval; dashed line: real images, where the metric has a value for them"
+    figure.supxlabel(note, fontsize=SMALL, color=GREY, x=0.01, ha="left")
     return figure
+
+
+def message(rows: Sequence[Row], metric: Metric) -> str:
+    """Who leads on a metric, by what value, and what real images get."""
+    values = {str(row["model"]): value for row in rows if (value := finite(row, metric.name)) is not None}
+    first = [name for name in metric.leaders or ranking(rows, metric)[:1] if name in values]
+    if not first:
+        return f"{metric.label}: no model has a value"
+    words = f"{first[0]} leads on {lower(metric.label)} with {short(values[first[0]])}"
+    words += f", not told apart from {listed(first[1:])}" if len(first) > 1 else ""
+    return words + (f"; real images get {short(values['real'])}" if "real" in values else "")
+
+
+def lower(label: str) -> str:
+    """A label within a sentence: its first letter small unless the word is an abbreviation or a name."""
+    word = label.split()[0]
+    return label if word[1:] != word[1:].lower() or word in NAMES or len(word) == 1 else label[0].lower() + label[1:]
+
+
+NAMES = ("Frechet", "Fr\u00e9chet")
 
 
 def draw_value(axis: Axes, k: int, row: Row, name: str, style: ModelStyle) -> None:
@@ -80,13 +122,13 @@ def draw_value(axis: Axes, k: int, row: Row, name: str, style: ModelStyle) -> No
         text, side = ("not measured", "right") if value is None else (f"\u2190 {value:.1g}", "left")
         ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         place = (0.98 if side == "right" else 0.02, k)
-        axis.text(*place, text, transform=axis.get_yaxis_transform(), ha=side, va="center", color=GREY, fontsize=8,
+        axis.text(*place, text, transform=axis.get_yaxis_transform(), ha=side, va="center", color=GREY, fontsize=SMALL,
                   bbox=ground)  # fmt: skip
         return
     if ends:
         low = ends[0] if ends[0] > 0 or not logarithmic else value / 10
         axis.plot((low, ends[1]), (k, k), color=style.colour, linewidth=1.4, solid_capstyle="butt")
-    axis.plot(value, k, style.marker, color=style.colour, markersize=5 if style.marker != "|" else 8)
+    axis.plot(value, k, style.marker, color=style.colour, markersize=5.5 if style.marker != "|" else 8)
 
 
 def draw_real(axis: Axes, value: float | None) -> None:
@@ -107,4 +149,4 @@ def scale(axis: Axes, metric: Metric, values: Sequence[float]) -> None:
         axis.set_xlim(min(positive) / 2, max(positive) * 2)
         log_axis(axis, "x")
     else:
-        plain_axis(axis, "x", 4)
+        plain_axis(axis, "x", 3)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.figures.style import SMALL
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -38,7 +40,7 @@ def label_points(
     marks = [around(x, y, POINT_RADIUS * unit) for x, y in anchors]
     marks += [data_box(axes, box, unit) for box in obstacles]
     for k in crowded_first(anchors):
-        text = axes.annotate(names[k], points[k], color="black", fontsize=8, va="center", ha="center")
+        text = axes.annotate(names[k], points[k], color="black", fontsize=SMALL, va="center", ha="center")
         size = text.get_window_extent()
         ring, box = best_place(anchors[k], (size.width, size.height), frame, taken, marks, unit)
         taken.append(box)
@@ -120,4 +122,4 @@ def write_at(axes: Axes, name: str, point: tuple[float, float], colour: str | No
     line = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 3, "alpha": 0.7}
     ground = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
     options: dict[str, Any] = {"arrowprops": line if colour else None, "bbox": ground, "ha": "center", "va": "center"}
-    axes.annotate(name, point, xytext=shift, textcoords="offset points", fontsize=8, zorder=4, **options)
+    axes.annotate(name, point, xytext=shift, textcoords="offset points", fontsize=SMALL, zorder=4, **options)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.figures.mosaic import mosaic, place_picture, write
-from pipeline.figures.style import BLUE, DPI, GREY, blank, styled
+from pipeline.figures.style import BLUE, DPI, GREY, SMALL, blank, describe, listed, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,11 +57,12 @@ def plane_sheet(planes: Sequence[Plane]) -> Figure:
     high = max(SCATTER + 50, *(picture.shape[0] * dots for picture in pictures))
     page = 2 * MARGIN + wide + GUTTER + SCATTER, 2 * MARGIN + len(planes) * (HEADING + high + BETWEEN) - BETWEEN
     figure = blank(page[0] / DPI, page[1] / DPI, layout="none")
+    describe(figure, f"What {listed([plane.name for plane in planes])} draw over the plane of two latents")
     for k, (plane, picture) in enumerate(zip(planes, pictures, strict=True)):
         top = MARGIN + k * (HEADING + high + BETWEEN)
         write(figure, plane.name, MARGIN, top + 24, fontsize=10, fontweight="bold", va="baseline")
         note = "images at equal shares of the prior's probability"
-        write(figure, note, MARGIN, top + 50, fontsize=8, color=GREY, va="baseline")
+        write(figure, note, MARGIN, top + 50, fontsize=SMALL, color=GREY, va="baseline")
         place_picture(figure, picture, MARGIN, top + HEADING, dots)
         if plane.codes is not None:
             left = MARGIN + wide + GUTTER
@@ -76,14 +77,14 @@ def scatter(axes: Axes, plane: Plane) -> None:
     x, y = plane.codes.T
     if plane.labels is None:
         axes.scatter(x, y, s=5, color=BLUE, linewidths=0)
-        axes.set_title("codes of held-out images", fontsize=8, color=GREY)
+        axes.set_title("codes of held-out images", fontsize=SMALL, color=GREY)
     else:
         count = int(plane.labels.max()) + 1
         shades = colours(count)
         axes.scatter(x, y, s=5, color=shades[plane.labels], linewidths=0)
         if count <= MOST_NAMED:
             name_classes(axes, plane.codes, plane.labels, shades)
-        axes.set_title("codes of held-out images, by class", fontsize=8, color=GREY)
+        axes.set_title("codes of held-out images, by class", fontsize=SMALL, color=GREY)
     axes.set_xlabel("first latent")
     axes.set_ylabel("second latent")
 
@@ -96,7 +97,7 @@ def name_classes(
         middle = np.median(codes[labels == label], axis=0)
         ground = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": shades[label], "alpha": 0.9}
         axes.text(
-            middle[0], middle[1], str(label), fontsize=8, fontweight="bold", ha="center", va="center", bbox=ground
+            middle[0], middle[1], str(label), fontsize=SMALL, fontweight="bold", ha="center", va="center", bbox=ground
         )
 
 

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.figures.mosaic import magnification, mosaic, place_picture, write
-from pipeline.figures.style import DPI, GREY, VERMILLION, balanced_columns, blank, styled
+from pipeline.figures.style import DPI, GREY, SMALL, VERMILLION, balanced_columns, blank, describe, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MARGIN, SPACE, HEADING, LINE, HEADS = 24, 40, 34, 24, 26
+MARGIN, SPACE, HEADING, LINE, HEADS = 24, 40, 34, 26, 28
 """Dots around the sheet and between blocks, and of a block's name, of a line of its note, and of its columns' heads."""
 
 WIDEST = 1710
@@ -32,7 +32,7 @@ WIDEST = 1710
 NARROWEST = 400
 """Dots of a block, so that its note has room."""
 
-CHARACTER, TITLE_CHARACTER = 10.5, 14
+CHARACTER, TITLE_CHARACTER = 11.8, 14
 """Dots that a character takes, on average, in a note and in the title."""
 
 
@@ -72,8 +72,10 @@ def strip_sheet(strips: Sequence[Strip], *, title: str, reading: str = "") -> Fi
     lines = (wrapped(title, page - 2 * MARGIN, TITLE_CHARACTER), wrapped(reading, page - 2 * MARGIN, CHARACTER))
     top = MARGIN + LINE * sum(map(len, lines)) + 20
     figure = blank(page / DPI, (top + down * (high + SPACE) - SPACE + MARGIN) / DPI, layout="none")
+    told = [f"{strip.name}: {'; '.join(filter(None, (strip.note, strip.warning)))}." for strip in strips]
+    describe(figure, title, " ".join(filter(None, (f"{title}.", reading, *told))))
     write(figure, "\n".join(lines[0]), MARGIN, MARGIN - 4, fontsize=10, fontweight="bold", va="top")
-    write(figure, "\n".join(lines[1]), MARGIN, MARGIN + 4 + LINE * len(lines[0]), fontsize=8, color=GREY, va="top")
+    write(figure, "\n".join(lines[1]), MARGIN, MARGIN + 4 + LINE * len(lines[0]), fontsize=SMALL, color=GREY, va="top")
     for k, strip in enumerate(strips):
         corner = MARGIN + (k % across) * (wide + SPACE), top + (k // across) * (high + SPACE)
         draw_strip(figure, strip, corner, (wide, head), dots)
@@ -86,11 +88,14 @@ def draw_strip(figure: Figure, strip: Strip, corner: tuple[int, int], size: tupl
     wide, head = size
     write(figure, strip.name, left, top + HEADING - 10, fontsize=10, fontweight="bold", va="baseline")
     for k, (line, colour) in enumerate(note_lines(strip, wide)):
-        write(figure, line, left, top + HEADING + LINE * (k + 1) - 8, fontsize=8, color=colour, va="baseline")
+        write(figure, line, left, top + HEADING + LINE * (k + 1) - 8, fontsize=SMALL, color=colour, va="baseline")
     pitch = (strip.images.shape[4] + 2) * dots
+    free = 0.0  # a head that would touch the one before it is left out
     for k, text in enumerate(strip.heads):
-        middle = left + (k + 0.5) * pitch - dots
-        write(figure, text, middle, top + head - 6, fontsize=8, color=GREY, ha="center", va="baseline")
+        middle, half = left + (k + 0.5) * pitch - dots, len(text) * CHARACTER / 2
+        if text and middle - half >= free:
+            write(figure, text, middle, top + head - 6, fontsize=SMALL, color=GREY, ha="center", va="baseline")
+            free = middle + half + 6
     if strip.images.size:  # a training that diverged at once kept none
         picture = mosaic(strip.images.reshape(-1, *strip.images.shape[2:]), strip.images.shape[1])
         place_picture(figure, picture, left, top + head, dots)

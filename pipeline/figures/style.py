@@ -7,7 +7,9 @@ figure is read by colour alone. No pyplot: a figure holds no global state. matpl
 
 from __future__ import annotations
 
+import itertools
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -30,25 +32,44 @@ PAGE = 10.0
 
 BLACK, GREY, PALE = "#000000", "#6e6e6e", "#d9d9d9"
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9"
+WINE = "#882255"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
-# Six colours, seven markers and five dashes share no divisor: 42 points and 30 lines differ before any pair repeats.
+# Six colours share no divisor with seven markers and seven dashes: 42 points and lines differ before any pair repeats.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (9, 2))
+DASHES: tuple[tuple[float, ...], ...] = (
+    (), (5, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (9, 2), (1.2, 3), (4, 1.2, 1.2, 1.2, 1.2, 1.2),
+)  # fmt: skip
+FAMILIES = {
+    BLUE: ("vae", "vae_2d", "vae_faces", "vae_wide", "vae_mixture", "autoencoder", "dvae"),
+    SKY: ("info_vae", "made"),
+    ORANGE: ("draw", "draw_grey", "draw_adversarial_prior"),
+    VERMILLION: (
+        "draw_gan", "draw_gan_ssim", "draw_gan_as_written", "draw_gan_no_features", "draw_gan_no_gate", "vae_gan",
+    ),
+    PURPLE: ("dcgan", "gan", "gan_conv", "dcgan_wider", "dcgan_deeper", "gan_first_try", "gan_small"),
+    GREEN: ("gran3", "gran1", "gran5", "gran5_at7", "gran5_at9", "gran3_noise"),
+    WINE: ("flow_matching", "ddpm"),
+}  # fmt: skip
+"""Models that look the same in the figures of every data set: a colour per family, a marker per member."""
+SMALL = 9
+"""Points of the smallest text: 11 pixels at least where a figure is shown in a page of 1024 pixels."""
 POINT: dict[str, Any] = {"markersize": 7, "markeredgecolor": "white", "markeredgewidth": 0.7}
 """Keywords of a marker that stands on its interval."""
-REFERENCES = ("real", "noise", "mean_image")
-"""Rows of a table that are no model: what a perfect model, uniform noise and a blur would get."""
+REFERENCES = ("real", "noise", "mean_image", "copies", "duplicates", "half_the_classes", "other_fonts")
+"""Rows of a table that are no model: what a perfect model, noise, a blur and known faults would get."""
 
 RC: dict[str, Any] = {
     "figure.dpi": DPI,
     "savefig.dpi": DPI,
-    "font.size": 9,
+    "font.size": SMALL,
     "axes.titlesize": 10,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
+    "axes.labelsize": 9.5,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
     "figure.titlesize": 11,
+    "figure.titleweight": "bold",
+    "figure.labelsize": 9.5,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -79,12 +100,21 @@ class ModelStyle:
 
 
 def model_styles(names: Iterable[str]) -> dict[str, ModelStyle]:
-    """The style of each name, by its position among the models; the reference rows are black and grey."""
-    models = [name for name in dict.fromkeys(names)]
-    numbered = [name for name in models if name not in REFERENCES]
-    styles = {name: numbered_style(k) for k, name in enumerate(numbered)}
-    greys = {name: ModelStyle(BLACK if name == "real" else GREY, "|", (4, 2)) for name in REFERENCES}
-    return {name: styles[name] if name in styles else greys[name] for name in models}
+    """The style of each name: models of `FAMILIES` have their own, others follow by position, references are grey."""
+    models = list(dict.fromkeys(names))
+    fixed = {name: family_style(k, j) for k, family in enumerate(FAMILIES.values()) for j, name in enumerate(family)}
+    styles = {name: ModelStyle(BLACK if name == "real" else GREY, "|", (4, 2)) for name in REFERENCES} | fixed
+    taken = {(styles[name].colour, styles[name].marker) for name in models if name in fixed}
+    numbered = map(numbered_style, range(len(PALETTE) * len(MARKERS)))
+    free = itertools.cycle([style for style in numbered if (style.colour, style.marker) not in taken] or [PLAIN])
+    return {name: styles[name] if name in styles else next(free) for name in models}
+
+
+def family_style(family: int, member: int) -> ModelStyle:
+    """The style of a family's member; the first members of all families differ in their markers too."""
+    return ModelStyle(
+        tuple(FAMILIES)[family], MARKERS[(family + member) % len(MARKERS)], DASHES[(family + member) % len(DASHES)]
+    )
 
 
 def numbered_style(position: int) -> ModelStyle:
@@ -92,6 +122,10 @@ def numbered_style(position: int) -> ModelStyle:
     return ModelStyle(
         PALETTE[position % len(PALETTE)], MARKERS[position % len(MARKERS)], DASHES[position % len(DASHES)]
     )
+
+
+PLAIN = ModelStyle(GREY, "o", ())
+"""The style of a model of more than the palette has."""
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
@@ -107,22 +141,53 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     return drawn
 
 
-def blank(width: float, height: float, *, layout: str = "constrained") -> Figure:
-    """An empty figure of `width` by `height` inches on an Agg canvas."""
+def blank(width: float, height: float, *, layout: str = "constrained", title: str = "", alt: str = "") -> Figure:
+    """An empty figure of `width` by `height` inches on an Agg canvas.
+
+    A title, which says what the figure shows, adds its lines to the height. `alt` says the same result in full to who
+    does not see the figure; both are kept in its files.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout=layout)  # type: ignore[arg-type]
+    lines = textwrap.wrap(title, int(TITLE_CHARACTERS * width))
+    figure = Figure(figsize=(width, height + TITLE_LINE * len(lines)), layout=layout)  # type: ignore[arg-type]
     FigureCanvasAgg(figure)
+    if lines:
+        figure.suptitle("\n".join(lines), x=0.06 / width, ha="left")
+    describe(figure, title, alt)
     return figure
+
+
+def legend(figure: Figure, handles: Sequence[Any], columns: int) -> None:
+    """One legend over all panels, under the figure's title: the layout has one place for both."""
+    title = figure.get_suptitle()
+    figure.suptitle("")
+    weight = {"weight": "bold", "size": RC["figure.titlesize"]}
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, title=title or None, alignment="left",
+                  handlelength=2.6, columnspacing=1.6, title_fontproperties=weight, borderpad=0.1)  # fmt: skip
+
+
+TITLE_CHARACTERS, TITLE_LINE = 10.6, 0.2
+"""Characters of a title per inch, and inches of one of its lines."""
+
+
+def describe(figure: Figure, title: str, alt: str = "") -> None:
+    """Keep a figure's title and alternative text with it, for `save`."""
+    figure.set_label(f"{title}\n{alt or title}")
 
 
 @styled
 def save(figure: Figure) -> tuple[bytes, bytes]:
-    """The figure as PNG (160 dots per inch) and as SVG (text kept as text); equal figures give equal bytes."""
+    """The figure as PNG (160 dots per inch) and as SVG (text kept as text), with its title and its alternative text.
+
+    Equal figures give equal bytes.
+    """
     png, svg = BytesIO(), BytesIO()
-    figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    title, _, alt = str(figure.get_label()).partition("\n")
+    words = {"Title": title, "Description": alt} if title else {}
+    figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None} | words)
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None} | words)
     return png.getvalue(), svg.getvalue()
 
 
@@ -156,6 +221,11 @@ def short(value: float) -> str:
     return f"{value:.3g}".replace("e-0", "e-")
 
 
+def listed(names: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
 def log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
     """Make one axis logarithmic with plain numbers at its ticks, 1-2-5 where a decade apart would be too few."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -185,6 +255,19 @@ def panels(figure: Figure, count: int, columns: int, **options: Any) -> list[Axe
     for spare in axes[count:]:
         spare.set_visible(False)
     return axes[:count]
+
+
+def name_panel(axes: Axes, text: str, look: ModelStyle) -> None:
+    """Title a panel with its model's name behind the model's marker."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure, cells = axes.get_figure(root=True), axes.get_gridspec()
+    assert figure is not None and cells is not None
+    inches = figure.get_size_inches()[0] / cells.ncols
+    axes.set_title(text, x=0.21 / inches)
+    line = 10 / 72
+    up = ScaledTranslation(5 / 72, (text.count("\n") * 1.2 + 0.95) * line, figure.dpi_scale_trans)
+    axes.scatter([0], [1], s=40, marker=look.marker, color=look.colour, transform=axes.transAxes + up, clip_on=False)
 
 
 def say(axes: Axes, text: str) -> None:

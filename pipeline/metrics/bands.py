@@ -16,6 +16,7 @@ __all__ = [
     "MIDDLE",
     "NO_BAND",
     "TAIL",
+    "TOO_FEW",
     "bands_of",
     "imbalance_ratio",
     "tail_ends_at",
@@ -23,6 +24,9 @@ __all__ = [
 
 LEAST = 20
 """Images of a band on either side below which nothing is said about it: its columns stay empty."""
+
+TOO_FEW = f"fewer than {LEAST} images of the band"
+"""Why."""
 
 
 def imbalance_ratio(counts: Tensor) -> float:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pipeline.metrics.bands import BANDS, LEAST
+from pipeline.metrics.bands import BANDS, LEAST, TOO_FEW
 from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import rate
 
 ORDER = 75
@@ -82,8 +83,9 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
         return found
     for band, name in enumerate(BANDS):
         rows = comparison.bands[asked] == band
-        if int(rows.sum()) >= LEAST:
-            found[f"class_accuracy_{name}"] = rate(seen[rows] == asked[rows])
-            if name == "tail":
-                found["class_accuracy_tail_chance"] = chance(asked[rows], seen, classes)
+        enough = int(rows.sum()) >= LEAST
+        found[f"class_accuracy_{name}"] = rate(seen[rows] == asked[rows]) if enough else undefined(TOO_FEW)
+        if name == "tail":
+            by_chance = chance(asked[rows], seen, classes) if enough else undefined(TOO_FEW)
+            found["class_accuracy_tail_chance"] = by_chance
     return found

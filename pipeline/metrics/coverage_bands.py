@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pipeline.metrics.bands import BANDS, LEAST
+from pipeline.metrics.bands import BANDS, LEAST, TOO_FEW
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.metrics.distances import Points, chunks, prepare, squared_distances
+from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife, rate, wider
 from pipeline.metrics.prdc import K, kept_rows, radii
 
@@ -106,4 +107,4 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
         real_bands=real_bands[torch.cat(comparison.real_groups)],
         fake_bands=fake_bands[torch.cat(comparison.fake_groups)],
     )
-    return {f"coverage_{BANDS[band]}": estimate for band, estimate in found.items()}
+    return {f"coverage_{name}": found.get(band, undefined(TOO_FEW)) for band, name in enumerate(BANDS)}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife
 
 ORDER = 85
@@ -47,6 +48,8 @@ CHUNK = 1000
 CACHED = 300_000
 """Densities worked on at once while fitting: few enough to stay in the cache."""
 FEWEST = 4
+MOST_REPEATED = 0.1
+"""Share of images that are another's copy: a Gaussian there has no width, and a likelihood without bound."""
 
 
 @dataclass(frozen=True)
@@ -159,13 +162,26 @@ def fld(
     return {"fld": jackknife(value, fewer, "linear"), "fld_gap": jackknife(gap, gaps, "linear")}
 
 
+def no_density(*, real: Tensor, fake: Tensor, train: Tensor) -> str | None:
+    """Why Gaussians around the samples would say nothing of these features (n, d); None where they do."""
+    if min(map(len, (real, fake, train))) < FEWEST:
+        return f"fewer than {FEWEST} held-out, generated or training images"
+    if not bool((real.std(0) > 0).any()):
+        return "all real images are the same"
+    for name, side in (("real", real), ("training", train)):
+        if len(side.unique(dim=0)) < (1 - MOST_REPEATED) * len(side):
+            return f"over {MOST_REPEATED:.0%} of the {name} images are repeated, where a density has no bound"
+    return None
+
+
 def measure(comparison: Comparison) -> dict[str, Estimate]:
     """On the reference classifier's features, where training images' are given."""
     if not comparison.has("classifier", train=True):
         return {}
     sides = {"real": comparison.real["classifier"], "fake": comparison.fake["classifier"]}
     train = comparison.train["classifier"]
-    if min(map(len, (*sides.values(), train))) < FEWEST or not bool((sides["real"].std(0) > 0).any()):
-        return {}
+    reason = no_density(train=train, **sides)
+    if reason:
+        return dict.fromkeys(COLUMNS, undefined(reason))
     parts = comparison.real_groups, comparison.fake_groups
     return fld(**sides, train=train, parts=parts, seed=comparison.seed)

@@ -5,8 +5,9 @@ Single rare classes have too few images for a distance of their own.
 
 from __future__ import annotations
 
-from pipeline.metrics.bands import LEAST, TAIL
+from pipeline.metrics.bands import LEAST, TAIL, TOO_FEW
 from pipeline.metrics.comparison import Comparison, Estimate, random_parts
+from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife
 from pipeline.metrics.kid import polynomial_sums
 
@@ -32,7 +33,7 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
         return {}
     real, fake = comparison.real["classifier"][real_bands == TAIL], comparison.fake["classifier"][fake_bands == TAIL]
     if min(len(real), len(fake)) < LEAST:
-        return {}
+        return {"kid_tail": undefined(TOO_FEW)}
     parts = min(comparison.groups, len(real) // 2, len(fake) // 2)
     sides = [
         [points[part] for part in random_parts(len(points), parts, seed=2 * comparison.seed + side)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pipeline.metrics.bands import BANDS, LEAST
+from pipeline.metrics.bands import BANDS, LEAST, TOO_FEW
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import delta
@@ -93,6 +93,6 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
     if real_bands is not None and fake_bands is not None:
         for band, name in enumerate(BANDS):
             sides = real[real_bands == band], fake[fake_bands == band]
-            if min(map(len, sides)) >= LEAST:
-                found[f"sharpness_{name}"] = ratio(real=sides[0], fake=sides[1])
+            enough = min(map(len, sides)) >= LEAST
+            found[f"sharpness_{name}"] = ratio(real=sides[0], fake=sides[1]) if enough else undefined(TOO_FEW)
     return found

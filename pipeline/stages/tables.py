@@ -31,6 +31,7 @@ from pipeline.tables import (
     to_latex,
     to_markdown,
 )
+from pipeline.tables.budget import budget_note, budget_rows, images_seen
 from pipeline.tables.claims import CLAIM_COLUMNS, Evidence, claim_rows, read_claims
 from pipeline.tables.published import FOLDER
 from pipeline.tables.sentence import sentence
@@ -59,6 +60,7 @@ def run(job: JobContext) -> None:
         from_csv(inputs[name].read_text(encoding="utf-8")) for name in ("judges_seeds", "battles", "judges")
     )
     claims = claims_of(job, singles, rows, judged, fights)
+    spent = costs_of(runs, inputs["training_costs"], inputs["sampling_costs"], training)
     job.write_text(job.outputs["table"], to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if job.config["published"] else ""
     bands = artifacts.read_json(inputs["summary"]).get("bands")
@@ -67,6 +69,7 @@ def run(job: JobContext) -> None:
         tail_markdown(rows, described, bands),
         to_markdown(rows, described),
         f"{verdict}\n" if verdict else "",
+        budget_note(budget_rows(cost_table(spent))),
         notes_markdown(notes),
         beside,
         battles_markdown(fights, judges),
@@ -76,7 +79,6 @@ def run(job: JobContext) -> None:
     job.write_text(job.outputs["latex"], to_latex(rows, described))
     job.write_text(job.outputs["seeds"], to_csv(singles, seeds_columns(described)))
     job.write_text(job.outputs["claims"], to_csv(claims, CLAIM_COLUMNS))
-    spent = costs_of(runs, inputs["training_costs"], inputs["sampling_costs"])
     sizes = {model: artifacts.read_json(path)["parameters"] for (model, _), path in zip(runs, training, strict=True)}
     job.write_text(job.outputs["cost"], to_csv(cost_table(spent), COST_COLUMNS))
     job.write_text(job.outputs["networks"], to_csv(network_table(sizes, spent), NETWORK_COLUMNS))
@@ -114,11 +116,17 @@ def claims_of(job: JobContext, seeds: list[Row], rows: list[Row], judged: list[R
 
 
 def costs_of(
-    runs: list[tuple[str, int]], training: list[Path], sampling: list[Path]
+    runs: list[tuple[str, int]], training: list[Path], sampling: list[Path], trained: list[Path]
 ) -> dict[tuple[str, int], dict[str, Any]]:
-    """What every run took where it ran. It differs from machine to machine, so the table of scores does not read it."""
-    parts = zip(runs, training, sampling, strict=True)
-    return {run: artifacts.read_json(first) | artifacts.read_json(second) for run, first, second in parts}
+    """What every run took where it ran. It differs from machine to machine, so the table of scores does not read it.
+
+    `images_seen` alone, from the steps in `trained`, is the same everywhere.
+    """
+    spent: dict[tuple[str, int], dict[str, Any]] = {}
+    for run, *files in zip(runs, training, sampling, trained, strict=True):
+        first, second, report = map(artifacts.read_json, files)
+        spent[run] = {"images_seen": images_seen(first, report["steps"])} | first | second
+    return spent
 
 
 def published(name: str | None) -> dict[str, dict[str, str]]:

@@ -1,6 +1,7 @@
 """The papers' own numbers, from the text of published/*.csv: shown beside ours, never aligned with them.
 
-000: DRAW-GAN, Tables 1 (MNIST) and 2 (OCR Telugu). 001: GRAN, Tables 2 to 4. Values stay the strings that were printed.
+Renkila et al., Tables I (MNIST) and II (OCR Telugu); Im et al. 2016, Tables 2 to 4. Values stay the strings that were
+printed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ PAPER_BATTLES = ("paper_r_test", "paper_r_sample", "paper_winner")
 
 FILES = {"mnist": "draw_gan_table1_mnist.csv", "ocr_telugu": "draw_gan_table2_ocr_telugu.csv"}
 """Renkila et al.'s table of a data set, in the folder published/."""
+
+DATASETS = {"LSUN": "lsun_church"}
+"""A data set's name in Im et al. 2016's tables -> ours, where it is not the same in small letters."""
 
 FOLDER = Path(__file__).parent / "published"
 
@@ -44,7 +48,7 @@ def published_rows(text: str) -> list[dict[str, str]]:
 
 
 def published_metrics(text: str) -> Mapping[str, dict[str, str]]:
-    """paper_mmd, paper_fid, paper_knn and paper_bayes of each model, from a table of 000."""
+    """paper_mmd, paper_fid, paper_knn and paper_bayes of each model, from a table of Renkila et al."""
     return {
         row["method"]: {f"paper_{name}": row[name] for name in ("mmd", "fid", "knn", "bayes")}
         for row in published_rows(text)
@@ -76,9 +80,7 @@ def battles_beside(
 
 def errors_beside(rows: Sequence[Mapping[str, Any]], dataset: str, errors: str) -> list[dict[str, Any]]:
     """Rows of the judges' matrix with paper_error where Table 3 of Im et al. 2016 (`errors`: its text) has the pair."""
-    printed = {
-        (row["judge"], row["contestant"]): row["error"] for row in published_rows(errors) if _is_of(row, dataset)
-    }
+    printed = {(row["judge"], row["contestant"]): row["error"] for row in published_rows(errors) if is_of(row, dataset)}
     return [{**row, "paper_error": printed.get((str(row["judge"]), str(row["contestant"])))} for row in rows]
 
 
@@ -86,12 +88,13 @@ def _pairs(text: str, dataset: str | None = None) -> dict[tuple[str, str], dict[
     """Both orders of every pair of a table of battles (of one data set), with its ratios in that order."""
     pairs = {}
     for row in published_rows(text):
-        if dataset is None or _is_of(row, dataset):
+        if dataset is None or is_of(row, dataset):
             turned = {name: f"{1 / float(row[name]):.3g}" for name in ("r_test", "r_sample")}
             pairs[row["model_1"], row["model_2"]] = row
             pairs[row["model_2"], row["model_1"]] = {**row, **turned}
     return pairs
 
 
-def _is_of(row: Mapping[str, str], dataset: str) -> bool:
-    return row["dataset"].lower() == dataset
+def is_of(row: Mapping[str, str], dataset: str) -> bool:
+    """Whether a printed row is of a data set of params.yaml."""
+    return DATASETS.get(row["dataset"], row["dataset"].lower()) == dataset

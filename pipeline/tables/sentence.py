@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.tables.columns import Description, headline_columns
 from pipeline.tables.comparison import interval
-from pipeline.tables.text import best_rows, competing
+from pipeline.tables.text import best_rows, competing, contenders
 
 ONE_SEED = "With one seed the intervals say how images vary, not how another training would differ."
 
@@ -20,7 +20,7 @@ def sentence(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Descriptio
         if column in metrics:
             first = leaders(rows, column, metrics[column]["better"])
             label = str(metrics[column]["label"])
-            if len(first) == 1 and len(compared(rows, column)) > 1:
+            if len(first) == 1 and is_compared(rows, column):
                 led.setdefault(first[0], []).append(label)
             elif len(first) > 1:
                 alike.setdefault(tuple(first), []).append(label)
@@ -35,22 +35,27 @@ def sentence(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Descriptio
 
 def leaders(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> list[str]:
     """The best model of a column, then those whose 95 % interval overlaps its; none where none competes."""
+    return [str(rows[index]["model"]) for index in leading_rows(rows, column, better)]
+
+
+def leading_rows(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> list[int]:
+    """The same by the rows' indices."""
     best = sorted(best_rows(rows, column, better))
-    if not best:
-        return []
-    low, high = interval(rows[best[0]], column)
-    names = [str(rows[index]["model"]) for index in best]
-    for index in compared(rows, column):
-        other_low, other_high = interval(rows[index], column)
-        known = None not in (low, high, other_low, other_high)
-        if index not in best and known and other_low <= high and low <= other_high:  # type: ignore[operator]
-            names.append(str(rows[index]["model"]))
-    return names
+    rest = [i for i in contenders(rows, column, better) if i not in best and overlap(rows[best[0]], rows[i], column)]
+    return [*best, *rest]
 
 
-def compared(rows: Sequence[Mapping[str, Any]], column: str) -> list[int]:
-    """Indices of the rows that compete in a column."""
-    return [index for index, row in enumerate(rows) if competing(row, column) is not None]
+def is_compared(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
+    """Whether at least two rows compete in a column."""
+    return sum(competing(row, column) is not None for row in rows) > 1
+
+
+def overlap(a: Mapping[str, Any], b: Mapping[str, Any], column: str) -> bool:
+    """Whether the 95 % intervals of two cells overlap; not where one is unknown."""
+    (low_a, high_a), (low_b, high_b) = interval(a, column), interval(b, column)
+    if low_a is None or high_a is None or low_b is None or high_b is None:
+        return False
+    return low_b <= high_a and low_a <= high_b
 
 
 def listed(names: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from pipeline.tables.aliases import with_current_columns
-from pipeline.tables.claims import CLAIMS_SHOWN, HOW_TO_READ, claims_columns, tally
+from pipeline.tables.claims import HOW_TO_READ, shown_rows, tally
 from pipeline.tables.columns import (
     PAPER_METRICS,
     REFERENCES,
@@ -101,18 +101,41 @@ class _Layout:
 
 
 def best_rows(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> set[int]:
-    """Indices of the best rows of a column.
+    """Indices of the best rows of a column."""
+    losses = contenders(rows, column, better)
+    return {index for index, loss in losses.items() if loss == min(losses.values())}
 
-    References, models that diverged or collapsed, and values that a degenerate test gives do not compete.
+
+def contenders(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> dict[int, float]:
+    """How far each row that may be the best of a column is from the ideal, by its index.
+
+    References, models that diverged or collapsed, values that a degenerate test gives, and those that noise or the mean
+    image equals or beats do not compete.
     """
+    losses, floor = losses_of(rows, column, better), noise_floor(rows, column, better)
+    return {i: loss for i, loss in losses.items() if loss < floor and competing(rows[i], column) is not None}
+
+
+def no_better_than_noise(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> list[str]:
+    """Models that noise or the mean image equals or beats in a column."""
+    losses, floor = losses_of(rows, column, better), noise_floor(rows, column, better)
+    names = {index: str(rows[index]["model"]) for index in losses}
+    return [names[index] for index, loss in losses.items() if loss >= floor and names[index] not in REFERENCES]
+
+
+def noise_floor(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> float:
+    """The lower loss of noise and the mean image; infinity where neither has a value."""
+    losses = losses_of(rows, column, better)
+    return min((loss for i, loss in losses.items() if rows[i].get("model") in REFERENCES[1:]), default=math.inf)
+
+
+def losses_of(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> dict[int, float]:
+    """How far every value of a column is from the ideal (lowest, highest, or that of the row `real`), by its index."""
     real = next((_number(row.get(column)) for row in rows if row.get("model") == "real"), None)
     if better is None or (better == "near_real" and real is None):
-        return set()
-    losses = {}
-    for index, row in enumerate(rows):
-        if (value := competing(row, column)) is not None:
-            losses[index] = {"lower": value, "higher": -value}.get(better, abs(value - (real or 0.0)))
-    return {index for index, loss in losses.items() if loss == min(losses.values())}
+        return {}
+    values = {index: value for index, row in enumerate(rows) if (value := _number(row.get(column))) is not None}
+    return {i: {"lower": v, "higher": -v}.get(better, abs(v - (real or 0.0))) for i, v in values.items()}
 
 
 def competing(row: Mapping[str, Any], column: str) -> float | None:
@@ -140,6 +163,11 @@ def _cell(row: Mapping[str, Any], column: str) -> tuple[str, str]:
     bounds = [readable(row.get(f"{column}_{side}"), 3) for side in ("low", "high")]
     value = readable(row.get(column))
     return value, f"[{bounds[0]}, {bounds[1]}]" if value and all(bounds) else ""
+
+
+def with_interval(row: Mapping[str, Any], column: str) -> str:
+    """A value and its interval as text: '1.2 [1.1, 1.3]'."""
+    return " ".join(_cell(row, column)).strip()
 
 
 def to_markdown(
@@ -215,9 +243,7 @@ def claims_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """The papers' claims with their verdicts; empty where none is about these models."""
     if not rows:
         return ""
-    shown = [{**row, "difference_low": row["low"], "difference_high": row["high"]} for row in rows]
-    columns = [column for column in CLAIMS_SHOWN if column not in ("low", "high")]
-    table = to_markdown(shown, claims_columns(), columns)
+    table = to_markdown(*shown_rows(rows))
     return "\n".join(["## The papers' claims", "", table, f"{tally(rows)}. {HOW_TO_READ}", ""])
 
 

@@ -26,14 +26,20 @@ DAMAGED = "results/damaged"
 RECORD = "job.json"
 """What made a folder of the store: written last, so a folder that has it is complete."""
 
-REFERENCES = ("real", "noise", "mean_image")
-"""Rows that no model made: what a perfect model would get, what noise gets, what a blur gets."""
+REFERENCES = ("real", "noise", "mean_image", "copies", "duplicates", "half_the_classes", "other_fonts")
+"""Rows that no model made: what a perfect model would get, what noise gets, what a blur gets, and known faults."""
+
+FEW_REFERENCES = REFERENCES[:3]
+"""Those of a budget without `protocol.more_references`."""
 
 FIGURES = (
     "samples", "scores", "losses", "score_against_cost", "training_cost", "classes", "classes_sheet", "class_sizes",
     "judges", "verdicts", "standings",
 )  # fmt: skip
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
+
+OF_IMBALANCED = ("class_sizes",)
+"""Those that a data set has only if its classes are imbalanced, which its images decide: no rule declares them."""
 
 GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries", "asked")
 """What the papers show of trained models; a table has those that its models can show."""
@@ -56,7 +62,12 @@ WILDCARDS: dict[str, tuple[str, ...]] = {
 FILES: dict[str, dict[str, str]] = {
     "fetch": {"fetched": "fetched.json"},
     "prepare": {"train": "train.arrow", "valid": "valid.arrow", "test": "test.arrow", "summary": "summary.json"},
-    "classifier": {"classifier": "weights.safetensors", "features": "features.safetensors", "report": "report.json"},
+    "classifier": {
+        "classifier": "weights.safetensors",
+        "more_classifiers": "more.safetensors",
+        "features": "features.safetensors",
+        "report": "report.json",
+    },
     "train": {
         "weights": "weights.safetensors",
         "history": "history.csv",
@@ -84,7 +95,7 @@ FILES: dict[str, dict[str, str]] = {
         "networks": "networks.csv",
         "claims": "claims.csv",
     },
-    "figures": drawings(FIGURES),
+    "figures": drawings(name for name in FIGURES if name not in OF_IMBALANCED),
     "gallery": {"facts": "gallery.json"},
     "canvases": {"png": "canvases.png", "svg": "canvases.svg"},
     "track": {"tracked": "tracked.json"},
@@ -116,6 +127,24 @@ def outputs(stage: str) -> dict[str, str]:
 
 OUTPUTS = {stage: outputs(stage) for stage in FILES}
 
+LOCAL = ("fetch", "standings", "tables", "figures", "canvases", "track", "summary", "report")
+"""Stages that run where Snakemake runs, not in a cluster's queue."""
+
+
+def log(stage: str) -> str:
+    """The pattern of the log of a stage's job."""
+    return f"logs/{stage}/{_run_of(stage)}/{{hash}}.log"
+
+
+def benchmark(stage: str) -> str:
+    """The pattern of Snakemake's file of a job's time and memory."""
+    return f"benchmarks/{stage}/{_run_of(stage)}/{{hash}}.tsv"
+
+
+def _run_of(stage: str) -> str:
+    return "-".join(f"{{{name}}}" for name in WILDCARDS[stage]) or "all"
+
+
 TABLE = "results/tables/{dataset}.csv"
 SUMMARY_TEXT = "results/summary/{dataset}.txt"
 FIGURE_FOLDER = "results/figures/{dataset}"
@@ -142,6 +171,11 @@ VIEWS: dict[str, dict[str, tuple[str, str]]] = {
     "report": {REPORT: ("report", "page")},
 }
 """View -> path -> (stage, output) that it copies. The view `figures` is a folder: see `figure_name`."""
+
+
+def log_of_view(kind: str) -> str:
+    """The pattern of the log of a copy."""
+    return f"logs/view_{kind}/{'all' if kind == 'report' else '{dataset}'}.log"
 
 
 def view(kind: str, name: str, **wildcards: object) -> Path:

@@ -10,12 +10,11 @@ import ast
 import contextlib
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
-from pydantic.fields import FieldInfo
 
 from pipeline.core.errors import UserError, near
 from pipeline.models import kinds
@@ -24,8 +23,6 @@ from pipeline.workflow import job_hash, layout, yaml_loader
 
 Budget = Literal["tiny", "smoke", "laptop", "paper"]
 BUDGETS: tuple[str, ...] = get_args(Budget)
-MOST_SEEDS = 100
-"""Trainings of one model: every one judges the samples of all."""
 
 PLAIN: dict[str, Any] = {"bool": bool, "str": str, "int": int, "float": float}
 PARAMS_FILE = Path("params.yaml")
@@ -35,16 +32,13 @@ OWN_FILE = "own.yaml"
 
 RENAMED_KEYS = {
     "versioned": "dvc_tracked",
-    "protocol.judged_training_images": "judged_images",
-    "datasets.*.otherwise": "alternatives",
-    "datasets.*.by_hand": "manual_download",
-    "datasets.*.settings.*.decay": "lr_decay_fraction",
-    "datasets.*.settings.*.*.decay": "lr_decay_fraction",
-    "models.*.decay": "lr_decay_fraction",
-    "models.*.*.decay": "lr_decay_fraction",
-    "models.*.samples_of": "reuse_training_of",
+    "judged_training_images": "judged_images",
+    "otherwise": "alternatives",
+    "by_hand": "manual_download",
+    "decay": "lr_decay_fraction",
+    "samples_of": "reuse_training_of",
 }
-"""Path of a key of an earlier version, `*` for any name -> the key's new name."""
+"""Key of an earlier version, in whatever block -> its new name."""
 
 
 def _no_bool(value: Any) -> Any:
@@ -101,7 +95,15 @@ Rate = Annotated[float, Field(gt=0), BeforeValidator(_no_bool)]
 class _Block(BaseModel):
     """A block of closed keys; numbers may arrive as text, as they do from the command line."""
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=False, allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, block: Any) -> Any:
+        unknown = next((key for key in block if key not in cls.model_fields), None) if isinstance(block, dict) else None
+        if unknown is not None:
+            raise ValueError(f"{unknown}: unknown key{near(str(unknown), cls.model_fields)}")
+        return block
 
 
 Value = TypeVar("Value")
@@ -118,6 +120,9 @@ class PerBudget(_Block, Generic[Value]):
 
 CountPerBudget = PerBudget[Positive]
 
+Seeds = Annotated[int, Field(ge=1, le=100), BeforeValidator(_no_bool)]
+"""Trainings of one model: every one judges the samples of all."""
+
 FEWEST_COMPARED = 8
 """Images of a set that metrics are computed on: a fifth neighbour needs six, a covariance of each half four."""
 
@@ -133,13 +138,15 @@ class Protocol(_Block):
     seed: NotNegative
     jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]
     judged_images: Positive
+    more_references: PerBudget[bool] | bool
     battle_tolerance: Rate
     battle_ratio: Literal["error", "accuracy"]
 
 
 class Classifier(_Block):
-    """The reference classifier's training."""
+    """The reference classifiers' training."""
 
+    count: CountPerBudget | Positive
     steps: CountPerBudget | Positive
     batch: Positive
     learning_rate: Rate
@@ -211,6 +218,16 @@ class Form(_Block):
     test: Part = 0.1
 
 
+def _keys_and_values(value: Any) -> Any:
+    """What holds the keys of a model."""
+    if not isinstance(value, dict):
+        raise ValueError(f"found {value!r}, expected a block of keys")
+    return value
+
+
+ModelBlock = Annotated[dict[str, Any], BeforeValidator(_keys_and_values)]
+"""Its keys are checked against the constructor of the model's class."""
+
 OF_A_FORM_ALONE = ("reader", "files", "sources", "path", "options")
 """What another form of a data set does not take over from the first."""
 
@@ -235,16 +252,24 @@ class Dataset(Form):
     classes: NotNegative | None = None
     imbalanced: bool = False
     published: Name | None = None
-    settings: dict[Name, dict[str, Any]] = {}
-    alternatives: list[dict[str, Any]] = []
+    settings: dict[Name, ModelBlock] = {}
+    alternatives: list[Form] = []
+    """What else it can be had as; each takes over what it does not say, but for OF_A_FORM_ALONE."""
     manual_download: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_alternatives(cls, block: Any) -> Any:
+        if not isinstance(block, dict) or not isinstance(block.get("alternatives"), list):
+            return block
+        shared = {key: block[key] for key in Form.model_fields if key in block and key not in OF_A_FORM_ALONE}
+        others = [shared | other if isinstance(other, dict) else other for other in block["alternatives"]]
+        return block | {"alternatives": others}
 
     @functools.cached_property
     def forms(self) -> list[Form]:
         """The forms that it can be had in, the preferred one first."""
-        mine = {key: getattr(self, key) for key in Form.model_fields}
-        shared = {key: value for key, value in mine.items() if key not in OF_A_FORM_ALONE}
-        return [Form(**mine), *(Form.model_validate(shared | other) for other in self.alternatives)]
+        return [Form(**{key: getattr(self, key) for key in Form.model_fields}), *self.alternatives]
 
 
 class Training(_Block):
@@ -276,23 +301,14 @@ class Params(_Block):
     FILE: ClassVar[Path] = PARAMS_FILE
 
     budget: Budget
-    seeds: CountPerBudget | Positive
+    seeds: PerBudget[Seeds] | Seeds
     device: Literal["auto", "cpu", "cuda"]
     protocol: Protocol
     classifier: Classifier
     datasets: dict[Name, Dataset]
-    models: dict[Name, dict[str, Any]]
+    models: dict[Name, ModelBlock]
     report: Reported = CURRENT
     dvc_tracked: list[Name] = []
-
-    @model_validator(mode="before")
-    @classmethod
-    def _models_are_blocks(cls, values: Any) -> Any:
-        models = values.get("models") if isinstance(values, dict) else None
-        for name, block in models.items() if isinstance(models, dict) else ():
-            if not isinstance(block, dict):
-                raise ValueError(f"models.{name}: found {block!r}, expected a block of keys")
-        return values
 
     def at_budget(self, value: PerBudget[Any] | Any) -> Any:
         """A value at this budget."""
@@ -311,6 +327,12 @@ class Params(_Block):
     def resolved_models(self) -> dict[str, dict[str, Any]]:
         """Every model's block at this budget: {class, training: {...}, arguments: {...}}, defaults filled in."""
         return {name: resolve_model(name, block, self.budget, self.models) for name, block in self.models.items()}
+
+    @functools.cached_property
+    def judged_by(self) -> dict[str, str]:
+        """Other samples of a training -> the model whose training and judge are theirs."""
+        blocks = self.resolved_models.items()
+        return {name: block["reuse_training_of"] for name, block in blocks if "reuse_training_of" in block}
 
     @functools.cached_property
     def adapted(self) -> dict[str, dict[str, dict[str, Any]]]:
@@ -435,14 +457,11 @@ def check(config: Mapping[str, Any]) -> Params:
     except ValueError as error:
         raise UserError(f"params.yaml: {error}") from None
     _check_renamed(config)
-    try:
-        params = Params.model_validate(datasets_at_budget(_yaml_numbers(config)))
-    except ValidationError as error:
-        raise UserError(f"params.yaml: {_one_line(error, Params)}") from None
-    _check_counts(params)
+    params = _validated("", Params, datasets_at_budget(_yaml_numbers(config)))
+    if not params.datasets:
+        raise UserError("params.yaml: datasets: found an empty block, expected at least one data set")
     _check_places(params)
     _check_names(params)
-    _check_reported(params)
     params.resolved_models  # noqa: B018  every model's block is checked, not only those of this budget
     params.adapted  # noqa: B018
     return params
@@ -458,39 +477,29 @@ def datasets_at_budget(config: dict[str, Any]) -> dict[str, Any]:
         return config
     resolved = {}
     for name, block in datasets.items():
-        shared = (
-            {key: value for key, value in block.items() if key not in BUDGETS} if isinstance(block, dict) else block
-        )
-        resolved[name] = shared
-        for level in (key for key in BUDGETS if isinstance(block, dict) and key in block):
-            where = f"params.yaml: datasets.{name}.{level}"
-            if not isinstance(block[level], dict):
-                raise UserError(f"{where}: found {block[level]!r}, expected a block of keys for this budget")
-            merged = {**shared, **block[level]}
-            try:
-                Dataset.model_validate(merged)
-            except ValidationError as error:
-                raise UserError(f"{where}.{_one_line(error, Dataset)}") from None
-            if level == config.get("budget"):
-                resolved[name] = merged
+        levels = {key: block[key] for key in BUDGETS if key in block} if isinstance(block, dict) else {}
+        resolved[name] = {key: block[key] for key in block if key not in levels} if levels else block
+        merged = {level: resolved[name] | _block(f"datasets.{name}.{level}", levels[level]) for level in levels}
+        for level, values in merged.items():
+            _validated(f"datasets.{name}.{level}", Dataset, values)
+        resolved[name] = merged.get(str(config.get("budget")), resolved[name])
     return config | {"datasets": resolved}
 
 
-def _check_renamed(config: Mapping[str, Any]) -> None:
+def _block(where: str, value: Any) -> dict[str, Any]:
+    """The keys and values of a budget's own block."""
+    if not isinstance(value, dict):
+        raise UserError(f"params.yaml: {where}: found {value!r}, expected a block of keys for this budget")
+    return value
+
+
+def _check_renamed(block: Mapping[str, Any], *where: str) -> None:
     """No key may have a name of version 0.1."""
-    for pattern, new in RENAMED_KEYS.items():
-        for path in _paths_of(config, pattern.split(".")):
-            raise UserError(f"params.yaml: {'.'.join(path)}: renamed; use {new}")
-
-
-def _paths_of(value: Any, pattern: Sequence[str]) -> Iterator[list[str]]:
-    """Paths of the keys in nested blocks that match a pattern, in which `*` is any name."""
-    if not pattern:
-        yield []
-        return
-    for key, inner in value.items() if isinstance(value, Mapping) else ():
-        if pattern[0] in ("*", key):
-            yield from ([str(key), *path] for path in _paths_of(inner, pattern[1:]))
+    for key, value in block.items():
+        if key in RENAMED_KEYS:
+            raise UserError(f"params.yaml: {'.'.join([*where, key])}: renamed; use {RENAMED_KEYS[key]}")
+        if isinstance(value, Mapping):
+            _check_renamed(value, *where, str(key))
 
 
 def _yaml_numbers(value: Any) -> Any:
@@ -504,17 +513,6 @@ def _yaml_numbers(value: Any) -> Any:
     return value
 
 
-def _check_counts(params: Params) -> None:
-    """There must be something to do, and no more than can be planned."""
-    if not params.datasets:
-        raise UserError("params.yaml: datasets: found an empty block, expected at least one data set")
-    seeds_of = params.seeds.model_dump() if isinstance(params.seeds, PerBudget) else {"": params.seeds}
-    for budget, seeds in seeds_of.items():
-        if seeds > MOST_SEEDS:
-            where = f"seeds.{budget}" if budget else "seeds"
-            raise UserError(f"params.yaml: {where}: found {seeds}, expected at most {MOST_SEEDS}")
-
-
 def _check_places(params: Params) -> None:
     """No two data sets may write one file, no model may take a reference's row, no raw file the list of them."""
     owners: dict[str, str] = {}
@@ -524,7 +522,7 @@ def _check_places(params: Params) -> None:
             if owners.setdefault(path, dataset) != dataset:
                 other = owners[path]
                 raise UserError(f"params.yaml: datasets.{dataset}: {path} is {other}'s; choose another name")
-        for file in (name for form in forms_of(dataset, block) for name in form.files or {}):
+        for file in (name for form in block.forms for name in form.files or {}):
             if file.startswith("."):
                 raise UserError(f"params.yaml: datasets.{dataset}.files: found {file!r}, a hidden file; rename it")
     for model in params.models:
@@ -533,24 +531,16 @@ def _check_places(params: Params) -> None:
 
 
 def _check_names(params: Params) -> None:
-    """Models that a data set lists, and the files of models and readers, must exist."""
+    """Data sets and models that are listed, and the files of models and readers, must exist."""
+    listed = [("report", name) for name in (params.report if params.report != CURRENT else ())]
+    for key, name in [*listed, *(("dvc_tracked", name) for name in params.dvc_tracked)]:
+        _require(f"{key}: unknown data set {name!r}", name, params.datasets)
     for dataset, block in params.datasets.items():
         by_budget = block.models.model_dump() if isinstance(block.models, PerBudget) else {"": block.models}
         for budget, names in by_budget.items():
-            where = f"params.yaml: datasets.{dataset}.models{'.' + budget if budget else ''}"
-            if names == "all":
-                continue
-            for name in names:
-                if name not in params.models:
-                    raise UserError(f"{where}: unknown model {name!r}{near(name, params.models)}")
-            if len(set(names)) != len(names):
-                raise UserError(f"{where}: a model is listed twice: {', '.join(names)}")
-            if not names:
-                raise UserError(f"{where}: found an empty list, expected at least one model")
+            _check_models(f"datasets.{dataset}.models{'.' + budget if budget else ''}", names, params.models)
         for name in block.settings:
-            if name not in params.models:
-                where = f"params.yaml: datasets.{dataset}.settings"
-                raise UserError(f"{where}: unknown model {name!r}{near(name, params.models)}")
+            _require(f"datasets.{dataset}.settings: unknown model {name!r}", name, params.models)
         if block.imbalanced and not block.classes:
             raise UserError(
                 f"params.yaml: datasets.{dataset}.imbalanced: found true, but it has no `classes`; "
@@ -558,33 +548,39 @@ def _check_names(params: Params) -> None:
             )
         for name in params.models_of(dataset):
             params.check_labels(dataset, name)
-        _check_published(dataset, block.published)
+        if block.published is not None:
+            where = f"datasets.{dataset}.published: no file pipeline/tables/published/{block.published}.csv"
+            _require(where, block.published, [file.stem for file in published_file("").parent.glob("*.csv")])
         for number, form in enumerate(block.forms):
-            _check_form(f"datasets.{dataset}" + (f".alternatives[{number - 1}]" if number else ""), form)
+            _check_form(f"datasets.{dataset}" + (f".alternatives.{number - 1}" if number else ""), form)
 
 
-def forms_of(dataset: str, block: Dataset) -> list[Form]:
-    """The forms of a data set; `UserError` in one line where one of them is malformed."""
-    try:
-        return block.forms
-    except ValidationError as error:
-        raise UserError(f"params.yaml: datasets.{dataset}.alternatives: {_one_line(error, Form)}") from None
+def _require(problem: str, name: str, known: Iterable[str]) -> None:
+    """Raise `UserError` with the nearest name, unless a name is known."""
+    if name not in (known := list(known)):
+        raise UserError(f"params.yaml: {problem}{near(name, known)}")
 
 
-KINDS: dict[str, Callable[[Any], bool]] = {
-    "a text": lambda value: isinstance(value, str),
-    "true or false": lambda value: isinstance(value, bool),
-    "a whole number from 0": lambda value: type(value) is int and 0 <= value < 1_000_000,
-    "a list of names": lambda value: isinstance(value, list) and all(isinstance(name, str | int) for name in value),
-    "a name, or a list of names": lambda value: isinstance(value, str) or KINDS["a list of names"](value),
-}
-OPTION_KINDS = {
-    **dict.fromkeys(("image", "label", "labels", "prefix", "links", "broken", "splits"), "a text"),
-    **dict.fromkeys(("train_images", "train_labels", "test_images", "test_labels"), "a text"),
-    **dict.fromkeys(("face", "transpose", "extra"), "true or false"),
-    **dict.fromkeys(("every", "first_label", "label_bytes", "ink"), "a whole number from 0"),
-    **dict.fromkeys(("train_files", "valid_files", "test_files"), "a name, or a list of names"),
-    "class_names": "a list of names",
+def _check_models(where: str, names: Any, known: Iterable[str]) -> None:
+    """Each model of a table must exist, and be listed once."""
+    if names == "all":
+        return
+    for name in names:
+        _require(f"{where}: unknown model {name!r}", name, known)
+    if len(set(names)) != len(names):
+        raise UserError(f"params.yaml: {where}: a model is listed twice: {', '.join(names)}")
+    if not names:
+        raise UserError(f"params.yaml: {where}: found an empty list, expected at least one model")
+
+
+NAMES = list[str | int]
+OPTION_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("image", "label", "labels", "prefix", "links", "broken", "splits", "pixels", "channels"), str),
+    **dict.fromkeys(("train_images", "train_labels", "test_images", "test_labels"), str),
+    **dict.fromkeys(("face", "transpose", "extra"), Annotated[bool, Field(strict=True)]),
+    **dict.fromkeys(("every", "first_label", "label_bytes"), Annotated[int, Field(strict=True, ge=0, lt=1_000_000)]),
+    **dict.fromkeys(("train_files", "valid_files", "test_files", "metadata"), str | NAMES),
+    "class_names": NAMES,
 }
 """What the options of readers are; those of `telugu_print` are checked where it renders."""
 
@@ -597,60 +593,34 @@ def is_reader(name: str) -> bool:
 
 def _check_form(where: str, form: Form) -> None:
     """There must be a reader, with the options that it has, and something to read."""
-    if not is_reader(form.reader):
-        known = [name for name in files_in("datasets") if is_reader(name)]
-        raise UserError(
-            f"params.yaml: {where}.reader: no file pipeline/datasets/{form.reader}.py{near(form.reader, known)}"
-        )
+    readers = [name for name in files_in("datasets") if is_reader(name)]
+    _require(f"{where}.reader: no file pipeline/datasets/{form.reader}.py", form.reader, readers)
     if (form.files is None) == (form.path is None):
         problem = "missing" if form.files is None else "found beside `path`; say `files: null` to read the path"
         raise UserError(
             f"params.yaml: {where}.files: {problem}; expected file names with their SHA-256 (or any), or a `path`"
         )
-    options = job_hash.literal(f"pipeline.datasets.{form.reader}", "OPTIONS", ())
-    for option, value in form.options.items():
-        if option not in options:
-            hint = near(option, options) if options else f"; the reader {form.reader} has none"
-            raise UserError(f"params.yaml: {where}.options.{option}: unknown key{hint}")
-        kind = OPTION_KINDS.get(option, "")
-        if value is not None and not KINDS.get(kind, lambda _: True)(value):
-            raise UserError(f"params.yaml: {where}.options.{option}: found {value!r}, expected {kind}")
-    _check_sources(where, form.sources)
+    _validated(f"{where}.options", _options_of(form.reader), form.options)
+    from pipeline.workflow.sources import check_source  # archives and HTTP are needed only here
+
+    for number, source in enumerate(form.sources):
+        try:
+            check_source(source)
+        except UserError as error:
+            raise UserError(f"params.yaml: {where}.sources[{number}]: {error}") from None
 
 
-def _check_reported(params: Params) -> None:
-    """The report's data sets, and those that DVC keeps, must exist."""
-    reported = params.report if params.report != CURRENT else ()
-    for key, names in (("report", reported), ("dvc_tracked", params.dvc_tracked)):
-        for name in names:
-            if name not in params.datasets:
-                raise UserError(f"params.yaml: {key}: unknown data set {name!r}{near(name, params.datasets)}")
-
-
-def _check_published(dataset: str, name: str | None) -> None:
-    """A paper's own table must be among those that are kept here."""
-    if name is not None and not published_file(name).is_file():
-        known = [file.stem for file in published_file(name).parent.glob("*.csv")]
-        raise UserError(
-            f"params.yaml: datasets.{dataset}.published: no file pipeline/tables/published/{name}.csv"
-            f"{near(name, known)}"
-        )
+@functools.cache
+def _options_of(reader: str) -> type[BaseModel]:
+    """Schema of a reader's options."""
+    names = job_hash.literal(f"pipeline.datasets.{reader}", "OPTIONS")
+    fields: dict[str, Any] = {name: (OPTION_TYPES.get(name, Any) | None, None) for name in names}
+    return create_model("Options", __base__=_Block, **fields)
 
 
 def published_file(name: str) -> Path:
     """Where a paper's own table is kept."""
     return job_hash.ROOT / "pipeline" / "tables" / "published" / f"{name}.csv"
-
-
-def _check_sources(where: str, sources: Sequence[Mapping[str, Any]]) -> None:
-    """Every source must be of a known kind and have that kind's keys."""
-    from pipeline.workflow.sources import check_source  # archives and HTTP are needed only here
-
-    for number, source in enumerate(sources):
-        try:
-            check_source(source)
-        except UserError as error:
-            raise UserError(f"params.yaml: {where}.sources[{number}]: {error}") from None
 
 
 def files_in(folder: str) -> list[str]:
@@ -702,20 +672,17 @@ def resolve_model(
     if "reuse_training_of" in block:
         return _other_samples(name, block, budget, others)
     flat = {key: value for key, value in block.items() if key not in ("class", *BUDGETS)}
-    for level in BUDGETS:
-        if not isinstance(block.get(level, {}), dict):
-            raise UserError(f"{where}.{level}: found {block[level]!r}, expected a block of keys for this budget")
     source = str(block.get("class", name))
     module = f"pipeline.models.{source}"
     shared = ("adversarial", "base", "blocks", "kinds", "philox")
     known = [item for item in files_in("models") if item not in shared]
-    if source not in known:
-        raise UserError(f"{where}: no file pipeline/models/{source}.py{near(source, known)}")
+    _require(f"models.{name}: no file pipeline/models/{source}.py", source, known)
     resolved: dict[str, Any] = {}
-    for level in BUDGETS:
-        values = _validated(where, module, with_changes(flat, block.get(level, {})))
+    for level in BUDGETS:  # every budget's block is checked, not only this one's
+        changes = _block(f"models.{name}.{level}", block.get(level, {}))
+        values = _validated(f"models.{name}", _model_schema(module), _yaml_numbers(with_changes(flat, changes)))
         if level == budget:
-            resolved = values
+            resolved = values.model_dump(mode="json")  # as a job on file has it
     training = {key: resolved.pop(key) for key in Training.model_fields}
     steps = training["steps"]
     training["steps"] = steps[budget] if isinstance(steps, dict) else steps
@@ -750,14 +717,6 @@ def _other_samples(
     }
 
 
-def _validated(where: str, module: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    schema = _model_schema(module)
-    try:
-        return schema.model_validate(_yaml_numbers(dict(values))).model_dump(mode="json")  # as a job on file has it
-    except ValidationError as error:
-        raise UserError(f"{where}.{_one_line(error, schema)}") from None
-
-
 @functools.cache
 def _model_schema(module: str) -> type[BaseModel]:
     """Schema of a model's block: the loop's keys and its constructor's keyword-only arguments."""
@@ -778,11 +737,8 @@ def constructor(module: str) -> tuple[tuple[str, Any, Any], ...]:
 def kinds_of(module: str) -> dict[str, str]:
     """What annotates each of those arguments, as it is written: Rate, Count, bool, Literal['a', 'b'], ..."""
     function = _constructor(module)
-    return {} if function is None else {item.arg: _text(item.annotation) for item in function.args.kwonlyargs}
-
-
-def _text(annotation: ast.expr | None) -> str:
-    return "" if annotation is None else ast.unparse(annotation)
+    arguments = [] if function is None else function.args.kwonlyargs
+    return {item.arg: "" if item.annotation is None else ast.unparse(item.annotation) for item in arguments}
 
 
 def _constructor(module: str) -> ast.FunctionDef | None:
@@ -832,42 +788,29 @@ def _kind(annotation: ast.expr | None, where: str) -> Any:
 
 # --- one line for a person --------------------------------------------------------------------------------------
 
+OF_UNIONS = re.compile(r"(function-|constrained-|PerBudget|list\[).*|int|str|\[key\]")
+"""Parts of a place that name a kind of value and no key."""
 
-def _one_line(error: ValidationError, schema: type[BaseModel]) -> str:
-    """The first of a validation's complaints as one line."""
-    # Of a union's complaints the one about the plain value says more than 'not a block'.
-    rank = {"extra_forbidden": 0, "model_type": 2, "dict_type": 2}
-    first = min(error.errors(), key=lambda item: rank.get(item["type"], 1))
-    path = [part for part in first["loc"] if not str(part).startswith(("function-", "constrained-"))]
-    path = [part for part in path if part not in ("int", "list[constrained-str]", "[key]")]
-    path = [part for part in path if not str(part).startswith("PerBudget")]
-    where = ".".join(str(part) for part in path)
-    if first["type"] == "extra_forbidden":
-        return f"{where}: unknown key{near(str(path[-1]), _keys_at(schema, path[:-1]))}"
-    if first["type"] == "missing":
-        return f"{where}: missing; expected {_expected(first)}"
-    if first["type"] == "value_error":
-        message = str(first["ctx"]["error"])
-        return f"{where}: {message}" if message.startswith("found") else message
-    return f"{where}: found {first['input']!r}, expected {_expected(first)}"
+Schema = TypeVar("Schema", bound=BaseModel)
 
 
-def _expected(first: Any) -> str:
-    message = first["msg"].removeprefix("Input should be ").removeprefix("Field required")
-    message = message.split(", unable to parse")[0].split(", got a number")[0]
-    return message or "a value"
+def _validated(where: str, schema: type[Schema], block: Any) -> Schema:
+    """A block as its schema has it; `UserError` with the first complaint as one line."""
+    try:
+        return schema.model_validate(block)
+    except ValidationError as error:
+        # Of a union's complaints the one about the plain value says more than 'not a block'.
+        first = min(error.errors(), key=lambda item: item["type"] in ("model_type", "dict_type"))
+    place = [str(part) for part in first["loc"] if not OF_UNIONS.fullmatch(str(part))]
+    problem = str(first["ctx"]["error"]) if first["type"] == "value_error" else _problem(first)
+    key = ".".join([*([where] if where else []), *place])
+    sign = ": " if problem.startswith(("found", "missing")) else "."
+    raise UserError(f"params.yaml: {key}{sign if key else ''}{problem}")
 
 
-def _keys_at(schema: type[BaseModel], path: Sequence[Any]) -> list[str]:
-    """Which keys a block may have."""
-    kind: Any = schema
-    for part in path:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            field: FieldInfo | None = kind.model_fields.get(str(part))
-            kind = field.annotation if field else None
-        else:
-            kind = (get_args(kind) or (None, None))[-1]
-    for candidate in (kind, *get_args(kind)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return list(candidate.model_fields)
-    return []
+def _problem(complaint: Any) -> str:
+    """What pydantic found and expected, without what it says about itself."""
+    if complaint["type"] == "missing":
+        return "missing"
+    expected = re.sub("^Input should be |, unable to parse.*|, got a number.*", "", complaint["msg"])
+    return f"found {complaint['input']!r}, expected {expected}"

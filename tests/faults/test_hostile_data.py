@@ -217,21 +217,25 @@ def test_labels_out_of_range(label: int, found: str, given: Path) -> None:
 
 
 def test_labels_of_a_csv_out_of_range(given: Path) -> None:
-    (given / "train.csv").write_text(rows(np.zeros((1, 1024), dtype=int), [325]))
-    assert "train labels: expected 0 to 324, found 325" in refusal("uhtelpcc_csv", given, (1, 32, 32), classes=325)
+    (given / "train.csv").write_text(rows(np.zeros((30, 64), dtype=int), [325] * 15 + [3] * 15))
+    with pytest.raises(UserError, match=r"datasets.it.classes: found 325, but the files hold 2 classes"):
+        prepared(given, reader="csv", shape=[1, 8, 8], classes=325, options={"label": "last"})
 
 
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        ("0,1,0\n", "train.csv, row 2: found 3 values, expected 1,024 pixels and a label"),
-        (",".join(["0"] * 1024 + ["many"]), "train.csv, row 2: found 'many', expected a whole number"),
-        (",".join(["7"] * 1024 + ["1"]), "train.csv, row 2: found pixels from 7 to 7, expected 0 to 1 (options.ink)"),
+        ("0,1,0\n", "train.csv: no table of images, or a damaged one (CSV parse error: Row #2: Expected 1025 columns, "
+         "got 3"),
+        (",".join(["0"] * 1023 + ["many", "1"]), "In CSV column #1023: Row #2: CSV conversion error to float: invalid "
+         "value 'many'"),
+        (",".join(["0"] * 1023 + ["", "1"]), "row 2: no value in column 1024"),
+        (",".join(["7"] * 1024 + ["1"]), "found float32 values from 0 to 7, which can be read in two ways"),
     ],
-)
+)  # fmt: skip
 def test_a_csv_with_a_row_that_does_not_fit(row: str, expected: str, given: Path) -> None:
     (given / "train.csv").write_text(rows(np.zeros((1, 1024), dtype=int), [3]) + row)
-    assert expected in refusal("uhtelpcc_csv", given, (1, 32, 32), classes=325)
+    assert expected in refusal("csv", given, (1, 32, 32), classes=325, label="last")
 
 
 def test_films(given: Path) -> None:

@@ -26,8 +26,8 @@ from tests.fork_server import At, ForkServer
 from tests.small_models import ONE_OF_EACH_CLASS, small
 from tests.small_trainings import BATCH, EVERY, IMAGES, STEPS, WRITTEN, Training, begun, finish, job
 
-KILLS = int(os.environ.get("EASEL_RESUME_KILLS", "8"))
-"""Of each model's training; `make chaos` has 20."""
+KILLS = int(os.environ.get("EASEL_RESUME_KILLS", "2"))
+"""Of each model's training; `make chaos` has 20, and kills around every change to the file system."""
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_killed_around_any_change_it_makes_it_writes_what_it_would_have_written(
     for part in ("-5.safetensors", "-5.json", "-10.safetensors"):
         assert any("unlink" in change and change.endswith(part) for change in made.values()), part
     saved = next(number for number, change in made.items() if change.endswith("-5.json"))
-    for number, change in made.items():
+    for number, change in list(made.items())[:: 1 if KILLS > 2 else 3]:
         training = begun(tmp_path / str(number), "vae", steps=12)
         assert fork_server.run(training.folder, *training.words, at=At(change=number)) == -signal.SIGKILL, change
         assert number <= saved or training.states() or training.is_complete, f"{change}: nothing to go on from"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from typing import Any
 
@@ -34,19 +35,11 @@ def test_json_without_end_or_meaning_is_refused(text: str) -> None:
         untrusted.parsed_json(text)
 
 
-@pytest.mark.parametrize("depth", [yaml_loader.DEEPEST, yaml_loader.DEEPEST + 1])
-def test_the_deepest_level_is_the_last(depth: int) -> None:
-    content = json.loads("[" * depth + "1" + "]" * depth)
-    if depth <= yaml_loader.DEEPEST:
-        assert yaml_loader.plain(content) == content
-        return
-    with pytest.raises(ValueError, match="more than 20 levels of nesting"):
-        yaml_loader.plain(content)
-
-
 def test_a_place_is_named() -> None:
-    with pytest.raises(ValueError, match=r"^a\.1\.b: found a whole number of 71 bits, expected at most 63$"):
-        yaml_loader.plain({"a": [1, {"b": 2**70}]})
+    with pytest.raises(
+        ValueError, match=r"^a\.1\.b: found '2026-11-30' \(date\), expected text or a number; .*quotes$"
+    ):
+        yaml_loader.plain({"a": [1, {"b": datetime.date(2026, 11, 30)}]})
 
 
 def test_blocks_that_an_alias_shares_are_apart() -> None:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import made_up
+from pipeline import cli
 from pipeline.battles.matrix import MATRIX_COLUMNS
 from pipeline.battles.standings import STANDINGS_COLUMNS
 from pipeline.battles.verdicts import BATTLE_COLUMNS
 from pipeline.core import artifacts
 from pipeline.tables import main_columns, seeds_columns, to_csv
 from pipeline.tables.comparison import COLUMNS, INTERVAL_ALONE, NO_INTERVAL, OUTSIDE, WITHIN, changed_rows
-from pipeline.workflow import layout, params, provenance, snapshots
-from pipeline.workflow.plan import Plan
-from tests.conftest import BIN, ROOT, Run, run
+from pipeline.workflow import layout, provenance, snapshots
+from tests.conftest import BIN, Run, plan_of, run
 
 METRICS = ("fd_classifier", "copying")
 Rows = dict[str, list[dict[str, Any]]]
@@ -81,8 +82,14 @@ def made(stage: str, glimpses: int = 10, code: str = "aaaa", torch: str = "2.15.
 
 
 def compare(folder: Path, *words: object) -> Run:
-    """`python -m pipeline compare ...` in a folder."""
-    return run([str(BIN / "python"), "-P", "-m", "pipeline", "compare", *map(str, words)], folder, PYTHONPATH=str(ROOT))
+    """`python -m pipeline compare ...` in a folder, by this process."""
+    told, complaint, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.chdir(folder), contextlib.redirect_stdout(told), contextlib.redirect_stderr(complaint):
+        try:
+            cli.main(["compare", *map(str, words)])
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Run([], code, told.getvalue(), complaint.getvalue())
 
 
 def said(folder: Path, *words: object) -> str:
@@ -279,7 +286,7 @@ def test_what_publish_writes_is_read_by_compare(tmp_path: Path, monkeypatch: pyt
     from pipeline.commands import publish as command
 
     monkeypatch.chdir(tmp_path)
-    plan = Plan(params.load(["budget=tiny"], ROOT / "params.yaml"))
+    plan = plan_of("budget=tiny")
     made_up.make(plan)
     records = command.current(plan, "mnist")
     published = tmp_path / "published"
@@ -353,7 +360,7 @@ def test_tables_that_were_published_before_version_0_2_0_are_found(repository: P
     (repository / "older").rename(repository / "docs/results")
     git(repository, "add", "-A")
     git(repository, "commit", "-q", "-m", "as it was")
-    shot = in_folder(repository, lambda: snapshots.read("HEAD", "mnist"))
+    shot = read_head(repository)
     assert shot.origin.startswith("docs/results/mnist at") and set(shot.tables) == set(snapshots.TABLES)
 
 
@@ -389,12 +396,12 @@ def test_a_revision_through_dvc(repository: Path, monkeypatch: pytest.MonkeyPatc
     git(repository, "add", "-A")
     git(repository, "commit", "-q", "-m", "versioned")
     shutil.rmtree(repository / "results")
-    shot = in_folder(repository, lambda: snapshots.read("HEAD", "mnist"))
+    shot = read_head(repository)
     assert shot.origin.startswith("DVC at")
     assert "dcgan,1,,,99" in shot.tables["main"] and set(shot.tables) == set(snapshots.TABLES)
     assert shot.recorded is not None and shot.recorded.settings[("train", "draw")]["arguments.glimpses"] == 30
     shutil.rmtree(repository / ".dvc/cache")
-    shot = in_folder(repository, lambda: snapshots.read("HEAD", "mnist"))
+    shot = read_head(repository)
     assert shot.origin.startswith("results/published/mnist at") and "99" not in shot.tables["main"]
 
 
@@ -403,7 +410,6 @@ def dvc(folder: Path, *words: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def in_folder(folder: Path, call: Callable[[], snapshots.Snapshot]) -> snapshots.Snapshot:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        return call()
+def read_head(folder: Path) -> snapshots.Snapshot:
+    with contextlib.chdir(folder):
+        return snapshots.read("HEAD", "mnist")

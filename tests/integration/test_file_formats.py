@@ -170,9 +170,30 @@ def as_video(folder: Path, made: Made) -> Written:
 
 
 def as_csv(folder: Path, made: Made) -> Written:
+    """As Kaggle has it; colours are those of a pixel together."""
+    for split, images in made.images.items():
+        flat = images.reshape(len(images), -1)
+        lines = [",".join(["label", *(f"pixel{number}" for number in range(flat.shape[1]))])]
+        lines += [",".join(map(str, [label, *pixels])) for label, pixels in zip(made.labels[split], flat, strict=True)]
+        (folder / f"set_{split}.csv").write_text("\n".join(lines), encoding="utf-8")
+    return "csv", folder, {"classes": made.classes, "channels": "last"}
+
+
+def as_csv_of_texts(folder: Path, made: Made) -> Written:
+    """As FER2013: one file, all pixels of an image in one column, and a column of splits."""
+    lines = ["emotion\tpixels\tUsage"]
+    for split, images in made.images.items():
+        for label, image in zip(made.labels[split], images, strict=True):
+            lines.append(f"{label}\t{' '.join(map(str, image.reshape(-1)))}\t{split.title()}")
+    (folder / "fer.tsv").write_text("\r\n".join(lines) + "\r\n", encoding="utf-8")
+    return "csv", folder, {"classes": made.classes, "label": "emotion", "channels": "last"}
+
+
+def as_csv_without_names(folder: Path, made: Made) -> Written:
+    """As UHTelPCC: numbers alone, the label last."""
     for split, images in made.images.items():
         (folder / f"set_{split}.csv").write_text(rows(images, made.labels[split].tolist()), encoding="utf-8")
-    return "uhtelpcc_csv", folder, {"classes": made.classes}
+    return "csv", folder, {"classes": made.classes, "label": "last"}
 
 
 ANY = (None, None, None)
@@ -191,7 +212,9 @@ FORMATS: dict[str, tuple[Callable[[Path, Made], Written], tuple[Any, Any, Any]]]
     "metadata": (as_metadata, ANY),
     "lmdb": (as_lmdb, ((6, 7, 3), ("train",), None)),
     "video": (as_video, ((16, 16, 3), ("train",), None)),
-    "csv": (as_csv, ((32, 32, 1), None, 1)),
+    "csv": (as_csv, ANY),
+    "csv of texts": (as_csv_of_texts, ANY),
+    "csv without names": (as_csv_without_names, ((32, 32, 1), None, 1)),
 }
 
 
@@ -234,7 +257,8 @@ def test_any_format_gives_back_what_was_written_or_one_line(name: str, data: st.
             loaded = read(reader, raw, (channels, height, width), path=str(place), **options)
         except ValueError as error:
             assert made.top == 40 and "\n" not in str(error)
-            assert "found uint8 values from 0 to 40, which can be read in two ways" in str(error)
+            dtype = "float32" if reader == "csv" else "uint8"
+            assert f"found {dtype} values from 0 to 40, which can be read in two ways" in str(error)
             options["value_range"] = (0, 255)
             loaded = read(reader, raw, (channels, height, width), path=str(place), **options)
         assert (loaded.train_labels is None) == (name in ("lmdb", "video"))

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 from PIL import Image
 from scipy.io import savemat
 
@@ -35,6 +36,7 @@ from pipeline.datasets.naming import by_split, folder_split, split_of
 from pipeline.datasets.splits import parted
 from pipeline.datasets.value_ranges import Values, read_as
 from pipeline.workflow import params
+from tests.conftest import BIN, run, stage
 from tests.faults.test_hostile_data import RAW, nothing_elsewhere, prepared  # noqa: F401
 from tests.integration.test_readers import database, last, parquet, pictures, png, read, rows
 from tests.unit.test_idx import idx
@@ -118,13 +120,11 @@ def test_splits_of_text_files(given: Path) -> None:
     ink = np.zeros((5, 32, 32), dtype=int)
     (given / "UHTelPCC_train.csv").write_text(rows(ink[:3], [0, 1, 2]))
     (given / "UHTelPCC_test.csv").write_text(rows(ink[3:] + 1, [1, 2]))
-    loaded = read("uhtelpcc_csv", RAW, (1, 32, 32), path=str(given), classes=3)
+    loaded = read("csv", RAW, (1, 32, 32), path=str(given), classes=3, label="last")
     assert means(loaded) == {"train": 0, "test": 255} and len(loaded.test_images) == 2
-
-
-def test_text_files_whose_classes_nobody_counted(given: Path) -> None:
-    (given / "train.csv").write_text(rows(np.zeros((2, 32, 32), dtype=int), [0, 1]))
-    assert "give the number of classes as `classes`" in refused("uhtelpcc_csv", given, (1, 32, 32), classes=None)
+    said = refused("csv", given, (1, 32, 32))
+    assert "UHTelPCC_train.csv, row 1: found 1,025 pixels, expected 1,024 of the block's shape, or a square's" in said
+    assert "say where the label stands, `options: {label: first}` or `{label: last}`" in said
 
 
 def image_folder(folder: Path, counts: dict[str, int]) -> Path:
@@ -229,6 +229,28 @@ def test_nameless_arrays_in_files_that_tell(given: Path) -> None:
     assert loaded.test_labels is not None and loaded.test_labels.tolist() == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("labels", "classes", "names", "first"),
+    [
+        ([1, 2, 10], None, 10, 1), ([1, 2, 10], 10, 10, 1), ([1, 2, 10], 11, 11, 0), ([0, 2, 10], None, 11, 0),
+        ([2, 3, 4], None, 5, 0),
+    ],
+)  # fmt: skip
+def test_labels_from_one(labels: list[int], classes: int | None, names: int, first: int, given: Path) -> None:
+    """STL-10's."""
+    np.savez(given / "it.npz", train_X=pictures(3, 8, 8), train_y=np.array(labels, dtype=np.uint8))
+    loaded = read("arrays", RAW, (1, 8, 8), path=str(given), classes=classes)
+    assert len(loaded.class_names) == names and labels_of(loaded) == list(map(str, labels))
+    assert loaded.class_names[0] == str(first)
+
+
+def test_several_labels_an_image(given: Path) -> None:
+    """ChestMNIST's; images without labels can be had of it."""
+    np.savez(given / "it.npz", train_images=pictures(4, 8, 8), train_labels=np.eye(14, dtype=int)[:4])
+    assert "found int64 (4, 14), expected whole numbers (n,)" in refused("arrays", given, (1, 8, 8))
+    assert read("arrays", RAW, (1, 8, 8), path=str(given), classes=0).train_labels is None
+
+
 def test_an_array_in_two_files_and_one_for_nothing(given: Path) -> None:
     np.savez(given / "a.npz", images=pictures(2, 8, 8))
     np.savez(given / "b.npz", images=pictures(2, 8, 8))
@@ -255,6 +277,76 @@ def test_channels_that_can_be_read_in_two_ways(given: Path) -> None:
     assert "where channels may be first or last" in refused("arrays", given, (3, 3, 3))
     np.savez(given / "it.npz", images=pictures(4, 8, 8, 4))
     assert "with 1 or 3 channels" in refused("arrays", given)
+
+
+# --- text tables ------------------------------------------------------------------------------------------------
+
+
+def numbered_columns(n: int = 64, *before: str) -> str:
+    return ",".join([*before, *(f"pixel{number}" for number in range(n))])
+
+
+def text_rows(images: np.ndarray, *before: list[Any]) -> str:
+    """Rows of pixels after some other columns."""
+    columns = zip(*before, images.reshape(len(images), -1).tolist(), strict=True)
+    return "".join(",".join(map(str, [*head, *pixels])) + "\n" for *head, pixels in columns)
+
+
+def test_the_files_of_kaggles_digit_recognizer(given: Path) -> None:
+    images = pictures(6, 8, 8)
+    (given / "train.csv").write_text(numbered_columns(64, "label") + "\n" + text_rows(images, list("012012")))
+    loaded = read("csv", RAW, (1, 8, 8), path=str(given), classes=3)
+    assert np.array_equal(loaded.train_images[:, 0], images) and loaded.train_labels is not None
+    assert loaded.train_labels.tolist() == [0, 1, 2, 0, 1, 2] and loaded.source.labels == "column 'label'"
+
+
+def test_one_table_with_a_column_of_splits(given: Path) -> None:
+    """FER2013's; an index that pandas wrote is no pixel."""
+    images, usage = pictures(4, 8, 8), ["Training", "PublicTest", "Training", "PrivateTest"]
+    texts = [" ".join(map(str, image.reshape(-1))) for image in images]
+    lines_ = [f"{n},{n % 2},{text},{use}" for n, (text, use) in enumerate(zip(texts, usage, strict=True))]
+    write(given, {"fer2013.csv": "\n".join([",emotion,pixels,Usage", *lines_]).encode("utf-8-sig")})
+    loaded = read("csv", RAW, (1, 8, 8), path=str(given / "fer2013.csv"), label="emotion")
+    assert np.array_equal(loaded.train_images[:, 0], images[::2])
+    assert np.array_equal(loaded.test_images[:, 0], images[[3, 1]])
+    assert loaded.test_labels is not None and loaded.test_labels.tolist() == [1, 1]
+    assert loaded.source.remarks == ["columns not used: ''"]
+    assert "no column 'mood'; there are: " in refused("csv", given, (1, 8, 8), label="mood")
+    write(given, {"fer2013.csv": "\n".join(["emotion,pixels,Usage", "1,0 0 0 0,Other"]).encode()})
+    assert "found 'Other' in column 'Usage', expected train, valid or test" in refused("csv", given, (1, 2, 2))
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_a_table_as_pandas_writes_it(index: bool, given: Path) -> None:
+    """Its first row is numbers, and no image."""
+    images = pictures(3, 8, 8)
+    head = ["", *map(str, range(65))] if index else list(map(str, range(65)))
+    body = text_rows(images, [0, 1, 2], ["a", "b", "a"]) if index else text_rows(images, ["a", "b", "a"])
+    (given / "it.csv").write_text(",".join(head) + "\n" + body)
+    loaded = read("csv", RAW, (1, 8, 8), path=str(given), label="0")
+    assert np.array_equal(loaded.train_images[:, 0], images) and loaded.class_names == ("a", "b")
+
+
+def test_tables_with_other_separators_and_scales(given: Path) -> None:
+    images = pictures(3, 8, 8)
+    for name, divisor, old, new in (("it.csv", 255, ",", ";"), ("it.tsv", 1, ",", "\t"), ("it.csv.gz", 1, ",", ",")):
+        text = (numbered_columns(64, "Label") + "\n" + text_rows(images / divisor, list("aba"))).replace(old, new)
+        write(given, {name: gzip.compress(text.encode()) if name.endswith(".gz") else text.encode()})
+        loaded = read("csv", RAW, (1, 8, 8), path=str(given / name))
+        assert np.array_equal(loaded.train_images[:, 0], images) and loaded.class_names == ("a", "b")
+
+
+def test_colours_in_a_table(given: Path) -> None:
+    images = pictures(2, 8, 8, 3)
+    (given / "it.csv").write_text(numbered_columns(192) + "\n" + text_rows(images))
+    assert "row 2: found colours, all of a pixel together or one colour after the other" in refused("csv", given)
+    assert np.array_equal(last(read("csv", RAW, path=str(given), channels="last").train_images), images)
+    (given / "it.csv").write_text(numbered_columns(192) + "\n" + text_rows(images.transpose(0, 3, 1, 2)))
+    assert np.array_equal(last(read("csv", RAW, path=str(given), channels="first").train_images), images)
+    (given / "it.csv").write_text(numbered_columns(64).replace("pixel1", "red1") + "\n" + text_rows(images[..., 0]))
+    assert "found columns of 2 kinds, expected pixels in columns that differ in their numbers alone" in refused(
+        "csv", given
+    )
 
 
 # --- value ranges -----------------------------------------------------------------------------------------------
@@ -630,9 +722,9 @@ def test_folders_that_are_no_classes(nothing: str | None, given: Path) -> None:
 def test_options_of_another_kind() -> None:
     config = {**params.yaml_loader.block_of(Path(__file__).parents[2] / "params.yaml")}
     for option, value, expected in (
-        ("labels", 3, "a text"),
-        ("face", "yes", "true or false"),
-        ("train_files", {"a": 1}, "a name, or a list of names"),
+        ("labels", 3, "a valid string"),
+        ("face", "yes", "a valid boolean"),
+        ("train_files", {"a": 1}, "a valid string"),
     ):
         config["datasets"]["cats"]["options"] = {option: value}
         with pytest.raises(UserError, match=rf"datasets.cats.options.{option}: found .*, expected {expected}"):
@@ -675,6 +767,19 @@ def test_webdataset_with_two_images_of_an_example(given: Path) -> None:
     assert "train.tar: 1.jpg: a second image of one example" in refused("webdataset", given)
 
 
+def test_webdataset_with_dots_in_names(given: Path) -> None:
+    images = pictures(3, 8, 8, 3)
+    members = [(f"v1.0/22.0{n}.png", png(image)) for n, image in enumerate(images)]
+    shard(given / "train.tar", [*members, *((f"v1.0/22.0{n}.cls", b"ab"[n % 2 : n % 2 + 1]) for n in range(3))])
+    loaded = read("webdataset", RAW, path=str(given))
+    assert labels_of(loaded) == ["a", "b", "a"] and np.array_equal(last(loaded.train_images), images)
+    shard(
+        given / "train.tar",
+        [("foo.left.png", png(WHITE)), ("foo.cls", b"a"), ("bar.in.png", png(BLACK)), ("bar.cls", b"b")],
+    )
+    assert labels_of(read("webdataset", RAW, path=str(given))) == ["a", "b"]
+
+
 def test_svhn(given: Path) -> None:
     images = pictures(5, 8, 8, 3)
     for split, part, labels in (("train", slice(0, 3), [1, 10, 3]), ("test", slice(3, 5), [2, 10])):
@@ -709,6 +814,137 @@ def test_metadata_files_of_hugging_face(kind: str, given: Path) -> None:
     write(given, {"train/9.png": png(WHITE)})
     assert "metadata: no row for train/9.png; expected a row for every image" in refused("images", given)
     assert "no column 'kind'; there are: file_name, label" in refused("images", given, label="kind")
+
+
+def labels_of(loaded: Loaded) -> list[str]:
+    """The class of each training image, by name."""
+    assert loaded.train_labels is not None
+    return [loaded.class_names[label] for label in loaded.train_labels]
+
+
+COCO = {
+    "images": [{"id": 7, "file_name": "0.png"}, {"id": 8, "file_name": "1.png"}],
+    "annotations": [{"image_id": 8, "category_id": 3}, {"image_id": 7, "category_id": 1}],
+    "categories": [{"id": 1, "name": "cat"}, {"id": 3, "name": "dog"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "options"),
+    [
+        ("labels.csv", "id,breed\n1,dog\n0,cat\n", {"label": "breed"}),
+        ("labels.csv", "filename;label\n1.png;dog\n./x/0.png;cat\n", {}),
+        ("labels.csv", "path,label\n/home/me/it/x/1.png,dog\nC:\\it\\x\\0.png,cat\n", {}),
+        ("labels.tsv", "picture\tlabel\n1.png\tdog\n0.png\tcat\n", {"file": "picture"}),
+        ("val.txt", "x/1.png dog\nx/0.png cat\n", {}),
+        ("annotations/instances_train2017.json", json.dumps(COCO), {}),
+        ("labels.json", json.dumps([{"image": "1.png", "label": "dog"}, {"image": "0.png", "label": "cat"}]), {}),
+        ("labels.json", json.dumps({"x/1.png": "dog", "x/0.png": "cat"}), {}),
+    ],
+)
+def test_labels_in_a_file_of_their_own(name: str, text: str, options: dict[str, str], given: Path) -> None:
+    image_folder(given, {"x": 2})
+    write(given, {name: text.encode("utf-8-sig"), "sample_submission.csv": b"id\n"})
+    pattern = "*.json" if name.startswith("annotations") else name
+    loaded = read("images", RAW, path=str(given), metadata=pattern, **options)
+    assert labels_of(loaded) == ["cat", "dog"]
+    assert loaded.source.passed_over == {".csv": 1}
+
+
+@pytest.mark.parametrize("labels", [[["00000/0.png", 6], ["00000/1.png", 2]], None])
+def test_the_json_of_stylegan(labels: Any, given: Path) -> None:
+    image_folder(given, {"00000": 1, "00001": 1})
+    (given / "00001" / "0.png").rename(given / "00000" / "1.png")
+    image_folder(given, {"00001": 1})
+    pairs = None if labels is None else [*labels, ["00001/0.png", 2]]
+    write(given, {"dataset.json": json.dumps({"labels": pairs}).encode()})
+    loaded = read("images", RAW, path=str(given))
+    assert (loaded.train_labels is None) if labels is None else (labels_of(loaded) == ["6", "2", "2"])
+    write(given, {"dataset.json": b'{"name": "mine"}'})
+    assert read("images", RAW, path=str(given)).class_names == ("00000", "00001")
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "expected"),
+    [
+        ({"l.csv": b"id,label\n0,cat\n"}, {"metadata": "m.csv"}, "options.metadata: no file for 'm.csv'; there are: l"),
+        ({"l.csv": b"id,label\n0,cat\n"}, {"metadata": "l.csv"}, "l.csv: 0 may be a/0.png, b/0.png; expected one"),
+        ({"l.csv": b"id,label\na/0,cat\n"}, {"metadata": "l.csv"}, "metadata: no row for b/0.png; expected a row for"),
+        ({"l.csv": b"id,label\na/0,x\na/0.png,y\n"}, {"metadata": "l.csv"}, "a/0.png is there twice with other"),
+        ({"l.csv": b"id,fine_label,coarse_label\n0,a,b\n"}, {"metadata": "l.csv"}, "say which, `options: {label: fine"),
+        ({"l.csv": b"id,label\na/0,x\nc/0,y\n"}, {"metadata": "l.csv"}, "metadata: no image for c/0; expected a row"),
+        ({"l.json": b"3"}, {"metadata": "l.json"}, "l.json: no metadata of images, or damaged ones"),
+        ({"l.json": b'{"annotations": 3}'}, {"metadata": "l.json"}, "l.json: no metadata of images, or damaged ones"),
+    ],
+)
+def test_labels_that_do_not_fit(files: dict[str, bytes], options: dict[str, str], expected: str, given: Path) -> None:
+    image_folder(given, {"a": 1, "b": 1})
+    write(given, files)
+    assert expected in refused("images", given, **options)
+
+
+def test_one_table_of_labels_for_each_split(given: Path) -> None:
+    """Names that both splits have mean those of the table's own."""
+    image_folder(given, {"train": 2, "test": 2})
+    write(given, {"train.csv": b"id,label\n0,a\n1,b\n", "test.csv": b"id,label\n0,b\n1,a\n"})
+    loaded = read("images", RAW, path=str(given), metadata=["train.csv", "test.csv"])
+    assert labels_of(loaded) == ["a", "b"] and loaded.test_labels is not None
+    assert loaded.test_labels.tolist() == [1, 0]
+
+
+def secret_csv(given: Path) -> tuple[str, dict[str, Any]]:
+    """Kaggle's digit recognizer."""
+    images = pictures(9, 8, 8, 3)
+    (given / "train.csv").write_text(numbered_columns(192, "label") + "\n" + text_rows(images[:6], list("012012")))
+    (given / "test.csv").write_text(numbered_columns(192) + "\n" + text_rows(images[6:]))
+    return "csv", {"channels": "last"}
+
+
+def secret_folders(given: Path) -> tuple[str, dict[str, Any]]:
+    image_folder(given, {"train/0": 2, "train/1": 2, "train/2": 2, "test": 3})
+    return "images", {}
+
+
+def secret_metadata(given: Path) -> tuple[str, dict[str, Any]]:
+    """Kaggle's dog breeds."""
+    image_folder(given, {"train": 6, "test": 3})
+    write(given, {"labels.csv": b"id,breed\n" + b"".join(b"train/%d,%d\n" % (n, n % 3) for n in range(6))})
+    return "images", {"metadata": "labels.csv", "label": "breed", "limit": 100}
+
+
+def secret_parquet(given: Path) -> tuple[str, dict[str, Any]]:
+    """Hugging Face's label -1."""
+    table(given / "train.parquet", {"image": encoded(6), "label": [0, 1, 2, 0, 1, 2]})
+    table(given / "test.parquet", {"image": encoded(3), "label": [-1] * 3})
+    return "parquet", {"classes": 3}
+
+
+@pytest.mark.parametrize("make", [secret_csv, secret_folders, secret_metadata, secret_parquet])
+def test_test_images_whose_labels_are_secret(make: Callable[[Path], tuple[str, dict[str, Any]]], given: Path) -> None:
+    reader, options = make(given)
+    loaded = read(reader, RAW, path=str(given), **options)
+    assert (len(loaded.train_images), len(loaded.test_images), len(loaded.class_names)) == (6, 0, 3)
+    assert loaded.source.remarks[-1] == "3 test images without labels not used (`classes: 0` uses them)"
+    assert set(loaded.source.splits) <= {"train"}
+    without = read(reader, RAW, path=str(given), **options | {"classes": 0})
+    assert len(without.test_images) == 3 and without.train_labels is None and without.class_names == ()
+
+
+def test_labels_of_the_test_images_alone(given: Path) -> None:
+    image_folder(given, {"train": 3, "test/a": 2, "test/b": 2})
+    loaded = read("images", RAW, path=str(given))
+    assert loaded.test_labels is None and loaded.class_names == () and len(loaded.test_images) == 4
+
+
+def test_images_beside_class_folders(given: Path) -> None:
+    image_folder(given, {".": 2, "a": 3})
+    assert "2 of 5 images have no label; expected labels for all or for none; give them one, or say `classes: 0`" in (
+        refused("images", given)
+    )
+    loaded = read("images", RAW, path=str(given), classes=0)
+    assert loaded.train_labels is None
+    said = lines(description(loaded, parted(loaded, valid=1, test=1, seed=0)))
+    assert said[2] == "labels: none used (class folders)"
 
 
 # --- limits, channels, sizes ------------------------------------------------------------------------------------
@@ -846,6 +1082,23 @@ def test_classes_of_two_images(given: Path) -> None:
         prepared(given)
 
 
+@pytest.mark.workflow
+def test_names_beyond_ascii_in_a_locale_of_ascii_and_without_a_home(clone: Callable[[str], Path]) -> None:
+    project = clone("locale")
+    image_folder(project / "Bilder \u00f1", {"K\u00e4se": 20, "\u65e5\u672c": 20})
+    block = {"reader": "images", "path": "Bilder \u00f1", "shape": [3, 8, 8], "models": ["vae"]}
+    own = yaml.safe_dump({"budget": "tiny", "datasets": {"it": block}}, allow_unicode=True)
+    (project / "own.yaml").write_text(own, encoding="utf-8")
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "HOME": "/proc"}
+    command = [str(BIN / "snakemake"), "--cores", "1", "--", "data/prepared/it/summary.json"]
+    done = run(command, project, **ascii_alone)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((project / "data/prepared/it/summary.json").read_text(encoding="utf-8"))
+    assert content["classes"] == ["K\u00e4se", "\u65e5\u672c"]
+    assert "Nothing to be done" in run(command, project, **ascii_alone).stderr
+    assert "prepare" in stage(project, "status", "--all", project=project, **ascii_alone).stdout
+
+
 # --- oddities of our own search ---------------------------------------------------------------------------------
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
@@ -893,7 +1146,7 @@ def test_a_pipe_in_a_folder_is_not_waited_for(given: Path) -> None:
     assert len(read("images", RAW, path=str(given)).train_images) == 3
 
 
-@pytest.mark.parametrize(("reader", "name"), [("uhtelpcc_csv", "train.csv"), ("arrays", "a.npy"), ("lsun", "data.mdb")])
+@pytest.mark.parametrize(("reader", "name"), [("csv", "train.csv"), ("arrays", "a.npy"), ("lsun", "data.mdb")])
 def test_devices_are_no_files(reader: str, name: str, given: Path) -> None:
     """A link to /dev/zero would be read for ever."""
     (given / name).symlink_to("/dev/null")
@@ -907,8 +1160,8 @@ def test_an_archive_of_arrays_by_another_name(given: Path) -> None:
 
 
 def test_a_row_without_an_end(given: Path) -> None:
-    write(given, {"train.csv": b"1," * 40_000})
-    assert "train.csv, row 1: more than 65,536 characters" in refused("uhtelpcc_csv", given, (1, 32, 32), classes=3)
+    write(given, {"train.csv": b"1," * (1 << 22) + b"1,1"})
+    assert "train.csv, row 1: more than 8,388,608 bytes" in refused("csv", given, (1, 32, 32), label="last")
 
 
 def test_cifar_as_its_archive_unpacks(given: Path) -> None:
@@ -967,7 +1220,8 @@ def test_paths_of_metadata_as_windows_writes_them(given: Path) -> None:
 @pytest.mark.parametrize(
     ("reader", "files", "expected"),
     [
-        ("images", {"a.heic": b"1", "b.svg": b"1"}, "no image in it"),
+        ("images", {"a.heic": b"1", "b.svg": b"1"}, "no image in it (.heic 1, .svg 1); expected files that end in"),
+        ("images", {"train.zip": b"PK", "test.tar": b""}, "; unpack test.tar, train.zip, or give one as `path`)"),
         ("images", {"test/a.png": png(WHITE)}, "no training images; expected at least one, found only test"),
         ("video", {"0.png": png(WHITE)}, "found a folder, expected one video"),
         ("lsun", {"church_train_lmdb.zip": b"PK"}, "unzip LSUN's archive there"),
@@ -976,6 +1230,7 @@ def test_paths_of_metadata_as_windows_writes_them(given: Path) -> None:
         ("idx", {"0.png": png(WHITE)}, "not found; expected one file; say its name"),
         ("parquet", {"0.png": png(WHITE)}, "no file of a training split"),
         ("arrays", {"0.png": png(WHITE)}, "no array 'images'"),
+        ("csv", {"0.png": png(WHITE)}, "no table in it"),
     ],
 )
 def test_folders_that_hold_something_else(reader: str, files: dict[str, bytes], expected: str, given: Path) -> None:

@@ -106,7 +106,7 @@ def test_a_data_sets_settings_are_put_over_the_models_own() -> None:
         ({"crop": "circle"}, "datasets.shirts.crop: found 'circle', expected square, a side, or [height, width]"),
         ({"valid": 1.5}, "datasets.shirts.valid: found 1.5, expected a whole number of images, or a share"),
         ({"test": 0}, "datasets.shirts.test: found 0, expected a number of images, at least 1, or a share"),
-        ({"alternatives": [{"reader": "images", "paths": "x"}]}, "datasets.shirts.alternatives: paths: unknown key"),
+        ({"alternatives": [{"reader": "images", "paths": "x"}]}, "datasets.shirts.alternatives.0.paths: unknown key"),
         ({"settings": {"vea": {}}}, "datasets.shirts.settings: unknown model 'vea'; did you mean"),
         ({"settings": {"vae": {"class": "gan"}}}, "datasets.shirts.settings.vae.class: what a model is does not"),
         (

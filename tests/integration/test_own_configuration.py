@@ -21,7 +21,7 @@ from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.workflow import overrides, params
 from pipeline.workflow.staleness import jobs_of
-from tests.conftest import BIN, ROOT, run
+from tests.conftest import BIN, run
 from tests.stored import stored
 
 OWN = """
@@ -35,14 +35,12 @@ PLANNING = ("generate", "blend", "status", "prune", "tune", "publish", "verify",
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """params.yaml and, elsewhere, a configuration of one's own with a data set."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    (tmp_path / "else").mkdir()
-    (tmp_path / "else" / "mine.yaml").write_text(OWN)
-    (tmp_path / "shirts" / "a").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    (folder / "else").mkdir()
+    (folder / "else" / "mine.yaml").write_text(OWN)
+    (folder / "shirts" / "a").mkdir(parents=True)
+    return folder
 
 
 MINE = Path("else/mine.yaml")

@@ -219,8 +219,11 @@ def test_uhtelpcc_as_text_and_as_a_pickle(tmp_path: Path) -> None:
         (ink[3:] > 0, np.array([8])),
     ]
     (tmp_path / "it.pkl").write_bytes(pickle.dumps(splits, protocol=2))
-    for reader, files in (("uhtelpcc_csv", ["train.csv", "valid.csv", "test.csv"]), ("uhtelpcc_pickle", ["it.pkl"])):
-        loaded = read(reader, tmp_path, (1, 32, 32), classes=325, files=files)
+    for reader, files, own in (
+        ("csv", ["train.csv", "valid.csv", "test.csv"], {"label": "last"}),
+        ("uhtelpcc_pickle", ["it.pkl"], {}),
+    ):
+        loaded = read(reader, tmp_path, (1, 32, 32), classes=325, files=files, **own)
         assert np.array_equal(loaded.train_images[:, 0], 255 * ink[:2]) and np.array_equal(
             loaded.test_images[:, 0], 255 * ink[3:]
         )

@@ -171,7 +171,7 @@ def test_http(tmp_path: Path, server: str) -> None:
     [
         ("corrupt", "wrong contents"),
         ("notgzip", "damaged gzip"),
-        ("truncated", "broke off"),
+        ("truncated", "damaged gzip"),
         ("short", "damaged gzip"),
         ("absent", "404"),
         ("hanging", "sent nothing for 0.5 s"),

@@ -16,12 +16,11 @@ from pipeline.training import average, loop
 from pipeline.training.loop import Diverged, Settings, Trainer
 from pipeline.workflow import params
 from tests.conftest import ROOT
-from tests.small_models import NAMES, RESOLVED, images, small
+from tests.small_models import RESOLVED, images, small
 
 STEPS = 14
 """Of the fifty that a training has, so that the average looks back at five."""
 NORMS = torch.nn.modules.batchnorm._BatchNorm
-WITH_NORMS = [name for name in NAMES if any(isinstance(module, NORMS) for module in small(name).modules())]
 OF_EACH_KIND = ["draw", "gran3", "vae_gan"]
 
 
@@ -108,7 +107,7 @@ def test_the_training_goes_on_from_the_raw_weights(name: str) -> None:
     assert same(weights(go(averaging, STEPS).model), weights(plain.model))
 
 
-@pytest.mark.parametrize("name", WITH_NORMS)
+@pytest.mark.parametrize("name", ["dcgan", "gran3", "vae_gan"])
 def test_batch_norms_are_estimated_again_from_fixed_samples(name: str) -> None:
     trainer, seen = trained(name), {}
     judges = {module for judge in average.discriminators(trainer.model) for module in judge.modules()}
@@ -117,6 +116,7 @@ def test_batch_norms_are_estimated_again_from_fixed_samples(name: str) -> None:
         norm.register_forward_pre_hook(lambda norm, given: seen.setdefault(norm, []).append(given[0].detach()))
         for norm in norms.values()
     ]
+    assert norms
     before = torch.get_rng_state()
     with trainer.averaged() as model:
         found = weights(model)

@@ -14,7 +14,7 @@ from pipeline.training import latents
 from pipeline.workflow import job_hash
 from tests import small_models
 
-ENCODERS = [name for name in small_models.EVERY if "encode" in job_hash.methods_of(
+ENCODERS = [name for name in small_models.ONE_OF_EACH_CLASS if "encode" in job_hash.methods_of(
     f"pipeline.models.{small_models.block_of(name)['class']}")]  # fmt: skip
 
 

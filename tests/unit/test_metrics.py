@@ -39,6 +39,8 @@ ASKED_FOR = [
     "class_accuracy_middle", "class_accuracy_tail", "class_accuracy_tail_chance", "copying", "elbo", "iwae_bound",
     "log_likelihood", "diversity", "confident_fraction", "sharpness", "sharpness_head", "sharpness_middle",
     "sharpness_tail", "brightness", "authenticity", "fld", "fld_gap", "tail_accuracy_gain",
+    "fd_classifier_min", "fd_classifier_max", "kid_classifier_min", "kid_classifier_max", "coverage_min",
+    "coverage_max",
 ]  # fmt: skip
 
 
@@ -53,9 +55,10 @@ def pixels(n: int, d: int, seed: int) -> Tensor:
 @pytest.fixture(scope="module")
 def comparison() -> Comparison:
     features = {"real": gaussian(120, 6, 1), "fake": gaussian(120, 6, 2, shift=0.5)}
+    further = {"real": gaussian(120, 6, 12), "fake": gaussian(120, 6, 13, shift=0.5)}
     return Comparison(
-        real={"pixels": pixels(120, 16, 3), "classifier": features["real"]},
-        fake={"pixels": pixels(120, 16, 4), "classifier": features["fake"]},
+        real={"pixels": pixels(120, 16, 3), "classifier": features["real"], "classifier.1": further["real"]},
+        fake={"pixels": pixels(120, 16, 4), "classifier": features["fake"], "classifier.1": further["fake"]},
         train={"pixels": pixels(120, 16, 5), "classifier": gaussian(120, 6, 10)},
         memory=pixels(240, 16, 5),
         memory_features=gaussian(240, 6, 10),
@@ -551,15 +554,61 @@ DEGENERATE = {
     "real constant": (flat(40, 5), noisy(40, 1)),
     "fake constant": (noisy(40, 1), flat(40, 5)),
     "mostly equal": (mostly_flat(1), mostly_flat(2)),
+    "copies": (noisy(40, 1), noisy(40, 1)),
+    "as few as there may be": (noisy(8, 1), noisy(8, 2)),
 }
+
+RIGHT: dict[str, dict[str, float]] = {
+    "both constant": {
+        "mmd_linear": 0, "fd_pixels": 0, "fd_pixels_as_written": 0, "fd_classifier": 0, "fd_classifier_infinite": 0,
+        "kid_classifier": 0, "knn_error": 0.5, "c2st_1nn_error": 0.5, "naive_bayes_error": 0.5, "precision": 1,
+        "recall": 1, "coverage": 1, "density": 40 / 5, "copying": 0.5, "authenticity": 0,
+    },
+    "fake constant": {"recall": 0, "diversity": 0, "sharpness": 0},
+    "real constant": {"precision": 0, "coverage": 0, "density": 0, "knn_error": 0, "copying": 0},
+    "mostly equal": {"precision": 1, "recall": 1, "coverage": 1},
+    "copies": {
+        "mmd_linear": 0, "fd_pixels": 0, "fd_pixels_as_written": 0, "fd_classifier": 0, "c2st_1nn_error": 1,
+        "precision": 1, "recall": 1, "coverage": 1, "diversity": 1, "sharpness": 1, "brightness": 1, "copying": 0.5,
+    },
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", DEGENERATE)
 @pytest.mark.parametrize("name", metrics.names())
-def test_degenerate_images_have_a_value_or_a_reason(name: str, case: str) -> None:
-    for column, estimate in metrics.load(name).measure(compared(*DEGENERATE[case])).items():
+def test_degenerate_images_have_the_right_value_or_a_reason(name: str, case: str) -> None:
+    found = metrics.load(name).measure(compared(*DEGENERATE[case]))
+    assert set(found) == set(metrics.load(name).measure(compared(noisy(40, 3), noisy(40, 4)))), "no column vanishes"
+    for column, estimate in found.items():
         if not math.isfinite(estimate.value):
             assert estimate.kind.startswith("undefined: "), column
+        assert estimate.value == pytest.approx(RIGHT.get(case, {}).get(column, estimate.value), abs=1e-7, nan_ok=True)
+        if RIGHT.get(case, {}).get(column) == 0 and column.startswith("fd_"):
+            assert -10 < estimate.low <= 0 <= estimate.high < 10, "no interval of rounding errors on a logarithm"
+
+
+def test_density_around_samples_needs_features_that_differ() -> None:
+    found = {
+        case: metrics.load("fld").measure(compared(*DEGENERATE[case])) for case in ("both constant", "mostly equal")
+    }
+    assert {e.kind for e in found["both constant"].values()} == {"undefined: all real images are the same"}
+    assert {e.kind for e in found["mostly equal"].values()} == {
+        "undefined: over 10% of the real images are repeated, where a density has no bound"
+    }
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_columns_on_classes_where_all_images_are_of_one(classes: int) -> None:
+    one = torch.zeros(40, dtype=torch.long)
+    given = Comparison(
+        real={"classifier": pixels(40, 3, 1)}, fake={"classifier": pixels(40, 3, 2)}, asked=one, real_labels=one,
+        probabilities=torch.nn.functional.one_hot(one, classes).double(),
+        real_class_histogram=torch.bincount(one, minlength=classes),
+    )  # fmt: skip
+    found = metrics.load("classes").measure(given) | metrics.load("class_accuracy").measure(given)
+    assert {column: estimate.value for column, estimate in found.items()} == {
+        "classes_covered": 1, "class_tv": 0, "class_accuracy": 1, "class_accuracy_chance": 1,
+    }  # fmt: skip
 
 
 def test_few_images_have_no_fifth_neighbour_and_say_so() -> None:

@@ -160,7 +160,7 @@ def test_single_runs_and_costs() -> None:
     assert to_csv(rows, seeds_columns(METRICS)).splitlines()[3] == "gran3,0,10,0.3,"
     costs = cost_table({("vae", 0): {"train_seconds": 12.5, "device": "cpu"}})
     assert tuple(costs[0]) == COST_COLUMNS
-    assert to_csv(costs, COST_COLUMNS).splitlines()[1] == "vae,0,12.5,,,,,,,cpu"
+    assert to_csv(costs, COST_COLUMNS).splitlines()[1] == "vae,0,,12.5,,,,,,,cpu"
 
 
 def test_networks_are_counted_apart_and_costs_are_means_over_seeds() -> None:

@@ -29,7 +29,15 @@ pytestmark = pytest.mark.workflow
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PUBLISHED = sorted((ROOT / "results/published").glob("*/README.md"))
-LINKED = [*PAGES, ROOT / "data/README.md", ROOT / "results/README.md", ROOT / "results/published/README.md", *PUBLISHED]
+OF_PAPERS = sorted((ROOT / "docs/papers").glob("*.md"))
+LINKED = [
+    *PAGES,
+    *OF_PAPERS,
+    ROOT / "data/README.md",
+    ROOT / "results/README.md",
+    ROOT / "results/published/README.md",
+    *PUBLISHED,
+]
 ADDING = (ROOT / "docs" / "add-a-metric-data-set-or-feature-space.md").read_text()
 
 

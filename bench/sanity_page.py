@@ -1,0 +1,116 @@
+"""The page of the sanity checks: pass and fail of every check and column, and what they mean, from the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.sanity_checks import CHECKS, COPYING, DIVERSITY, FIDELITY, KINDS, OVERALL
+from pipeline.tables.rows import Row
+from pipeline.tables.text import readable
+
+INTRO = """# Sanity checks of the metrics
+
+What each column of the table can be trusted with. Räisä et al. 2025
+([arXiv:2505.22450](https://arxiv.org/abs/2505.22450)) compare toy distributions whose relation is known, and say what a
+good metric would show. Here our columns are put to their 15 checks, by the code that fills the tables:
+
+```sh
+.venv/bin/python -m bench.sanity --to runs/sanity.csv --page docs/sanity.md
+```
+
+The command writes this page from its numbers. Each value is the mean of {repeats} draws of 1,000 points (FLD: of one).
+Shapes, bounds and tolerances are those of the paper's code. What differs:
+
+- Our sweeps have fewer points, and end at 4,000 images in place of 10,000.
+- Our columns do not put every feature on one scale before they compare, so neither do the checks.
+- Columns that are neither fidelity nor diversity are checked too. They are read so that 1 is as good as real images: an
+  error rate is doubled; a distance (the root of a squared one) is divided by the largest one of its sweep and taken
+  off 1.
+
+A failed check is no error of the code: the paper finds that every metric fails some. It says what not to conclude.
+
+- *purpose*: the values move as they should. *bounds*: the best and the worst value are reached, within 0.05. A
+  distance has no worst value.
+- *data*, *hyperparameters*: the value settles as there are more images, or more samples alone.
+- *invariance*: the scale of one feature does not matter.
+"""
+HEADS = {
+    FIDELITY: "Are samples like real images?",
+    DIVERSITY: "Are all kinds of real images there?",
+    OVERALL: "Both together",
+    COPYING: "Are samples copies?",
+}
+ALARMS = """No samples in these checks are copies of training images, so a column of copying passes where it accuses
+none: it stays within 0.1 (`fld_gap`: 10) of what new real images get."""
+LADDER = """## The copy ladder
+
+A share of the samples are training points, the others are new points of the real distribution (1,000 points, 16
+dimensions). A column of copying has to move with every step.
+"""
+
+BLIND = "The last four columns hold no check: copies of training images look as good as new real images to them.\n"
+
+
+def page(judged: Sequence[Row], steps: Sequence[Row], monotone: Mapping[str, bool], repeats: int) -> str:
+    """The whole page, as Markdown."""
+    parts = [INTRO.format(repeats=repeats)]
+    for kind, title in HEADS.items():
+        rows = [row for row in judged if KINDS[str(row["column"])] == kind]
+        parts.append(f"## {title}\n\n" + (f"{ALARMS}\n\n" if kind == COPYING else "") + verdict_table(kind, rows))
+    parts += [meanings(judged), ladder_section(steps, monotone)]
+    return "\n".join(parts)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, its first column to the left."""
+    lines = [heads, ["---"] + [":-:"] * (len(heads) - 1), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def verdict_table(kind: str, judged: Sequence[Row]) -> str:
+    """Checks and desiderata as rows, columns of one kind as columns; the last row counts."""
+    columns = [column for column in KINDS if KINDS[column] == kind]
+    rows = []
+    for check, desideratum in dict.fromkeys((row["check"], row["desideratum"]) for row in judged):
+        found = {
+            row["column"]: row["passed"] for row in judged if (row["check"], row["desideratum"]) == (check, desideratum)
+        }
+        cells = ["" if column not in found else "pass" if found[column] else "**fail**" for column in columns]
+        rows.append([f"{check}: {desideratum}", *cells])
+    counts = [[row["passed"] for row in judged if row["column"] == column] for column in columns]
+    rows.append(["passed", *(f"{sum(map(bool, found))} of {len(found)}" for found in counts)])
+    return table(["Check", *(f"`{column}`" for column in columns)], rows)
+
+
+def meanings(judged: Sequence[Row]) -> str:
+    """What the failures mean, by check, with the columns that fail."""
+    lines = [
+        "## What the failures mean\n",
+        "A column named here has failed the check, its bounds alone (in brackets), or raised a false alarm.\n",
+    ]
+    for check in CHECKS:
+        failed = [row for row in judged if row["check"] == check.title and not row["passed"]]
+        there = any(row["check"] == check.title for row in judged)
+        lines += [f"- **{check.title}**: {check.lesson}. {named(failed)}"] if there else []
+    return "\n".join(lines) + "\n"
+
+
+def named(failed: Sequence[Row]) -> str:
+    """Columns that failed, those whose bounds alone failed in brackets."""
+    columns = dict.fromkeys(str(row["column"]) for row in failed)
+    if not columns:
+        return "None fails."
+    alone = {
+        column for column in columns if {row["desideratum"] for row in failed if row["column"] == column} == {"bounds"}
+    }
+    return ", ".join(f"(`{column}`)" if column in alone else f"`{column}`" for column in columns) + "."
+
+
+def ladder_section(steps: Sequence[Row], monotone: Mapping[str, bool]) -> str:
+    """The ladder's values, whether each column is monotone, and what the other columns see of it."""
+    columns = [*monotone, "fd_classifier", "precision", "recall", "coverage"]
+    rows = [[f"{float(step['share'] or 0):.0%}", *(readable(step[column], 3) for column in columns)] for step in steps]
+    rows.append(
+        ["monotone", *("pass" if monotone[c] else "**fail**" for c in monotone), *[""] * (len(columns) - len(monotone))]
+    )
+    return f"{LADDER}\n{table(['Copies', *(f'`{column}`' for column in columns)], rows)}\n{BLIND}"

@@ -1,0 +1,247 @@
+"""What a reader wants to know first of a data set's tables, in sentences written from their numbers.
+
+Who leads and how sure that is, who leads on the other headline metrics, what cannot be told apart, who is no better
+than noise, what became of the papers' claims, and the rare classes of imbalanced data.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.tables.budget import FAR_APART
+from pipeline.tables.claims import UNRESOLVED, Evidence, claim_rows, tally
+from pipeline.tables.columns import REFERENCES, Description, describe, headline_columns
+from pipeline.tables.rows import Row
+from pipeline.tables.sentence import ONE_SEED, is_compared, leaders, listed, overlap
+from pipeline.tables.tail import few
+from pipeline.tables.text import contenders, losses_of, no_better_than_noise, readable, with_interval
+
+Table = Sequence[Mapping[str, Any]]
+NAMED = 4
+"""Models that a sentence names; more are counted."""
+TEST = "Welch's t, Holm over the headline metrics"
+IDEALS = {"lower": "; lower is better", "higher": "; higher is better", "near_real": ""}
+TAIL_METRICS = ("coverage_tail", "class_accuracy_tail", "tail_accuracy_gain")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of one data set that the verdict is read from; `trained` maps a model to that whose training it is."""
+
+    main: Table
+    seeds: Table = ()
+    claims: Table = ()
+    metrics: Mapping[str, Description] = field(default_factory=dict)
+    trained: Mapping[str, str] = field(default_factory=dict)
+    bands: Mapping[str, Any] | None = None
+
+    @property
+    def models(self) -> list[Mapping[str, Any]]:
+        """The rows that are no references."""
+        return [row for row in self.main if row["model"] not in REFERENCES]
+
+    @property
+    def headline(self) -> list[str]:
+        """The headline metrics, the most important first, and the rating, where at least two models have a value."""
+        names = [name for name in headline_columns(self.metrics) if name in {*self.metrics, "rating"}]
+        return [name for name in names if sum(row.get(name) is not None for row in self.models) > 1]
+
+    def label(self, name: str) -> str:
+        """A column's name in words."""
+        return str(describe(self.metrics)[name]["label"])
+
+    def first(self, name: str) -> list[str]:
+        """The best model of a column, then those that cannot be told apart from it."""
+        return leaders(self.main, name, describe(self.metrics)[name]["better"])
+
+    def value(self, model: str, name: str) -> str:
+        """A cell with its interval."""
+        row = next((row for row in self.main if row["model"] == model), {})
+        return with_interval(row, name)
+
+
+def verdict(tables: Tables) -> dict[str, Any]:
+    """`lead`, one sentence; `points`, pairs of a title and its sentences; `ranks`, each model with its rank."""
+    parts = {
+        "How sure": how_sure(tables),
+        "Rare classes": tail(tables),
+        "Other headline metrics": others(tables),
+        "Cannot be told apart": alike(tables),
+        "No better than noise or the mean image": beaten(tables),
+        "Failed": failed(tables),
+        "Unequal training": unequal(tables),
+        "The papers' claims": claimed(tables.claims),
+    }
+    return {"lead": lead(tables), "points": [item for item in parts.items() if item[1]], "ranks": ranks(tables)}
+
+
+def lead(tables: Tables) -> str:
+    """Who has the best value of the first headline metric, and on what else the same model leads alone."""
+    if not tables.headline:
+        return "Fewer than two models were measured: nothing is compared."
+    metric = tables.headline[0]
+    first = tables.first(metric)
+    if not first:
+        return f"No model is better than noise on {tables.label(metric)}."
+    if not is_compared(tables.main, metric):
+        return f"Only {first[0]} is compared on {tables.label(metric)}: the others failed."
+    if len(first) > 1:
+        return f"{_some(first)} lead on {tables.label(metric)} and cannot be told apart."
+    led = [
+        tables.label(name) for name in tables.headline if tables.first(name) == first and is_compared(tables.main, name)
+    ]
+    return f"{first[0]} leads on {listed(led)}."
+
+
+def how_sure(tables: Tables) -> str:
+    """The leader's value, the next model's and that of real images, the seeds, and p where there are several seeds."""
+    if not tables.headline or not tables.first(tables.headline[0]):
+        return ""
+    metric = tables.headline[0]
+    best, after = tables.first(metric)[0], runner_up(tables, metric)
+    ideal = IDEALS[describe(tables.metrics)[metric]["better"]]
+    apart = f"{best} {best_of(tables, metric)}{ideal}."
+    seeds = sorted({int(row.get("seeds") or 0) for row in tables.models})
+    if seeds == [1]:
+        return f"{apart} {ONE_SEED}"
+    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    words = f"{apart} {count} seeds; the intervals are over seeds."
+    p = {row["measure"]: row["p_holm"] for row in leader_tests(tables)}.get(metric) if after else None
+    if p is None:
+        return words
+    return f"{words} {best} against {after}: {p_value(float(p))} ({TEST})."
+
+
+def best_of(tables: Tables, name: str) -> str:
+    """'1.2 [1, 1.4], next b 2 [1.9, 2.1]; real images get 0.1'."""
+    best, after = tables.first(name)[0], runner_up(tables, name)
+    parts = [tables.value(best, name), f"next {after} {tables.value(after, name)}" if after else ""]
+    return "; ".join([", ".join(filter(None, parts)), *filter(None, [real_value(tables, name)])])
+
+
+def real_value(tables: Tables, name: str) -> str:
+    """'real images get 0.1'; empty where they have no value."""
+    value = tables.value("real", name).split(" ")[0]
+    return f"real images get {value}" if value else ""
+
+
+def runner_up(tables: Tables, name: str) -> str:
+    """The second best model of a column; empty where there is none."""
+    losses = contenders(tables.main, name, describe(tables.metrics)[name]["better"])
+    order = sorted(losses, key=lambda index: losses[index])
+    return str(tables.main[order[1]]["model"]) if len(order) > 1 else ""
+
+
+def leader_tests(tables: Tables) -> list[Row]:
+    """The best model against the second of every headline metric, as the papers' claims are tested."""
+    pairs = [(name, tables.first(name), runner_up(tables, name)) for name in tables.headline if name in tables.metrics]
+    asked = [
+        {"measure": name, "better": first[0], "worse": second, "claim": "", "paper": "headline", "definition": "ours"}
+        for name, first, second in pairs
+        if first and second
+    ]
+    real = next((row for row in tables.main if row["model"] == "real"), {})
+    return claim_rows(asked, Evidence(tables.seeds, tables.metrics, real, judged_by=tables.trained))
+
+
+def p_value(p: float) -> str:
+    """'p = 0.012', or 'p < 0.001'."""
+    return "p < 0.001" if p < 0.001 else f"p = {readable(p, 2)}"
+
+
+def others(tables: Tables) -> str:
+    """Who leads alone on the other headline metrics."""
+    first = tables.first(tables.headline[0]) if tables.headline else []
+    led: dict[str, list[str]] = {}
+    for name in tables.headline[1:]:
+        leading = tables.first(name)
+        if len(leading) == 1 and leading != first and is_compared(tables.main, name):
+            led.setdefault(leading[0], []).append(f"{tables.label(name)} ({best_of(tables, name)})")
+    return _sentence(f"{model} leads on {listed(labels)}" for model, labels in led.items())
+
+
+def alike(tables: Tables) -> str:
+    """Models whose intervals overlap the best one's, by metric but the first, of which `lead` tells."""
+    found = {tables.label(name): tables.first(name) for name in tables.headline[1:]}
+    return _sentence(f"{_some(models)} on {label}" for label, models in found.items() if len(models) > 1)
+
+
+def beaten(tables: Tables) -> str:
+    """Models that noise or the mean image equals or beats on a headline metric."""
+    parts = []
+    for name in tables.headline:
+        models = no_better_than_noise(tables.main, name, describe(tables.metrics)[name]["better"])
+        if models:
+            which = listed(models) if len(models) <= NAMED else f"{len(models)} of {len(tables.models)} models"
+            parts.append(f"{which} on {tables.label(name)}")
+    return _sentence(parts)
+
+
+def failed(tables: Tables) -> str:
+    """Models whose status is not ok, by status."""
+    by_status: dict[str, list[str]] = {}
+    for row in tables.models:
+        if row.get("status") not in (None, "ok"):
+            by_status.setdefault(str(row["status"]), []).append(str(row["model"]))
+    return _sentence(f"{listed(models)}: {status}" for status, models in by_status.items())
+
+
+def unequal(tables: Tables) -> str:
+    """Who saw most images in training and who fewest, where they are FAR_APART."""
+    seen = {str(row["model"]): float(row["images_seen"]) for row in tables.models if row.get("images_seen")}
+    most, fewest = (limit(seen, key=lambda name: seen[name], default="") for limit in (max, min))
+    if not seen or seen[most] < FAR_APART * seen[fewest]:
+        return ""
+    return f"{most} saw {round(seen[most]):,} images, {fewest} {round(seen[fewest]):,}."
+
+
+def claimed(rows: Table) -> str:
+    """How many claims are held, reversed and unresolved, and the most frequent reason of the last."""
+    if not rows:
+        return ""
+    reasons = Counter(str(row["reason"]).split("; ")[0] for row in rows if row["verdict"] == UNRESOLVED)
+    why = f"; unresolved mostly because of: {reasons.most_common(1)[0][0]}" if reasons else ""
+    return f"{tally(rows)}{why}."
+
+
+def tail(tables: Tables) -> str:
+    """Who leads on the columns of rare classes, and how many images these have; nothing for balanced data."""
+    if tables.bands is None:
+        return ""
+    parts = []
+    for name in TAIL_METRICS:
+        if name in tables.metrics and (first := tables.first(name)):
+            lead = f"{first[0]} leads" if len(first) == 1 else f"{_some(first)} cannot be told apart"
+            values = "; ".join(filter(None, [tables.value(first[0], name), real_value(tables, name)]))
+            parts.append(f"{lead} on {tables.label(name)} ({values})")
+    return " ".join(filter(None, [_sentence(parts), f"{few(tables.bands)}."]))
+
+
+def ranks(tables: Tables) -> list[tuple[int | None, str]]:
+    """Every model with its rank by the first headline metric, the best first; last, without a rank, what has no value.
+
+    The rank is one more than the number of better models whose intervals do not overlap the model's own.
+    """
+    metric = tables.headline[0] if tables.headline else ""
+    better = describe(tables.metrics)[metric]["better"] if metric else None
+    rows = tables.main
+    losses = {i: loss for i, loss in losses_of(rows, metric, better).items() if rows[i]["model"] not in REFERENCES}
+    found: list[tuple[int | None, str]] = []
+    for index in sorted(losses, key=lambda i: losses[i]):
+        ahead = [i for i in losses if losses[i] < losses[index] and not overlap(rows[i], rows[index], metric)]
+        found.append((1 + len(ahead), str(rows[index]["model"])))
+    known = {model for _, model in found}
+    return [*found, *((None, str(row["model"])) for row in tables.models if row["model"] not in known)]
+
+
+def _some(models: Sequence[str]) -> str:
+    """Up to NAMED models by name; of more, the first and how many others."""
+    return listed(models) if len(models) <= NAMED else f"{models[0]} and {len(models) - 1} others"
+
+
+def _sentence(parts: Any) -> str:
+    words = "; ".join(parts)
+    return f"{words}." if words else ""

@@ -1,0 +1,152 @@
+"""The verdict on made-up tables, word for word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.metrics import columns
+from pipeline.tables.alt_text import result
+from pipeline.tables.sentence import ONE_SEED
+from pipeline.tables.verdict import Tables, leader_tests, p_value, verdict
+
+NOISY = "No better than noise or the mean image"
+REAL = {
+    "model": "real",
+    "fd_classifier": 0.1,
+    "coverage": 0.95,
+    "precision": 0.95,
+    "coverage_tail": 0.9,
+    "copying": 0.5,
+}
+NOISE = {"model": "noise", "fd_classifier": 99.0, "coverage": 0.0, "precision": 0.98, "coverage_tail": 0.0}
+
+
+def row(model: str, seeds: int = 1, status: str = "ok", **values: float) -> dict[str, Any]:
+    """A row whose intervals reach a tenth of the value to either side."""
+    bounds = {f"{name}_{side}": v * by for name, v in values.items() for side, by in (("low", 0.9), ("high", 1.1))}
+    return {"model": model, "seeds": seeds, "status": status, **values, **bounds}
+
+
+def told(*rows: dict[str, Any], **tables: Any) -> dict[str, str]:
+    """The verdict's sentences by their titles."""
+    found = verdict(Tables([*rows, REAL, NOISE], metrics=columns(), **tables))
+    return {"lead": found["lead"], **dict(found["points"])}
+
+
+def test_one_seed_tells_who_leads_and_that_another_training_may_differ() -> None:
+    words = told(row("a", fd_classifier=1.0, coverage=0.8), row("b", fd_classifier=2.0, coverage=0.3))
+    assert words == {
+        "lead": "a leads on Frechet distance (classifier) and Coverage.",
+        "How sure": f"a 1 [0.9, 1.1], next b 2 [1.8, 2.2]; real images get 0.1; lower is better. {ONE_SEED}",
+    }
+
+
+def test_models_that_overlap_share_the_lead_and_the_rank() -> None:
+    rows = [row("c", fd_classifier=3.0), row("b", fd_classifier=1.1), row("a", fd_classifier=1.0)]
+    found = verdict(Tables([*rows, REAL, NOISE], metrics=columns()))
+    assert found["lead"] == "a and b lead on Frechet distance (classifier) and cannot be told apart."
+    assert found["ranks"] == [(1, "a"), (1, "b"), (3, "c")]
+
+
+def test_another_metric_names_its_own_leader_and_who_is_alike() -> None:
+    words = told(
+        row("a", fd_classifier=1.0, coverage=0.3, copying=0.3, rating=1000.0),
+        row("b", fd_classifier=2.0, coverage=0.8, copying=0.31, rating=2000.0),
+    )
+    assert words["lead"] == "a leads on Frechet distance (classifier)."
+    assert words["Other headline metrics"] == (
+        "b leads on Coverage (0.8 [0.72, 0.88], next a 0.3 [0.27, 0.33]; real images get 0.95) and "
+        "Rating (2,000 [1,800, 2,200], next a 1,000 [900, 1,100])."
+    )
+    assert words["Cannot be told apart"] == "b and a on Copying."
+
+
+def test_who_is_no_better_than_noise_does_not_lead() -> None:
+    rows = [row("a", fd_classifier=1.0, precision=0.9), row("b", fd_classifier=2.0, precision=0.94)]
+    words = told(*rows, row("d", fd_classifier=120.0, precision=0.2))
+    assert words[NOISY] == "d on Frechet distance (classifier); a and d on Precision."
+    assert words["Other headline metrics"].startswith("b leads on Precision (0.94 [")
+    only = told(row("a", fd_classifier=100.0), row("b", fd_classifier=99.0))
+    assert only["lead"] == "No model is better than noise on Frechet distance (classifier)."
+    assert "How sure" not in only
+    last = told(row("a", fd_classifier=1.0), row("b", status="collapsed", fd_classifier=0.5))
+    assert last["lead"] == "Only a is compared on Frechet distance (classifier): the others failed."
+    many = [row(name, fd_classifier=100.0) for name in "abcde"]
+    assert told(*many, row("f", fd_classifier=1.0))[NOISY] == ("5 of 6 models on Frechet distance (classifier).")
+
+
+def test_seeds_give_a_p_value_by_the_test_of_the_claims() -> None:
+    seeds = [
+        {"model": model, "seed": seed, "fd_classifier": value + 0.01 * seed}
+        for model, value in (("a", 1.0), ("b", 2.0))
+        for seed in range(3)
+    ]
+    rows = [row("a", seeds=3, fd_classifier=1.01), row("b", seeds=3, fd_classifier=2.01)]
+    words = told(*rows, seeds=seeds)
+    assert words["How sure"] == (
+        "a 1.01 [0.909, 1.11], next b 2.01 [1.81, 2.21]; real images get 0.1; lower is better. "
+        "3 seeds; the intervals are over seeds. "
+        "a against b: p < 0.001 (Welch's t, Holm over the headline metrics)."
+    )
+    (test,) = leader_tests(Tables([*rows, REAL, NOISE], seeds, metrics=columns()))
+    assert test["p"] == test["p_holm"] and test["verdict"] == "held"
+    assert p_value(0.0123) == "p = 0.012"
+
+
+def test_failures_claims_and_rare_classes_are_told() -> None:
+    bands: dict[str, Any] = {name: {"classes": 3, "train": 30, "test": 10} for name in ("head", "middle", "tail")}
+    bands["tail_known_to"] = 0.1
+    claims = [
+        {"verdict": "held", "reason": None},
+        {"verdict": "unresolved", "reason": "one seed; and more"},
+        {"verdict": "unresolved", "reason": "one seed"},
+    ]
+    words = told(
+        row("a", fd_classifier=1.0, coverage_tail=0.5),
+        row("b", fd_classifier=2.0, coverage_tail=0.2),
+        row("c", status="collapsed", fd_classifier=0.5),
+        claims=claims,
+        bands=bands | {"rare_under_three": 0},
+    )
+    assert words["lead"].startswith("a leads"), "a model that collapsed does not lead"
+    assert words["Failed"] == "c: collapsed."
+    assert words["The papers' claims"] == "1 held, 0 reversed, 2 unresolved; unresolved mostly because of: one seed."
+    assert words["Rare classes"] == (
+        "a leads on Coverage, tail (0.5 [0.45, 0.55]; real images get 0.9). "
+        "Rare classes: 3 of 9, 30 training and 10 test images."
+    )
+
+
+def test_widely_different_trainings_are_told() -> None:
+    rows = [row("a", fd_classifier=1.0, images_seen=500_000), row("b", fd_classifier=2.0, images_seen=100_000)]
+    assert told(*rows)["Unequal training"] == "a saw 500,000 images, b 100,000."
+    rows[0]["images_seen"] = 499_999
+    assert "Unequal training" not in told(*rows)
+
+
+@pytest.mark.parametrize(
+    ("figure", "words"),
+    [
+        ("scores", "Frechet distance (classifier): a best, 1 [0.9, 1.1], next b 2 [1.8, 2.2]; real images get 0.1."),
+        ("losses", "No training diverged or collapsed."),
+        ("verdicts", "1 of 2 pairs are decided: a before b."),
+        ("standings", ""),  # nobody was rated
+        ("walks", ""),
+    ],
+)
+def test_a_figure_is_described_with_its_result(figure: str, words: str) -> None:
+    tables = Tables([row("a", fd_classifier=1.0), row("b", fd_classifier=2.0), REAL, NOISE], metrics=columns())
+    battles = [
+        {"model_1": "b", "model_2": "a", "verdict": "a"},
+        {"model_1": "a", "model_2": "b", "verdict": "unresolved"},
+    ]
+    assert result(figure, tables, battles) == words
+
+
+@pytest.mark.parametrize("rows", [[], [row("a", fd_classifier=1.0)]])
+def test_one_model_or_none_is_compared_with_nothing(rows: list[dict[str, Any]]) -> None:
+    found = verdict(Tables([*rows, REAL], metrics=columns()))
+    assert found["lead"] == "Fewer than two models were measured: nothing is compared." and found["points"] == []
+    assert found["ranks"] == [(None, item["model"]) for item in rows]

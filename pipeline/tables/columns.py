@@ -172,7 +172,13 @@ BATTLES = {
 def describe(metrics: Mapping[str, Description] | None = None) -> dict[str, Description]:
     """Every column by its name, `metrics` (the metrics' own descriptions) among them, with the bounds of intervals."""
     known: dict[str, Description] = {**RUN_COLUMNS, **(metrics or {}), **COSTS, **BATTLES}
+    known |= {f"{name}_each": _each(known[name]) for name in known if f"{name}_min" in known}
     return known | {f"{name}_{side}": _bound(known[name], side) for name in known for side in ("low", "high")}
+
+
+def _each(description: Description) -> dict[str, Any]:
+    label = description["label"]
+    return _described(f"{label}, each", f"{label} by each reference classifier, parted by spaces.")
 
 
 def _bound(description: Description, side: str) -> dict[str, Any]:

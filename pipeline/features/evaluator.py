@@ -17,7 +17,8 @@ from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.datasets.prepared import load_split, subset
 from pipeline.features.classifier import extract
-from pipeline.features.fitting import Reporter, load_classifier
+from pipeline.features.fitting import Reporter, load_classifier, load_more
+from pipeline.features.held_out import compared_and_real
 from pipeline.features.pixels import flatten
 from pipeline.metrics.bands import bands_of
 from pipeline.metrics.comparison import Comparison
@@ -31,39 +32,42 @@ class Evaluator:
     """What every set of generated images is compared with: held-out and training images and their features."""
 
     def __init__(
-        self, inputs: Mapping[str, Path], *, dataset: str, n: int, seed: int, groups: int, progress: Reporter
+        self,
+        inputs: Mapping[str, Path],
+        *,
+        dataset: str,
+        n: int,
+        protocol_seed: int,
+        groups: int,
+        pooled: bool = False,
+        progress: Reporter,
     ) -> None:
-        """`inputs` has `train`, `test`, `classifier` and `features`; n images of each side are compared."""
-        self.dataset, self.seed, self.groups, self.progress = dataset, seed, groups, progress
-        train, test, classifier = (inputs[name] for name in ("train", "test", "classifier"))
-        self.classifier = load_classifier(classifier)
+        """`inputs` has `train`, `valid`, `test`, `classifier`, `more_classifiers` and `features`.
+
+        n images of each side are compared.
+
+        `pooled` says that validation and test split are not alike: see `compared_and_real`.
+        """
+        self.seed, self.groups, self.progress = protocol_seed, groups, progress
+        self.classifier, self.more = load_classifier(inputs["classifier"]), load_more(inputs["more_classifiers"])
         kept = artifacts.read_tensors(inputs["features"])
-        (test_images, test_labels), (train_images, train_labels) = load_split(test), load_split(train)
-        self.enough(test.stem, test_images)
-        chosen = subset(len(test_images), n, seed)
+        train_images, train_labels = load_split(inputs["train"])
+        chosen, self.others = compared_and_real(inputs, kept, n=n, seed=self.seed, pooled=pooled)
+        enough(dataset, inputs["test"].stem, chosen)
         # As many training images as held-out ones, so that the two comparisons are alike.
-        seen = subset(len(train_images), len(chosen), seed + 1)
+        seen = subset(len(train_images), len(chosen), self.seed + 1)
         self.spaces = {name: space(train_images) for name, space in features.spaces().items()}
-        held_out = kept[test.stem]  # a search for settings passes the validation split as `test`
-        self.real = self.points(test_images[chosen]) | {"classifier": held_out[chosen]}
+        self.images, self.labels = chosen.images, None
+        self.real = self.points(self.images) | dict(chosen.features)
         every = self.points(train_images)
         self.memory, self.memory_features = every["pixels"], kept["train"]
         self.train = {name: points[seen] for name, points in every.items()} | {"classifier": kept["train"][seen]}
-        self.images = test_images[chosen]
-        self.classes = self.labels = self.bands = None
-        if test_labels is not None and train_labels is not None:
-            self.labels = test_labels[chosen]
-            self.classes = torch.bincount(test_labels, minlength=self.classifier.classes)
+        self.classes = self.bands = None
+        if chosen.labels is not None and train_labels is not None:
+            self.labels = chosen.labels
+            self.classes = torch.bincount(self.labels, minlength=self.classifier.classes)
             self.bands = bands_of(torch.bincount(train_labels, minlength=self.classifier.classes))
-        self.digest = artifacts.sha256(classifier)[:12]
-
-    def enough(self, split: str, images: Sized) -> None:
-        """Raise `UserError` for a split of fewer images than metrics can be computed on."""
-        if len(images) < FEWEST:
-            raise UserError(
-                f"params.yaml: datasets.{self.dataset}.{split}: the split holds {len(images)} "
-                f"images, but a comparison needs at least {FEWEST}; hold out more, or bring more images"
-            )
+        self.digest = artifacts.sha256(inputs["classifier"])[:12]
 
     def points(self, images: Tensor) -> dict[str, Tensor]:
         """Images in every space that needs no classifier."""
@@ -72,26 +76,25 @@ class Evaluator:
     def measure(self, images: np.ndarray, known: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
         """All estimates of a set of generated images (n, C, H, W) uint8, and the protocol that they were made by.
 
-        `known` is what else the model's comparison holds, by its name: bounds, answers of an augmented classifier.
+        Of more images than there are held-out ones the first are compared. `known` is what else the model's comparison
+        holds, or holds in place of what all have, by its name: bounds, answers of an augmented classifier.
         """
-        fake = torch.from_numpy(images.copy())
+        fake = torch.from_numpy(images[: len(self.images)].copy())
         of_classifier, probabilities = extract(self.classifier, fake)
-        comparison = Comparison(
-            real=self.real,
-            fake=self.points(fake) | {"classifier": of_classifier},
-            train=self.train,
-            memory=self.memory,
-            memory_features=self.memory_features,
-            probabilities=probabilities if self.classes is not None else None,
-            real_class_histogram=self.classes,
-            real_images=self.images,
-            fake_images=fake,
-            real_labels=self.labels,
-            bands=self.bands,
-            **known,
-            seed=self.seed,
-            groups=self.groups,
-        )
+        given: dict[str, Any] = {
+            "real": self.real,
+            "fake": self.points(fake) | {"classifier": of_classifier} | self.further(fake),
+            "train": self.train,
+            "memory": self.memory,
+            "memory_features": self.memory_features,
+            "probabilities": probabilities if self.classes is not None else None,
+            "real_class_histogram": self.classes,
+            "real_images": self.images,
+            "fake_images": fake,
+            "real_labels": self.labels,
+            "bands": self.bands,
+        }
+        comparison = Comparison(**{**given, **known}, seed=self.seed, groups=self.groups)
         found = dict(self.estimates(comparison))
         known_values = {column: entry for column, entry in found.items() if "reason" not in entry}
         content: dict[str, Any] = {"protocol": self.protocol(len(fake)), "estimates": known_values}
@@ -101,6 +104,10 @@ class Evaluator:
                 probabilities.argmax(1), minlength=self.classifier.classes
             ).tolist()
         return content
+
+    def further(self, images: Tensor) -> dict[str, Tensor]:
+        """Features of images by the reference classifiers after the first."""
+        return {f"classifier.{number}": extract(model, images)[0] for number, model in self.more.items()}
 
     def estimates(self, comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:
         """(column, estimate) of every metric, or the reason why there is none."""
@@ -114,14 +121,15 @@ class Evaluator:
                     yield column, {"reason": reason}
                     continue
                 bounds = {side: finite(getattr(estimate, side)) for side in ("low", "high")}
-                yield column, {"value": estimate.value, **bounds, "kind": estimate.kind}
+                each = {"each": list(estimate.each)} if estimate.each else {}
+                yield column, {"value": estimate.value, **bounds, "kind": estimate.kind, **each}
             self.progress.note(f"{name} done")
             self.progress.step(done, len(names), unit="metrics")
 
     def protocol(self, n_fake: int) -> dict[str, Any]:
         """What stands beside the numbers: n, d and the extractor's digest of each space; n <= d is flagged."""
         n_real = len(self.real["pixels"])
-        spaces = {}
+        spaces: dict[str, dict[str, Any]] = {}
         for space, points in self.real.items():
             d = points.shape[1]
             spaces[space] = {"d": d, "n_at_most_d": min(n_real, n_fake) <= d}
@@ -135,6 +143,15 @@ class Evaluator:
             "spaces": spaces,
             "seed": self.seed,
         }
+
+
+def enough(dataset: str, split: str, images: Sized) -> None:
+    """Raise `UserError` for fewer held-out images than metrics can be computed on."""
+    if len(images) < FEWEST:
+        raise UserError(
+            f"params.yaml: datasets.{dataset}.{split}: the split holds {len(images)} "
+            f"images, but a comparison needs at least {FEWEST}; hold out more, or bring more images"
+        )
 
 
 def finite(value: float) -> float | None:

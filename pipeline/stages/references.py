@@ -1,12 +1,14 @@
-"""Make and measure the reference rows: held-out real images, uniform noise, and the mean image with pixel noise."""
+"""Make and measure the reference rows: sets of images that no model made, whose faults are known."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 import numpy as np
-import torch
 
 from pipeline.core import artifacts
-from pipeline.features.evaluator import Evaluator
+from pipeline.features.evaluator import Evaluator, enough
 from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
 from pipeline.workflow import layout
@@ -14,29 +16,45 @@ from pipeline.workflow import layout
 PIXEL_NOISE = 0.1 * 255
 """Standard deviation of the noise on the mean image."""
 
+REPEATED = 10
+"""Times that `duplicates` shows each of its images."""
+
+UNSEEN: dict[str, Any] = {"train": {}, "memory": None, "memory_features": None}
+"""In place of the training images, where samples of them would be called copies."""
+
+Images = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class Given(NamedTuple):
+    """What reference rows are made of, and how many images each has."""
+
+    train: Images
+    train_labels: np.ndarray | None
+    real: Images
+    """Held-out images that no row is compared with."""
+    n: int
+
 
 def run(job: JobContext) -> None:
-    """What a perfect model would get (`real`), what nothing gets (`noise`), what a blur gets (`mean_image`)."""
+    """What a perfect model would get (`real`), what nothing gets (`noise`), what known faults get (the others)."""
     use_device(job)
-    train = artifacts.read_images(job.inputs["train"])[0]
-    valid, labels = artifacts.read_images(job.inputs["valid"])
-    evaluator = Evaluator(
-        job.inputs,
-        dataset=job.wildcards["dataset"],
-        n=job.config["n"],
-        seed=job.config["protocol_seed"],
-        groups=job.config["groups"],
-        progress=job.progress,
-    )
-    evaluator.enough("valid", valid)
-    makers = {"real": real, "noise": noise, "mean_image": mean_image}
+    config, dataset = job.config, job.wildcards["dataset"]
+    protocol = {name: config[name] for name in ("n", "protocol_seed", "groups")}
+    evaluator = Evaluator(job.inputs, dataset=dataset, **protocol, pooled=config["pooled"], progress=job.progress)
+    enough(dataset, "valid", evaluator.others)
+    train, labels = artifacts.read_images(job.inputs["train"])
+    given = Given(train, labels, evaluator.others.images.numpy(), len(evaluator.images))
     measured = {}
     for stream, name in enumerate(layout.REFERENCES):
-        images = makers[name](train, valid, job.config["n"], generator(job, stream))
-        known = {}
-        if name == "real" and labels is not None:
-            chosen = real_rows(len(valid), job.config["n"], generator(job, stream))
-            known["asked"] = torch.from_numpy(labels[chosen])
+        known: dict[str, Any] = dict(UNSEEN) if name == "half_the_classes" else {}
+        if name not in config["rows"] or (known and (labels is None or len(np.unique(labels)) < 2)):
+            continue
+        if name == "other_fonts":  # the last row: the validation split against the test split
+            evaluator = Evaluator(job.inputs, dataset=dataset, **protocol, progress=job.progress)
+            given = given._replace(real=evaluator.others.images.numpy())
+        if name == "real" and evaluator.others.labels is not None:
+            known["asked"] = evaluator.others.labels
+        images = MAKERS[name](given, generator(job, stream))
         measured[name] = evaluator.measure(images, known)
         job.progress.say(f"{name}: {len(images):,} images measured")
     job.write_json(job.outputs["metrics"], measured)
@@ -47,25 +65,48 @@ def generator(job: JobContext, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=[job.config["protocol_seed"], stream]))
 
 
-def real_rows(size: int, n: int, draw: np.random.Generator) -> np.ndarray:
-    """Which of the validation images are the row `real`, (<= n,)."""
-    return np.sort(draw.permutation(size)[:n])
+def real(given: Given, draw: np.random.Generator) -> Images:
+    """Held-out real images, as many as each row is compared with."""
+    return given.real
 
 
-def real(train: np.ndarray, valid: np.ndarray, n: int, draw: np.random.Generator) -> np.ndarray:
-    """Real images held out for validation, (<= n, C, H, W)."""
-    return valid[real_rows(len(valid), n, draw)]
+def noise(given: Given, draw: np.random.Generator) -> Images:
+    """Uniform noise."""
+    return draw.integers(0, 256, (given.n, *given.train.shape[1:]), dtype=np.uint8)
 
 
-def noise(train: np.ndarray, valid: np.ndarray, n: int, draw: np.random.Generator) -> np.ndarray:
-    """Uniform noise, (n, C, H, W)."""
-    images: np.ndarray = draw.integers(0, 256, (n, *train.shape[1:]), dtype=np.uint8)
-    return images
+def mean_image(given: Given, draw: np.random.Generator) -> Images:
+    """The training split's mean image with normal noise on every pixel."""
+    mean = given.train.mean(0, dtype=np.float64)
+    noisy = mean + PIXEL_NOISE * draw.standard_normal((given.n, *mean.shape), dtype=np.float32)
+    return noisy.round().clip(0, 255).astype(np.uint8)
 
 
-def mean_image(train: np.ndarray, valid: np.ndarray, n: int, draw: np.random.Generator) -> np.ndarray:
-    """The training split's mean image with normal noise on every pixel, (n, C, H, W)."""
-    mean = train.mean(0, dtype=np.float64)
-    noisy = mean + PIXEL_NOISE * draw.standard_normal((n, *mean.shape), dtype=np.float32)
-    images: np.ndarray = noisy.round().clip(0, 255).astype(np.uint8)
-    return images
+def copies(given: Given, draw: np.random.Generator) -> Images:
+    """Training images: a model that has learnt them by heart."""
+    return given.train[np.sort(draw.permutation(len(given.train))[: given.n])]
+
+
+def duplicates(given: Given, draw: np.random.Generator) -> Images:
+    """Few held-out real images, each of them many times: sharp, and of little variety."""
+    few = draw.permutation(len(given.real))[: -(-given.n // REPEATED)]
+    return given.real[np.resize(few, given.n)]
+
+
+def half_the_classes(given: Given, draw: np.random.Generator) -> Images:
+    """Training images of the first half of the classes: the others are dropped."""
+    assert given.train_labels is not None
+    kept = np.unique(given.train_labels)
+    rows = np.flatnonzero(np.isin(given.train_labels, kept[: len(kept) // 2]))
+    return given.train[np.sort(draw.permutation(rows)[: given.n])]
+
+
+MAKERS: dict[str, Callable[[Given, np.random.Generator], Images]] = {
+    "real": real,
+    "noise": noise,
+    "mean_image": mean_image,
+    "copies": copies,
+    "duplicates": duplicates,
+    "half_the_classes": half_the_classes,
+    "other_fonts": real,
+}

@@ -11,7 +11,7 @@ from typing import Any
 
 Description = Mapping[str, Any]
 
-REFERENCES = ("real", "noise", "mean_image")
+REFERENCES = ("real", "noise", "mean_image", "copies", "duplicates", "half_the_classes", "other_fonts")
 BEFORE_METRICS = ("model", "seeds", "n_real", "n_fake")
 AFTER_METRICS = ("rating", "interval_kind", "parameters", "status")
 PAPER_METRICS = ("paper_mmd", "paper_fid", "paper_knn", "paper_bayes")
@@ -42,6 +42,22 @@ SHORT_LABELS = {
     "parameters": "params",
 }
 """Heads for where there is no room for a label."""
+GROUPS = {
+    "Distances": ("mmd_", "fd_", "kid_", "fld"),
+    "Two-sample tests": ("knn_", "c2st_", "naive_bayes_"),
+    "Coverage and copying": (
+        "precision", "recall", "density", "coverage", "classes_covered", "copying", "authenticity", "diversity",
+    ),
+    "Likelihood": ("elbo", "iwae_", "log_likelihood"),
+    "Classes": ("class_", "confident_", "tail_"),
+    "Appearance": ("sharpness", "brightness"),
+    "Other metrics": (),
+    "Battles": ("rating",),
+    "Cost": ("parameters", "images_seen", "train_", "sample_images_", "peak_memory_"),
+    "Printed in papers": ("paper_",),
+    "Runs": ("seeds", "n_real", "n_fake", "interval_kind"),
+}  # fmt: skip
+"""Group of columns -> beginnings of their names, in the order in which the report shows them."""
 
 
 def _described(label: str, meaning: str, unit: str = "", better: str | None = None) -> dict[str, Any]:
@@ -54,7 +70,7 @@ def _paper(name: str, what: str) -> dict[str, Any]:
 
 
 RUN_COLUMNS = {
-    "model": _described("Model", "Key under models: in params.yaml, or a reference: real, noise, mean_image."),
+    "model": _described("Model", "Key under models: in params.yaml, or a reference row: real, noise and others."),
     "seed": _described("Seed", "The run's seed."),
     "seeds": _described("Seeds", "How many runs the row's means are over."),
     "n_real": _described("Real images", "Held-out real images compared with.", "images"),
@@ -156,7 +172,13 @@ BATTLES = {
 def describe(metrics: Mapping[str, Description] | None = None) -> dict[str, Description]:
     """Every column by its name, `metrics` (the metrics' own descriptions) among them, with the bounds of intervals."""
     known: dict[str, Description] = {**RUN_COLUMNS, **(metrics or {}), **COSTS, **BATTLES}
+    known |= {f"{name}_each": _each(known[name]) for name in known if f"{name}_min" in known}
     return known | {f"{name}_{side}": _bound(known[name], side) for name in known for side in ("low", "high")}
+
+
+def _each(description: Description) -> dict[str, Any]:
+    label = description["label"]
+    return _described(f"{label}, each", f"{label} by each reference classifier, parted by spaces.")
 
 
 def _bound(description: Description, side: str) -> dict[str, Any]:
@@ -172,11 +194,25 @@ def main_columns(metrics: Iterable[str]) -> tuple[str, ...]:
 
 
 def seeds_columns(metrics: Iterable[str]) -> tuple[str, ...]:
-    """Columns of the table of single runs."""
-    return ("model", "seed", *metrics)
+    """Columns of the table of single runs; at the end the values by each reference classifier."""
+    names = tuple(metrics)
+    return ("model", "seed", *names, *(f"{name}_each" for name in names if f"{name}_min" in names))
 
 
 def headline_columns(metrics: Iterable[str]) -> tuple[str, ...]:
     """The eight columns, at most, of a table that is read by eye; the others stand behind them in the report."""
     there = set(metrics)
     return ("model", "status", *(name for name in HEADLINE_METRICS if name in there), "rating")
+
+
+def group_of(column: str) -> str:
+    """The group that the report shows a column in; no group for the columns that name a row."""
+    if column in ("model", "status"):
+        return ""
+    return next((group for group, names in GROUPS.items() if names and column.startswith(names)), "Other metrics")
+
+
+def in_groups(columns: Iterable[str]) -> list[str]:
+    """Columns group by group, each group's in the order given; first those without a group."""
+    order = ["", *GROUPS]
+    return sorted(columns, key=lambda name: order.index(group_of(name)))

@@ -92,6 +92,11 @@ class Catalogue:
         """Other samples of a training with a number of steps of their own."""
         return [model for model in self.judged_by(dataset) if self._argument(model, dataset, "sample_steps")]
 
+    def warmups(self, dataset: str) -> dict[str, int]:
+        """Steps of a model's training that come before its adversary, of the models that have such steps."""
+        steps = {model: self._argument(model, dataset, "warmup") for model in self.models(dataset)}
+        return {model: count for model, count in steps.items() if count}
+
     def _argument(self, model: str, dataset: str, name: str) -> Any:
         return self._arguments(model, dataset).get(name)
 
@@ -133,6 +138,17 @@ class Catalogue:
         self.require(dataset)
         return self.params.datasets[dataset].imbalanced
 
+    def splits_differ(self, dataset: str) -> bool:
+        """Whether validation and test split are not alike: of fonts of their own, where the data is rendered."""
+        return bool(self.form(dataset).options.get("instances_held_out"))
+
+    def references(self, dataset: str) -> list[str]:
+        """Rows of a data set's table that no model makes; those that its labels do not allow are left out later."""
+        protocol = self.params.protocol
+        if not self.params.at_budget(protocol.more_references):
+            return list(layout.FEW_REFERENCES)
+        return [name for name in layout.REFERENCES if name != "other_fonts" or self.splits_differ(dataset)]
+
     def require_trained(self, model: str) -> None:
         """Raise `UserError` for a model that has no training of its own."""
         if self.trained(model) != model:
@@ -165,9 +181,9 @@ class Catalogue:
     # -- configuration that several stages share -----------------------------------------------------------------
 
     def classifier_settings(self) -> dict[str, Any]:
-        """The reference classifier's settings."""
+        """The settings of a reference classifier's training."""
         block = self.params.classifier
-        return block.model_dump() | {"steps": self.params.at_budget(block.steps)}
+        return block.model_dump(exclude={"count"}) | {"steps": self.params.at_budget(block.steps)}
 
     def network(self, model: str, dataset: str) -> dict[str, Any]:
         """What rebuilds a trained model: its class, its arguments and the images' shape."""

@@ -138,13 +138,15 @@ class Protocol(_Block):
     seed: NotNegative
     jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]
     judged_images: Positive
+    more_references: PerBudget[bool] | bool
     battle_tolerance: Rate
     battle_ratio: Literal["error", "accuracy"]
 
 
 class Classifier(_Block):
-    """The reference classifier's training."""
+    """The reference classifiers' training."""
 
+    count: CountPerBudget | Positive
     steps: CountPerBudget | Positive
     batch: Positive
     learning_rate: Rate

@@ -68,6 +68,11 @@ def reference_classifier(dataset: str) -> dict[str, Source]:
     return {name: Source(("classifier", dataset), name) for name in ("classifier", "features")}
 
 
+def every_classifier(dataset: str) -> dict[str, Source]:
+    """The same with the classifiers after the first."""
+    return reference_classifier(dataset) | {"more_classifiers": Source(("classifier", dataset), "more_classifiers")}
+
+
 def training(plan: Catalogue, dataset: str, model: str, seed: int, output: str) -> Source:
     """A file of the training that gives a model its weights."""
     return Source(("train", dataset, plan.trained(model), seed), output)
@@ -89,10 +94,10 @@ def of_runs(
     return [Source((stage_name, dataset, *run), output) for run in runs]
 
 
-def comparison(plan: Catalogue) -> dict[str, Any]:
+def comparison(plan: Catalogue, dataset: str) -> dict[str, Any]:
     """The protocol by which sets of images are compared."""
-    protocol = plan.params.protocol
-    return {"n": plan.n_samples(), "protocol_seed": protocol.seed, "groups": protocol.jackknife_groups}
+    protocol = {"protocol_seed": plan.params.protocol.seed, "groups": plan.params.protocol.jackknife_groups}
+    return {"n": plan.n_samples(), **protocol, "pooled": plan.splits_differ(dataset)}
 
 
 def published_digest(name: str) -> str:
@@ -143,8 +148,9 @@ def places(plan: Catalogue, dataset: str) -> dict[str, Any]:
 
 @stage
 def classifier(plan: Catalogue, dataset: str) -> Request:
-    """The reference classifier."""
-    return Request(plan.classifier_settings(), splits(dataset, "train", "valid", "test"))
+    """The reference classifiers."""
+    config = plan.classifier_settings() | {"count": plan.params.at_budget(plan.params.classifier.count)}
+    return Request(config, splits(dataset, "train", "valid", "test"))
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -173,16 +179,16 @@ def sample(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
 @stage
 def references(plan: Catalogue, dataset: str) -> Request:
     """Rows that no model made."""
-    inputs = splits(dataset, "valid", "train", "test") | reference_classifier(dataset)
-    return Request(comparison(plan), inputs, metric_modules())
+    inputs = splits(dataset, "valid", "train", "test") | every_classifier(dataset)
+    return Request(comparison(plan, dataset) | {"rows": plan.references(dataset)}, inputs, metric_modules())
 
 
 @stage
 def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
     """All metrics of one run; a likelihood model's bound needs its weights."""
-    config, modules = comparison(plan), metric_modules()
+    config, modules = comparison(plan, dataset), metric_modules()
     inputs = {"samples": Source(("sample", dataset, model, seed), "images")}
-    inputs |= splits(dataset, "train", "test") | reference_classifier(dataset)
+    inputs |= splits(dataset, "train", "valid", "test") | every_classifier(dataset)
     if plan.has_elbo(model, dataset):
         draws = plan.params.at_budget(plan.params.protocol.importance_samples)
         config |= plan.network(model, dataset) | {"importance_samples": draws}
@@ -299,7 +305,7 @@ def figures(plan: Catalogue, dataset: str) -> Request:
         **{key: Source(("tables", dataset), key) for key in ("table", "cost")},
         **{key: Source(("standings", dataset), key) for key in ("judges", "battles", "standings")},
     }
-    return Request({"runs": plan.runs(dataset)}, inputs)
+    return Request({"runs": plan.runs(dataset)}, inputs, runtime_only={"warmups": plan.warmups(dataset)})
 
 
 @stage
@@ -320,6 +326,7 @@ def gallery(plan: Catalogue, dataset: str) -> Request:
     runtime_only = plan.shown(dataset) | {
         "models": {model: plan.network(model, dataset) for model in models},
         "trained": {model: plan.trained(model) for model in models},
+        "warmups": plan.warmups(dataset),
     }
     return Request(config, inputs, runtime_only=runtime_only)
 
@@ -383,7 +390,7 @@ def report_sources(plan: Catalogue, dataset: str) -> dict[str, Source | Sequence
     return {
         **splits(dataset, "summary", "test"),
         "classifier": Source(("classifier", dataset), "report"),
-        **{key: Source(("tables", dataset), key) for key in ("table", "cost", "claims")},
+        **{key: Source(("tables", dataset), key) for key in ("table", "seeds", "cost", "claims", "networks")},
         **{key: Source(("standings", dataset), key) for key in ("battles", "judges", "standings")},
         "tracked": Source(("track", dataset), "tracked"),
         "training": trainings(plan, dataset, "training"),

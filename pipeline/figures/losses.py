@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 IMAGES_LABEL = "training images seen (thousands)"
 NOT_CURVES = frozenset({"model", "seed", "step", "kimg", "epoch", "seconds", "cpu_seconds", "train_seconds"})
 OVERVIEW = ("loss", "reconstruction", "kl", "d_loss", "g_loss")
-LABELS = {"kl": "KL", "d_loss": "discriminator's loss", "g_loss": "generator's loss",
-          "d_accuracy_real": "accuracy on real images", "d_accuracy_fake": "accuracy on generated images"}  # fmt: skip
+LABELS = {"kl": "KL", "d_loss": "discriminator loss", "g_loss": "generator loss",
+          "d_accuracy_real": "accuracy on real", "d_accuracy_fake": "accuracy on generated"}  # fmt: skip
 OF_DISCRIMINATOR = ("d_loss", "d_accuracy_real")
 """Curves in black; all others have their model's colour."""
 SMOOTH_FROM = 120

@@ -164,8 +164,8 @@ def legend(figure: Figure, handles: Sequence[Any], columns: int) -> None:
     title = figure.get_suptitle()
     figure.suptitle("")
     weight = {"weight": "bold", "size": RC["figure.titlesize"]}
-    figure.legend(handles=handles, loc="outside upper left", ncols=columns, title=title or None,
-                  alignment="left", handlelength=3, title_fontproperties=weight, borderpad=0.1)  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, title=title or None, alignment="left",
+                  handlelength=2.6, columnspacing=1.6, title_fontproperties=weight, borderpad=0.1)  # fmt: skip
 
 
 TITLE_CHARACTERS, TITLE_LINE = 10.6, 0.2

@@ -172,7 +172,13 @@ BATTLES = {
 def describe(metrics: Mapping[str, Description] | None = None) -> dict[str, Description]:
     """Every column by its name, `metrics` (the metrics' own descriptions) among them, with the bounds of intervals."""
     known: dict[str, Description] = {**RUN_COLUMNS, **(metrics or {}), **COSTS, **BATTLES}
+    known |= {f"{name}_each": _each(known[name]) for name in known if f"{name}_min" in known}
     return known | {f"{name}_{side}": _bound(known[name], side) for name in known for side in ("low", "high")}
+
+
+def _each(description: Description) -> dict[str, Any]:
+    label = description["label"]
+    return _described(f"{label}, each", f"{label} by each reference classifier, parted by spaces.")
 
 
 def _bound(description: Description, side: str) -> dict[str, Any]:
@@ -188,8 +194,9 @@ def main_columns(metrics: Iterable[str]) -> tuple[str, ...]:
 
 
 def seeds_columns(metrics: Iterable[str]) -> tuple[str, ...]:
-    """Columns of the table of single runs."""
-    return ("model", "seed", *metrics)
+    """Columns of the table of single runs; at the end the values by each reference classifier."""
+    names = tuple(metrics)
+    return ("model", "seed", *names, *(f"{name}_each" for name in names if f"{name}_min" in names))
 
 
 def headline_columns(metrics: Iterable[str]) -> tuple[str, ...]:

@@ -181,9 +181,9 @@ class Catalogue:
     # -- configuration that several stages share -----------------------------------------------------------------
 
     def classifier_settings(self) -> dict[str, Any]:
-        """The reference classifier's settings."""
+        """The settings of a reference classifier's training."""
         block = self.params.classifier
-        return block.model_dump() | {"steps": self.params.at_budget(block.steps)}
+        return block.model_dump(exclude={"count"}) | {"steps": self.params.at_budget(block.steps)}
 
     def network(self, model: str, dataset: str) -> dict[str, Any]:
         """What rebuilds a trained model: its class, its arguments and the images' shape."""

@@ -60,7 +60,8 @@ def job_seconds(plan: Plan, stage: str, wildcards: Mapping[str, Any], saved: Map
         drawn = [block["arguments"][name] / often for name, often in DRAWS.items() if name in block["arguments"]]
         return START + steps * PER_STEP.get(block["class"], PER_STEP_OF_OTHERS) * math.prod(drawn)
     if stage in ("classifier", "augment"):
-        return START + plan.params.at_budget(plan.params.classifier.steps) * PER_CLASSIFIER_STEP
+        count = plan.params.at_budget(plan.params.classifier.count) if stage == "classifier" else 1
+        return START + count * plan.params.at_budget(plan.params.classifier.steps) * PER_CLASSIFIER_STEP
     judges = len(plan.params.seeds_used()) if stage == "battle" else 1
     return START + n * judges * PER_SAMPLE.get(stage, 0.0)
 

@@ -144,8 +144,9 @@ class Protocol(_Block):
 
 
 class Classifier(_Block):
-    """The reference classifier's training."""
+    """The reference classifiers' training."""
 
+    count: CountPerBudget | Positive
     steps: CountPerBudget | Positive
     batch: Positive
     learning_rate: Rate

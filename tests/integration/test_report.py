@@ -200,6 +200,9 @@ def test_every_figure_of_the_layout_is_shown_or_shown_otherwise(made: Made) -> N
         *report.SHOWN_OTHERWISE,
     } - {*layout.OF_IMBALANCED}
     assert all(figure["caption"].parts for figure in shown["figures"])
+    words = {figure["name"]: figure["pictures"][0]["alt"] for figure in shown["figures"]}
+    assert "leads on Frechet distance (classifier) with" in words["scores"] and "real images get" in words["scores"]
+    assert "No training diverged" in words["losses"] and "at last: loss" in words["losses"]
 
 
 def test_the_battle_matrix_says_what_the_table_of_judges_says(made: Made) -> None:

@@ -163,7 +163,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "strips": strip_sheet,
     "planes": plane_sheet,
     "adversaries": lambda n: adversaries.adversary_sheet(
-        {m: history(20, "d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake") for m in MODELS[:n]}
+        {m: history(20, *adversaries.CURVES) for m in MODELS[:n]}, warmups={MODELS[0]: 10}
     ),
 }
 
@@ -404,13 +404,13 @@ def test_losses_have_their_models_colour_the_discriminators_is_black() -> None:
     drawn = [{line.get_label(): line.get_color() for line in axis.lines} for axis in figure.axes]
     colour = looks["gan"].colour
     assert drawn[0] == {
-        "loss": colour, "KL": colour, "discriminator's loss": style.BLACK, "generator's loss": colour
+        "loss": colour, "KL": colour, "discriminator loss": style.BLACK, "generator loss": colour
     }  # fmt: skip
     assert drawn[1] == dict.fromkeys(("loss", "KL"), looks["vae"].colour)
     shown = words(figure)
     assert shown.count("nats per image") == 1 and shown.count("training images seen (thousands)") == 1
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["loss", "KL", "discriminator's loss", "generator's loss"]
+    assert legend == ["loss", "KL", "discriminator loss", "generator loss"]
 
 
 def test_losses_skip_the_missing_and_mark_the_divergence() -> None:

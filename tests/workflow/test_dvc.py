@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import yaml
@@ -255,21 +255,12 @@ def test_metrics_are_one_row_a_model_with_the_headline(recorded: Recorded) -> No
     assert len(table.strip().splitlines()) == 1 + len(ROWS)
 
 
-def test_plots_show_distances_losses_and_figures(recorded: Recorded, tmp_path: Path) -> None:
+def test_plots_are_the_figures_in_a_page_that_opens_offline(recorded: Recorded, tmp_path: Path) -> None:
     project = recorded.project
     done = project("dvc", "plots", "show", "--out", str(tmp_path / "plots"))
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "plots/index.html").read_text()
-    drawn = [json.loads(found) for found in re.findall(r"var spec = (\{.*\});", page)]
-    assert len(drawn) == 4
-    points: list[list[dict[str, Any]]] = [spec["data"]["values"] for spec in drawn]
-    assert all(isinstance(point["value"], float) for values in points for point in values)
-    distances, *losses = points
-    assert {point["model"] for point in distances} == ROWS
-    assert all(point["low"] <= point["value"] <= point["high"] for point in distances)
-    assert {point["curve"] for values in losses for point in values} == {
-        "loss", "reconstruction", "kl", "d_loss", "g_loss"
-    }  # fmt: skip
+    assert "http" not in page and "<script" not in page, "it opens offline"
     images = [tmp_path / "plots" / source for source in re.findall(r'<img src="([^"]+)"', page)]
     gallery = recorded.project.plan().job("gallery", "mnist").config["figures"]
     assert len(images) == len(layout.FIGURES) - len(layout.OF_IMBALANCED) + len(gallery) + 2

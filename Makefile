@@ -14,7 +14,7 @@ DOCS := .venv-docs
 BENCH ?=
 
 .DEFAULT_GOAL := mnist
-.PHONY: help env build mnist nine all table smoke test quick bench build-bench chaos fuzz audit check docs build-docs lock status tune prune publish verify ui unlock clean
+.PHONY: help env build mnist nine all table smoke test quick bench build-bench chaos fuzz audit check docs build-docs lock status tune prune publish verify ui pull experiments unlock clean
 
 help:  ## list the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ test: env  ## all tests; those that need Slurm or Chromium are skipped, and repo
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: env  ## the tests that run no workflow
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not workflow"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not workflow"
 
 bench: env  ## measure speed against public implementations, into runs/bench (docs/speed.md); leave the cores idle
 	@cmp -s envs/bench.txt $(PEERS)/.built || $(MAKE) --no-print-directory build-bench
@@ -87,6 +87,14 @@ prune: env  ## delete files that no job of params.yaml needs; lists them with si
 
 publish: env  ## record results in DVC, push them if a remote is set, copy tables and figures to results/published
 	@$(EASEL) publish
+
+pull: env  ## fetch the results that this commit names from the DVC remote
+	@test -f dvc.lock || { echo "easel: dvc.lock: not found in this commit, so there is nothing to pull; expected a commit made after 'make publish'; compute the results: make mnist"; exit 1; }
+	@test -n "$$($(BIN)/dvc config core.remote 2>/dev/null)" || { echo "easel: .dvc/config: no default remote; name the place that the results were pushed to: dvc remote add --default NAME PLACE"; exit 1; }
+	@$(BIN)/dvc pull
+
+experiments: env  ## list DVC's experiments: what they changed, and every row's Frechet distance
+	@$(BIN)/dvc exp show --no-pager --only-changed --drop '.*/metrics/.*:(?!fd_classifier$$)|Snakefile|data/|envs/|pipeline|rules'
 
 verify: env  ## recompute the smoke tables in a temporary folder and compare them with the committed ones
 	@$(EASEL) verify

@@ -32,24 +32,6 @@ wildcard_constraints:
     hash=at.HASH.pattern,
 
 
-localrules:
-    mnist,
-    fetch,
-    standings,
-    tables,
-    figures,
-    canvases,
-    track,
-    summary,
-    report,
-    view_prepared,
-    view_classifier,
-    view_tables,
-    view_figures,
-    view_summary,
-    view_report,
-
-
 rule mnist:
     """Everything about MNIST, which is what `make mnist` asks for."""
     input:
@@ -57,12 +39,10 @@ rule mnist:
         at.FIGURE_FOLDER.format(dataset="mnist"),
         at.SUMMARY_TEXT.format(dataset="mnist"),
         at.REPORT,
+    localrule: True
 
 
-include: "rules/data.smk"
-include: "rules/models.smk"
-include: "rules/compare.smk"
-include: "rules/show.smk"
+include: "rules/stages.smk"
 include: "rules/views.smk"
 
 

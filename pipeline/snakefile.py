@@ -7,16 +7,17 @@ changed parameter or module changes the job's hash, and with it the outputs' pat
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
+import functools
 import gc
 import io
 import os
 import platform
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +28,9 @@ from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.tracking import live, mlflow_runs
 from pipeline.workflow import estimate, layout, params, report_inputs, run_lock, specs, store, yaml_loader
 from pipeline.workflow.plan import Job, Plan
+
+FAR_AHEAD = 4_102_444_800.0
+"""2100-01-01, in seconds."""
 
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]
@@ -43,7 +47,6 @@ class Workflow:
         self.datasets = "|".join(sorted(plan.params.datasets))
         self.models = "|".join(sorted(plan.params.models))
         self.planned: dict[str, Job] = {}
-        self._changed: str | None = None
 
     def inputs(self, stage: str) -> InputFunction:
         """All that a stage's job reads, by name; for `unpack`."""
@@ -78,20 +81,16 @@ class Workflow:
 
         return of
 
-    @property
+    @functools.cached_property
     def changed(self) -> str:
-        """A file that is newer than every view: Snakemake makes a view again that reads it."""
-        if self._changed is None:
-            handle, self._changed = tempfile.mkstemp(prefix="easel-changed-view-")
-            os.close(handle)
-            later = max([time.time(), *(path.stat().st_mtime + 1 for path in views())])
-            os.utime(self._changed, (later, later))
-        return self._changed
-
-    def close(self) -> None:
-        """Delete that file."""
-        if self._changed is not None:
-            Path(self._changed).unlink(missing_ok=True)
+        """A file that is newer than every view, gone with this process: Snakemake makes a view again that reads it."""
+        folder = Path(layout.PLANNED).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix="changed-view-", dir=folder)
+        os.close(handle)
+        atexit.register(Path(name).absolute().unlink, missing_ok=True)
+        os.utime(name, (FAR_AHEAD, FAR_AHEAD))  # a clock that was set back may have left a view in the future
+        return name
 
     def _paths(self, stage: str, wildcards: Wildcards) -> dict[str, Any]:
         """Input paths of the job whose hash the wildcards have."""
@@ -150,29 +149,17 @@ class Workflow:
             store.write_specification({**job.spec, "device": params.device, "budget": params.budget})
 
 
-def views() -> Iterator[Path]:
-    """Every view that there is; a clock that was set back may have left one in the future."""
-    for folder in ("results/tables", "results/figures", "results/summary", "results/classifier"):
-        yield from Path(folder).glob("*")
-    yield from (path for path in (Path(layout.REPORT), *Path("data/prepared").glob("*/summary.json")) if path.exists())
-
-
 def is_copy(view: Path, job: Job, output: str) -> bool:
     """Whether a view is a copy of a job's output as it is stored; of a figure's job, of all that it drew."""
     record = store.read(job.folder)
     if record is None:
         return False
     if not view.suffix:  # results/figures/<dataset>/<number>
-        names = [name for name in record["files"] if is_drawing(name)]
+        names = [name for name in record["files"] if layout.is_drawing(name)]
         pairs = [(view.parent / layout.figure_name(record, name), name) for name in names]
     else:
         pairs = [(view, Path(job.outputs[output]).name)]
     return all(_same(path, job.folder / name, record) for path, name in pairs)
-
-
-def is_drawing(name: str) -> bool:
-    """Whether a stored file belongs into the folder of figures."""
-    return name.endswith((".png", ".svg", "gallery.json"))
 
 
 def _same(view: Path, stored: Path, record: Mapping[str, Any]) -> bool:
@@ -185,12 +172,15 @@ def _same(view: Path, stored: Path, record: Mapping[str, Any]) -> bool:
         return False
 
 
-def captioned(outputs: Mapping[str, str], stage: str) -> Any:
-    """A view's paths, those that `snakemake --report` shows marked with their captions."""
-    from snakemake.io import report
+def outputs_of_view(kind: str) -> Any:
+    """A view's paths; the table, which `snakemake --report` shows, with its caption."""
+    from snakemake.io import directory, report
 
-    about = {"category": "{dataset}", "subcategory": "comparison", "labels": {"model": "all", "figure": stage}}
-    return [report(path, caption="../report/table.rst", **about) if path == layout.TABLE else path for path in outputs]
+    if kind == "figures":
+        return directory(layout.FIGURE_FOLDER)
+    about = {"category": "{dataset}", "subcategory": "comparison", "labels": {"model": "all", "figure": "table"}}
+    table = report(layout.TABLE, caption="../report/table.rst", **about)
+    return [table if path == layout.TABLE else path for path in layout.VIEWS[kind]]
 
 
 def plain(file: str) -> dict[str, Any]:
@@ -355,7 +345,6 @@ def finish(plan: Workflow, snakemake: Any, failed: bool = False) -> None:
     """The summaries that were made, or where to look when something failed."""
     if plan.submitted:
         return
-    plan.close()
     views = {str(path) for job in snakemake.dag.jobs for path in job.output}
     if failed:
         say("a job failed, as the lines above say; finished jobs are kept: run the same command to go on")

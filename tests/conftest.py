@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import importlib
 import os
 import shutil
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.workflow import params
+from pipeline.workflow.plan import Plan
 from tests import made_up_mnist
 from tests.fork_server import ForkServer
 
@@ -27,6 +30,9 @@ for name in [name for name in os.environ if name.startswith("OPENBLAS_")]:
 
 Run = subprocess.CompletedProcess[str]
 
+SLOW = {"tiny", "installed", "server", "drawn", "dry_run"}
+"""Fixtures that run the workflow, or start servers, builds and interpreters of many seconds."""
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what was skipped, and why: a skipped check is not a passed one."""
@@ -36,12 +42,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that needs the finished tree runs the workflow, so `make quick` leaves it out."""
+    """`make quick` leaves out what runs the workflow or takes as long."""
     if "torch" in sys.modules:  # as on every CPU
         importlib.import_module("pipeline.training.device").leave_the_compiler_out()
     for item in items:
-        if "tiny" in getattr(item, "fixturenames", ()):
+        if SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.workflow)
+
+
+@functools.cache
+def plan_of(*overrides: str) -> Plan:
+    """The plan of this project's params.yaml with some keys set; reading it takes a tenth of a second."""
+    return Plan(params.load(list(overrides), ROOT / "params.yaml"))
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +105,14 @@ def fork_server() -> Iterator[ForkServer]:
     started = ForkServer()
     yield started
     started.close()
+
+
+@pytest.fixture(scope="session")
+def whole_torch() -> None:
+    """torch with its compiler, which torchvision and what is made with it import; stages leave it out on a CPU."""
+    if not hasattr(sys.modules.get("torch._dynamo", sys), "__path__"):
+        sys.modules.pop("torch._dynamo", None)
+        vars(sys.modules["torch"]).pop("_dynamo", None)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from pipeline.models import kinds
 from pipeline.models.base import ImageGenerator
 from pipeline.training.device import build
 from pipeline.workflow import params
-from pipeline.workflow.job_hash import ROOT
+from tests.conftest import plan_of
 
 WIDEST = 8
 """Largest value that a small model's counts have."""
@@ -20,7 +20,7 @@ WIDEST = 8
 CLASSES = 10
 """Of the data that conditional models are tried on."""
 
-RESOLVED = params.load(["budget=tiny"], file=ROOT / "params.yaml").resolved_models
+RESOLVED = plan_of("budget=tiny").params.resolved_models
 _OWN = sorted(name for name, block in RESOLVED.items() if "reuse_training_of" not in block)
 """The models with a training of their own."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import re
 from pathlib import Path
@@ -13,9 +12,9 @@ import numpy as np
 
 from pipeline.core import artifacts
 from pipeline.stages.train import seal
-from pipeline.workflow import layout, params, store
-from pipeline.workflow.plan import Job, Plan
-from tests.conftest import ROOT
+from pipeline.workflow import layout, store
+from pipeline.workflow.plan import Job
+from tests.conftest import plan_of
 from tests.fork_server import ForkServer
 from tests.small_models import images, small_arguments
 from tests.stored import stored
@@ -29,12 +28,6 @@ BATCH, IMAGES = 12, 40
 
 WRITTEN = ("weights", "history", "training", "snapshots")
 """The outputs of a training that hold no times."""
-
-
-@functools.cache
-def plan() -> Plan:
-    """The plan of the tiny budget."""
-    return Plan(params.load(["budget=tiny"], file=ROOT / "params.yaml"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +96,7 @@ class Training:
 
 def job(model: str, steps: int = STEPS) -> Job:
     """The plan's job, its network small, its steps few."""
-    planned = plan().job("train", "mnist", model, 0)
+    planned = plan_of("budget=tiny").job("train", "mnist", model, 0)
     training = planned.config["training"] | {"steps": steps, "batch": BATCH, "lr_decay_fraction": 0.5}
     small_block = {"training": training, "arguments": small_arguments(model)}
     return dataclasses.replace(planned, config=planned.config | small_block)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,6 @@ DOCS, PUBLISHED = Path("docs/papers"), Path("results/published")
 IMAGES = "images"
 PAGE_KEYS, SECTION_KEYS = ("cites", "title", "about", "models", "results"), ("title", "dataset", "sets")
 COMPANIONS = ("battles", "judges", "networks", "cost")
-LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,31 +83,31 @@ def with_ours(row: Mapping[str, str], configured: params.Params) -> dict[str, st
 def results_of(about: Mapping[str, Any], configured: params.Params, images: dict[str, bytes]) -> Iterator[Results]:
     """The published sets of a page, in its order; what the page shows of their figures is added to `images`."""
     from pipeline.metrics import columns
+    from pipeline.tables.folder import with_most_seeds
     from pipeline.tables.paper_page import Results
 
     settled: set[tuple[object, ...]] = set()
     for block in about["results"]:
-        tables = chosen(block["sets"], block["dataset"])
+        tables = with_most_seeds([PUBLISHED / name for name in block["sets"]], block["dataset"])
         if tables is None:
             continue
         tested = tables.claims(columns(), configured.judged_by, configured.protocol.battle_tolerance)
         own = [(key_of(row, block["dataset"]), row) for row in tested if row["paper"] == about["cites"]]
         rows = {"claims": [row for key, row in own if key not in settled], "main": tables.rows("")}
         settled |= {key for key, row in own if row["p"] is not None}
-        title, origin = readme(tables.path)
-        budget = re.search(r"(\w+) budget|budget (\w+)", title)
+        budget, origin = tables.origin()
         yield Results(
-            name=tables.path.relative_to(PUBLISHED).as_posix(),
+            name=name_of(tables),
             title=block["title"],
             dataset=block["dataset"],
-            budget=next(filter(None, budget.groups()), "") if budget else "",
+            budget=budget,
             models=about["models"],
             tables=rows | {name: tables.rows(name) for name in COMPANIONS},
             metrics=columns(),
             forms=block.get("forms", ()),
             published=block.get("published", ""),
             origin=origin,
-            figures=list(figures(tables.path, block.get("figures", {}), images)),
+            figures=list(figures(tables, block.get("figures", {}), images)),
             checks=block.get("checks", ()),
             reasons=about.get("reasons", ()),
         )
@@ -120,31 +118,17 @@ def key_of(row: Mapping[str, Any], dataset: str) -> tuple[object, ...]:
     return (dataset, row["claim"], row["definition"], row["measure"])
 
 
-def chosen(sets: Sequence[str], dataset: str) -> TableFolder | None:
-    """Of the sets that are there the one with the most seeds, the first of equals."""
-    from pipeline.tables.folder import TableFolder
-
-    folders_of = [TableFolder(PUBLISHED / name, dataset) for name in sets]
-    there = [folder for folder in folders_of if folder.file("").is_file()]
-    return max(there, key=lambda folder: max(int(row["seeds"] or 0) for row in folder.rows("")), default=None)
+def name_of(tables: TableFolder) -> str:
+    """A published set's name: its path in results/published/."""
+    return tables.path.relative_to(PUBLISHED).as_posix()
 
 
-def readme(folder: Path) -> tuple[str, dict[str, str]]:
-    """The first line of a set's README, and its table of what made it; that of the folder above where it has none."""
-    path = next((p for p in (folder / "README.md", folder.parent / "README.md") if p.is_file()), None)
-    if path is None:
-        raise UserError(f"{folder}: no README.md here or above, expected the one that `make publish` writes")
-    text = path.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\w+) \| (.+) \|$", text.partition("\n\n|")[2].split("\n\n")[0], re.MULTILINE)
-    return text.splitlines()[0], {name: LINK.sub(r"\1", value) for name, value in rows}
-
-
-def figures(folder: Path, wanted: Mapping[str, str], images: dict[str, bytes]) -> Iterator[tuple[str, str]]:
+def figures(tables: TableFolder, wanted: Mapping[str, str], images: dict[str, bytes]) -> Iterator[tuple[str, str]]:
     """(path beside the page, caption) of those figures that the set has."""
     for name, caption in wanted.items():
-        path = next((p for p in (folder / "figures" / f"{name}.png", folder / f"{name}.png") if p.is_file()), None)
+        path = tables.figure(name)
         if path is not None:
-            copied = f"{folder.relative_to(PUBLISHED).as_posix().replace('/', '_')}_{name}.png"
+            copied = f"{name_of(tables).replace('/', '_')}_{name}.png"
             images[copied] = path.read_bytes()
             yield f"{IMAGES}/{copied}", caption
 

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     say(f"checking the results of {dataset}")
     records = current(plan, dataset)
     given = stages(plan, dataset)
-    record(dataset, given, overrides.flags(arguments))
+    record(dataset, given)
     push(given, remote)
     folder = arguments.to / dataset
     files = dict(small(dataset, records))
@@ -113,9 +113,9 @@ def chosen_remote(name: str | None) -> str | None:
     return remote
 
 
-def record(dataset: str, stages: list[str], flags: list[str]) -> None:
+def record(dataset: str, stages: list[str]) -> None:
     """Give what Snakemake made to DVC, as its own stages would have recorded it."""
-    command("pipeline", "views", "--dataset", dataset, *flags)
+    command("pipeline", "views", "--dataset", dataset)
     command("dvc", "commit", "--force", *stages)
     say("recorded in dvc.lock")
 

@@ -8,12 +8,11 @@ import os
 import sys
 from pathlib import Path
 
-from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.runtime.progress import Progress
 from pipeline.runtime.stage_cli import context
 from pipeline.tracking import mlflow_runs
-from pipeline.workflow import overrides, store
+from pipeline.workflow import overrides
 from pipeline.workflow.plan import Plan
 
 SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -37,6 +36,9 @@ def run(arguments: argparse.Namespace) -> None:
     for dataset in datasets:
         if plan and dataset in plan.params.datasets:
             complete(plan, dataset, uri)
+    for name, number in sorted(mlflow_runs.experiments(uri).items()):
+        page = f"http://127.0.0.1:{arguments.port}/#/experiments/{number}/runs?workflowType=machine_learning"
+        print(f"easel: {name}: {page}", file=sys.stderr)
     if not arguments.no_server:
         words = ["--workers", "1", "--host", "127.0.0.1", "--port", str(arguments.port), "--backend-store-uri", uri]
         command = [sys.executable, "-m", "mlflow", "ui", *words]
@@ -47,13 +49,11 @@ def complete(plan: Plan, dataset: str, uri: str) -> None:
     """Record the runs of a data set again where the store lacks some: it was deleted, or this is a clone."""
     from pipeline.stages import track
 
-    planned = plan.job("track", dataset)
-    if not store.is_complete(planned.folder):
+    job = context(json.loads(json.dumps(plan.job("track", dataset).spec)), Progress(f"track {dataset}"))
+    missing = next((path for path in job.reads if not path.is_file()), None)
+    if {f"{model}/{seed}" for model, seed in job.config["runs"]} <= mlflow_runs.recorded_runs(uri, dataset):
         return
-    job = context(json.loads(json.dumps(planned.spec)), Progress(f"track {dataset}"))
-    if set(artifacts.read_json(job.outputs["tracked"])["runs"]) <= mlflow_runs.recorded_runs(uri, dataset):
-        return
-    try:
+    if missing:
+        job.progress.say(f"{missing}: not found, so runs are missing here; run snakemake, or `make pull`")
+    else:
         track.record_all(job, uri)
-    except OSError as error:
-        job.progress.say(f"not recorded: {error.filename}: {error.strerror}; run snakemake or `dvc pull` first")

@@ -50,20 +50,28 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     chosen = {what: roles(owners, what, options.get(what)) for what in WORDS}
     if "train" not in chosen["images"]:
         wanted = options.get("images") or "images"
-        raise ValueError(f"no array '{wanted}' in {folder}; there are: {', '.join(owners) or 'none'}")
+        hint = "; say which, `options: {images: NAME, labels: NAME}`" if owners else ""
+        raise ValueError(f"no array '{wanted}' in {folder}; there are: {', '.join(owners) or 'none'}{hint}")
     images = {split: chosen["images"][split] for split in ORDER if split in chosen["images"]}
     wanted = options.get("classes") != 0
     labels = {split: chosen["labels"].get(split) if wanted else None for split in images}
-    source, count = sources(owners, images, labels, len(paths)), 0
+    source = sources(owners, images, labels, len(paths))
+    marks = {split: labels_in(of, array(owners, of)) for split, of in labels.items() if of is not None}
+    first, count = numbers_of(list(marks.values()), options.get("classes"))
     splits = {}
     for split, name in images.items():
-        marks = None if (of := labels[split]) is None else labels_in(of, array(owners, of))
-        count = max(count, 0 if marks is None else int(marks.max(initial=-1)) + 1)
-        splits[split] = examples(name, laid_out(name, array(owners, name), options["shape"]), marks)
-    classes = (options.get("classes") or count) if labels["train"] else 0
-    return spooled(
-        splits, raw_folder, options, tuple(map(str, options.get("class_names") or numbered(classes))), source
-    )
+        own = marks[split] - first if split in marks else None
+        splits[split] = examples(name, laid_out(name, array(owners, name), options["shape"]), own)
+    names = options.get("class_names") or numbered(count if labels["train"] else 0, first)
+    return spooled(splits, raw_folder, options, tuple(map(str, names)), source)
+
+
+def numbers_of(marks: list[NDArray[Any]], classes: int | None) -> tuple[int, int]:
+    """The first class and how many there are: from 1 where no label is 0, unless the block counts one more."""
+    low = min((int(of.min()) for of in marks if len(of)), default=0)
+    high = max((int(of.max()) for of in marks if len(of)), default=-1)
+    first = 1 if low == 1 and classes in (None, high) else 0
+    return first, classes or high + 1 - first
 
 
 def sources(owners: Owners, images: Mapping[str, str], labels: Mapping[str, str | None], files: int) -> Source:
@@ -157,7 +165,7 @@ def labels_in(name: str, labels: NDArray[Any]) -> NDArray[Any]:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        hint = "; take the index of the 1 in each row" if labels.ndim == 2 else ""
+        hint = "; take the index of the 1 in each row, or say `classes: 0`" if labels.ndim == 2 else ""
         raise ValueError(f"{name}: found {labels.dtype} {labels.shape}, expected whole numbers (n,){hint}")
     if len(labels) and labels.min() < 0:
         raise ValueError(f"{name}: found {labels.min()}, expected labels from 0")

@@ -58,6 +58,10 @@ class Table:
     label: int | None
     split: int | None
 
+    def column(self, number: int) -> str:
+        """What a column is called in messages."""
+        return f"column '{self.names[number]}'" if self.named else self.names[number]
+
     def unused(self) -> list[str]:
         """The columns that nothing is made of."""
         used = {*self.pixels, self.label, self.split}
@@ -81,7 +85,7 @@ class Table:
                     for column, values in zip(columns, batch.columns, strict=True):
                         if values.null_count:
                             row = done + values.is_null().index(pa.scalar(True)).as_py()
-                            raise ValueError(f"row {row:,}: no value in column '{self.names[column]}'")
+                            raise ValueError(f"row {row:,}: no value in {self.column(column)}")
                     yield [values.to_numpy(zero_copy_only=False) for values in batch.columns]
                     done += batch.num_rows
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -117,8 +121,8 @@ def tables_in(folder: Path, options: Mapping[str, Any]) -> list[str]:
 
 def described(tables: list[Table], splits: Mapping[str, list[tuple[Table, str | None]]]) -> Source:
     """Where labels and splits come from, and the columns that nothing was made of."""
-    labelled = {table.names[table.label] for table in tables if table.label is not None}
-    source = Source(f"column {listed(sorted(labelled))}" if labelled else "none", files=len(tables))
+    labelled = sorted({table.column(table.label) for table in tables if table.label is not None})
+    source = Source(listed(labelled) or "none", files=len(tables))
     for split, parts in splits.items():
         source.splits[split] = listed((f"{table.path.name} {value or ''}".strip() for table, value in parts), 3)
     unused = sorted({name for table in tables for name in table.unused()})
@@ -228,7 +232,7 @@ def split_of(table: Table, value: str | None) -> str | None:
     split = next((SPLITS[word] for word in words(value) if word in SPLITS), None)
     if split is None:
         raise ValueError(
-            f"{table.path.name}: found {value!r} in column '{table.names[table.split]}', expected train, valid or test"
+            f"{table.path.name}: found {value!r} in {table.column(table.split)}, expected train, valid or test"
         )
     return split
 

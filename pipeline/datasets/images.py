@@ -58,7 +58,8 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     shelves = common(files)
     placed = split_of(files, shelves, options)
     if not placed:
-        raise ValueError(f"{at}: no image in it; expected files that end in {', '.join(endings()[:10])}, ...")
+        known = ", ".join(endings()[:10])
+        raise ValueError(f"{at}: no image in it{others(files)}; expected files that end in {known}, ...")
     placed, source = labelled(at, files, placed, options, links)
     empties = empty(at, shelves) if source.labels == "class folders" else set()
     labels = {label for _, label in placed.values() if label is not None} | empties
@@ -73,6 +74,14 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
         chosen = {name: label for name, (own, label) in placed.items() if own == split}
         splits[split] = examples(at, chosen, classes, faces, links)
     return spooled(splits, raw_folder, options, classes, source)
+
+
+def others(files: list[str]) -> str:
+    """What a folder without images holds in their place."""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in files)
+    archives = [name for name in files if is_archive(Path(name))]
+    hint = f"; unpack {listed(archives)}, or give one as `path`" if archives else ""
+    return f" ({listed(f'{kind} {count:,}' for kind, count in kinds.most_common())}{hint})" if files else ""
 
 
 def archive_or_folder(found: Path, options: Mapping[str, Any]) -> Path:
@@ -266,10 +275,11 @@ ADVICE = "expected a row for every image; add the missing rows, or `options: {la
 
 def with_metadata(labels: Mapping[str, str], placed: Placed) -> Placed:
     """The images with the labels of their metadata; ValueError for images without."""
-    missing = [name for name in placed if name not in labels]
+    told_of = {placed[name][0] for name in labels}  # a split without any row has its labels kept secret
+    missing = [name for name, (split, _) in placed.items() if split in told_of and name not in labels]
     if missing:
         raise ValueError(f"metadata: no row for {listed(missing, 3)}; {ADVICE}")
-    return {name: (split, labels[name]) for name, (split, _) in placed.items()}
+    return {name: (split, labels.get(name)) for name, (split, _) in placed.items()}
 
 
 def limited(placed: Placed, limit: int | None) -> Placed:
@@ -278,8 +288,9 @@ def limited(placed: Placed, limit: int | None) -> Placed:
     for split in {split for split, _ in placed.values()}:
         chosen = [name for name, (own, _) in placed.items() if own == split]
         labels = [placed[name][1] for name in chosen]
-        if None in labels:  # to be refused where images are read
-            return placed
+        if None in labels:  # to be left out, or refused, where images are read
+            kept |= set(chosen)
+            continue
         numbers = np.unique(np.array(labels, dtype=str), return_inverse=True)[1]
         kept |= {chosen[number] for number in first_of(numbers, len(chosen), limit)}
     return {name: value for name, value in placed.items() if name in kept}

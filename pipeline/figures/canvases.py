@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.figures.mosaic import magnification, mosaic, place_picture, write
-from pipeline.figures.style import DPI, GREY, SMALL, VERMILLION, blank, styled
+from pipeline.figures.style import DPI, GREY, SMALL, VERMILLION, blank, describe, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,6 +47,7 @@ def canvas_sheet(
     lines = textwrap.wrap(title, width=(wide - 2 * MARGIN) // 14) or [""]
     top = MARGIN + LINE * len(lines) + HEADER
     figure = blank(wide / DPI, (top + size[1] + MARGIN) / DPI, layout="none")
+    describe(figure, title, f"{title}: {groups * rows} samples after steps {', '.join(map(str, steps))}.")
     write(figure, "\n".join(lines), MARGIN, MARGIN - 4, fontsize=10, fontweight="bold", va="top")
     for k in range(groups):
         left = MARGIN + k * (len(steps) * pitch + APART)

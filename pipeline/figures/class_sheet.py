@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.figures.mosaic import magnification, mosaic, place_picture, write
-from pipeline.figures.style import DPI, SMALL, blank, styled
+from pipeline.figures.mosaic import MARGIN, WIDEST, magnification, mosaic, place_picture, titled_sheet, write
+from pipeline.figures.style import GREY, SMALL, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MARGIN, SPACE, HEAD, GAP = 24, 28, 40, 2
-"""Dots around the sheet, between columns, above them for the heading, and image pixels between images."""
+SPACE, GAP = 28, 2
+"""Dots between columns, and image pixels between images."""
 
-WIDEST, HIGHEST = 1750, 2500
-"""Dots that a sheet may have."""
+HIGHEST = 2500
+"""Dots that the rows may take."""
 
 LETTER, LONGEST = 11.8, 16
 """Dots of a letter at the labels' size, and letters that a label may have."""
@@ -34,7 +34,7 @@ MOST_CLASSES = 400
 def class_sheet(
     images: NDArray[np.uint8], labels: NDArray[np.int64] | None, names: Sequence[str], *, per_class: int = 10
 ) -> Figure:
-    """Up to `per_class` images of each class, fewer where that would not fit, with its name and its size.
+    """Up to `per_class` images of each class, fewer where that would not fit, with its name and its size in grey.
 
     `images` are uint8 (n, C, H, W) with labels (n,), indices into `names`. Of more than 400 classes, 400 from the
     commonest to the rarest are shown; unlabelled images stand as one class. Raises ValueError without an image.
@@ -47,27 +47,37 @@ def class_sheet(
     order = np.argsort(-counts, kind="stable")
     order = order[counts[order] > 0]
     shown = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), MOST_CLASSES)).round().astype(int))]
-    words = [f"{_short(str(names[k]))} {counts[k]:,}" for k in shown]
-    label = round(LETTER * max(len(word) for word in words))
+    labels_of = [_short(str(names[k])) for k in shown]
+    sizes = [f"{counts[k]:,}" for k in shown]
+    number = round(LETTER * (max(map(len, sizes)) + 1)) + 8
+    label = number + round(LETTER * max(map(len, labels_of)))
     side = images.shape[2:]
     across, each, dots = arrangement(len(shown), label, side, per_class)
     down = math.ceil(len(shown) / across)
     row, width = (side[0] + GAP) * dots, label + (side[1] + GAP) * dots * each
-    high = HEAD + down * row + 2 * MARGIN
-    figure = blank(max(600, 2 * MARGIN + across * (width + SPACE) - SPACE) / DPI, high / DPI, layout="none")
-    kept = f"{len(shown):,} of {len(order):,} classes" if len(shown) < len(order) else f"{len(order):,} classes"
-    write(figure, f"real images by class, with the class's size: {kept}", MARGIN, MARGIN + 14, fontsize=10)
+    figure, top = titled_sheet(across * (width + SPACE) - SPACE, down * row, message(counts[order], len(shown)))
     for column in range(across):
-        left, top = MARGIN + column * (width + SPACE), MARGIN + HEAD
+        left = MARGIN + column * (width + SPACE)
         here = slice(column * down, (column + 1) * down)
         if not len(shown[here]):
             break
         rows = [_row(images, np.flatnonzero(labels == k), each) for k in shown[here]]
         place_picture(figure, mosaic(np.concatenate(rows), each, gap=GAP), left + label, top, dots)
-        for place, word in enumerate(words[here]):
+        for place, (word, size) in enumerate(zip(labels_of[here], sizes[here], strict=True)):
             middle = top + place * row + side[0] * dots / 2
-            write(figure, word, left + label - 8, middle, fontsize=SMALL, ha="right", va="center")
+            write(figure, word, left + label - number, middle, fontsize=SMALL, ha="right", va="center")
+            write(figure, size, left + label - 8, middle, fontsize=SMALL, color=GREY, ha="right", va="center")
     return figure
+
+
+def message(sizes: NDArray[np.int64], shown: int) -> str:
+    """How many classes there are, of how many training images, and how uneven they are; `sizes` fall."""
+    most, least = int(sizes[0]), int(sizes[-1])
+    if len(sizes) == 1:
+        return f"Training images without classes: {most:,}"
+    words = f"{len(sizes):,} classes of {least:,} to {most:,} training images"
+    words += f": the commonest has {most / least:.0f} times the images of the rarest" if most >= 2 * least else ""
+    return words + (f"; {shown:,} classes are shown" if shown < len(sizes) else "")
 
 
 def arrangement(classes: int, label: int, side: tuple[int, ...], per_class: int) -> tuple[int, int, int]:
@@ -75,12 +85,12 @@ def arrangement(classes: int, label: int, side: tuple[int, ...], per_class: int)
     largest = magnification(max(side), 56)
     for each in range(per_class, 0, -1):
         for dots in range(largest, 0, -1):
-            rows = max(1, (HIGHEST - HEAD - 2 * MARGIN) // ((side[0] + GAP) * dots))
+            rows = max(1, (HIGHEST - 2 * MARGIN) // ((side[0] + GAP) * dots))
             across = math.ceil(classes / rows)
             width = label + (side[1] + GAP) * dots * each
-            if across * (width + SPACE) - SPACE <= WIDEST - 2 * MARGIN:
+            if across * (width + SPACE) - SPACE <= WIDEST:
                 return across, each, dots
-    return max(1, (WIDEST - 2 * MARGIN) // (label + side[1] + SPACE)), 1, 1
+    return max(1, WIDEST // (label + side[1] + SPACE)), 1, 1
 
 
 def _row(images: NDArray[np.uint8], members: NDArray[np.int64], each: int) -> NDArray[np.uint8]:

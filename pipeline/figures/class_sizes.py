@@ -22,6 +22,7 @@ from pipeline.figures.style import (
     legend,
     log_axis,
     model_styles,
+    name_panel,
     panels,
     say,
     styled,
@@ -49,7 +50,7 @@ def class_sizes(
     if any(len(counts) != len(truth) for counts in models.values()):
         raise ValueError(f"every model needs {len(truth)} classes, as the data")
     count = max(1, len(models))
-    columns = balanced_columns(count, 3 if count <= 9 else 4)
+    columns = balanced_columns(count, 3 if count <= 6 else 4)
     rows = math.ceil(count / columns)
     said = [summary(model, truth, shares(counts), bands) for model, counts in models.items()]
     figure = blank(PAGE if columns > 2 else 5.0 * columns, 0.9 + (2.7 if columns > 1 else 3.6) * rows,
@@ -64,7 +65,9 @@ def class_sizes(
     for axis, (model, counts) in zip(axes, models.items(), strict=False):
         _ground(axis, truth, shares(counts), bands, limits)
         _marks(axis, truth, np.asarray(counts, dtype=np.float64), styles[model])
-        axis.set_title(_title(model, truth, shares(counts)).replace(": ", ": " if columns < 4 else "\n"))
+        name_panel(
+            axis, _title(model, truth, shares(counts)).replace(": ", ": " if columns < 4 else "\n"), styles[model]
+        )
     for axis in axes:
         axis.set(xlim=limits[0], ylim=limits[1])
         log_axis(axis, "x")
@@ -97,7 +100,7 @@ def message(truth: Shares, models: Mapping[str, NDArray[Any]], bands: Mapping[st
     if not ratios:
         return words
     near = min(ratios, key=lambda model: abs(math.log(max(ratios[model], 1e-9))))
-    return words + f"; the {rarest[0]}'s share is nearest to the data's with {near}, x{ratios[near]:.2f}"
+    return words + f"; {near}'s {rarest[0]} is nearest to its share of the data, x{ratios[near]:.2f}"
 
 
 def summary(model: str, truth: Shares, found: Shares, bands: Mapping[str, NDArray[np.bool_]] | None) -> str:

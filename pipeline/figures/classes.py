@@ -19,8 +19,11 @@ from pipeline.figures.style import (
     ModelStyle,
     balanced_columns,
     blank,
+    legend,
+    listed,
     log_axis,
     model_styles,
+    name_panel,
     panels,
     plain_axis,
     say,
@@ -54,9 +57,10 @@ def class_histogram(
         raise ValueError(f"every model needs {len(truth)} classes, as the data")
     few = len(truth) <= NAMED_UP_TO
     count = max(1, len(models))
-    columns = balanced_columns(count, 4 if few and len(truth) <= 12 else 3)
-    width = PAGE if columns > 2 else 4.6 * columns
-    figure = blank(width, 0.7 + (2.0 if columns > 2 else 2.6) * math.ceil(count / columns))
+    columns = balanced_columns(count, 4 if count > 6 or (few and len(truth) <= 12) else 3)
+    width = PAGE if columns > 2 else 5.0 * columns
+    figure = blank(width, 0.8 + (2.1 if columns > 2 else 2.6) * math.ceil(count / columns),
+                   title=message(truth, models), alt=told(truth, models))  # fmt: skip
     axes = panels(figure, count, columns, sharex=True, sharey=True)
     styles = model_styles(models)
     order = np.argsort(-truth, kind="stable")
@@ -66,14 +70,42 @@ def class_histogram(
         draw_data(axis, truth, order, names, top=min(1.08 * most, 2.2 * float(truth.max())))
     for axis, (model, counts) in zip(axes, models.items(), strict=False):
         draw_model(axis, truth, shares(counts), order, styles[model])
-        axis.set_title(panel_title(model, truth, shares(counts)), fontsize=SMALL)
+        name_panel(axis, panel_title(model, truth, shares(counts)), styles[model])
     finish(figure, axes, columns, few)
     return figure
 
 
+def distance(truth: Shares, found: Shares) -> float:
+    """Total variation distance between two sets of shares, nan where there is no sample."""
+    return 0.5 * float(np.abs(truth - found).sum())
+
+
+def message(truth: Shares, models: Mapping[str, NDArray[Any]]) -> str:
+    """Which models leave classes out, and whose shares are nearest to the data's and farthest from them."""
+    apart = {model: value for model, counts in models.items()
+             if not math.isnan(value := distance(truth, shares(counts)))}  # fmt: skip
+    if not apart:
+        return "No model has samples with classes"
+    count, present = int((truth > 0).sum()), truth > 0
+    missing = [model for model in apart if not (np.asarray(models[model])[present] > 0).all()]
+    some = f"All {len(apart)} models" if len(missing) == len(apart) else f"{len(missing)} of {len(apart)} models"
+    words = f"{listed(missing) if len(missing) <= 3 else some} "
+    words += f"{'leaves' if len(missing) == 1 else 'leave'} out some of {count} classes"
+    words = words if missing else f"Every model draws all {count} classes"
+    near, far = (choose(apart, key=apart.__getitem__) for choose in (min, max))
+    words += f"; {near}'s shares are nearest to the data's (total variation, TV, {apart[near]:.3f})"
+    return words + (f", {far}'s farthest ({apart[far]:.3f})" if far != near else "")
+
+
+def told(truth: Shares, models: Mapping[str, NDArray[Any]]) -> str:
+    """Every panel's title as a sentence."""
+    panels = [panel_title(model, truth, shares(counts)).replace("\n", ": ") for model, counts in models.items()]
+    return " ".join(f"{words}." for words in (message(truth, models), *panels))
+
+
 def unlabelled() -> Figure:
     """What stands in the figure's place where images have no labels."""
-    figure = blank(4.6, 1.6)
+    figure = blank(4.6, 1.6, title="The data have no labels")
     (axis,) = panels(figure, 1, 1)
     axis.set(xticks=[], yticks=[])
     say(axis, "the data have no labels")
@@ -91,8 +123,7 @@ def panel_title(model: str, truth: Shares, found: Shares) -> str:
     """The model, how far its shares are from the data's, and how many classes it covers."""
     if np.isnan(found).any():
         return f"{model}: no samples"
-    distance = 0.5 * float(np.abs(truth - found).sum())
-    return f"{model}\nTV {distance:.3f}, {int((found > 0).sum())} of {int((truth > 0).sum())} classes"
+    return f"{model}\nTV {distance(truth, found):.3f}, {int((found > 0).sum())} of {int((truth > 0).sum())} classes"
 
 
 def draw_data(axis: Axes, truth: Shares, order: NDArray[np.intp], names: Sequence[str], *, top: float) -> None:
@@ -146,12 +177,12 @@ def finish(figure: Figure, axes: Sequence[Axes], columns: int, few: bool) -> Non
         axis.label_outer()  # a log scale brings back the labels that sharing had hidden
     for axis in axes[-columns:]:
         axis.tick_params(labelbottom=True)
-    figure.supylabel("share of images")
+    figure.supylabel("share of images" if few else "share of images (log scale)")
     figure.supxlabel("class" if few else "class, from the commonest to the rarest in the data")
-    legend(figure, few)
+    explain(figure, few)
 
 
-def legend(figure: Figure, few: bool) -> None:
+def explain(figure: Figure, few: bool) -> None:
     """What grey, marks and ticks mean."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -160,5 +191,4 @@ def legend(figure: Figure, few: bool) -> None:
     handles.append(Line2D([], [], marker="o" if few else ".", linestyle="", color=GREY, label="samples of the model"))
     if not few:
         handles.append(Line2D([], [], marker="|", linestyle="", color=VERMILLION, label="class without a sample"))
-    columns = len(handles) if figure.get_size_inches()[0] > 5 else 2
-    figure.legend(handles=handles, loc="outside upper left", ncols=columns)
+    legend(figure, handles, len(handles) if figure.get_size_inches()[0] > 5 else 2)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from pipeline.figures.style import (
     blank,
     finite,
     interval,
+    listed,
     log_axis,
     model_styles,
     panels,
@@ -59,23 +61,58 @@ def score_against_cost(
     """The metric `score` with its interval against the column `cost`, one named point per row.
 
     Rows have `model`, `<score>`, `<score>_low`, `<score>_high` and `cost`; a row without the metric or the cost is
-    named under the plot; the row `real` is a dashed line. `models` fixes the colours where the rows are only some.
+    named under the plot; the row `real` is a dashed line. `models` are all that a look is needed for. A dotted line
+    joins the rows that no other one betters in both; the title names them.
     """
     styles = model_styles([*(models or ()), *(str(row["model"]) for row in rows)])
     placed = [row for row in rows if row["model"] not in REFERENCES and usable(row, score, cost)]
-    figure = blank(7.6, 5.0)
+    real = next((finite(row, score) for row in rows if row["model"] == "real"), None)
+    best = front(placed, lambda row: (float(row[cost]), loss(float(row[score]), better, real)))
+    figure = blank(8.0, 5.0, title=front_told(best), alt=f"{front_told(best)}. {points_told(placed, score, cost)}")
     axes = figure.subplots()
+    axes.plot(*zip(*(point(row, score, cost) for row in best), strict=True) if best else ((), ()), color=GREY,
+              linewidth=1, linestyle=":", zorder=1)  # fmt: skip
     for row in placed:
         draw_point(axes, row, score, cost, styles[str(row["model"])])
-    real = next((finite(row, score) for row in rows if row["model"] == "real"), None)
     scale_axes(axes, [point(row, score, cost) for row in placed], real)
     draw_reference(axes, real)
-    axes.set_xlabel(COST_LABELS.get(cost, cost.replace("_", " ")))
-    axes.set_ylabel(score_label)
-    axes.set_title(BETTER[better], fontsize=SMALL, color=GREY)
+    logarithmic = {which: ", log scale" if axis.get_scale() == "log" else ""
+                   for which, axis in (("x", axes.xaxis), ("y", axes.yaxis))}  # fmt: skip
+    axes.set_xlabel(cost_label(cost) + logarithmic["x"])
+    axes.set_ylabel(score_label + logarithmic["y"])
+    axes.set_title(
+        f"{BETTER[better]}; dotted line: no other model is both cheaper and better", fontsize=SMALL, color=GREY
+    )
     note_missing(figure, [str(row["model"]) for row in rows if row["model"] not in REFERENCES and row not in placed])
     name_points(axes, placed, score, cost, [styles[str(row["model"])].colour for row in placed])
     return figure
+
+
+def loss(value: float, better: str, real: float | None) -> float:
+    """A value as one of which less is better."""
+    return {"lower": value, "higher": -value}.get(better, abs(value - (real or 0.0)))
+
+
+def front(rows: Sequence[Row], of: Callable[[Row], tuple[float, float]]) -> list[Row]:
+    """Rows that no other one betters in cost and loss, `of` a row, from the cheapest on."""
+    best: list[Row] = []
+    for row in sorted(rows, key=of):
+        if not best or of(row)[1] < of(best[-1])[1]:
+            best.append(row)
+    return best
+
+
+def front_told(best: Sequence[Row]) -> str:
+    """The rows that no other one betters, in words."""
+    if not best:
+        return "No model has both the metric and the cost"
+    return f"The best for what they cost: {listed([str(row['model']) for row in best])}"
+
+
+def points_told(rows: Sequence[Row], score: str, cost: str) -> str:
+    """Every point in words, from the cheapest on."""
+    placed = sorted(rows, key=lambda row: float(row[cost]))
+    return " ".join(f"{row['model']}: {short(float(row[score]))} for {short(float(row[cost]))}." for row in placed)
 
 
 def usable(row: Row, score: str, cost: str) -> bool:
@@ -140,25 +177,36 @@ def name_points(axes: Axes, rows: Sequence[Row], score: str, cost: str, colours:
 def note_missing(figure: Figure, names: Sequence[str]) -> None:
     """Name the models that have no point, so that none is dropped in silence."""
     if names:
-        text = textwrap.fill("not shown, for want of the metric or the cost: " + ", ".join(names), 110)
+        text = textwrap.fill("not shown, since the metric or the cost is missing: " + ", ".join(names), 110)
         figure.supxlabel(text, fontsize=SMALL, color=GREY, x=0.01, ha="left")
 
 
 @styled
-def training_cost(rows: Sequence[Row], *, costs: Sequence[str] = ("train_cpu_seconds", "parameters")) -> Figure:
-    """Bars of what each model costs, one panel per column of `costs`, the models in the order of the rows.
+def training_cost(
+    rows: Sequence[Row],
+    *,
+    costs: Sequence[str] = ("train_cpu_seconds", "parameters"),
+    models: Sequence[str] | None = None,
+) -> Figure:
+    """Bars of what each model costs, one panel per column of `costs`, the cheapest by the first on top.
 
-    Several rows of one model (its seeds) give a bar at their mean and a dot each; a missing cost is said.
+    Several rows of one model (its seeds) give a bar at their mean and a dot each; a missing cost is said. `models` are
+    all that a look is needed for.
     """
-    names = list(dict.fromkeys(str(row["model"]) for row in rows if row["model"] not in REFERENCES))
-    styles = model_styles(names)
-    figure = blank(PAGE if len(costs) > 1 else 6.0, 0.9 + 0.27 * max(len(names), 2))
+    means = {name: mean_costs(rows, name, costs) for name in dict.fromkeys(str(row["model"]) for row in rows)
+             if name not in REFERENCES}  # fmt: skip
+    names = sorted(means, key=lambda name: means[name].get(costs[0], math.inf))
+    styles = model_styles([*(models or ()), *means])
+    title = cheapest(means, names, costs[0])
+    told = "; ".join(f"{cost_label(cost)}: " + ", ".join(f"{name} {short(means[name][cost])}" for name in names
+                     if cost in means[name]) for cost in costs)  # fmt: skip
+    figure = blank(PAGE if len(costs) > 1 else 6.0, 0.9 + 0.29 * max(len(names), 2), title=title,
+                   alt=f"{title}. {told}.")  # fmt: skip
     axes = panels(figure, len(costs), len(costs), sharey=True)
     for axis, cost in zip(axes, costs, strict=True):
         for k, name in enumerate(names):
-            draw_bar(axis, k, [v for row in rows if row["model"] == name and (v := finite(row, cost)) is not None],
-                     styles[name].colour)  # fmt: skip
-        axis.set_xlabel(COST_LABELS.get(cost, cost.replace("_", " ")))
+            draw_bar(axis, k, values_of(rows, name, cost), styles[name].colour)
+        axis.set_xlabel(cost_label(cost))
         axis.margins(x=0.18)
         axis.set_xlim(left=0)
         plain_axis(axis, "x")
@@ -170,6 +218,31 @@ def training_cost(rows: Sequence[Row], *, costs: Sequence[str] = ("train_cpu_sec
     axes[0].set_yticks(range(len(names)), names)
     axes[0].set_ylim(len(names) - 0.4, -0.6)
     return figure
+
+
+def cost_label(cost: str) -> str:
+    """What a column of costs is called."""
+    return COST_LABELS.get(cost, cost.replace("_", " "))
+
+
+def values_of(rows: Sequence[Row], name: str, cost: str) -> list[float]:
+    """A model's values of a cost, one for each row that has it."""
+    return [value for row in rows if row["model"] == name and (value := finite(row, cost)) is not None]
+
+
+def mean_costs(rows: Sequence[Row], name: str, costs: Sequence[str]) -> dict[str, float]:
+    """A model's mean costs, those that it has."""
+    return {cost: float(np.mean(values)) for cost in costs if (values := values_of(rows, name, cost))}
+
+
+def cheapest(means: Mapping[str, Mapping[str, float]], names: Sequence[str], cost: str) -> str:
+    """The cheapest model, and how many times as much the dearest costs."""
+    known = [name for name in names if cost in means[name]]
+    if not known:
+        return f"{cost_label(cost)}: not measured"
+    first, last = (means[name][cost] for name in (known[0], known[-1]))
+    words = f"{known[0]} costs least, {short(first)} {cost_label(cost)}"
+    return words + (f"; {known[-1]} {last / first:.1f} times as much" if first > 0 and len(known) > 1 else "")
 
 
 def draw_bar(axis: Axes, k: int, values: Sequence[float], colour: str) -> None:

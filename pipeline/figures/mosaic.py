@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.figures.style import DPI
+from pipeline.figures.style import DPI, blank, describe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 GAP_SHADE = 255
+MARGIN, WIDEST, NARROWEST = 24, 1600, 640
+"""Dots around a sheet of pictures, and of the width that its pictures may take and that its title needs."""
+TITLE_CHARACTER, TITLE_LINE = 15, 30
+"""Dots of a character of a sheet's title, on average, and of a line."""
 
 
 def mosaic(images: NDArray[np.uint8], columns: int, rows: int | None = None, *, gap: int = 2) -> NDArray[np.uint8]:
@@ -52,3 +57,14 @@ def write(figure: Figure, text: str, left: float, top: float, **options: object)
     """Write `text` at (left, top) dots from the upper left corner of the figure."""
     width, height = (round(inches * DPI) for inches in figure.get_size_inches())
     figure.text(left / width, 1 - top / height, text, **options)  # type: ignore[arg-type]
+
+
+def titled_sheet(width: int, height: int, title: str) -> tuple[Figure, int]:
+    """An empty sheet for pictures that take `width` by `height` dots, and the dots above them, its title's included."""
+    page = max(2 * MARGIN + width, NARROWEST if title else 0)
+    lines = textwrap.wrap(title, width=(page - 2 * MARGIN) // TITLE_CHARACTER)
+    top = MARGIN + (TITLE_LINE * len(lines) + 10 if lines else 0)
+    figure = blank(page / DPI, (top + height + MARGIN) / DPI, layout="none")
+    write(figure, "\n".join(lines), MARGIN, MARGIN - 4, fontsize=11, fontweight="bold", va="top")
+    describe(figure, title)
+    return figure, top

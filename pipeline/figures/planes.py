@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.figures.mosaic import mosaic, place_picture, write
-from pipeline.figures.style import BLUE, DPI, GREY, SMALL, blank, styled
+from pipeline.figures.style import BLUE, DPI, GREY, SMALL, blank, describe, listed, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,6 +57,7 @@ def plane_sheet(planes: Sequence[Plane]) -> Figure:
     high = max(SCATTER + 50, *(picture.shape[0] * dots for picture in pictures))
     page = 2 * MARGIN + wide + GUTTER + SCATTER, 2 * MARGIN + len(planes) * (HEADING + high + BETWEEN) - BETWEEN
     figure = blank(page[0] / DPI, page[1] / DPI, layout="none")
+    describe(figure, f"What {listed([plane.name for plane in planes])} draw over the plane of two latents")
     for k, (plane, picture) in enumerate(zip(planes, pictures, strict=True)):
         top = MARGIN + k * (HEADING + high + BETWEEN)
         write(figure, plane.name, MARGIN, top + 24, fontsize=10, fontweight="bold", va="baseline")

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.figures.mosaic import magnification, mosaic, place_picture, write
-from pipeline.figures.style import DPI, GREY, SMALL, VERMILLION, balanced_columns, blank, styled
+from pipeline.figures.style import DPI, GREY, SMALL, VERMILLION, balanced_columns, blank, describe, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,8 +32,8 @@ WIDEST = 1710
 NARROWEST = 400
 """Dots of a block, so that its note has room."""
 
-CHARACTER, TITLE_CHARACTER = 11.8, 14
-"""Dots that a character takes, on average, in a note and in the title."""
+CHARACTER, TITLE_CHARACTER, HEAD_CHARACTER = 10.6, 14, 12
+"""Dots that a character takes, on average, in a note, in the title, and in a head, which is mostly digits."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ def strip_sheet(strips: Sequence[Strip], *, title: str, reading: str = "") -> Fi
     lines = (wrapped(title, page - 2 * MARGIN, TITLE_CHARACTER), wrapped(reading, page - 2 * MARGIN, CHARACTER))
     top = MARGIN + LINE * sum(map(len, lines)) + 20
     figure = blank(page / DPI, (top + down * (high + SPACE) - SPACE + MARGIN) / DPI, layout="none")
+    told = [f"{strip.name}: {'; '.join(filter(None, (strip.note, strip.warning)))}." for strip in strips]
+    describe(figure, title, " ".join(filter(None, (f"{title}.", reading, *told))))
     write(figure, "\n".join(lines[0]), MARGIN, MARGIN - 4, fontsize=10, fontweight="bold", va="top")
     write(figure, "\n".join(lines[1]), MARGIN, MARGIN + 4 + LINE * len(lines[0]), fontsize=SMALL, color=GREY, va="top")
     for k, strip in enumerate(strips):
@@ -90,7 +92,7 @@ def draw_strip(figure: Figure, strip: Strip, corner: tuple[int, int], size: tupl
     pitch = (strip.images.shape[4] + 2) * dots
     free = 0.0  # a head that would touch the one before it is left out
     for k, text in enumerate(strip.heads):
-        middle, half = left + (k + 0.5) * pitch - dots, len(text) * CHARACTER / 2
+        middle, half = left + (k + 0.5) * pitch - dots, len(text) * HEAD_CHARACTER / 2
         if text and middle - half >= free:
             write(figure, text, middle, top + head - 6, fontsize=SMALL, color=GREY, ha="center", va="baseline")
             free = middle + half + 6

@@ -165,10 +165,10 @@ def legend(figure: Figure, handles: Sequence[Any], columns: int) -> None:
     figure.suptitle("")
     weight = {"weight": "bold", "size": RC["figure.titlesize"]}
     figure.legend(handles=handles, loc="outside upper left", ncols=columns, title=title or None, alignment="left",
-                  title_fontproperties=weight, borderpad=0.1)  # fmt: skip
+                  handlelength=2.6, columnspacing=1.6, title_fontproperties=weight, borderpad=0.1)  # fmt: skip
 
 
-TITLE_CHARACTERS, TITLE_LINE = 9.6, 0.2
+TITLE_CHARACTERS, TITLE_LINE = 10.6, 0.2
 """Characters of a title per inch, and inches of one of its lines."""
 
 
@@ -255,6 +255,19 @@ def panels(figure: Figure, count: int, columns: int, **options: Any) -> list[Axe
     for spare in axes[count:]:
         spare.set_visible(False)
     return axes[:count]
+
+
+def name_panel(axes: Axes, text: str, look: ModelStyle) -> None:
+    """Title a panel with its model's name behind the model's marker."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure, cells = axes.get_figure(root=True), axes.get_gridspec()
+    assert figure is not None and cells is not None
+    inches = figure.get_size_inches()[0] / cells.ncols
+    axes.set_title(text, x=0.21 / inches)
+    line = 10 / 72
+    up = ScaledTranslation(5 / 72, (text.count("\n") * 1.2 + 0.95) * line, figure.dpi_scale_trans)
+    axes.scatter([0], [1], s=40, marker=look.marker, color=look.colour, transform=axes.transAxes + up, clip_on=False)
 
 
 def say(axes: Axes, text: str) -> None:

@@ -6,23 +6,23 @@ import base64
 import io
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 LARGEST_SVG = 400_000
 """Bytes; a drawing of more than this has so many points that its picture is the smaller one."""
 RASTER = re.compile(rb"<image\b")
 
 
-def png(picture: NDArray[np.uint8]) -> str:
-    """A picture (H, W, 3) uint8 as the address of a PNG; one without colours as a grey one."""
+def png(picture: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> str:
+    """A picture (H, W, 3) and its opacity (H, W, 1), both uint8, as the address of a PNG; grey if it has no colour."""
     from PIL import Image
 
     grey = bool((picture[..., 0] == picture[..., 1]).all() and (picture[..., 1] == picture[..., 2]).all())
-    return address(_encoded(Image.fromarray(picture[..., 0] if grey else picture)), "image/png")
+    layers = np.concatenate([picture[..., :1] if grey else picture, alpha], axis=-1)
+    return address(_encoded(Image.fromarray(layers)), "image/png")
 
 
 def _encoded(image: Any) -> bytes:

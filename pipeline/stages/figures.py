@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +14,10 @@ from pipeline.figures.class_sheet import class_sheet
 from pipeline.figures.class_sizes import class_sizes
 from pipeline.figures.classes import class_histogram
 from pipeline.figures.cost import score_against_cost, training_cost
-from pipeline.figures.distances import Metric, score_overview
+from pipeline.figures.distances import Metric, message, ranking, score_overview
 from pipeline.figures.losses import loss_overview
 from pipeline.figures.samples import sample_sheet
-from pipeline.figures.style import save
+from pipeline.figures.style import finite, save, short
 from pipeline.metrics import columns
 from pipeline.metrics.bands import BANDS, bands_of
 from pipeline.runtime.job_context import JobContext
@@ -27,7 +27,8 @@ from pipeline.tables.sentence import leaders
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SCORE_AGAINST_COST = "fd_classifier"
+SCORE = "fd_classifier"
+"""What the models are sorted by."""
 
 
 class Material:
@@ -39,6 +40,7 @@ class Material:
         samples, histories, metrics = (
             dict(zip(runs, inputs[name], strict=True)) for name in ("samples", "histories", "metrics")
         )
+        self.warmups: dict[str, int] = job.runtime_only["warmups"]
         self.models: list[str] = list(dict.fromkeys(model for model, _ in runs))
         first = {model: min(seed for name, seed in runs if name == model) for model in self.models}
         self.training_images, self.training_labels = artifacts.read_images(inputs["train"])
@@ -55,13 +57,13 @@ class Material:
         )
 
     def costs(self) -> list[dict[str, Any]]:
-        """One row per model: its row of the table with the mean of what its trainings cost."""
+        """One row per model: its row of the table with the mean of what its trainings cost; and the row `real`."""
         rows = []
         for row in self.table:
             seconds = [float(item["train_cpu_seconds"] or 0) for item in self.cost if item["model"] == row["model"]]
             if seconds:
                 rows.append({**row, "train_cpu_seconds": float(np.mean(seconds))})
-        return rows
+        return rows + [row for row in self.table if row["model"] == "real"]
 
     def sizes(self) -> np.ndarray:
         """Training images of each class, (classes,)."""
@@ -80,36 +82,46 @@ def run(job: JobContext) -> None:
     """Draw and write them all."""
     material = Material(job)
     for name, figure in figures(material):
-        png, svg = save(figure)
-        job.write_bytes(job.outputs[f"{name}_png"], png)
-        job.write_bytes(job.outputs[f"{name}_svg"], svg)
+        for kind, content in zip(("png", "svg"), save(figure), strict=True):
+            job.write_bytes(job.folder / f"{name}.{kind}", content)
         job.progress.note(f"{name} drawn")
 
 
 def figures(material: Material) -> Iterator[tuple[str, Figure]]:
-    """(name, figure), in the order of `layout.FIGURES`."""
-    entries = columns()
-    headline = [as_metric(name, entries[name], material.table) for name in headline_columns(entries) if name in entries]
-    score = entries[SCORE_AGAINST_COST]
-    names = material.summary["test"]["class_histogram"] or {}
+    """(name, figure), in the order of `layout.FIGURES`; models from the best to the worst score."""
+    entries, table, models = columns(), material.table, material.models
+    headline = [as_metric(name, entries[name], table) for name in headline_columns(entries) if name in entries]
+    score = as_metric(SCORE, entries[SCORE], table)
+    order = ranking(table, score)
+    classes = material.summary["test"]["class_histogram"] or {}
+    drawn = {model: counts for model in order if (counts := material.histograms().get(model)) is not None}
+    yield "samples", samples(material, score, order)
+    yield "scores", score_overview(table, headline)
+    histories = {model: material.histories[model] for model in order}
+    yield "losses", loss_overview(histories, warmups=material.warmups, models=models)
+    costs = material.costs()
+    yield "score_against_cost", score_against_cost(costs, score=SCORE, score_label=score.label, models=models)
+    yield "training_cost", training_cost(costs, models=models)
+    yield "classes", class_histogram(np.array(list(classes.values())), drawn, class_names=list(classes))
+    yield "classes_sheet", class_sheet(material.training_images, material.training_labels, material.summary["classes"])
+    if (parted := bands(sizes := material.sizes())) is not None:
+        yield "class_sizes", class_sizes(sizes, drawn, bands=parted)
+    yield "judges", battle_matrix(material.judges, models=order)
+    yield "verdicts", verdict_matrix(material.battles, models=order)
+    yield "standings", standings_plot(material.standings, models=models)
+
+
+def samples(material: Material, score: Metric, order: Sequence[str]) -> Figure:
+    """The sheet of samples, the models by their score, which stands under their names."""
+    values = {str(row["model"]): value for row in material.table if (value := finite(row, score.name)) is not None}
+    ranked = [name for name in order if name in values]
+    notes = {name: f"FD {short(values[name])}, rank {k} of {len(ranked)}" for k, name in enumerate(ranked, start=1)}
+    notes |= {"real": f"FD {short(values['real'])}"} if "real" in values else {}
+    title = message(material.table, score).replace(score.label, f"{score.label}, FD,")
     # The files are ordered, and their first images come from few writers: spread over the whole split instead.
     real = material.real[:: max(1, len(material.real) // 30)]
-    yield "samples", sample_sheet({"real": real, **material.samples})
-    yield "scores", score_overview(material.table, headline)
-    yield "losses", loss_overview(material.histories)
-    yield (
-        "score_against_cost",
-        score_against_cost(
-            material.costs(), score=SCORE_AGAINST_COST, score_label=score["label"], models=material.models
-        ),
-    )
-    yield "training_cost", training_cost(material.costs())
-    yield "classes", class_histogram(np.array(list(names.values())), material.histograms(), class_names=list(names))
-    yield "classes_sheet", class_sheet(material.training_images, material.training_labels, material.summary["classes"])
-    yield "class_sizes", class_sizes(sizes := material.sizes(), material.histograms(), bands=bands(sizes))
-    yield "judges", battle_matrix(material.judges, models=material.models)
-    yield "verdicts", verdict_matrix(material.battles, models=material.models)
-    yield "standings", standings_plot(material.standings, models=material.models)
+    images = {"real": real} | {name: material.samples[name] for name in order}
+    return sample_sheet(images, notes=notes, title=title)
 
 
 def bands(sizes: np.ndarray) -> dict[str, np.ndarray] | None:

@@ -10,7 +10,7 @@ to say: what no model of the table can show is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ from pipeline.figures.adversaries import ACCURACIES, LOSSES, adversary_sheet, is
 from pipeline.figures.canvases import chosen_steps
 from pipeline.figures.planes import Plane, grid_side, plane_sheet
 from pipeline.figures.strips import Strip, strip_sheet
-from pipeline.figures.style import finite, number, save, short
+from pipeline.figures.style import finite, listed, number, save, short
 from pipeline.metrics.distances import nearest, prepare
 from pipeline.models.base import ImageGenerator
 from pipeline.runtime.device import use_device
@@ -230,12 +230,14 @@ def neighbours(material: Material) -> tuple[Figure, Facts]:
         "classifier": nearest_points(extract(material.classifier, together)[0], material.features["train"]),
     }
     strips, facts, first = [], {}, 0
+    medians: dict[str, float] = {}
     for name, images in queries.items():
         rows = slice(first, first + len(images))
         first += len(images)
         own = {space: (distance[rows], index[rows]) for space, (distance, index) in found.items()}
         shown = torch.stack([images, *(material.train[index] for _, index in own.values())])
         middle = {space: float(distance.median()) for space, (distance, _) in own.items()} if len(images) else {}
+        medians |= {name: middle["pixels"]} if middle else {}
         note = ", ".join(f"{value:.3g} in {NAMES[space]}" for space, value in middle.items())
         strips.append(Strip("held-out real" if name == "real" else name, shown.numpy(), note=f"median {note}"))
         facts[name] = {
@@ -244,7 +246,17 @@ def neighbours(material: Material) -> tuple[Figure, Facts]:
         }
     reading = "First row: samples; second: the training image nearest to each in pixels; third: in the features of the "
     reading += "reference classifier. Distances are Euclidean: a copy is at 0."
-    return strip_sheet(strips, title="Samples and the training images nearest to them", reading=reading), facts
+    return strip_sheet(strips, title=nearest_told(medians), reading=reading), facts
+
+
+def nearest_told(medians: Mapping[str, float]) -> str:
+    """Whose samples lie nearest to training images, by their median distance in pixels, next to real images'."""
+    models = {name: distance for name, distance in medians.items() if name != "real"}
+    if not models:
+        return "No samples to compare with training images"
+    first = min(models, key=models.__getitem__)
+    words = f"{first}'s samples lie nearest to training images, median distance {models[first]:.3g} in pixels"
+    return words + (f"; held-out real images {medians['real']:.3g}" if "real" in medians else "")
 
 
 NAMES = {"pixels": "pixels", "classifier": "features"}
@@ -348,7 +360,11 @@ def asked(material: Material) -> tuple[Figure, Facts]:
         f"Each row: a rare class, {sizes}, in brackets its training images. Real training images first, then what "
     )
     reading += "the model draws if it is asked for that class."
-    return strip_sheet(strips, title="Rare classes: real, and drawn on request", reading=reading), facts
+    right = {strip.name: sum(facts[strip.name]["recognised"]) for strip in strips}
+    first = max(right, key=right.__getitem__)
+    share = f"{right[first]} of {DRAWN_BESIDE * len(shown)}"
+    title = f"Rare classes on request: {first}'s images are recognised most often, {share}"
+    return strip_sheet(strips, title=title, reading=reading), facts
 
 
 def rarest(counts: Tensor) -> list[int]:
@@ -380,7 +396,7 @@ def epochs(material: Material) -> tuple[Figure, Facts]:
         shown = chosen_steps(snapshots.shape[1], SHOWN) if len(snapshots) else []
         images = snapshots[:ROWS, [step - 1 for step in shown]] if shown else np.empty((0, 0, *snapshots.shape[2:]))
         known = len(watched) == snapshots.shape[1]
-        heads = [short(1000 * watched[step - 1][0]) for step in shown] if known else []
+        heads = [head(1000 * watched[step - 1][0]) for step in shown] if known else []
         diversity = [value for _, value in watched]
         warning = warned(diversity, report)
         trained = material.shown["trained"][name]
@@ -388,9 +404,18 @@ def epochs(material: Material) -> tuple[Figure, Facts]:
         note = "" if warning and diversity else note
         strips.append(Strip(trained, images.astype(np.uint8), heads, note, warning))
         facts[trained] = {"kimg": [kimg for kimg, _ in watched], "diversity": diversity, "warning": warning}
-    reading = "Each row: one sample, from the same latents, after so many training images. Diversity is the mean "
+    reading = "Samples through the training. "
+    reading += "Each row: one sample, from the same latents, after so many training images. Diversity is the mean "
     reading += "distance between samples, as a share of the real images'."
-    return strip_sheet(strips, title="Samples through the training", reading=reading), facts
+    lost = [strip.name for strip in strips if strip.warning]
+    title = f"{listed(lost)} lost diversity or ended badly" if lost else "No training lost its samples' diversity"
+    return strip_sheet(strips, title=title, reading=reading), facts
+
+
+def head(images: float) -> str:
+    """A number of images in at most four characters: 22k, 134k, 1.1M."""
+    text = short(images)
+    return text if len(text) <= 4 else short(float(f"{images:.2g}"))
 
 
 def warned(diversity: Sequence[float], report: dict[str, Any]) -> str:
@@ -412,7 +437,7 @@ def adversaries(material: Material) -> tuple[Figure, Facts]:
     shown = {name: rows for name, rows in named.items() if name in judges or is_adversarial(rows)}
     last = {name: rows[-1] if rows else {} for name, rows in shown.items()}
     facts = {name: {curve: finite(row, curve) for curve in (*LOSSES, *ACCURACIES)} for name, row in last.items()}
-    return adversary_sheet(shown), facts
+    return adversary_sheet(shown, warmups=material.shown["warmups"], models=material.names), facts
 
 
 FIGURES: dict[str, Callable[[Material], tuple[Figure, Facts]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,21 +11,30 @@ import numpy as np
 
 from pipeline.core import artifacts
 from pipeline.datasets.description import lines
-from pipeline.figures.mosaic import mosaic
+from pipeline.figures import alt
+from pipeline.figures.mosaic import GAP_SHADE, mosaic
 from pipeline.metrics import columns
 from pipeline.report import captions, page, pictures
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
 from pipeline.tables import CAVEAT, COST_COLUMNS, Row, claims, from_csv, headline_columns
 from pipeline.tables.cells import main_names, to_cells
-from pipeline.tables.columns import PAPER_METRICS
+from pipeline.tables.columns import PAPER_METRICS, REFERENCES, SHORT_LABELS
 from pipeline.tables.published import PAPER_BATTLES
 from pipeline.tables.text import readable
+from pipeline.tables.verdict import Tables, verdict
+from pipeline.tables.verdict import ranks as verdict_ranks
 from pipeline.workflow import layout, store
 
 CAPTIONS = Path(__file__).parents[2] / "report"
 SHOWN_OTHERWISE = ("samples", "judges", "canvases")
 """Figures whose content the page has in a form of its own."""
+
+REAL_IMAGES = "real"
+"""The row of real images, among models' names."""
+
+STRIP = 10
+"""Images of 32 pixels in a strip; larger ones are fewer."""
 
 SHEET = 256
 """Pixels of a side of a sheet of samples, about."""
@@ -36,6 +46,15 @@ BATTLE_COLUMNS = (
 STANDING_COLUMNS = ("model", "rating", "judged", "rating_without", "left_out")
 REAL = ("real_test", "real_train")
 CHANCE = 0.5
+RATING = ("rating", "rating_low", "rating_high")
+COST_SHOWN = (
+    "images_seen",
+    "train_cpu_seconds",
+    "train_images_per_second",
+    "sample_images_per_second",
+    "peak_memory_mb",
+)
+"""Columns of the table of networks that the page shows in the main table."""
 OF_RUNS = ("training", "weights", "metrics")
 """Inputs of which there is a file for every run."""
 
@@ -43,7 +62,10 @@ OF_RUNS = ("training", "weights", "metrics")
 def run(job: JobContext) -> None:
     """One page of all data sets that this job was planned with."""
     found = captions.read(CAPTIONS)
-    shown = [dataset(job, name, about, found) for name, about in job.config["report"].items()]
+    shown = []
+    for name, about in job.config["report"].items():
+        shown.append(dataset(Source(job, name, about), about, found))
+        job.progress.note(f"{name}: read")
     text = page.render(shown, captions=found, budget=job.config["budget"], caveat=CAVEAT)
     path = job.outputs["page"]
     job.write_text(path, text)
@@ -86,29 +108,60 @@ class Source:
         return artifacts.read_images(self.path(name, key))[0]
 
 
-def dataset(job: JobContext, name: str, about: dict[str, Any], known: dict[str, captions.Caption]) -> dict[str, Any]:
+def dataset(source: Source, about: dict[str, Any], known: dict[str, captions.Caption]) -> dict[str, Any]:
     """All that the page shows of a data set."""
-    source = Source(job, name, about)
     entries = columns()
-    table, battles, standings = (source.rows(item) for item in ("table", "battles", "standings"))
+    battles, standings, claimed = (source.rows(item) for item in ("battles", "standings", "claims"))
+    table = [row | more(row, standings, source.rows("networks")) for row in source.rows("table")]
     papers = there(table, PAPER_METRICS)
-    few = ["model", *(column for column in headline_columns(entries) if column != "model"), *papers]
-    job.progress.note(f"{name}: tables read")
+    cost = there(table, COST_SHOWN)
+    tables = Tables(
+        table, source.rows("seeds"), claimed, entries, about["trained"], source.json("summary").get("bands")
+    )
     return {
-        "name": name,
+        "name": source.dataset,
+        "stamp": stamp(source, table),
+        "verdict": verdict(tables),
+        "strips": strips(source, tables),
         "facts": facts(source, about),
-        "table": to_cells(table, entries, main_names(table, entries), few),
+        "table": to_cells(table, entries, [*main_names(table, entries), *cost], headline_columns(entries)),
         "papers": bool(papers),
         "battles": to_cells(battles, entries, there(battles, BATTLE_COLUMNS)),
-        "claims": to_cells(source.rows("claims"), claims.claims_columns(), claims.CLAIMS_SHOWN),
+        "claims": to_cells(*claims.shown_rows(claimed)),
         "standings": to_cells(standings, entries, there(standings, STANDING_COLUMNS)),
         "cost": to_cells(source.rows("cost"), entries, COST_COLUMNS),
         "matrix": matrix(source.rows("judges"), about["models"]),
-        "sample_grids": list(sample_grids(source, about["models"])),
+        "sample_grids": list(sample_grids(source, tables)),
         "animations": list(animations(source, about["sequential"])),
         "figures": figures(source, known),
         "runs": list(trainings(source, about)),
     }
+
+
+def more(row: Row, standings: Sequence[Row], networks: Sequence[Row]) -> Row:
+    """What other tables say of a model: the rating's interval, and what its trainings cost on average."""
+    rated = next((other for other in standings if other["model"] == row["model"]), {})
+    spent = next((other for other in networks if other["model"] == row["model"]), {})
+    return {name: rated.get(name) for name in RATING} | {name: spent.get(name) for name in COST_SHOWN}
+
+
+def stamp(source: Source, table: Sequence[Row]) -> list[tuple[str, str]]:
+    """When and by which commit the table was made, of how many images and seeds."""
+    record = source.record("table")
+    models = [row for row in table if row["model"] not in REFERENCES]
+    seeds, fake, real = (span(models, name) for name in ("seeds", "n_fake", "n_real"))
+    return [
+        ("measured", str(record.get("made", "unknown"))[:10]),
+        ("commit", str(record.get("commit") or "unknown")[:12]),
+        ("images", f"{fake} generated, {real} held-out real"),
+        ("seeds", seeds),
+    ]
+
+
+def span(rows: Sequence[Row], name: str) -> str:
+    """The values of a column: one number, or the least and the greatest."""
+    found = sorted({int(value) for row in rows if (value := row.get(name)) is not None})
+    return " to ".join(readable(value) for value in dict.fromkeys([found[0], found[-1]])) if found else "unknown"
 
 
 def there(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
@@ -172,19 +225,57 @@ def judged(row: Row | None, judge: str, contestant: str) -> dict[str, Any]:
 # --- pictures -----------------------------------------------------------------------------------------------------
 
 
-def sample_grids(source: Source, models: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Real images, then each model's samples: the same number of each, as they come."""
-    real = source.images("test")
-    across = max(3, round(SHEET / real.shape[-1]))
-    # A split may be ordered by class or by writer: its images are taken from all of it.
-    wanted = {"real": real[:: max(1, len(real) // across**2)]}
-    for name in models:
-        wanted[name] = source.images("samples", name)
-    for name, images in wanted.items():
-        count = min(len(images), across**2)
-        what = "held-out real images" if name == "real" else f"samples of {name}"
-        alt = f"{count} {what} of {source.dataset}, {across} in a row"
-        yield {"name": name, "alt": alt, "src": pictures.png(mosaic(images[: across**2], across))}
+def strips(source: Source, tables: Tables) -> list[dict[str, Any]]:
+    """Every model with its rank, its score and one row of its samples, the best first; then real images."""
+    metric = tables.headline[0] if tables.headline else ""
+    found = verdict_ranks(tables)
+    shared = Counter(rank for rank, _ in found)
+    status = {row["model"]: row["status"] for row in tables.models}
+    names = [(f"{rank or '-'}{'=' if shared[rank] > 1 and rank else ''}", name) for rank, name in found]
+    return [
+        {
+            "rank": rank,
+            "name": name,
+            "score": tables.value(name, metric).split(" [")[0] if metric else "",
+            "metric": SHORT_LABELS.get(metric, metric),
+            "label": tables.label(metric) if metric else "",
+            "status": "" if status.get(name) in (None, "ok") else status[name],
+            **strip(source, name),
+        }
+        for rank, name in (*names, ("", REAL_IMAGES))
+    ]
+
+
+def strip(source: Source, name: str) -> dict[str, str]:
+    """One row of a model's samples, or of real images."""
+    images = some_of(source, name, STRIP)
+    across = min(STRIP, max(4, STRIP * 32 // images.shape[-1]))
+    what = "held-out real images" if name == REAL_IMAGES else f"samples of {name}"
+    return {"src": grid(images[:across], across), "alt": f"{len(images[:across])} {what} of {source.dataset}"}
+
+
+def some_of(source: Source, name: str, count: int) -> np.ndarray:
+    """A model's first samples; of real images, some from all of the split, which may be ordered by class or writer."""
+    images = source.images("test") if name == REAL_IMAGES else source.images("samples", name)
+    return images[:: max(1, len(images) // count)][:count] if name == REAL_IMAGES else images[:count]
+
+
+def sample_grids(source: Source, tables: Tables) -> Iterator[dict[str, str]]:
+    """Real images, then each model's samples, the best first: the same number of each, as they come."""
+    across = max(3, round(SHEET / source.images("test").shape[-1]))
+    metric = tables.headline[0] if tables.headline else ""
+    for name in (REAL_IMAGES, *(model for _, model in verdict_ranks(tables))):
+        images = some_of(source, name, across**2)
+        what = "held-out real images" if name == REAL_IMAGES else f"samples of {name}"
+        score = f"{SHORT_LABELS.get(metric, metric)} {tables.value(name, metric)}" if metric else ""
+        alt = f"{len(images)} {what} of {source.dataset}, {across} in a row{'; ' if score else ''}{score}"
+        yield {"name": name, "score": score, "alt": alt, "src": grid(images, across)}
+
+
+def grid(images: np.ndarray, across: int) -> str:
+    """Images (n, C, H, W) side by side as the address of a PNG; the ground between them is that of the page."""
+    ground = mosaic(np.zeros_like(images), across)[..., :1] == GAP_SHADE
+    return pictures.png(mosaic(images, across), np.where(ground, 0, 255).astype(np.uint8))
 
 
 def animations(source: Source, models: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -192,12 +283,12 @@ def animations(source: Source, models: Sequence[str]) -> Iterator[dict[str, Any]
     for name in models:
         steps = source.images("canvases", name)  # (samples, steps, C, H, W)
         across = min(len(steps), 4 if steps.shape[-1] <= 64 else 3)
-        frames = [pictures.png(mosaic(steps[:, step], across)) for step in range(steps.shape[1])]
+        frames = [grid(steps[:, step], across) for step in range(steps.shape[1])]
         yield {"name": name, "frames": frames, "count": len(steps), "dataset": source.dataset}
 
 
 def figures(source: Source, known: dict[str, captions.Caption]) -> list[dict[str, Any]]:
-    """The data set's figures by name, each with its caption; those of single models under one."""
+    """The data set's figures by name, each with its caption and its own words; those of single models under one."""
     found: dict[str, dict[str, Any]] = {}
     for path, name, wildcards in drawn(source):
         if name in SHOWN_OTHERWISE:
@@ -205,9 +296,10 @@ def figures(source: Source, known: dict[str, captions.Caption]) -> list[dict[str
         caption = captions.of(known, name)
         whose = " ".join(f"{key} {value}" if key == "seed" else value for key, value in wildcards.items())
         entry = found.setdefault(name, {"name": name, "caption": caption, "pictures": []})
-        alt = f"{caption.title}: {source.dataset}{', ' + whose if whose else ''}"
+        about = f"{caption.title}: {source.dataset}{', ' + whose if whose else ''}"
+        words = ". ".join(filter(None, [about, alt.read(path).text]))
         picture = pictures.drawing(path.with_suffix(".svg"), path)
-        entry["pictures"].append({**picture, "whose": whose, "alt": alt})
+        entry["pictures"].append({**picture, "whose": whose, "alt": words})
     return list(found.values())
 
 
@@ -228,6 +320,7 @@ def trainings(source: Source, about: dict[str, Any]) -> Iterator[dict[str, Any]]
     """Every row's training: what was asked for, what made it, where and how long."""
     tracked = source.json("tracked")
     costs = {(row["model"], row["seed"]): row for row in source.rows("cost")}
+    seeds = dict(reversed(about["runs"]))
     for model, seed in about["runs"]:
         trained = about["trained"][model]
         report = source.json("training", (model, seed))
@@ -236,6 +329,7 @@ def trainings(source: Source, about: dict[str, Any]) -> Iterator[dict[str, Any]]
         yield {
             "model": model,
             "seed": seed,
+            "first": seed == seeds[model],
             "status": report["status"],
             "of": None if trained == model else trained,
             "took": duration(float(costs[model, seed]["train_seconds"] or 0)),

@@ -148,7 +148,7 @@ def described(job: JobContext, model: str, seed: int, folder: Path, estimates: d
     training_data = artifacts.read_json(job.inputs["summary"])["train"]
     dataset = {
         "name": job.wildcards["dataset"],
-        "digest": training_data["checksum"][:36],
+        "digest": training_data["checksum"][:8],
         "source_type": "local",
         "source": str(job.inputs["summary"].with_name("train.arrow")),
         "profile": f'{{"images": {training_data["count"]}}}' if "count" in training_data else "{}",
@@ -190,10 +190,10 @@ def note(item: Training, report: dict[str, Any], estimates: dict[str, Any]) -> s
 
 
 def scores(estimates: dict[str, Any]) -> dict[str, float | None]:
-    """Every metric, and the bounds of its 95 % interval, which MLflow's pages group under `intervals`."""
+    """Every metric and the bounds of its 95 % interval, named like the columns of the table."""
     values = {name: entry["value"] for name, entry in estimates.items()}
     bounds = {
-        f"intervals/{name}_{side}": entry[side]
+        f"{name}_{side}": entry[side]
         for name, entry in estimates.items()
         for side in ("low", "high")
         if entry.get(side) is not None

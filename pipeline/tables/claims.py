@@ -164,6 +164,13 @@ def tally(rows: Table) -> str:
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
 
 
+def shown_rows(rows: Table) -> tuple[list[Row], dict[str, dict[str, Any]], list[str]]:
+    """Rows, descriptions and columns of a table for readers: a difference has its interval, no column is empty."""
+    shown: list[Row] = [{**row, "difference_low": row["low"], "difference_high": row["high"]} for row in rows]
+    columns = [column for column in CLAIMS_SHOWN if any(row.get(column) is not None for row in rows)]
+    return shown, claims_columns(), [column for column in columns if column not in ("low", "high")]
+
+
 def _models_of(claim: Mapping[str, str]) -> set[str]:
     judge = {claim["measure"].removeprefix("fools_")} if claim["measure"].startswith("fools_") else set()
     return {claim["better"], claim["worse"]} | judge

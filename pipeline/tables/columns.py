@@ -42,6 +42,22 @@ SHORT_LABELS = {
     "parameters": "params",
 }
 """Heads for where there is no room for a label."""
+GROUPS = {
+    "Distances": ("mmd_", "fd_", "kid_", "fld"),
+    "Two-sample tests": ("knn_", "c2st_", "naive_bayes_"),
+    "Coverage and copying": (
+        "precision", "recall", "density", "coverage", "classes_covered", "copying", "authenticity", "diversity",
+    ),
+    "Likelihood": ("elbo", "iwae_", "log_likelihood"),
+    "Classes": ("class_", "confident_", "tail_"),
+    "Appearance": ("sharpness", "brightness"),
+    "Other metrics": (),
+    "Battles": ("rating",),
+    "Cost": ("parameters", "images_seen", "train_", "sample_images_", "peak_memory_"),
+    "Printed in papers": ("paper_",),
+    "Runs": ("seeds", "n_real", "n_fake", "interval_kind"),
+}  # fmt: skip
+"""Group of columns -> beginnings of their names, in the order in which the report shows them."""
 
 
 def _described(label: str, meaning: str, unit: str = "", better: str | None = None) -> dict[str, Any]:
@@ -193,3 +209,16 @@ def headline_columns(metrics: Iterable[str]) -> tuple[str, ...]:
     """The eight columns, at most, of a table that is read by eye; the others stand behind them in the report."""
     there = set(metrics)
     return ("model", "status", *(name for name in HEADLINE_METRICS if name in there), "rating")
+
+
+def group_of(column: str) -> str:
+    """The group that the report shows a column in; no group for the columns that name a row."""
+    if column in ("model", "status"):
+        return ""
+    return next((group for group, names in GROUPS.items() if names and column.startswith(names)), "Other metrics")
+
+
+def in_groups(columns: Iterable[str]) -> list[str]:
+    """Columns group by group, each group's in the order given; first those without a group."""
+    order = ["", *GROUPS]
+    return sorted(columns, key=lambda name: order.index(group_of(name)))

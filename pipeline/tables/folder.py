@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "cost": ("model", "seed"),
 }
 """Ending of a table's name ('' for the main table) -> columns that it must have."""
+
+LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
 @dataclass(frozen=True)
@@ -55,5 +58,45 @@ class TableFolder:
         """The papers' claims about the folder's models, each with its verdict; see `Evidence` for the arguments."""
         real = next((row for row in self.rows("") if row["model"] == "real"), {})
         judged, battles = self.rows("judges_seeds"), self.rows("battles")
-        evidence = Evidence(self.rows("seeds"), metrics, real, judged, judged_by, tolerance, battles, self.dataset)
+        evidence = Evidence(self.by_seed(), metrics, real, judged, judged_by, tolerance, battles, self.dataset)
         return claim_rows(read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8")), evidence)
+
+    def by_seed(self) -> list[Row]:
+        """The rows by seed; a main table of one seed per model is its own table by seed.
+
+        Raises ValueError where the main table has means over seeds and the table by seed is missing.
+        """
+        rows = self.rows("")
+        if self.file("seeds").is_file() or not rows:
+            return self.rows("seeds")
+        if any(row.get("seeds") not in (None, 1) for row in rows):
+            missing = self.file("seeds").name
+            raise ValueError(f"{self.file('')}: a mean over seeds; expected {missing} next to it, a row for each seed")
+        return [{**row, "seed": 0} for row in rows if row.get("status") is not None]
+
+    def figure(self, name: str) -> Path | None:
+        """The PNG of a figure, here or in `figures/`; None where there is none."""
+        places = (self.path / "figures" / f"{name}.png", self.path / f"{name}.png")
+        return next((place for place in places if place.is_file()), None)
+
+    def origin(self) -> tuple[str, dict[str, str]]:
+        """The budget that the README's first line names, and its table of what made the set, links as words.
+
+        A folder without a README has that of the folder above. Raises ValueError where there is none.
+        """
+        files = (folder / "README.md" for folder in (self.path, self.path.parent))
+        file = next((file for file in files if file.is_file()), None)
+        if file is None:
+            raise ValueError(f"{self.path}: no README.md here or above; expected the one that `make publish` writes")
+        text = file.read_text(encoding="utf-8")
+        budget = re.search(r"(\w+) budget", text.partition("\n")[0])
+        table = text.partition("\n\n|")[2].partition("\n\n")[0]
+        rows = re.findall(r"^\| (\w+) \| (.+) \|$", table, re.MULTILINE)
+        return budget[1] if budget else "", {name: LINK.sub(r"\1", value) for name, value in rows}
+
+
+def with_most_seeds(paths: Sequence[Path], dataset: str) -> TableFolder | None:
+    """Of the folders that have a data set's main table the one with the most seeds, the first of equals."""
+    folders = [TableFolder(path, dataset) for path in paths]
+    there = [folder for folder in folders if folder.file("").is_file()]
+    return max(there, key=lambda folder: max(int(row["seeds"] or 0) for row in folder.rows("")), default=None)

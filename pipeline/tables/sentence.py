@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.tables.columns import Description, headline_columns
 from pipeline.tables.comparison import interval
-from pipeline.tables.text import best_rows, contenders
+from pipeline.tables.text import best_rows, competing, contenders
 
 ONE_SEED = "With one seed the intervals say how images vary, not how another training would differ."
 
@@ -20,7 +20,7 @@ def sentence(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Descriptio
         if column in metrics:
             first = leaders(rows, column, metrics[column]["better"])
             label = str(metrics[column]["label"])
-            if len(first) == 1 and len(contenders(rows, column, metrics[column]["better"])) > 1:
+            if len(first) == 1 and is_compared(rows, column):
                 led.setdefault(first[0], []).append(label)
             elif len(first) > 1:
                 alike.setdefault(tuple(first), []).append(label)
@@ -35,11 +35,19 @@ def sentence(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Descriptio
 
 def leaders(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> list[str]:
     """The best model of a column, then those whose 95 % interval overlaps its; none where none competes."""
+    return [str(rows[index]["model"]) for index in leading_rows(rows, column, better)]
+
+
+def leading_rows(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> list[int]:
+    """The same by the rows' indices."""
     best = sorted(best_rows(rows, column, better))
-    if not best:
-        return []
     rest = [i for i in contenders(rows, column, better) if i not in best and overlap(rows[best[0]], rows[i], column)]
-    return [str(rows[index]["model"]) for index in (*best, *rest)]
+    return [*best, *rest]
+
+
+def is_compared(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
+    """Whether at least two rows compete in a column."""
+    return sum(competing(row, column) is not None for row in rows) > 1
 
 
 def overlap(a: Mapping[str, Any], b: Mapping[str, Any], column: str) -> bool:

@@ -16,16 +16,21 @@ TAIL_COLUMNS = (
 
 def heading(bands: Mapping[str, Any]) -> str:
     """What the numbers rest on, from the summary's `bands`."""
-    tail = bands["tail"]
-    classes = sum(bands[name]["classes"] for name in ("head", "middle", "tail"))
     small = ""
     if bands["rare_under_three"]:
         small = f"; {bands['rare_under_three']:,} of these classes have fewer than 3, so say nothing of single classes"
     return (
-        f"Rare classes: {tail['classes']:,} of {classes:,}, {tail['train']:,} training and {tail['test']:,} test "
-        f"images (an accuracy near 80 % is known to {100 * bands['tail_known_to']:.1f} points either way){small}. "
-        "Row real: the ceiling, the reference classifier's own."
+        f"{few(bands)} (an accuracy near 80 % is known to {100 * bands['tail_known_to']:.1f} points either way){small}."
+        " Row real: the ceiling, the reference classifier's own."
     )
+
+
+def few(bands: Mapping[str, Any]) -> str:
+    """How many classes are rare, and how many images they have."""
+    tail = bands["tail"]
+    classes = sum(bands[name]["classes"] for name in ("head", "middle", "tail"))
+    images = f"{tail['train']:,} training and {tail['test']:,} test images"
+    return f"Rare classes: {tail['classes']:,} of {classes:,}, {images}"
 
 
 def tail_markdown(

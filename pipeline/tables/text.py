@@ -15,7 +15,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from pipeline.tables.aliases import with_current_columns
-from pipeline.tables.claims import CLAIMS_SHOWN, HOW_TO_READ, claims_columns, tally
+from pipeline.tables.claims import HOW_TO_READ, shown_rows, tally
 from pipeline.tables.columns import (
     PAPER_METRICS,
     REFERENCES,
@@ -243,9 +243,7 @@ def claims_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """The papers' claims with their verdicts; empty where none is about these models."""
     if not rows:
         return ""
-    shown = [{**row, "difference_low": row["low"], "difference_high": row["high"]} for row in rows]
-    columns = [column for column in CLAIMS_SHOWN if column not in ("low", "high")]
-    table = to_markdown(shown, claims_columns(), columns)
+    table = to_markdown(*shown_rows(rows))
     return "\n".join(["## The papers' claims", "", table, f"{tally(rows)}. {HOW_TO_READ}", ""])
 
 

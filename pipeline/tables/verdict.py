@@ -11,18 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.tables.budget import FAR_APART
 from pipeline.tables.claims import UNRESOLVED, Evidence, claim_rows, tally
 from pipeline.tables.columns import REFERENCES, Description, describe, headline_columns
 from pipeline.tables.rows import Row
-from pipeline.tables.sentence import ONE_SEED, leaders, listed, overlap
-from pipeline.tables.tail import TAIL_COLUMNS, heading
+from pipeline.tables.sentence import ONE_SEED, is_compared, leaders, listed, overlap
+from pipeline.tables.tail import few
 from pipeline.tables.text import contenders, losses_of, no_better_than_noise, readable, with_interval
 
 Table = Sequence[Mapping[str, Any]]
 NAMED = 4
 """Models that a sentence names; more are counted."""
 TEST = "Welch's t, Holm over the headline metrics"
-TAIL_METRICS = tuple(name for name in TAIL_COLUMNS[2:] if not name.endswith("_chance"))
+IDEALS = {"lower": "; lower is better", "higher": "; higher is better", "near_real": ""}
+TAIL_METRICS = ("coverage_tail", "class_accuracy_tail", "tail_accuracy_gain")
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,13 @@ def verdict(tables: Tables) -> dict[str, Any]:
     """`lead`, one sentence; `points`, pairs of a title and its sentences; `ranks`, each model with its rank."""
     parts = {
         "How sure": how_sure(tables),
+        "Rare classes": tail(tables),
         "Other headline metrics": others(tables),
         "Cannot be told apart": alike(tables),
         "No better than noise or the mean image": beaten(tables),
         "Failed": failed(tables),
+        "Unequal training": unequal(tables),
         "The papers' claims": claimed(tables.claims),
-        "Rare classes": tail(tables),
     }
     return {"lead": lead(tables), "points": [item for item in parts.items() if item[1]], "ranks": ranks(tables)}
 
@@ -83,9 +86,13 @@ def lead(tables: Tables) -> str:
     first = tables.first(metric)
     if not first:
         return f"No model is better than noise on {tables.label(metric)}."
+    if not is_compared(tables.main, metric):
+        return f"Only {first[0]} is compared on {tables.label(metric)}: the others failed."
     if len(first) > 1:
         return f"{_some(first)} lead on {tables.label(metric)} and cannot be told apart."
-    led = [tables.label(name) for name in tables.headline if tables.first(name) == first]
+    led = [
+        tables.label(name) for name in tables.headline if tables.first(name) == first and is_compared(tables.main, name)
+    ]
     return f"{first[0]} leads on {listed(led)}."
 
 
@@ -95,7 +102,8 @@ def how_sure(tables: Tables) -> str:
         return ""
     metric = tables.headline[0]
     best, after = tables.first(metric)[0], runner_up(tables, metric)
-    apart = f"{best} {best_of(tables, metric)}."
+    ideal = IDEALS[describe(tables.metrics)[metric]["better"]]
+    apart = f"{best} {best_of(tables, metric)}{ideal}."
     seeds = sorted({int(row.get("seeds") or 0) for row in tables.models})
     if seeds == [1]:
         return f"{apart} {ONE_SEED}"
@@ -111,8 +119,13 @@ def best_of(tables: Tables, name: str) -> str:
     """'1.2 [1, 1.4], next b 2 [1.9, 2.1]; real images get 0.1'."""
     best, after = tables.first(name)[0], runner_up(tables, name)
     parts = [tables.value(best, name), f"next {after} {tables.value(after, name)}" if after else ""]
-    real = tables.value("real", name)
-    return ", ".join(filter(None, parts)) + (f"; real images get {real.split(' ')[0]}" if real else "")
+    return "; ".join([", ".join(filter(None, parts)), *filter(None, [real_value(tables, name)])])
+
+
+def real_value(tables: Tables, name: str) -> str:
+    """'real images get 0.1'; empty where they have no value."""
+    value = tables.value("real", name).split(" ")[0]
+    return f"real images get {value}" if value else ""
 
 
 def runner_up(tables: Tables, name: str) -> str:
@@ -145,7 +158,7 @@ def others(tables: Tables) -> str:
     led: dict[str, list[str]] = {}
     for name in tables.headline[1:]:
         leading = tables.first(name)
-        if len(leading) == 1 and leading != first:
+        if len(leading) == 1 and leading != first and is_compared(tables.main, name):
             led.setdefault(leading[0], []).append(f"{tables.label(name)} ({best_of(tables, name)})")
     return _sentence(f"{model} leads on {listed(labels)}" for model, labels in led.items())
 
@@ -176,6 +189,15 @@ def failed(tables: Tables) -> str:
     return _sentence(f"{listed(models)}: {status}" for status, models in by_status.items())
 
 
+def unequal(tables: Tables) -> str:
+    """Who saw most images in training and who fewest, where they are FAR_APART."""
+    seen = {str(row["model"]): float(row["images_seen"]) for row in tables.models if row.get("images_seen")}
+    most, fewest = (limit(seen, key=lambda name: seen[name], default="") for limit in (max, min))
+    if not seen or seen[most] < FAR_APART * seen[fewest]:
+        return ""
+    return f"{most} saw {round(seen[most]):,} images, {fewest} {round(seen[fewest]):,}."
+
+
 def claimed(rows: Table) -> str:
     """How many claims are held, reversed and unresolved, and the most frequent reason of the last."""
     if not rows:
@@ -186,16 +208,16 @@ def claimed(rows: Table) -> str:
 
 
 def tail(tables: Tables) -> str:
-    """Who leads on the columns of rare classes, and what the numbers rest on; nothing for balanced data."""
+    """Who leads on the columns of rare classes, and how many images these have; nothing for balanced data."""
     if tables.bands is None:
         return ""
-    known = [name for name in TAIL_METRICS if name in tables.metrics and tables.first(name)]
     parts = []
-    for name in known:
-        first = tables.first(name)
-        lead = f"{first[0]} leads" if len(first) == 1 else f"{_some(first)} cannot be told apart"
-        parts.append(f"{lead} on {tables.label(name)} ({best_of(tables, name)})")
-    return " ".join(filter(None, [_sentence(parts), heading(tables.bands)]))
+    for name in TAIL_METRICS:
+        if name in tables.metrics and (first := tables.first(name)):
+            lead = f"{first[0]} leads" if len(first) == 1 else f"{_some(first)} cannot be told apart"
+            values = "; ".join(filter(None, [tables.value(first[0], name), real_value(tables, name)]))
+            parts.append(f"{lead} on {tables.label(name)} ({values})")
+    return " ".join(filter(None, [_sentence(parts), f"{few(tables.bands)}."]))
 
 
 def ranks(tables: Tables) -> list[tuple[int | None, str]]:

@@ -32,6 +32,7 @@ from pipeline.core.errors import Interrupted
 
 __all__ = [
     "create_store",
+    "experiments",
     "forget_unrecorded",
     "mark_best_safely",
     "open_store_safely",
@@ -132,7 +133,7 @@ def record_run(
         tags: at least dataset, model, seed, budget and hash.
         params: what a run shows of the model's block.
         curves: rows (step, named scalars).
-        metrics: values that are logged at the last step; those that are None are left out. Changed ones become the
+        metrics: final values; those that are None are left out. Changed ones become the
             latest, those that are no longer measured become NaN.
         files: artifacts by folder ('' for none).
         model: writes a folder in MLflow's form, which becomes the logged model of the tag `model`. It and the images
@@ -252,6 +253,12 @@ def recorded_runs(uri: str, experiment: str) -> set[str]:
     return {f"{tags['model']}/{tags['seed']}" for tags in current if tags.get("superseded") == "false"}
 
 
+def experiments(uri: str) -> dict[str, str]:
+    """Name -> id of the experiments of model training in a store."""
+    tagged = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in KIND.items())
+    return {found.name: found.experiment_id for found in _client(uri).search_experiments(filter_string=tagged)}
+
+
 def forget_unrecorded(results: Path = Path("results")) -> list[Path]:
     """Remove every result of a `track` job that could not record some run, so that the job runs again.
 
@@ -344,7 +351,8 @@ def _open_run(client: Any, uri: str, experiment: str, tags: Mapping[str, object]
         run = _find_run(client, experiment_id, tags)
         if run is None:
             same = {key: str(tags[key]) for key in (*SAME_RUN, "hash")} | {"superseded": "false"}
-            name, start = f"{tags['model']} seed {tags['seed']}", None if started is None else int(1000 * started)
+            name = str(tags["model"]) if tags.get("status") == "reference" else f"{tags['model']} seed {tags['seed']}"
+            start = None if started is None else int(1000 * started)
             run = client.create_run(experiment_id, start_time=start, run_name=name, tags=same)
         return run
 
@@ -404,9 +412,10 @@ def _key(point: Any) -> tuple[str, int, float | None]:
 
 
 def _log_final(client: Any, run: Any, rows: Rows, metrics: Mapping[str, float], dataset: Mapping[str, str]) -> None:
-    """Log final metrics at the last step, of the run and of its logged model.
+    """Log final metrics of the run and of its logged model: at step 0, which MLflow draws as bars that compare runs.
 
-    MLflow's latest value is the one of the latest step and time stamp: each recording comes 1 ms after the one before.
+    Those that a curve has too are logged at the last step. MLflow's latest value is the one of the latest step and
+    time stamp: each recording comes 1 ms after the one before.
     """
     from mlflow.entities import Metric
 
@@ -419,8 +428,11 @@ def _log_final(client: Any, run: Any, rows: Rows, metrics: Mapping[str, float], 
     models = _logged_models(client, run)
     of = {"dataset_name": dataset.get("name"), "dataset_digest": dataset.get("digest")}
     of["model_id"] = models[0].model_id if models else None
-    final = {**metrics, **gone}.items()
-    _log_metrics(client, run, [Metric(name, _finite_or_nan(value), moment, step, **of) for name, value in final])
+    points = [
+        Metric(name, _finite_or_nan(value), moment, step if name in curves else 0, **of)
+        for name, value in {**metrics, **gone}.items()
+    ]
+    _log_metrics(client, run, points)
 
 
 def _log_metrics(client: Any, run: Any, points: Iterable[Any]) -> None:
@@ -490,6 +502,9 @@ def mark_best_safely(uri: str, dataset: str, run_id: str) -> None:
 
     def mark() -> None:
         client = _client(uri)
+        import mlflow
+
+        mlflow.set_tracking_uri(uri)  # MLflow's registry looks for the logged model there, not where its client does
         (logged,) = _logged_models(client, client.get_run(run_id))
         versions = [v for v in client.search_model_versions(f"name = '{dataset}'") if v.run_id == run_id]
         if not client.search_registered_models(f"name = '{dataset}'"):

@@ -99,6 +99,11 @@ class Catalogue:
         """Other samples of a training with a number of steps of their own."""
         return [model for model in self.judged_by(dataset) if self._argument(model, dataset, "sample_steps")]
 
+    def warmups(self, dataset: str) -> dict[str, int]:
+        """Steps of a model's training that come before its adversary, of the models that have such steps."""
+        steps = {model: self._argument(model, dataset, "warmup") for model in self.models(dataset)}
+        return {model: count for model, count in steps.items() if count}
+
     def _argument(self, model: str, dataset: str, name: str) -> Any:
         return self._arguments(model, dataset).get(name)
 

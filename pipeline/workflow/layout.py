@@ -38,6 +38,9 @@ FIGURES = (
 )  # fmt: skip
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
 
+OF_IMBALANCED = ("class_sizes",)
+"""Those that a data set has only if its classes are imbalanced, which its images decide: no rule declares them."""
+
 GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries", "asked")
 """What the papers show of trained models; a table has those that its models can show."""
 
@@ -45,6 +48,11 @@ GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs"
 def drawings(names: Iterable[str]) -> dict[str, str]:
     """Output names and file names of some figures, each as PNG and SVG."""
     return {f"{name}_{kind}": f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+
+
+def csv_files(*names: str) -> dict[str, str]:
+    """Output names and file names of some tables."""
+    return {name: f"{name}.csv" for name in names}
 
 
 DATASET, MODEL, RUN = ("dataset",), ("dataset", "model"), ("dataset", "model", "seed")
@@ -77,22 +85,10 @@ FILES: dict[str, dict[str, str]] = {
     "augment": {"augmented": "augmented.json"},
     "evaluate": {"metrics": "metrics.json"},
     "battle": {"scores": "scores.safetensors", "judge": "judge.json"},
-    "standings": {
-        "battles": "battles.csv",
-        "judges": "judges.csv",
-        "judges_seeds": "judges_seeds.csv",
-        "standings": "standings.csv",
-    },
-    "tables": {
-        "table": "table.csv",
-        "markdown": "table.md",
-        "latex": "table.tex",
-        "seeds": "seeds.csv",
-        "cost": "cost.csv",
-        "networks": "networks.csv",
-        "claims": "claims.csv",
-    },
-    "figures": drawings(FIGURES),
+    "standings": csv_files("battles", "judges", "judges_seeds", "standings"),
+    "tables": csv_files("table", "seeds", "cost", "networks", "claims")
+    | {"markdown": "table.md", "latex": "table.tex"},
+    "figures": drawings(name for name in FIGURES if name not in OF_IMBALANCED),
     "gallery": {"facts": "gallery.json"},
     "canvases": {"png": "canvases.png", "svg": "canvases.svg"},
     "track": {"tracked": "tracked.json"},
@@ -124,6 +120,24 @@ def outputs(stage: str) -> dict[str, str]:
 
 OUTPUTS = {stage: outputs(stage) for stage in FILES}
 
+LOCAL = ("fetch", "standings", "tables", "figures", "canvases", "track", "summary", "report")
+"""Stages that run where Snakemake runs, not in a cluster's queue."""
+
+
+def log(stage: str) -> str:
+    """The pattern of the log of a stage's job."""
+    return f"logs/{stage}/{_run_of(stage)}/{{hash}}.log"
+
+
+def benchmark(stage: str) -> str:
+    """The pattern of Snakemake's file of a job's time and memory."""
+    return f"benchmarks/{stage}/{_run_of(stage)}/{{hash}}.tsv"
+
+
+def _run_of(stage: str) -> str:
+    return "-".join(f"{{{name}}}" for name in WILDCARDS[stage]) or "all"
+
+
 TABLE = "results/tables/{dataset}.csv"
 SUMMARY_TEXT = "results/summary/{dataset}.txt"
 FIGURE_FOLDER = "results/figures/{dataset}"
@@ -152,10 +166,20 @@ VIEWS: dict[str, dict[str, tuple[str, str]]] = {
 """View -> path -> (stage, output) that it copies. The view `figures` is a folder: see `figure_name`."""
 
 
+def log_of_view(kind: str) -> str:
+    """The pattern of the log of a copy."""
+    return f"logs/view_{kind}/{'all' if kind == 'report' else '{dataset}'}.log"
+
+
 def view(kind: str, name: str, **wildcards: object) -> Path:
     """The path of a view by the output that it copies: view("tables", "battles", dataset="mnist")."""
     pattern = next(pattern for pattern, (_, output) in VIEWS[kind].items() if output == name)
     return Path(pattern.format(**wildcards))
+
+
+def is_drawing(name: str) -> bool:
+    """Whether a stored file belongs into the folder of figures."""
+    return name.endswith((".png", ".svg", "gallery.json"))
 
 
 def figure_name(record: Mapping[str, Any], file: str) -> str:

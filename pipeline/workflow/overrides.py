@@ -19,12 +19,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of params.yaml")
 
 
-def flags(arguments: argparse.Namespace) -> list[str]:
-    """The same flags again, for a command that another one calls."""
-    files = [word for file in arguments.configfile for word in ("--configfile", str(file))]
-    return files + [word for value in arguments.set for word in ("--set", value)]
-
-
 def of(arguments: argparse.Namespace) -> Plan:
     """The plan that a command's flags give."""
     return plan(arguments.set, arguments.configfile)

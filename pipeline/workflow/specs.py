@@ -306,7 +306,7 @@ def figures(plan: Catalogue, dataset: str) -> Request:
         **{key: Source(("tables", dataset), key) for key in ("table", "cost")},
         **{key: Source(("standings", dataset), key) for key in ("judges", "battles", "standings")},
     }
-    return Request({"runs": plan.runs(dataset)}, inputs)
+    return Request({"runs": plan.runs(dataset)}, inputs, runtime_only={"warmups": plan.warmups(dataset)})
 
 
 @stage
@@ -327,6 +327,7 @@ def gallery(plan: Catalogue, dataset: str) -> Request:
     runtime_only = plan.shown(dataset) | {
         "models": {model: plan.network(model, dataset) for model in models},
         "trained": {model: plan.trained(model) for model in models},
+        "warmups": plan.warmups(dataset),
     }
     return Request(config, inputs, runtime_only=runtime_only)
 
@@ -390,7 +391,7 @@ def report_sources(plan: Catalogue, dataset: str) -> dict[str, Source | Sequence
     return {
         **splits(dataset, "summary", "test"),
         "classifier": Source(("classifier", dataset), "report"),
-        **{key: Source(("tables", dataset), key) for key in ("table", "cost", "claims")},
+        **{key: Source(("tables", dataset), key) for key in ("table", "seeds", "cost", "claims", "networks")},
         **{key: Source(("standings", dataset), key) for key in ("battles", "judges", "standings")},
         "tracked": Source(("track", dataset), "tracked"),
         "training": trainings(plan, dataset, "training"),

@@ -36,7 +36,7 @@ from pipeline.stages import prepare
 from pipeline.workflow import layout, params, staleness, yaml_loader
 from pipeline.workflow.plan import Plan
 from tests import hostile
-from tests.conftest import BIN, run
+from tests.conftest import BIN, plan_of, run
 from tests.hostile import CONFIG, ROOT
 from tests.malformed import malformed
 
@@ -254,7 +254,7 @@ def test_any_config_of_snakemakes_plans_or_is_refused(entries: list[str]) -> Non
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return Plan(params.load(["budget=tiny"], ROOT / "params.yaml"))
+    return plan_of("budget=tiny")
 
 
 TARGET_PARTS = [

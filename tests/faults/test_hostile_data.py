@@ -229,7 +229,7 @@ def test_labels_of_a_csv_out_of_range(given: Path) -> None:
          "got 3"),
         (",".join(["0"] * 1023 + ["many", "1"]), "In CSV column #1023: Row #2: CSV conversion error to float: invalid "
          "value 'many'"),
-        (",".join(["0"] * 1023 + ["", "1"]), "row 2: no value in column 'column 1024'"),
+        (",".join(["0"] * 1023 + ["", "1"]), "row 2: no value in column 1024"),
         (",".join(["7"] * 1024 + ["1"]), "found float32 values from 0 to 7, which can be read in two ways"),
     ],
 )  # fmt: skip

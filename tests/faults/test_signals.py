@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import multiprocessing
 import os
 import platform
 import signal
@@ -20,13 +21,14 @@ import pytest
 
 from pipeline.core import artifacts
 from pipeline.features.classifier import DomainClassifier, extract
-from pipeline.runtime import signals
-from pipeline.workflow import layout, params, store
+from pipeline.runtime import job_context, signals
+from pipeline.runtime.progress import Progress
+from pipeline.workflow import job_hash, layout, params, store
 from pipeline.workflow.plan import Plan
-from tests.conftest import BIN, ROOT, run, stage
+from tests.conftest import BIN, ROOT, plan_of, run, stage
 from tests.fork_server import At, ForkServer
 from tests.small_models import images
-from tests.small_trainings import Training, begun, finish, job, plan
+from tests.small_trainings import Training, begun, finish, job
 from tests.stored import stored
 
 
@@ -101,7 +103,7 @@ def test_what_is_ignored_from_the_start_stays_ignored() -> None:
 
 def sampling(training: Training) -> list[str]:
     """The words that sample a finished training."""
-    planned = plan().job("sample", "mnist", training.model, 0)
+    planned = plan_of("budget=tiny").job("sample", "mnist", training.model, 0)
     trained = job(training.model)
     block = planned.config | {"arguments": trained.config["arguments"], "n": 20, "canvases": 2}
     weights = dataclasses.replace(planned.inputs["weights"], job=trained, path=trained.outputs["weights"])
@@ -125,7 +127,7 @@ def test_sampling_that_is_asked_to_end_leaves_nothing_half_written(
 
 
 def test_an_evaluation_that_is_asked_to_end_leaves_nothing(fork_server: ForkServer, tmp_path: Path) -> None:
-    planned = plan().job("evaluate", "mnist", "dcgan", 0)
+    planned = plan_of("budget=tiny").job("evaluate", "mnist", "dcgan", 0)
     classifier = DomainClassifier((1, 28, 28), 10).eval()
     features = extract(classifier, images(60))[0]
     for path in (tmp_path / path for path in planned.reads):
@@ -274,29 +276,27 @@ def test_a_killed_writers_leftovers_go_with_the_next_job(fork_server: ForkServer
     assert sorted(tmp_path.rglob("*.partial")) == strangers[1:], "the folder is this job's alone"
 
 
-EIGHT = """
-import sys
-from pathlib import Path
-from pipeline.workflow import job_hash
-from pipeline.runtime import job_context
-from pipeline.runtime.progress import Progress
-
-number = int(sys.argv[1])
-modules = ("pipeline.stages.canvases",)
-for turn in range(5):
-    wildcards = {"dataset": "mnist", "model": "vae", "seed": number}
-    block = {**wildcards, "turn": turn}
-    planned = job_hash.compute("evaluate", block, modules, [])
-    work = job_context.JobContext("evaluate", wildcards, block, modules, planned, {}, Progress("evaluate"))
-    job_context.run(work, lambda work: work.write_json(work.outputs["metrics"], {"number": number, "turn": turn}))
-"""
+def five_turns(folder: Path, number: int) -> None:
+    """Five jobs of one seed, one after the other."""
+    os.chdir(folder)
+    modules = ("pipeline.stages.canvases",)
+    for turn in range(5):
+        wildcards = {"dataset": "mnist", "model": "vae", "seed": number}
+        block = {**wildcards, "turn": turn}
+        planned = job_hash.compute("evaluate", block, modules, [])
+        work = job_context.JobContext("evaluate", wildcards, block, modules, planned, {}, Progress("evaluate"))
+        told = {"number": number, "turn": turn}
+        job_context.run(work, lambda work, told=told: work.write_json(work.outputs["metrics"], told))  # type: ignore[misc]
 
 
 def test_eight_jobs_that_write_into_one_folder_at_once_lose_nothing(tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", EIGHT]
-    jobs = [subprocess.Popen([*command, str(number)], cwd=tmp_path, env=environment) for number in range(8)]
-    assert [started.wait() for started in jobs] == [0] * 8
+    context = multiprocessing.get_context("fork")
+    jobs = [context.Process(target=five_turns, args=(tmp_path, number)) for number in range(8)]
+    for started in jobs:
+        started.start()
+    for started in jobs:
+        started.join()
+    assert [started.exitcode for started in jobs] == [0] * 8
     folder = tmp_path / "results/store/mnist/evaluate/vae"
     for number in range(8):
         files = list(folder.glob(f"{number}/*/metrics.json"))

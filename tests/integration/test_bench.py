@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from torch import Tensor, nn
 
 from bench import __main__ as bench_command
-from bench import commands, cost, limit, made_up, metric_work, metrics, rows, settings, stages, textbook
+from bench import commands, cost, figure, limit, made_up, metric_work, metrics, rows, settings, stages, textbook
 from bench.apart import NotMeasured, child
 from bench.child import Peak
 from bench.timing import Pace, race
 from pipeline import metrics as pipeline_metrics
 from pipeline.models.base import ImageGenerator
-from pipeline.workflow import params, store
-from pipeline.workflow.job_hash import ROOT
-from pipeline.workflow.plan import Plan
+from pipeline.workflow import store
 from pipeline.workflow.staleness import jobs_of
+from tests.conftest import plan_of
 
 BATCH = 16
 """Times an even number of latents, the one draw of normal noise that ours makes equals the textbook's many."""
@@ -207,6 +207,21 @@ def test_the_fitted_exponent_is_that_of_the_times(power: float) -> None:
     assert cost.exponent([(100, 1.0, 1.0), (200, 2.0**power, 1.0)]) == pytest.approx(power)
 
 
+def test_the_plot_of_costs_names_its_lines_from_the_slowest_on_and_draws_no_run_too_short_to_time() -> None:
+    points = {"quick": [(10, 1e-4, 0.0), (20, 2e-4, 0.0)], "mmd": [(10, 1.0, 5.0), (20, 4.0, 80.0)]}
+    points["kid"] = [(10, 2.0, 9.0), (20, 8.0, 40.0)]
+    drawn = figure.cost(points, {"quick": 1.0, "mmd": 2.0, "kid": 2.0})
+    left, right = drawn.axes
+    assert [text.get_text() for text in left.texts] == ["kid  n^2.00", "mmd  n^2.00"]
+    assert [list(line.get_ydata()) for line in left.lines] == [[2.0, 8.0], [1.0, 4.0]]
+    assert [label.get_text() for label in right.get_yticklabels()] == ["kid", "mmd"]
+    assert [bar.get_width() for bar in right.patches] == [40.0, 80.0]  # type: ignore[attr-defined]
+    assert [line.get_color() for line in left.lines] == [to_hex(bar.get_facecolor()) for bar in right.patches]
+    title = "kid takes longest, 8 s for 20 images on each side (n^2.00); mmd needs most memory, 80 MB"
+    assert drawn.get_suptitle() == title
+    assert drawn.get_supxlabel() == "under 0.01 s at every size: quick"
+
+
 def test_both_values_and_their_gap_are_told() -> None:
     assert metrics.agreement({"kid": 2.0}, {"kid": 1.0}) == "2 and 1, off by 1.0e+00"
     assert metrics.agreement({"a": 1.0, "b": 1.1}, {"a": 1.0, "b": 1.0}) == "2 values, off by 1.0e-01"
@@ -238,6 +253,7 @@ def test_every_model_of_the_params_is_measured_and_the_papers_main_ones_have_a_t
 CONTESTS = {contest.name: contest for contest in metrics.CONTESTS}
 
 
+@pytest.mark.usefixtures("whole_torch")
 @pytest.mark.parametrize("name", CONTESTS)
 def test_ours_and_the_public_tools_are_asked_the_same_question(name: str) -> None:
     """On few points, in this process; what the tools print and warn of is theirs."""
@@ -279,7 +295,7 @@ def test_every_metric_measures_the_made_up_comparison(metric: str) -> None:
 
 
 def test_the_critical_path_is_the_longest_chain_of_jobs() -> None:
-    plan = Plan(params.load(["budget=tiny", "datasets.mnist.models=[vae, gran3]"], file=ROOT / "params.yaml"))
+    plan = plan_of("budget=tiny", "datasets.mnist.models=[vae, gran3]")
     jobs = jobs_of(plan, "mnist")
     seconds = {name: 1.0 for name in jobs} | {"train mnist gran3 0": 50.0, "train mnist vae 0": 20.0}
     length, chain = stages.critical_path(jobs, seconds)

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
-import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +13,8 @@ from pipeline import cli as cli
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.runtime.job_context import sole_writer
-from pipeline.workflow import params
-from pipeline.workflow.plan import Plan
-from tests.conftest import ROOT, Run, run, stage
+from tests.conftest import Run, plan_of, stage
 from tests.stored import record
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A place to work in with params.yaml and nothing made yet; what a stage sets in the environment is set back."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("EASEL_OWNER", raising=False)
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
-        monkeypatch.setenv(variable, "1")
-    return tmp_path
 
 
 def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 1) -> str:
@@ -114,7 +96,7 @@ def test_a_folder_without_params_is_named(folder: Path, capsys: pytest.CaptureFi
 def test_a_job_is_printed_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["train", "--model", "draw", "--seed", "0", "--print-spec", "--set", "budget=tiny"])
     spec = json.loads(capsys.readouterr().out)
-    job = Plan(params.load(["budget=tiny"])).job("train", "mnist", "draw", 0)
+    job = plan_of("budget=tiny").job("train", "mnist", "draw", 0)
     assert spec == json.loads(json.dumps(job.spec))
     assert spec["hash"] == job.hash
     assert spec["inputs"] == {"train": job.reads[0]}
@@ -141,7 +123,7 @@ def test_a_missing_input_is_named(folder: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_an_input_of_another_job_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    job = Plan(params.load()).job("fetch", "mnist")
+    job = plan_of().job("fetch", "mnist")
     artifacts.write_json(folder / job.outputs["fetched"], {"files": job.config["files"]})
     record(folder / job.folder, "f" * 16)
     line = told(capsys, "prepare")
@@ -157,20 +139,15 @@ def test_locks_are_per_job(folder: Path) -> None:
 # --- the device -------------------------------------------------------------------------------------------------
 
 
-def test_a_gpu_that_is_not_there_is_one_line(folder: Path) -> None:
-    job = Plan(params.load(["budget=tiny"])).job("train", "mnist", "vae", 0)
+def test_a_gpu_that_is_not_there_is_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    job = plan_of("budget=tiny").job("train", "mnist", "vae", 0)
     path = folder / job.reads[0]
     artifacts.write_images(path, np.zeros((8, 1, 28, 28), np.uint8))
     record(path.parent, job.parents[0].hash)
     words = ["train", "--model", "vae", "--seed", "0", "--set", "budget=tiny", "--device", "cuda"]
-    line = refused(stage(folder, *words, CUDA_VISIBLE_DEVICES=""))
+    line = told(capsys, *words)
     assert "train mnist vae 0: device: found cuda, but torch sees no GPU here; expected auto or cpu" in line
     assert not (folder / "results/store").exists()
-
-
-def test_a_stage_ends_with_its_owner(folder: Path) -> None:
-    owner = subprocess.Popen([sys.executable, "-c", ""])
-    owner.wait()
-    code = "import time; from pipeline.runtime.signals import follow_owner; follow_owner(); time.sleep(60)"
-    done = run([sys.executable, "-c", code], folder, PYTHONPATH=str(ROOT), EASEL_OWNER=f"{owner.pid}@{platform.node()}")
-    assert done.returncode == -signal.SIGTERM

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import made_up
+from pipeline import cli
 from pipeline.battles.matrix import MATRIX_COLUMNS
 from pipeline.battles.standings import STANDINGS_COLUMNS
 from pipeline.battles.verdicts import BATTLE_COLUMNS
 from pipeline.core import artifacts
 from pipeline.tables import main_columns, seeds_columns, to_csv
 from pipeline.tables.comparison import COLUMNS, INTERVAL_ALONE, NO_INTERVAL, OUTSIDE, WITHIN, changed_rows
-from pipeline.workflow import layout, params, provenance, snapshots
-from pipeline.workflow.plan import Plan
-from tests.conftest import BIN, ROOT, Run, run
+from pipeline.workflow import layout, provenance, snapshots
+from tests.conftest import BIN, Run, plan_of, run
 
 METRICS = ("fd_classifier", "copying")
 Rows = dict[str, list[dict[str, Any]]]
@@ -55,7 +56,7 @@ def write(folder: Path, rows: Rows, *, recorded: bool = True, **of_draw: Any) ->
         artifacts.write_text(folder / pattern.format(dataset="mnist"), to_csv(rows[table], columns(table)))
     if recorded:
         training = "results/store/mnist/train/draw/0/2222222222222222"
-        artifacts.write_json(folder / training / layout.RECORD, made("train", **of_draw))
+        artifacts.write_json(folder / training / layout.RECORD, made("train", **of_draw) | {"hash": "2" * 16})
         inputs = {f"{training}/training.json": "2" * 16}
         main = folder / snapshots.TABLES["main"].format(dataset="mnist")
         files = {"table.csv": {"bytes": main.stat().st_size, "sha256": artifacts.sha256(main)}}
@@ -81,8 +82,14 @@ def made(stage: str, glimpses: int = 10, code: str = "aaaa", torch: str = "2.15.
 
 
 def compare(folder: Path, *words: object) -> Run:
-    """`python -m pipeline compare ...` in a folder."""
-    return run([str(BIN / "python"), "-P", "-m", "pipeline", "compare", *map(str, words)], folder, PYTHONPATH=str(ROOT))
+    """`python -m pipeline compare ...` in a folder, by this process."""
+    told, complaint, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.chdir(folder), contextlib.redirect_stdout(told), contextlib.redirect_stderr(complaint):
+        try:
+            cli.main(["compare", *map(str, words)])
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Run([], code, told.getvalue(), complaint.getvalue())
 
 
 def said(folder: Path, *words: object) -> str:
@@ -217,6 +224,51 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
     assert "its main table has no column model" in refused(tmp_path, ".", ".")
 
 
+def test_another_budget_or_number_of_seeds_or_images_is_the_first_line(tmp_path: Path) -> None:
+    after = tables()
+    after["main"][0] |= {"seeds": 5, "n_fake": 200}
+    write(tmp_path / "a", tables(), glimpses=10)
+    write(tmp_path / "b", after)
+    first, *_ = said(tmp_path, "a", "b").splitlines()
+    assert first == "NOT COMPARABLE as they are: seeds 1 against 1 and 5; n_fake none against 200"
+    for name, steps in (("c", 60), ("d", 6000)):
+        write(tmp_path / name, tables())
+        record = tmp_path / name / "results/store/mnist/train/draw/0/2222222222222222" / layout.RECORD
+        content = made("train") | {"hash": "2" * 16}
+        content["config"]["training"] = {"steps": steps}
+        artifacts.write_json(record, content)
+    first, *_ = said(tmp_path, "c", "d").splitlines()
+    assert first == "NOT COMPARABLE as they are: training.steps 60 against 6000 (draw)"
+
+
+def test_the_same_is_said_only_of_what_both_sides_prove(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a", tables()), write(tmp_path / "b", tables())
+    shutil.rmtree(b / "results/store")
+    (a / "results/tables/mnist_battles.csv").unlink()
+    (b / "results/tables/mnist_battles.csv").unlink()
+    text = said(tmp_path, "a", "b")
+    assert "b lacks the records of 1 jobs" in text
+    shutil.copy(a / "results/tables/mnist.json", b / "results/tables/mnist.json")
+    (b / "results/tables/mnist_standings.csv").unlink()
+    text = said(tmp_path, "a", "b")
+    assert "standings: not compared, it is missing in b" in text
+    assert "battles: not compared, it is missing in a and b" in text
+
+
+def test_the_data_sets_are_found_on_both_sides(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / name, tables(), recorded=False)
+        place = tmp_path / name / "results/tables"
+        for path in list(place.iterdir()):
+            if name == "a":
+                shutil.copy(path, path.with_name(path.name.replace("mnist", "telugu_print")))
+            path.rename(path.with_name(path.name.replace("mnist", "cifar10")))
+    assert said(tmp_path, "a", "b").count("byte-equal") == 1
+    assert "no telugu_print.csv in it" in refused(tmp_path, "a", "b", "--dataset", "telugu_print")
+    assert said(tmp_path, "a", "a").count("byte-equal") == 2
+    assert "cifar10, telugu_print; name one" in refused(tmp_path, "a", "a", "--to", "x.csv")
+
+
 # --- provenance ---------------------------------------------------------------------------------------------------
 
 
@@ -234,7 +286,7 @@ def test_what_publish_writes_is_read_by_compare(tmp_path: Path, monkeypatch: pyt
     from pipeline.commands import publish as command
 
     monkeypatch.chdir(tmp_path)
-    plan = Plan(params.load(["budget=tiny"], ROOT / "params.yaml"))
+    plan = plan_of("budget=tiny")
     made_up.make(plan)
     records = command.current(plan, "mnist")
     published = tmp_path / "published"
@@ -308,7 +360,7 @@ def test_tables_that_were_published_before_version_0_2_0_are_found(repository: P
     (repository / "older").rename(repository / "docs/results")
     git(repository, "add", "-A")
     git(repository, "commit", "-q", "-m", "as it was")
-    shot = in_folder(repository, lambda: snapshots.read("HEAD", "mnist"))
+    shot = read_head(repository)
     assert shot.origin.startswith("docs/results/mnist at") and set(shot.tables) == set(snapshots.TABLES)
 
 
@@ -344,12 +396,12 @@ def test_a_revision_through_dvc(repository: Path, monkeypatch: pytest.MonkeyPatc
     git(repository, "add", "-A")
     git(repository, "commit", "-q", "-m", "versioned")
     shutil.rmtree(repository / "results")
-    shot = in_folder(repository, lambda: snapshots.read("HEAD", "mnist"))
+    shot = read_head(repository)
     assert shot.origin.startswith("DVC at")
     assert "dcgan,1,,,99" in shot.tables["main"] and set(shot.tables) == set(snapshots.TABLES)
     assert shot.recorded is not None and shot.recorded.settings[("train", "draw")]["arguments.glimpses"] == 30
     shutil.rmtree(repository / ".dvc/cache")
-    shot = in_folder(repository, lambda: snapshots.read("HEAD", "mnist"))
+    shot = read_head(repository)
     assert shot.origin.startswith("results/published/mnist at") and "99" not in shot.tables["main"]
 
 
@@ -358,7 +410,6 @@ def dvc(folder: Path, *words: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def in_folder(folder: Path, call: Callable[[], snapshots.Snapshot]) -> snapshots.Snapshot:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        return call()
+def read_head(folder: Path) -> snapshots.Snapshot:
+    with contextlib.chdir(folder):
+        return snapshots.read("HEAD", "mnist")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,8 @@ from pipeline.tracking import class_choice, export, export_folder
 from pipeline.training.device import build
 from pipeline.training.requested import requested
 from pipeline.training.sampling import quantise
-from pipeline.workflow import overrides
 from pipeline.workflow.plan import Job
-from tests.conftest import ROOT
+from tests.conftest import plan_of
 from tests.stored import stored
 
 CONDITIONAL = ("budget=tiny", "models.vae.conditional=true")
@@ -36,12 +34,8 @@ COUNTS = [2, 3, 5, 10, 20, 30, 30, 30, 30, 0]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """A folder to work in with params.yaml, prepared splits of ten unequal classes, and a reference classifier."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
-        monkeypatch.setenv(variable, "1")
     labels = np.repeat(np.arange(10), COUNTS)
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 1, 28, 28), dtype=np.uint8)
     prepare(images, labels)
@@ -51,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     weights = DomainClassifier((1, 28, 28), 10).state_dict()
     artifacts.write_tensors(Path(classifier.outputs["classifier"]), weights, metadata)
     stored(classifier)
-    return tmp_path
+    return folder
 
 
 def prepare(images: np.ndarray, labels: np.ndarray | None) -> None:
@@ -65,7 +59,7 @@ def prepare(images: np.ndarray, labels: np.ndarray | None) -> None:
 
 
 def job(stage: str, *names: Any, settings: tuple[str, ...] = CONDITIONAL) -> Job:
-    return overrides.plan(list(settings)).job(stage, "mnist", *names)
+    return plan_of(*settings).job(stage, "mnist", *names)
 
 
 @pytest.fixture

@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from pipeline.stages import gallery
-from pipeline.workflow import layout, overrides
+from pipeline.workflow import layout
 from pipeline.workflow.plan import Plan
+from tests.conftest import plan_of
 
 ALWAYS = ["walks", "neighbours", "epochs"]
 
 
 def plan(*words: str) -> Plan:
-    return overrides.plan(["budget=tiny", *words])
+    return plan_of("budget=tiny", *words)
 
 
 # --- which figures there are --------------------------------------------------------------------------------------
@@ -54,6 +55,21 @@ def test_models_that_differ_in_more_than_fresh_noise_are_no_pair() -> None:
     words = "datasets.mnist.models=[gran3, gran5, gran3_noise]"
     assert plan(words).noise_pairs("mnist") == [("gran3", "gran3_noise")]
     assert plan(words, "models.gran3_noise.latent=7").noise_pairs("mnist") == []
+
+
+def test_the_sheet_of_neighbours_is_titled_with_whose_samples_lie_nearest() -> None:
+    told = gallery.nearest_told({"real": 6.0, "vae": 5.5, "gran3": 4.25})
+    assert told == (
+        "gran3's samples lie nearest to training images, median distance 4.25 in pixels; held-out real images 6"
+    )
+    assert gallery.nearest_told({"real": 6.0}) == "No samples to compare with training images"
+
+
+@pytest.mark.parametrize(
+    ("images", "text"), [(22_400, "22k"), (134_400, "134k"), (1_080_000, "1.1M"), (2_040_000, "2M"), (500, "500")]
+)
+def test_a_head_over_a_column_is_short(images: float, text: str) -> None:
+    assert gallery.head(images) == text
 
 
 def test_all_figures_have_their_function_and_no_other() -> None:

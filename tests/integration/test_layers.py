@@ -17,7 +17,7 @@ import pytest
 from pipeline import snakefile
 from pipeline.workflow import job_hash, layout, params, specs
 from pipeline.workflow.plan import Plan
-from tests.conftest import BIN, ROOT, run
+from tests.conftest import BIN, ROOT, plan_of, run
 
 FILES = sorted((ROOT / "pipeline").rglob("*.py"))
 DOMAIN = {"models", "metrics", "datasets", "features", "battles", "training", "tables", "figures", "report"}
@@ -178,7 +178,7 @@ def test_trackings_users_feed_no_table() -> None:
     """The stage that records, the command that passes live rows on, and the workflow, which has the first run again."""
     users = {name for name in MODULES if "pipeline.tracking.mlflow_runs" in imported(name)}
     assert users == {"pipeline.stages.track", "pipeline.commands.live", "pipeline.snakefile"}
-    plan = Plan(params.load(file=ROOT / "params.yaml"))
+    plan = plan_of()
     for stage in ("tables", "standings", "figures"):
         seen, waiting = set(), [plan.job(stage, "mnist")]
         while waiting:
@@ -233,9 +233,8 @@ def test_functions_are_mostly_short() -> None:
 
 
 def test_every_stage_is_a_rule_a_specification_and_a_file() -> None:
-    files = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
-    header = re.compile(r"^(?:rule|use rule \w+ as) (\w+)(?: with)?:", re.MULTILINE)
-    rules = {rule for file in files for rule in header.findall(file.read_text())} - {"stage", "view"}
+    listed = run([str(BIN / "snakemake"), "--list-rules"], ROOT)
+    rules = {line.split()[0] for line in listed.stdout.splitlines()}
     views = {f"view_{kind}" for kind in (*layout.VIEWS, "figures")}
     assert rules - {"mnist"} - views == stage_names() == set(specs.STAGES) == set(layout.FILES) == set(layout.WILDCARDS)
     assert views <= rules
@@ -266,7 +265,7 @@ def test_an_input_of_a_stage_is_stated_in_one_place(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setitem(specs.STAGES, "canvases", with_summary)
     monkeypatch.chdir(tmp_path)
-    plan = Plan(params.load(["budget=tiny"], ROOT / "params.yaml"))
+    plan = plan_of("budget=tiny")
     job, summary = plan.job("canvases", "mnist", "draw", 0), plan.job("prepare", "mnist").outputs["summary"]
     wildcards = {"dataset": "mnist", "model": "draw", "seed": "0", "hash": job.hash}
     assert snakefile.Workflow(plan).inputs("canvases")(wildcards)["summary"] == summary
@@ -297,9 +296,8 @@ def planned_jobs(text: str) -> Iterator[tuple[str, set[str], set[str], dict[str,
         yield rule[1], inputs, outputs, wildcards
 
 
-@pytest.mark.workflow
 def test_every_rule_declares_what_its_stage_reads_and_leaves_behind(dry_run: str) -> None:
-    plan = Plan(params.load(["budget=smoke", "seeds=2", "datasets.mnist.imbalanced=true"], ROOT / "params.yaml"))
+    plan = plan_of("budget=smoke", "seeds=2", "datasets.mnist.imbalanced=true")
     counts: dict[str, int] = {}
     for rule, inputs, outputs, wildcards in planned_jobs(dry_run):
         counts[rule] = counts.get(rule, 0) + 1

@@ -90,14 +90,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "installed"
 
 
-@pytest.mark.workflow
 def test_a_wheel_holds_every_file_of_the_package(installed: Path) -> None:
     files = {file.relative_to(ROOT) for file in (ROOT / "pipeline").rglob("*") if file.is_file()}
     files = {file for file in files if "__pycache__" not in file.parts}
     assert files == {file.relative_to(installed) for file in (installed / "pipeline").rglob("*") if file.is_file()}
 
 
-@pytest.mark.workflow
 def test_the_installed_command_answers_without_a_checkout(installed: Path, tmp_path: Path) -> None:
     (script,) = re.findall(r"^easel = (\S+)$", next(installed.glob("*/entry_points.txt")).read_text(), re.MULTILINE)
     module, function = script.split(":")

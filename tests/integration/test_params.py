@@ -18,7 +18,7 @@ from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash, params
 from pipeline.workflow.params import BUDGETS, check, constructor, load
 from pipeline.workflow.plan import Plan
-from tests.conftest import ROOT
+from tests.conftest import ROOT, plan_of
 
 FILE = ROOT / "params.yaml"
 CONFIG: dict[str, Any] = yaml.safe_load(FILE.read_text())
@@ -376,14 +376,13 @@ def test_a_conditional_model_needs_a_data_set_with_classes() -> None:
 # --- a model's block and its class ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list(CONFIG["models"]))
-def test_every_block_binds_to_its_class(name: str) -> None:
-    for budget in BUDGETS:
-        block = load([f"budget={budget}"], FILE).resolved_models[name]
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_every_block_binds_to_its_class_and_says_every_argument(budget: str) -> None:
+    for name, block in plan_of(f"budget={budget}").params.resolved_models.items():
         module = importlib.import_module(f"pipeline.models.{block['class']}")
         signature = inspect.signature(getattr(module, module.__all__[0]))
         bound = signature.bind((1, 28, 28), **block["arguments"])
-        assert set(bound.arguments) == set(signature.parameters) - {"classes"}, "resolved blocks say every argument"
+        assert set(bound.arguments) == set(signature.parameters) - {"classes"}, name
 
 
 def model_files() -> list[str]:

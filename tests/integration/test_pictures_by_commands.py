@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +16,11 @@ from pipeline.figures.mosaic import mosaic
 from pipeline.models.base import ImageGenerator
 from pipeline.training.device import build
 from pipeline.training.sampling import quantise, sample, sample_canvases
-from pipeline.workflow import overrides
 from pipeline.workflow.plan import Job
-from tests.conftest import ROOT
+from tests.conftest import plan_of
 from tests.stored import stored
 
 SET = ("--set", "budget=tiny", "--set", "models.draw.glimpses=3", "--set", "models.draw.hidden=16")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A place to work in with params.yaml and nothing trained yet."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
-        monkeypatch.setenv(variable, "1")
-    return tmp_path
 
 
 def words_set(*words: str) -> list[str]:
@@ -40,7 +28,7 @@ def words_set(*words: str) -> list[str]:
 
 
 def job_of(model: str, *settings: str) -> Job:
-    return overrides.plan(words_set(*SET, *settings)).job("train", "mnist", model, 0)
+    return plan_of(*words_set(*SET, *settings)).job("train", "mnist", model, 0)
 
 
 def trained(model: str, *settings: str) -> ImageGenerator:

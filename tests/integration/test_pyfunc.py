@@ -21,8 +21,8 @@ from pipeline.stages import sample
 from pipeline.stages.track import Training, write_model
 from pipeline.tracking.pyfunc_export import copy_modules
 from pipeline.training.device import build, pick_device
-from pipeline.workflow import job_hash, params
-from tests.conftest import ROOT
+from pipeline.workflow import job_hash
+from tests.conftest import ROOT, plan_of
 
 pytestmark = pytest.mark.skipif(not find_spec("mlflow"), reason="NOT TESTED: MLflow is not installed")
 
@@ -65,7 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model's folder for each of three models, with the weights and the sample stage's images beside it."""
     folder = tmp_path_factory.mktemp("pyfunc")
     pick_device("cpu")
-    blocks = params.load(["budget=tiny"], ROOT / "params.yaml").resolved_models
+    blocks = plan_of("budget=tiny").params.resolved_models
     for name in MODELS:
         block = blocks[name]
         model = build(block["class"], block["arguments"], SHAPE, seed=3, device="cpu")
@@ -94,7 +94,7 @@ def drawn(folder: Path) -> list[dict[str, Any]]:
 
 def by_the_stage(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """The images of the `sample` stage for these weights."""
-    block = params.load(["budget=tiny"], ROOT / "params.yaml").resolved_models[name]
+    block = plan_of("budget=tiny").params.resolved_models[name]
     job = JobContext(
         stage="sample",
         wildcards={"dataset": "mnist", "model": name, "seed": SEED},

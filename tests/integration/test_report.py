@@ -25,7 +25,7 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.stage_cli import as_paths
 from pipeline.stages import report
 from pipeline.tables import from_csv
-from pipeline.tables.cells import main_names, to_cells
+from pipeline.tables.cells import main_names, printed, to_cells
 from pipeline.workflow import layout, params, store
 from pipeline.workflow.plan import Plan
 from tests.conftest import EVERYTHING, REPORT, ROOT, TABLE, snakemake
@@ -73,7 +73,10 @@ def made(tiny: Path) -> Iterator[Made]:
         inputs = {name: as_paths(found) for name, found in planned.paths().items()}
         stage_job = JobContext("report", {}, block, planned.modules, planned.hash, inputs, progress=Silent())  # type: ignore[arg-type]
         known = captions.read(ROOT / "report")
-        context = [report.dataset(stage_job, name, about, known) for name, about in block["report"].items()]
+        context = [
+            report.dataset(report.Source(stage_job, name, about), about, known)
+            for name, about in block["report"].items()
+        ]
     yield Made(text, Read(text), context, tiny)
 
 
@@ -170,13 +173,16 @@ def test_the_main_table_has_every_row_and_column_with_its_meaning(made: Made) ->
 
 def test_the_pictures_are_the_models_own(made: Made) -> None:
     (shown,) = made.context
-    assert [sheet["name"] for sheet in shown["sample_grids"]] == ["real", "vae", "draw_gan", "gran3"]
+    ranked = [name for _, name in shown["verdict"]["ranks"]]
+    assert sorted(ranked) == ["draw_gan", "gran3", "vae"]
+    assert [sheet["name"] for sheet in shown["sample_grids"]] == ["real", *ranked]
+    assert [strip["name"] for strip in shown["strips"]] == [*ranked, "real"]
     assert [animation["name"] for animation in shown["animations"]] == ["draw_gan", "gran3"]
     for animation in shown["animations"]:
         (path,) = made.folder.glob(f"results/store/mnist/sample/{animation['name']}/0/*/canvases.arrow")
         canvases = artifacts.read_images(path)[0]
         assert len(animation["frames"]) == canvases.shape[1]
-        last = np.asarray(Image.open(io.BytesIO(base64.b64decode(animation["frames"][-1].split(",")[1]))))
+        last = np.asarray(Image.open(io.BytesIO(base64.b64decode(animation["frames"][-1].split(",")[1]))).convert("L"))
         assert np.array_equal(last[:28, :28], canvases[0, -1, 0])
         assert np.array_equal(last[:28, 30:58], canvases[1, -1, 0])
 
@@ -188,8 +194,15 @@ GALLERY_OF_TINY = ("blends", "walks", "neighbours", "epochs", "adversaries")
 def test_every_figure_of_the_layout_is_shown_or_shown_otherwise(made: Made) -> None:
     (shown,) = made.context
     found = {figure["name"] for figure in shown["figures"]}
-    assert found | set(report.SHOWN_OTHERWISE) == {*layout.FIGURES, *GALLERY_OF_TINY, *report.SHOWN_OTHERWISE}
+    assert found | set(report.SHOWN_OTHERWISE) == {
+        *layout.FIGURES,
+        *GALLERY_OF_TINY,
+        *report.SHOWN_OTHERWISE,
+    } - {*layout.OF_IMBALANCED}
     assert all(figure["caption"].parts for figure in shown["figures"])
+    words = {figure["name"]: figure["pictures"][0]["alt"] for figure in shown["figures"]}
+    assert "leads on Frechet distance (classifier) with" in words["scores"] and "real images get" in words["scores"]
+    assert "No training diverged" in words["losses"] and "at last: loss" in words["losses"]
 
 
 def test_the_battle_matrix_says_what_the_table_of_judges_says(made: Made) -> None:
@@ -296,12 +309,20 @@ def test_a_picture_is_packed_without_losing_a_pixel() -> None:
         chance.integers(0, 3, (20, 30, 3), dtype=np.uint8) * 100,
         chance.integers(0, 256, (40, 30, 3), dtype=np.uint8),
     ):
-        buffer = io.BytesIO()
+        buffer, opaque = io.BytesIO(), np.full_like(picture[..., :1], 255)
         Image.fromarray(picture).convert("RGBA").save(buffer, "PNG")
         packed = pictures.smaller(buffer.getvalue())
         assert len(packed) <= len(buffer.getvalue())
-        for content in (packed, base64.b64decode(pictures.png(picture).split(",")[1])):
+        for content in (packed, base64.b64decode(pictures.png(picture, opaque).split(",")[1])):
             assert np.array_equal(np.asarray(Image.open(io.BytesIO(content)).convert("RGB")), picture)
+
+
+def test_the_ground_between_images_of_a_grid_is_the_pages() -> None:
+    images = np.full((3, 1, 4, 4), 255, dtype=np.uint8)
+    alpha = np.asarray(Image.open(io.BytesIO(base64.b64decode(report.grid(images, 2).split(",")[1]))))[..., -1]
+    assert alpha.shape == (10, 10)
+    assert (alpha[:4, :4] == 255).all() and (alpha[6:, :4] == 255).all(), "images are opaque, white ones too"
+    assert (alpha[4:6] == 0).all() and (alpha[:, 4:6] == 0).all() and (alpha[6:, 6:] == 0).all()
 
 
 def test_lines_are_embedded_as_svg_and_pictures_as_png(tmp_path: Path) -> None:
@@ -343,7 +364,9 @@ def test_cells_have_the_value_its_interval_what_sorts_it_and_the_best() -> None:
     assert [column["first"] for column in table["columns"]] == [True, True, False, False]
     assert table["columns"][2]["meaning"] == "A bound. Unit: nats. Higher is better."
     elbo = [row["cells"][2] for row in table["rows"]]
-    assert elbo[0] == {"text": "-97.12", "interval": "[-98, -96]", "sort": "-97.123456", "best": True}
+    bar = {"start": 0.0, "width": 2.1, "value": 0.9, "real": 100.0}  # from -98 to the -1 of real
+    plain = {"text": "-97.12", "interval": "[-98, -96]", "sort": "-97.123456", "best": True, "alike": False}
+    assert elbo[0] == {**plain, "bar": bar} and elbo[1]["bar"] is None
     assert [cell["best"] for cell in elbo] == [True, False, False, False], (
         "who diverged and what is real do not compete"
     )
@@ -365,3 +388,31 @@ def test_shades_go_from_none_to_the_last() -> None:
     assert [page.shade(share, 0.5) for share in (None, 0.0, 0.25, 0.5, 0.9)] == ["none", "s0", "s10", "s20", "s20"]
     style = (page.FOLDER / "page.css").read_text()
     assert all(f".s{step} {{" in style for step in range(page.STEPS + 1))
+
+
+SCORE = {"label": "Score", "meaning": "A score.", "better": "higher", "unit": "", "scale": "linear"}
+FAR = {"label": "Distance", "meaning": "A distance.", "better": "lower", "unit": "", "scale": "log"}
+
+
+def test_columns_stand_in_groups_and_who_cannot_be_told_apart_is_marked_but_not_noise() -> None:
+    rows = [
+        {"model": name, "fd": value, "fd_low": 0.9 * value, "fd_high": 1.1 * value, "recall": 0.5, "rating": 1.0}
+        for name, value in (("a", 1.0), ("b", 1.1), ("c", 10.0), ("noise", 100.0))
+    ]
+    metrics = {"fd": FAR, "recall": SCORE}
+    table = to_cells(rows, metrics, ["model", "rating", "recall", "fd"], ["model"])
+    assert [group["name"] for group in table["groups"]] == ["", "Coverage and copying", "Other metrics", "Battles"]
+    cells = [row["cells"][2] for row in table["rows"]]
+    assert [cell["best"] for cell in cells] == [True, False, False, False]
+    assert [cell["alike"] for cell in cells] == [False, True, False, False]
+    assert cells[0]["bar"]["start"] == 0.0 and cells[3]["bar"] == {"start": 100.0, "width": 0.0, "value": 100.0}
+    assert round(cells[2]["bar"]["value"] - cells[0]["bar"]["value"], 1) == pytest.approx(92.0, abs=0.2), "a log scale"
+    worse = [{**row, "fd": 200.0} if row["model"] == "a" else row for row in rows]
+    beaten = to_cells(worse, metrics, ["model", "recall", "fd"], [])["rows"][0]["cells"][2]
+    assert not beaten["best"] and not beaten["alike"]
+    assert not any(row["cells"][1]["best"] for row in table["rows"]), "noise has a recall as good"
+
+
+def test_a_wide_table_is_printed_in_parts_that_name_their_rows() -> None:
+    columns = [{"long": False}] * 12 + [{"long": True}] * 3
+    assert printed(columns) == [[0, *range(1, 10)], [0, 10, 11, 12], [0, 13, 14]]

@@ -16,20 +16,10 @@ from pipeline.runtime import job_context
 from pipeline.snakefile import Workflow
 from pipeline.workflow import job_hash, layout, overrides
 from pipeline.workflow.staleness import jobs_of, look
-from tests.conftest import BIN, ROOT, run
+from tests.conftest import BIN, ROOT, plan_of, run
 
 TINY = "budget=tiny"
 Status = Callable[..., list[str]]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A place with params.yaml and nothing made."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    for variable in ("EASEL_OWNER",):
-        monkeypatch.delenv(variable, raising=False)
-    return tmp_path
 
 
 @pytest.fixture
@@ -66,7 +56,7 @@ def forget() -> None:
 
 
 def plan(*words: str) -> made_up.Plan:
-    return overrides.plan([TINY, *words])
+    return plan_of(TINY, *words)
 
 
 # --- nothing, everything ----------------------------------------------------------------------------------------
@@ -264,7 +254,7 @@ def test_steps_that_are_saved_take_no_more_time() -> None:
     from pipeline.workflow import estimate
 
     one = [("train", {"dataset": "mnist", "model": "draw", "seed": 0})]
-    laptop = overrides.plan([])
+    laptop = plan_of()
     whole = estimate.job_seconds(laptop, *one[0], {})
     half = estimate.job_seconds(laptop, *one[0], {"draw 0": 3500})
     assert half - estimate.START == pytest.approx((whole - estimate.START) / 2)
@@ -335,11 +325,10 @@ def test_it_names_the_jobs_that_snakemake_would_run(folder: Path) -> None:
 
 def test_the_longest_training_of_those_that_wait_starts_first() -> None:
     """Snakemake takes the greatest priority first; started last, the longest would end long after all others."""
-    laptop = overrides.plan([])
+    laptop = plan_of()
     priority = Workflow(laptop).seconds("train")
     seconds = {name: priority({"dataset": "mnist", "model": name, "seed": 0}) for name in laptop.params.models}
     trained = {name: value for name, value in seconds.items() if laptop.trained(name) == name}
     assert max(trained, key=trained.__getitem__) == "gran5"
     assert trained["gran5"] > trained["gran3"] > trained["gran1"] and trained["draw"] > trained["vae"]
-    rule = (ROOT / "rules" / "models.smk").read_text().partition("rule train")[2].partition("rule ")[0]
-    assert 'plan.seconds("train")' in rule.partition("priority:")[2]
+    assert "priority: plan.seconds(stage)" in (ROOT / "rules" / "stages.smk").read_text()

@@ -23,9 +23,12 @@ print(distances.adds_exactly("cpu"))
 """
 
 
-@pytest.mark.parametrize("instructions", ["DEFAULT", "AVX512_CORE", "AVX2", "SSE41"])
-def test_squared_distances_of_black_and_white_images_count_their_differing_pixels(instructions: str) -> None:
+@pytest.mark.parametrize("instructions", [None, "AVX2", "SSE41"])
+def test_squared_distances_of_black_and_white_images_count_their_differing_pixels(instructions: str | None) -> None:
     """A CPU without VNNI adds pairs of products in 16 bits, where white times white saturates."""
+    if instructions is None:  # this CPU's own
+        exec(EXTREMES, {})
+        return
     done = run([sys.executable, "-c", EXTREMES], ROOT, PYTHONPATH=str(ROOT), ONEDNN_MAX_CPU_ISA=instructions)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in ("True", "False")

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -36,6 +38,8 @@ from pipeline.figures import (
     strips,
     style,
 )
+from pipeline.stages import figures as figures_stage
+from pipeline.workflow import layout
 
 MODELS = [
     "autoencoder", "vae", "vae_2d", "vae_faces", "info_vae", "dvae", "draw", "draw_gan", "gan", "gan_conv", "dcgan",
@@ -137,10 +141,15 @@ def verdict_rows(models: Sequence[str]) -> list[dict[str, Any]]:
 
 
 FIGURES: dict[str, Callable[[int], Figure]] = {
-    "samples": lambda n: samples.sample_sheet({name: images(30) for name in [*MODELS[:n], "real"]}),
+    "samples": lambda n: samples.sample_sheet(
+        {name: images(30, side=28) for name in [*MODELS[:n], "real"]},
+        notes=dict.fromkeys(MODELS, "FD 0.0111, rank 10 of 20"),
+        title="gran5_at9 leads on Frechet distance (classifier), FD, with 1.33, not told apart from gran5_at7",
+    ),
     "canvases": lambda n: canvases.canvas_sheet(images(8 * 20).reshape(8, 20, 1, 8, 8)[:, :n], title="gran: canvases"),
-    "loss_curves": lambda n: losses.loss_curves(history(10 * n, "loss", "kl", "d_loss", "d_accuracy_real"), model="a"),
-    "loss_overview": lambda n: losses.loss_overview({m: history(20, "loss", "kl", "g_loss") for m in MODELS[:n]}),
+    "loss_overview": lambda n: losses.loss_overview(
+        {m: history(20, *losses.OVERVIEW) for m in MODELS[:n]}, warmups={MODELS[0]: 10}
+    ),
     "cost": lambda n: cost.score_against_cost(score_rows(n), score="fd", score_label="Fréchet distance"),
     "training_cost": lambda n: cost.training_cost(score_rows(n)),
     "classes": lambda n: histogram(n),
@@ -154,7 +163,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "strips": strip_sheet,
     "planes": plane_sheet,
     "adversaries": lambda n: adversaries.adversary_sheet(
-        {m: history(20, "d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake") for m in MODELS[:n]}
+        {m: history(20, *adversaries.CURVES) for m in MODELS[:n]}, warmups={MODELS[0]: 10}
     ),
 }
 
@@ -202,7 +211,7 @@ def test_equal_inputs_give_equal_bytes(name: str) -> None:
 def test_bytes_are_the_same_in_another_process_and_pyplot_stays_out() -> None:
     code = (
         "import hashlib; from pipeline.figures import losses, style;"
-        "f = losses.loss_curves([{'step': k, 'kimg': k, 'loss': 1.0 + k} for k in range(5)], model='vae');"
+        "f = losses.loss_overview({'vae': [{'step': k, 'kimg': k, 'loss': 1.0 + k} for k in range(5)]});"
         "import sys; assert 'matplotlib.pyplot' not in sys.modules;"
         "print(hashlib.sha256(b''.join(style.save(f))).hexdigest())"
     )
@@ -258,7 +267,20 @@ def test_cost_plot_says_units_direction_reference_and_what_is_missing() -> None:
     shown = words(cost.score_against_cost(rows, score="fd", score_label="Fréchet distance"))
     assert "CPU seconds to train" in shown and "Fréchet distance" in shown and "lower is better" in shown
     assert "real\n0.3" in shown and "noise" not in shown
-    assert "not shown, for want of the metric or the cost: vae, vae_2d, vae_faces" in shown
+    assert "not shown, since the metric or the cost is missing: vae, vae_2d, vae_faces" in shown
+
+
+def test_cost_plot_draws_real_and_joins_the_models_that_none_betters() -> None:
+    points = {"vae": (10, 9.0), "draw": (100, 3.0), "gan": (200, 5.0), "dcgan": (300, 2.0)}
+    rows: list[dict[str, Any]] = [{"model": m, "train_cpu_seconds": c, "fd": v} for m, (c, v) in points.items()]
+    rows.append({"model": "real", "fd": 0.1})
+    figure = cost.score_against_cost(rows, score="fd", score_label="Frechet distance")
+    title, alt_text = str(figure.get_label()).split("\n")
+    assert title == "The best for what they cost: vae, draw and dcgan"
+    assert alt_text == f"{title}. vae: 9 for 10. draw: 3 for 100. gan: 5 for 200. dcgan: 2 for 300."
+    joined, *others = figure.axes[0].lines
+    assert list(zip(joined.get_xdata(), joined.get_ydata(), strict=True)) == [(10, 9), (100, 3), (300, 2)]
+    assert [line.get_ydata() for line in others if line.get_color() == style.BLACK] == [[0.1, 0.1]]
 
 
 def test_training_cost_is_the_mean_over_seeds() -> None:
@@ -266,6 +288,10 @@ def test_training_cost_is_the_mean_over_seeds() -> None:
     figure = cost.training_cost(rows)
     assert [bar.get_width() for bar in figure.axes[0].patches if isinstance(bar, Rectangle)] == [20.0]
     assert "1.2k" in words(figure) and words(figure).count("not measured") == 2
+    rows += [{"model": "draw", "train_cpu_seconds": 5.0, "parameters": 9}]
+    figure = cost.training_cost(rows)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["draw", "vae", "gan"]
+    assert "draw costs least, 5 CPU seconds to train; vae 4.0 times as much" in words(figure)
 
 
 def test_class_sheet_shows_each_class_beside_its_name() -> None:
@@ -273,16 +299,20 @@ def test_class_sheet_shows_each_class_beside_its_name() -> None:
     labels = np.array([0, 1, 2, 1, 1, 2])
     pictures = np.broadcast_to(shades[labels][:, None, None, None], (6, 1, 8, 8))
     figure = class_sheet.class_sheet(pictures, labels, ["few", "most", "some"], per_class=2)
-    assert [text.string for text in texts(figure)[1:]] == ["most 3", "some 2", "few 1"]
+    assert [text.string for text in texts(figure)] == [
+        "3 classes of 1 to 3 training images:\nthe commonest has 3 times the images of\nthe rarest",
+        "most", "3", "some", "2", "few", "1",
+    ]  # fmt: skip
     (picture,) = [image.get_array() for axes in figure.axes for image in axes.get_images()]
     firsts, seconds = picture[4::10, 4, 0], picture[4::10, 14, 0]
     assert firsts.tolist() == [80, 120, 40] and seconds.tolist() == [80, 120, 255]
 
 
 def test_class_sheet_without_labels_and_with_too_many_classes() -> None:
-    assert "all 5" in words(class_sheet.class_sheet(images(5), None, ()))
+    assert "all\n5" in words(class_sheet.class_sheet(images(5), None, ()))
     many = class_sheet.class_sheet(images(900), np.arange(900), [str(k) for k in range(900)])
-    assert "400 of 900 classes" in words(many) and "899 1" in words(many)
+    assert "900 classes of 1 to 1 training images; 400 classes are shown" in words(many).replace("\n", " ")
+    assert "899\n1" in words(many)
     with pytest.raises(ValueError, match="needs an image"):
         class_sheet.class_sheet(images(0), None, ())
 
@@ -292,6 +322,16 @@ def test_sheet_begins_with_real_and_shows_every_model() -> None:
     labels = [text.string for text in texts(sheet)]
     assert labels == ["real images", "vae", "gan", "no samples"]
     assert len(sheet.axes) == 3
+
+
+def test_samples_stand_under_their_names_and_scores() -> None:
+    sheet = samples.sample_sheet(
+        {"gan": images(4), "vae": images(4), "real": images(4)},
+        notes={"gan": "FD 2", "real": "FD 0.1"},
+        title="gan leads",
+    )
+    assert [text.string for text in texts(sheet)] == ["gan leads", "real images", "FD 0.1", "gan", "FD 2", "vae"]
+    assert str(sheet.get_label()) == "gan leads\ngan leads. Samples of real, gan, vae. gan: FD 2; real: FD 0.1."
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -346,6 +386,7 @@ def test_canvas_sheet_numbers_its_steps_and_marks_the_untrained() -> None:
     stack = images(4 * 9, 3).reshape(4, 9, 3, 8, 8)
     figure = canvases.canvas_sheet(stack, title="gran5 at 9 steps", trained_steps=5)
     assert [text.string for text in texts(figure)] == ["gran5 at 9 steps", "step 1", *map(str, range(2, 10))]
+    assert str(figure.get_label()).endswith("gran5 at 9 steps: 4 samples after steps 1, 2, 3, 4, 5, 6, 7, 8, 9.")
     assert any(isinstance(artist, Line2D) for artist in figure.artists)
     assert not canvases.canvas_sheet(stack, title="gran9", trained_steps=9).artists
     with pytest.raises(ValueError, match="canvases"):
@@ -356,33 +397,64 @@ def heights(line: Line2D) -> NDArray[Any]:
     return np.asarray(line.get_ydata())
 
 
-def test_losses_are_grouped_with_their_units() -> None:
+def test_losses_have_their_models_colour_the_discriminators_is_black() -> None:
     rows = history(5, "loss", "kl", "d_loss", "g_loss", "d_accuracy_real", "gradient_norm")
-    figure = losses.loss_curves(rows, model="draw_gan")
-    assert [axis.get_title("left") for axis in figure.axes] == [
-        "likelihood terms", "adversarial losses", "discriminator accuracy", "other scalars",
-    ]  # fmt: skip
+    figure = losses.loss_overview({"gan": rows, "vae": history(5, "loss", "kl")})
+    looks = style.model_styles(["gan", "vae"])
+    drawn = [{line.get_label(): line.get_color() for line in axis.lines} for axis in figure.axes]
+    colour = looks["gan"].colour
+    assert drawn[0] == {
+        "loss": colour, "KL": colour, "discriminator loss": style.BLACK, "generator loss": colour
+    }  # fmt: skip
+    assert drawn[1] == dict.fromkeys(("loss", "KL"), looks["vae"].colour)
     shown = words(figure)
-    assert shown.count("nats per image") == 2 and "fraction classified correctly" in shown and "chance" in shown
-    assert shown.count("training images seen (thousands)") == 4
+    assert shown.count("nats per image") == 1 and shown.count("training images seen (thousands)") == 1
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["loss", "KL", "discriminator loss", "generator loss"]
 
 
 def test_losses_skip_the_missing_and_mark_the_divergence() -> None:
-    rows = history(6, "loss", "validation_elbo")
-    rows[1]["validation_elbo"] = None
+    rows = history(6, "loss", "kl")
+    rows[1]["kl"] = None
     rows[4]["loss"], rows[5]["loss"] = float("nan"), float("inf")
-    figure = losses.loss_curves(rows, model="vae")
+    figure = losses.loss_overview({"vae": rows, "draw": []})
     drawn = {line.get_label(): line for line in figure.axes[0].lines}
     np.testing.assert_array_equal(np.isnan(heights(drawn["loss"])), [False] * 4 + [True] * 2)
-    elbo = drawn["\u2212validation elbo"]
-    assert len(heights(elbo)) == 5 and heights(elbo)[0] == -rows[0]["validation_elbo"]
-    assert "loss not finite from here" in words(figure)
-    assert "nothing recorded" in words(losses.loss_curves([], model="vae"))
+    assert len(heights(drawn["KL"])) == 5 and heights(drawn["KL"])[0] == rows[0]["kl"]
+    shown = words(figure)
+    assert "loss not finite from here" in shown and "nothing recorded" in shown and "vae diverged" in shown
+
+
+def test_losses_say_which_were_still_falling() -> None:
+    flat = [{"step": k, "kimg": k, "loss": 2.0} for k in range(40)]
+    falls = [{"step": k, "kimg": k, "loss": 2.0 - 0.01 * k} for k in range(40)]
+    adversarial = [row | {"d_loss": 1.0} for row in falls]
+    assert losses.message({"vae": flat, "gan": adversarial}) == "No training diverged"
+    said = "No training diverged; the loss of draw still fell at the end"
+    assert losses.message({"draw": falls, "vae": flat}) == said
+    assert losses.message({"mine": [{"kimg": 1, "loss": float("nan")}]}) == "mine diverged"
+    assert losses.told({"draw": falls}) == f"{said}. draw, at last: loss 1.61."
+
+
+def test_the_warm_up_is_shaded_to_the_images_of_its_last_step() -> None:
+    rows = [{"step": 10 * k, "kimg": 0.5 * k, "loss": 1.0 + k} for k in range(8)]
+    shaded, plain = losses.loss_overview({"draw_gan": rows, "vae": rows}, warmups={"draw_gan": 45}).axes
+    (area,) = shaded.patches
+    assert isinstance(area, Rectangle) and (area.get_x(), area.get_width()) == (0, 2.0)
+    assert not plain.patches
+    legend = losses.loss_overview({"draw_gan": rows}, warmups={"draw_gan": 45}).legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["loss", "warm-up"]
+
+
+def test_a_log_scale_of_losses_is_said() -> None:
+    rows = [{"step": k, "kimg": k, "loss": 1000.0 / (k + 1), "d_accuracy_real": 0.9} for k in range(100)]
+    (axis,) = losses.loss_overview({"vae": rows}).axes
+    assert axis.get_yscale() == "log" and axis.get_title("right") == "log scale"
 
 
 def test_a_noisy_curve_is_drawn_with_its_running_mean() -> None:
     rows = history(400, "loss")
-    raw, mean = losses.loss_curves(rows, model="vae").axes[0].lines
+    raw, mean = losses.loss_overview({"vae": rows}).axes[0].lines
     assert len(heights(raw)) == 400
     height = np.array([row["loss"] for row in rows])
     assert heights(mean)[0] == pytest.approx(height[:10].mean())
@@ -395,6 +467,11 @@ def test_class_titles_give_total_variation_and_coverage() -> None:
     titles = [axis.get_title("left") for axis in classes.class_histogram(data, found, class_names=list("abc")).axes]
     assert titles[0] == "half\nTV 0.250, 2 of 3 classes" and "TV 0.000, 3 of 3" in titles[1]
     assert titles[2] == "none: no samples"
+    assert classes.message(data / 100, found) == (
+        "half leaves out some of 3 classes; same's shares are nearest to the data's (total variation, TV, 0.000), "
+        "half's farthest (0.250)"
+    )
+    assert classes.message(data / 100, {"same": data}).startswith("Every model draws all 3 classes; same's")
     with pytest.raises(ValueError, match="3 classes"):
         classes.class_histogram(data, {"vae": np.ones(4)})
 
@@ -422,7 +499,7 @@ def test_class_sizes_say_what_each_band_gets_of_its_share() -> None:
     said = [[text.get_text() for text in axis.texts] for axis in figure.axes]
     assert said[0] == ["head\nx1.00", "middle\nx1.00", "tail\nx1.00"]
     assert said[1] == [f"head\nx{share:.2f}", f"middle\nx{share:.2f}", "tail\nx0.00"]
-    message = "vae draws most classes, 325 of 325; the tail's share is nearest to the data's with vae, x1.00"
+    message = "vae draws most classes, 325 of 325; vae's tail is nearest to its share of the data, x1.00"
     first = "vae: 325 of 325 classes, head x1.00, middle x1.00, tail x1.00."
     assert str(figure.get_label()).startswith(f"{message}\n{first} gan: 218 of 325 classes")
     marks = next(line for line in figure.axes[0].lines if len(np.asarray(line.get_xdata())) == 325)
@@ -451,11 +528,28 @@ def test_matrix_shows_every_rate_and_frames_the_own_generator() -> None:
         row["error"] = error
     figure = battles.battle_matrix(rows)
     cells = [text.get_text() for text in figure.axes[0].texts]
+    assert (
+        figure.get_suptitle()
+        .replace("\n", " ")
+        .startswith("vae's samples pass the other models' judges most often: 12 %")
+    )
     assert cells == ["0", "<.01", ".12", "\u2013", "1", "\u2013"]  # models in order of appearance: gran1, gran3, vae
     assert len(figure.axes[0].patches) == 2
     ordered = battles.battle_matrix(rows, models=["vae", "gran3", "gran1"])
     assert [label.get_text() for label in ordered.axes[0].get_xticklabels()] == ["vae", "gran3", "gran1"]
     assert "no model judges another" in [text.get_text() for text in battles.battle_matrix([]).findobj(Text)]
+
+
+def test_matrix_begins_with_real_images_and_titles_with_the_mean_over_other_judges() -> None:
+    rates = {("a", "a"): 0.9, ("a", "b"): 0.2, ("b", "a"): 0.1, ("b", "b"): 0.9, ("a", "c"): 0.3, ("b", "c"): 0.5}
+    rows = [{"judge": j, "contestant": c, "error": error} for (j, c), error in rates.items()]
+    rows += [{"judge": "a", "contestant": name, "error": 0.05} for name in ("real_train", "real_test")]
+    figure = battles.battle_matrix(rows, models=["a", "b", "c"])
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels == ["real, held out", "real, training", "a", "b", "c"]
+    title, alt_text = str(figure.get_label()).split("\n")
+    assert title == "c's samples pass the other models' judges most often: 40 % on average"
+    assert alt_text == "Samples that pass other models' judges: c 40 %, b 20 %, a 10 %."
 
 
 def test_verdicts_are_antisymmetric_and_frame_the_decided_pairs() -> None:
@@ -467,6 +561,8 @@ def test_verdicts_are_antisymmetric_and_frame_the_decided_pairs() -> None:
     figure = battles.verdict_matrix(rows)
     assert sorted(text.get_text() for text in figure.axes[0].texts) == ["-0.5", "0.5", "=-0.1", "=0.1"]
     assert len(figure.axes[0].patches) == 2
+    assert figure.get_suptitle() == "1 of 3 pairs are decided, 1 tie, 1 are unresolved"
+    assert str(figure.get_label()).endswith("a beats b.")
     assert "no third-party judges" in words(battles.verdict_matrix(rows[2:]))
 
 
@@ -478,6 +574,15 @@ def test_standings_are_ordered_and_name_the_unrated() -> None:
     rated = [row for row in rows if row["rating"] is not None]
     assert names == [row["model"] for row in sorted(rated, key=lambda row: -row["rating"])] + [rows[2]["model"]]
     assert "not rated" in words(figure) and "log odds" in words(figure)
+    three = [{"model": m, "rating": r, "rating_low": r - 90, "rating_high": r + 90} for m, r in
+             (("c", 1000.0), ("a", 1700.0), ("b", 1600.0))]  # fmt: skip
+    figure = battles.standings_plot(three)
+    assert figure.get_suptitle() == "a rates highest, 1700; its interval overlaps that of b"
+    assert str(figure.get_label()).endswith(
+        "Ratings: a 1700 (1610 to 1790), b 1600 (1510 to 1690), c 1000 (910 to 1090)."
+    )
+    colours = {line.get_color() for line in figure.axes[0].lines}
+    assert colours == {look.colour for look in style.model_styles("cab").values()}
 
 
 def test_overview_has_direction_reference_and_missing_values() -> None:
@@ -572,6 +677,7 @@ def test_strips_say_what_they_show_and_warn_in_another_colour() -> None:
     )
     assert [text.string for text in texts(figure)] == ["Blends", "Each row: two", "gan", "a note", "collapsed", "A",
                                                        "50 %", "B"]  # fmt: skip
+    assert figure.get_label() == "Blends\nBlends. Each row: two gan: a note; collapsed."
     colours = {text.get_text(): text.get_color() for text in figure.texts}
     assert colours["a note"] == style.GREY and colours["collapsed"] == style.VERMILLION
 
@@ -608,4 +714,55 @@ def test_adversaries_show_losses_over_accuracies_and_leave_no_empty_frame() -> N
     visible = [axis for axis in figure.axes if axis.get_visible()]
     assert len(visible) == 2 * 6 - 2 * (len({*MODELS[:5], "vae"}) == 5)
     assert words(figure).count("nothing recorded") == 2
+    right = {
+        "gan": history(10, "d_loss"),
+        "dcgan": [{"step": 1, "kimg": 1, "d_accuracy_real": 1.0, "d_accuracy_fake": 0.8}],
+    }
+    assert adversaries.message(right) == "dcgan's discriminator is right on 90 % of images at the end"
     assert adversaries.is_adversarial(rows) and not adversaries.is_adversarial(history(10, "loss"))
+
+
+def comparison(sizes: Sequence[int]) -> Any:
+    """What the stage reads of a comparison of three models on images of classes of these sizes."""
+    values = {"vae": 13.0, "draw": 4.0, "gran3": 2.0, "real": 0.1}
+    table = [{"model": name, "fd_classifier": value, "parameters": 9, "status": "ok"} for name, value in values.items()]
+    pairs = list(combinations(("vae", "draw", "gran3"), 2))
+    return SimpleNamespace(
+        models=["vae", "draw", "gran3"],
+        warmups={},
+        table=table,
+        costs=lambda: [row | {"train_cpu_seconds": 10.0} for row in table],
+        samples={name: images(4) for name in values if name != "real"},
+        real=images(40),
+        histories={name: history(5, "loss") for name in values},
+        summary={"test": {"class_histogram": {str(k): n for k, n in enumerate(sizes)}}, "classes": list("abc")},
+        histograms=lambda: {name: np.array(sizes) for name in values},
+        training_images=images(9),
+        training_labels=np.arange(9) % 3,
+        sizes=lambda: np.array(sizes),
+        judges=error_rows(["gran3"], ["vae", "draw", "gran3"]),
+        battles=[{"model_1": a, "model_2": b, "advantage": 0.1, "verdict": "tie"} for a, b in pairs],
+        standings=rating_rows(3),
+    )
+
+
+@pytest.mark.parametrize(("sizes", "imbalanced"), [((500, 500, 490), False), ((900, 90, 9), True)])
+def test_the_stage_sorts_every_figure_by_score_and_draws_class_sizes_of_imbalanced_data_alone(
+    sizes: Sequence[int], imbalanced: bool
+) -> None:
+    drawn = dict(figures_stage.figures(comparison(sizes)))
+    assert list(drawn) == [name for name in layout.FIGURES if imbalanced or name not in layout.OF_IMBALANCED]
+    shown = [text.get_text() for text in drawn["samples"].texts]
+    assert shown[1:] == ["real images", "FD 0.1", "gran3", "FD 2, rank 1 of 3", "draw", "FD 4, rank 2 of 3", "vae",
+                         "FD 13, rank 3 of 3"]  # fmt: skip
+    title = "gran3 leads on Frechet distance (classifier), FD, with 2; real images get 0.1"
+    assert shown[0].replace("\n", " ") == title
+    order = [[axis.get_title("left").split("\n")[0] for axis in drawn[name].axes] for name in ("losses", "classes")]
+    assert order == [["gran3", "draw", "vae"]] * 2
+    looks = style.model_styles(["gran3", "draw", "vae"])
+    for axis, name in zip(drawn["losses"].axes, order[0], strict=True):
+        assert {line.get_color() for line in axis.lines} == {looks[name].colour}
+    bars = drawn["training_cost"].axes[0].patches
+    assert [to_hex(bar.get_facecolor()) for bar in bars] == [looks[name].colour for name in ("vae", "draw", "gran3")]
+    real = [line for line in drawn["score_against_cost"].axes[0].lines if line.get_color() == style.BLACK]
+    assert [np.asarray(line.get_ydata()).tolist() for line in real] == [[0.1, 0.1]]

@@ -24,7 +24,7 @@ from pipeline.runtime.progress import Progress
 from pipeline.stages import augment, classifier, evaluate
 from pipeline.workflow import params
 from pipeline.workflow.plan import Plan
-from tests.conftest import ROOT
+from tests.conftest import ROOT, plan_of
 from tests.small_models import CLASSES, CONDITIONAL, block_of, small, small_arguments
 
 # --- bands ----------------------------------------------------------------------------------------------------------
@@ -343,12 +343,11 @@ def test_a_copy_is_seen_whichever_training_image_it_is_of(folder: Path) -> None:
 
 
 def test_only_imbalanced_data_has_jobs_of_augmentation() -> None:
-    plain = Plan(params.load(["budget=smoke"], ROOT / "params.yaml"))
+    plain = plan_of("budget=smoke")
     assert all(job.stage != "augment" for job in plain.job("evaluate", "mnist", "vae", 0).parents)
     with pytest.raises(UserError, match="mnist is not imbalanced"):
         plain.job("augment", "mnist", "vae", 0)
-    words = ["budget=smoke", "datasets.mnist.imbalanced=true", "models.vae.conditional=true"]
-    plan = Plan(params.load(words, ROOT / "params.yaml"))
+    plan = plan_of("budget=smoke", "datasets.mnist.imbalanced=true", "models.vae.conditional=true")
     assert plan.job("evaluate", "mnist", "vae", 0).parents[-1] == plan.job("augment", "mnist", "vae", 0)
     stages = [[job.stage for job in plan.job("augment", "mnist", model, 0).parents] for model in ("vae", "dcgan")]
     assert stages == [

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.training.levels import is_black_and_white, levels
-from pipeline.workflow import params
 from pipeline.workflow.plan import Plan
-from tests.conftest import ROOT
+from tests.conftest import plan_of
 
 BLACK_AND_WHITE = np.tile(np.array([0, 255], dtype=np.uint8), (1500, 1, 2, 1))
 
@@ -24,7 +23,7 @@ def test_one_grey_pixel_makes_images_grey() -> None:
 
 def plan(*words: str) -> Plan:
     own = "datasets.own={reader: images, path: pictures, shape: [1, 8, 8], classes: 2, models: [vae, dcgan]}"
-    return Plan(params.load(["budget=tiny", own, *words], ROOT / "params.yaml"))
+    return plan_of("budget=tiny", own, *words)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pipeline.commands import pages
 from pipeline.core import folders
 from pipeline.tables.budget import budget_note, budget_rows, images_seen
 from pipeline.tables.claims import HELD, REVERSED, UNRESOLVED, read_claims
+from pipeline.tables.folder import with_most_seeds
 from pipeline.tables.paper_page import Results, filled, page
 from pipeline.tables.published import FOLDER, is_of
 from pipeline.workflow import layout, params, yaml_loader
@@ -173,6 +174,25 @@ def test_a_sentence_is_filled_in_from_the_tables_or_left_out() -> None:
     values = {"draw": {"elbo": -91.77, "empty": None}}
     assert filled("{draw[elbo]:.1f} nats", values) == "-91.8 nats"
     assert filled("{draw[empty]:.1f}", values) == filled("{vae[elbo]}", values) == filled("{draw[other]}", values) == ""
+
+
+def test_the_set_with_the_most_seeds_is_shown_and_what_made_it_is_read_from_its_readme(tmp_path: Path) -> None:
+    for name, seeds in (("one", 1), ("five", 5), ("also_five", 5)):
+        (tmp_path / name / "figures").mkdir(parents=True)
+        (tmp_path / name / "digits.csv").write_text(f"model,seeds\nvae,{seeds}\nreal,1\n")
+    paths = [tmp_path / name for name in ("missing", "one", "five", "also_five")]
+    found = with_most_seeds(paths, "digits")
+    assert found is not None and found.path == tmp_path / "five"
+    assert with_most_seeds(paths, "letters") is None
+    with pytest.raises(ValueError, match=r"five: no README\.md here or above"):
+        found.origin()
+    row = "| Provenance | [provenance.json](provenance.json): hashes |"
+    (tmp_path / "README.md").write_text(
+        f"# digits, laptop budget, 5 seeds\n\nText.\n\n| | |\n|---|---|\n{row}\n\n| A | B |\n"
+    )
+    assert found.origin() == ("laptop", {"Provenance": "provenance.json: hashes"})
+    (found.path / "figures" / "samples.png").touch()
+    assert found.figure("samples") == found.path / "figures" / "samples.png" and found.figure("walks") is None
 
 
 def test_churches_of_lsun_are_the_papers_lsun() -> None:

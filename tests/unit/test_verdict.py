@@ -38,7 +38,7 @@ def test_one_seed_tells_who_leads_and_that_another_training_may_differ() -> None
     words = told(row("a", fd_classifier=1.0, coverage=0.8), row("b", fd_classifier=2.0, coverage=0.3))
     assert words == {
         "lead": "a leads on Frechet distance (classifier) and Coverage.",
-        "How sure": f"a 1 [0.9, 1.1], next b 2 [1.8, 2.2]; real images get 0.1. {ONE_SEED}",
+        "How sure": f"a 1 [0.9, 1.1], next b 2 [1.8, 2.2]; real images get 0.1; lower is better. {ONE_SEED}",
     }
 
 
@@ -70,6 +70,8 @@ def test_who_is_no_better_than_noise_does_not_lead() -> None:
     only = told(row("a", fd_classifier=100.0), row("b", fd_classifier=99.0))
     assert only["lead"] == "No model is better than noise on Frechet distance (classifier)."
     assert "How sure" not in only
+    last = told(row("a", fd_classifier=1.0), row("b", status="collapsed", fd_classifier=0.5))
+    assert last["lead"] == "Only a is compared on Frechet distance (classifier): the others failed."
     many = [row(name, fd_classifier=100.0) for name in "abcde"]
     assert told(*many, row("f", fd_classifier=1.0))[NOISY] == ("5 of 6 models on Frechet distance (classifier).")
 
@@ -83,7 +85,8 @@ def test_seeds_give_a_p_value_by_the_test_of_the_claims() -> None:
     rows = [row("a", seeds=3, fd_classifier=1.01), row("b", seeds=3, fd_classifier=2.01)]
     words = told(*rows, seeds=seeds)
     assert words["How sure"] == (
-        "a 1.01 [0.909, 1.11], next b 2.01 [1.81, 2.21]; real images get 0.1. 3 seeds; the intervals are over seeds. "
+        "a 1.01 [0.909, 1.11], next b 2.01 [1.81, 2.21]; real images get 0.1; lower is better. "
+        "3 seeds; the intervals are over seeds. "
         "a against b: p < 0.001 (Welch's t, Holm over the headline metrics)."
     )
     (test,) = leader_tests(Tables([*rows, REAL, NOISE], seeds, metrics=columns()))
@@ -109,10 +112,17 @@ def test_failures_claims_and_rare_classes_are_told() -> None:
     assert words["lead"].startswith("a leads"), "a model that collapsed does not lead"
     assert words["Failed"] == "c: collapsed."
     assert words["The papers' claims"] == "1 held, 0 reversed, 2 unresolved; unresolved mostly because of: one seed."
-    assert words["Rare classes"].startswith(
-        "a leads on Coverage, tail (0.5 [0.45, 0.55], next b 0.2 [0.18, 0.22]; real images get 0.9). "
-        "Rare classes: 3 of 9, 30 training and 10 test images"
+    assert words["Rare classes"] == (
+        "a leads on Coverage, tail (0.5 [0.45, 0.55]; real images get 0.9). "
+        "Rare classes: 3 of 9, 30 training and 10 test images."
     )
+
+
+def test_widely_different_trainings_are_told() -> None:
+    rows = [row("a", fd_classifier=1.0, images_seen=500_000), row("b", fd_classifier=2.0, images_seen=100_000)]
+    assert told(*rows)["Unequal training"] == "a saw 500,000 images, b 100,000."
+    rows[0]["images_seen"] = 499_999
+    assert "Unequal training" not in told(*rows)
 
 
 @pytest.mark.parametrize("rows", [[], [row("a", fd_classifier=1.0)]])

@@ -181,7 +181,7 @@ EVENTS: dict[str, tuple[Event, Counter[str]]] = {
     "a file cut short": (shortened, Counter(view_tables=1, tables=1, figures=1, summary=1)),
     "intermediates deleted": (intermediates_deleted, NOTHING),
     "a space more in a rule": (
-        replace("rules/models.smk", "-m pipeline train", "-m  pipeline train"),
+        replace("rules/stages.smk", "-m pipeline {", "-m  pipeline {"),
         NOTHING,
     ),
 }

@@ -22,7 +22,7 @@ from pipeline.workflow import garbage, layout, overrides, params, search, snapsh
 from pipeline.workflow.plan import Plan
 from pipeline.workflow.search import Choice, Search, Span
 from tests import made_up_mnist
-from tests.conftest import ROOT
+from tests.conftest import ROOT, plan_of
 from tests.fork_server import At, ForkServer
 
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -31,12 +31,8 @@ MODEL, TRIALS, STEPS = "vae", 3, 12
 WORDS = ["tune", "--model", MODEL, "--steps", str(STEPS), "--device", "cpu", "--set", "budget=tiny"]
 
 
-def planned(budget: str = "laptop", *words: str) -> Plan:
-    return Plan(params.load([f"budget={budget}", *words], ROOT / "params.yaml"))
-
-
 def asked(model: str, *over: str, budget: str = "laptop", steps: int | None = None) -> Search:
-    return Search.of(planned(budget), "mnist", model, steps, over)
+    return Search.of(plan_of(f"budget={budget}"), "mnist", model, steps, over)
 
 
 # --- what may vary --------------------------------------------------------------------------------------------------
@@ -118,7 +114,7 @@ def test_a_key_that_is_asked_for_is_searched_alone_and_means_what_params_yaml_me
 
 
 def test_the_first_trial_is_the_block_as_it_stands_but_short() -> None:
-    found, whole = asked("draw_gan"), planned().job("train", "mnist", "draw_gan", 0).config
+    found, whole = asked("draw_gan"), plan_of("budget=laptop").job("train", "mnist", "draw_gan", 0).config
     first = found.trials(1, seed=0)[0]
     block = first.jobs[0].config
     assert not first.changed
@@ -134,7 +130,7 @@ def test_no_job_of_a_trial_reads_the_test_split(model: str) -> None:
     for trial in asked(model).trials(2, seed=0):
         reads = {Path(path).name for job in trial.jobs for path in job.reads}
         assert "test.arrow" not in reads and "valid.arrow" in reads
-        assert trial.jobs[2].hash != planned().job("evaluate", "mnist", model, 0).hash
+        assert trial.jobs[2].hash != plan_of("budget=laptop").job("evaluate", "mnist", model, 0).hash
 
 
 @pytest.mark.parametrize("budget", ["laptop", "paper"])

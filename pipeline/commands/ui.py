@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def complete(plan: Plan, dataset: str, uri: str) -> None:
     """Record the runs of a data set again where the store lacks some: it was deleted, or this is a clone."""
-    from pipeline.stages import track
+    from pipeline.tracking import recording
 
     job = context(json.loads(json.dumps(plan.job("track", dataset).spec)), Progress(f"track {dataset}"))
     missing = next((path for path in job.reads if not path.is_file()), None)
@@ -56,4 +56,4 @@ def complete(plan: Plan, dataset: str, uri: str) -> None:
     if missing:
         job.progress.say(f"{missing}: not found, so runs are missing here; run snakemake, or `make pull`")
     else:
-        track.record_all(job, uri)
+        recording.record_all(job, uri)

@@ -28,7 +28,7 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import track
 from pipeline.tables import from_csv
-from pipeline.tracking import live, mlflow_runs
+from pipeline.tracking import live, mlflow_runs, recording
 from pipeline.tracking.live import LiveHistory
 from pipeline.workflow import params, store
 from pipeline.workflow.plan import Plan
@@ -334,7 +334,7 @@ def test_runs_that_a_store_lacks_are_recorded_again_before_it_is_shown(
     plan = SimpleNamespace(job=lambda stage, dataset: SimpleNamespace(spec={}))
     ui.complete(plan, "mnist", uri)  # type: ignore[arg-type]
     assert mlflow_runs.recorded_runs(uri, "mnist") == {"vae/0", "real/0"}
-    monkeypatch.setattr(track, "record_all", lambda job, uri: pytest.fail("all of it is there"))
+    monkeypatch.setattr(recording, "record_all", lambda job, uri: pytest.fail("all of it is there"))
     ui.complete(plan, "mnist", uri)  # type: ignore[arg-type]
 
 

@@ -956,6 +956,7 @@ def test_a_limit_is_drawn_over_the_classes(limit: int, given: Path) -> None:
     assert loaded.train_labels is not None
     counts = np.bincount(loaded.train_labels).tolist()
     assert sum(counts) == limit and abs(counts[0] - counts[1]) <= 1
+    assert loaded.source.remarks == [f"{40 - limit} beyond `limit` not read"] and not loaded.source.passed_over
 
 
 def small_idx(folder: Path, prefix: str = "", first: int = 0, compress: bool = False) -> np.ndarray:

@@ -31,6 +31,8 @@ SHOWN = {
     "battles": ("verdict", "advantage", "r_test", "r_sample", "winner", "winner_tested", ROW, COLUMN),
     "standings": ("place", "rating", ROW, COLUMN),
 }
+BUDGET = ("training.steps", "training.batch", "steps", "n")
+"""Settings that a budget decides."""
 TITLES = {"main": "main table", "battles": "battles", "standings": "standings", "judges": "judges", "seeds": "seeds"}
 
 
@@ -38,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Two sides, the data set, and where to write."""
     parser.add_argument("a", metavar="A", help="a results folder, `.`, or a Git revision")
     parser.add_argument("b", metavar="B", help="the same; differences are B - A")
-    parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
+    parser.add_argument("--dataset", help="one data set (default: all that both sides have)")
     parser.add_argument("--to", type=Path, metavar="FILE", help="write every difference to a .csv")
 
 
@@ -65,12 +67,22 @@ def run(arguments: argparse.Namespace) -> None:
     """Compare and print, or write."""
     if arguments.to is not None and arguments.to.suffix != ".csv":
         raise UserError(f"--to: found {str(arguments.to)!r}, expected a name ending in .csv")
-    compared = compare(*(_read(name, arguments.dataset) for name in (arguments.a, arguments.b)))
-    if arguments.to is None:
-        print(to_text(compared), end="")
-        return
-    artifacts.write_text(arguments.to, to_csv(to_rows(compared), COLUMNS))
-    print(f"{arguments.to}: {len(compared.rows)} differences in the tables")
+    names = arguments.a, arguments.b
+    datasets = [arguments.dataset] if arguments.dataset else shared(*names)
+    if arguments.to is not None and len(datasets) > 1:
+        raise UserError(f"--dataset: both sides have {', '.join(datasets)}; name one")
+    for dataset in datasets:
+        compared = compare(*(_read(name, dataset) for name in names))
+        if arguments.to is None:
+            print(to_text(compared), end="" if dataset == datasets[-1] else "\n")
+            continue
+        artifacts.write_text(arguments.to, to_csv(to_rows(compared), COLUMNS))
+        print(f"{arguments.to}: {len(compared.rows)} differences in the tables")
+
+
+def shared(a: str, b: str) -> list[str]:
+    """The data sets that both sides have; mnist if none is found, as in a revision whose results DVC holds."""
+    return sorted(snapshots.datasets(a) & snapshots.datasets(b)) or ["mnist"]
 
 
 def _read(name: str, dataset: str) -> Snapshot:
@@ -111,13 +123,45 @@ def _rows(table: str, snapshot: Snapshot) -> list[Row]:
 
 def to_text(compared: Comparison) -> str:
     """What a terminal shows."""
-    lines = [f"A  {_side(compared.a)}", f"B  {_side(compared.b)}"]
-    if not compared.rows:
-        return "\n".join([*lines, _equal(compared), *_made_lines(compared), ""])
+    lines = [*_unlike(compared), f"A  {_side(compared.a)}", f"B  {_side(compared.b)}"]
+    if not compared.rows and compared.a.tables.keys() == compared.b.tables.keys():
+        return "\n".join([*lines, _equal(compared), *_made_lines(compared), *_unproven(compared), ""])
     for table in SHOWN:
         lines += ["", *_table_lines(compared, table)]
-    lines += ["", *(_made_lines(compared) or [f"params, code and versions are the same ({compared.by})"])]
+    same = f"params, code and versions are the same ({compared.by})"
+    lines += ["", *(_made_lines(compared) or ([] if _unproven(compared) else [same])), *_unproven(compared)]
     return "\n".join([*lines, ""])
+
+
+def _unlike(compared: Comparison) -> list[str]:
+    """What makes the numbers not comparable: another budget, number of images or of seeds; nothing where all agree."""
+    words = []
+    for column in ("seeds", "n_real", "n_fake"):
+        a, b = (_values(side, column) for side in (compared.a, compared.b))
+        if a != b:
+            words.append(f"{column} {a} against {b}")
+    steps = [change for change in compared.settings or () if change["key"] in BUDGET]
+    words += [f"{change['key']} {change['a']} against {change['b']} ({_owners(change)})" for change in steps[:2]]
+    more = f" and {len(steps) - 2} more" if len(steps) > 2 else ""
+    return [f"NOT COMPARABLE as they are: {'; '.join(words)}{more}"] if words else []
+
+
+def _values(side: Snapshot, column: str) -> str:
+    """The values of a column of the main table, all different ones, of rows that were trained."""
+    found = {str(row[column]) for row in _rows("main", side) if row.get("status") and row.get(column) is not None}
+    return " and ".join(sorted(found)) or "none"
+
+
+def _owners(change: Change) -> str:
+    return ", ".join(change["models"] or change["stages"])
+
+
+def _unproven(compared: Comparison) -> list[str]:
+    """Why equal params and code cannot be said of some jobs; nothing where every record is there."""
+    sides = [
+        f"{side.name} lacks the records of {side.missing} jobs" for side in (compared.a, compared.b) if side.missing
+    ]
+    return [f"not proven the same for every job: {', '.join(sides)}"] if sides else []
 
 
 def _side(snapshot: Snapshot) -> str:
@@ -128,7 +172,7 @@ def _equal(compared: Comparison) -> str:
     """The one line for equal results."""
     tables = f"{len(compared.a.tables)} tables, {sum(compared.cells.values())} cells"
     if compared.settings is None:
-        return f"{'byte-equal' if compared.byte_equal else 'the same numbers'}: {tables}"
+        return f"{'byte-equal' if compared.byte_equal else 'the same numbers'}, not proven to be made alike: {tables}"
     differing = {"code": compared.modules, "params": compared.settings, "versions": compared.versions}
     words = [name for name, changes in differing.items() if changes]
     if words:
@@ -139,6 +183,9 @@ def _equal(compared: Comparison) -> str:
 def _table_lines(compared: Comparison, table: str) -> list[str]:
     """A table's title with counts, then its changes that are shown."""
     changes = [row for row in compared.rows if row["table"] == table]
+    lacking = [side.name for side in (compared.a, compared.b) if table not in side.tables]
+    if lacking:
+        return [f"{TITLES[table]}: not compared, it is missing in {' and '.join(lacking)}"]
     if not changes:
         return [f"{TITLES[table]}: the same ({compared.cells[table]} cells)"]
     readable = [row for row in changes if row["column"] in SHOWN[table]]

@@ -275,10 +275,11 @@ ADVICE = "expected a row for every image; add the missing rows, or `options: {la
 
 def with_metadata(labels: Mapping[str, str], placed: Placed) -> Placed:
     """The images with the labels of their metadata; ValueError for images without."""
-    missing = [name for name in placed if name not in labels]
+    told_of = {placed[name][0] for name in labels}  # a split without any row has its labels kept secret
+    missing = [name for name, (split, _) in placed.items() if split in told_of and name not in labels]
     if missing:
         raise ValueError(f"metadata: no row for {listed(missing, 3)}; {ADVICE}")
-    return {name: (split, labels[name]) for name, (split, _) in placed.items()}
+    return {name: (split, labels.get(name)) for name, (split, _) in placed.items()}
 
 
 def limited(placed: Placed, limit: int | None) -> Placed:
@@ -287,8 +288,9 @@ def limited(placed: Placed, limit: int | None) -> Placed:
     for split in {split for split, _ in placed.values()}:
         chosen = [name for name, (own, _) in placed.items() if own == split]
         labels = [placed[name][1] for name in chosen]
-        if None in labels:  # to be refused where images are read
-            return placed
+        if None in labels:  # to be left out, or refused, where images are read
+            kept |= set(chosen)
+            continue
         numbers = np.unique(np.array(labels, dtype=str), return_inverse=True)[1]
         kept |= {chosen[number] for number in first_of(numbers, len(chosen), limit)}
     return {name: value for name, value in placed.items() if name in kept}

@@ -17,7 +17,7 @@ from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.datasets.prepared import load_split, subset
 from pipeline.features.classifier import extract
-from pipeline.features.fitting import Reporter, load_classifier
+from pipeline.features.fitting import Reporter, load_classifier, load_more
 from pipeline.features.held_out import compared_and_real
 from pipeline.features.pixels import flatten
 from pipeline.metrics.bands import bands_of
@@ -42,12 +42,14 @@ class Evaluator:
         pooled: bool = False,
         progress: Reporter,
     ) -> None:
-        """`inputs` has `train`, `valid`, `test`, `classifier` and `features`; n images of each side are compared.
+        """`inputs` has `train`, `valid`, `test`, `classifier`, `more_classifiers` and `features`.
+
+        n images of each side are compared.
 
         `pooled` says that validation and test split are not alike: see `compared_and_real`.
         """
         self.seed, self.groups, self.progress = protocol_seed, groups, progress
-        self.classifier = load_classifier(inputs["classifier"])
+        self.classifier, self.more = load_classifier(inputs["classifier"]), load_more(inputs["more_classifiers"])
         kept = artifacts.read_tensors(inputs["features"])
         train_images, train_labels = load_split(inputs["train"])
         chosen, self.others = compared_and_real(inputs, kept, n=n, seed=self.seed, pooled=pooled)
@@ -81,7 +83,7 @@ class Evaluator:
         of_classifier, probabilities = extract(self.classifier, fake)
         given: dict[str, Any] = {
             "real": self.real,
-            "fake": self.points(fake) | {"classifier": of_classifier},
+            "fake": self.points(fake) | {"classifier": of_classifier} | self.further(fake),
             "train": self.train,
             "memory": self.memory,
             "memory_features": self.memory_features,
@@ -103,6 +105,10 @@ class Evaluator:
             ).tolist()
         return content
 
+    def further(self, images: Tensor) -> dict[str, Tensor]:
+        """Features of images by the reference classifiers after the first."""
+        return {f"classifier.{number}": extract(model, images)[0] for number, model in self.more.items()}
+
     def estimates(self, comparison: Comparison) -> Iterator[tuple[str, dict[str, Any]]]:
         """(column, estimate) of every metric, or the reason why there is none."""
         names = metrics.names()
@@ -115,7 +121,8 @@ class Evaluator:
                     yield column, {"reason": reason}
                     continue
                 bounds = {side: finite(getattr(estimate, side)) for side in ("low", "high")}
-                yield column, {"value": estimate.value, **bounds, "kind": estimate.kind}
+                each = {"each": list(estimate.each)} if estimate.each else {}
+                yield column, {"value": estimate.value, **bounds, "kind": estimate.kind, **each}
             self.progress.note(f"{name} done")
             self.progress.step(done, len(names), unit="metrics")
 

@@ -54,7 +54,21 @@ def by_band(found: Tensor, bands: Tensor) -> dict[str, float | None]:
 
 def load_classifier(path: Path) -> DomainClassifier:
     """The trained reference classifier, in evaluation mode on the CPU."""
+    return _rebuilt(path, artifacts.read_tensors(path))
+
+
+def load_more(path: Path) -> dict[str, DomainClassifier]:
+    """Further reference classifiers by their number, '1' on, of weights named `<number>.<name>`."""
+    weights: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in sorted(artifacts.read_tensors(path).items()):
+        number, name = key.split(".", 1)
+        weights.setdefault(number, {})[name] = tensor
+    return {number: _rebuilt(path, found) for number, found in weights.items()}
+
+
+def _rebuilt(path: Path, weights: Mapping[str, Tensor]) -> DomainClassifier:
+    """A network of the file's shape with these weights."""
     classes, channels, height, width = map(int, artifacts.read_metadata(path)["classes_and_shape"].split())
     model = DomainClassifier((channels, height, width), classes)
-    model.load_state_dict(artifacts.read_tensors(path))
+    model.load_state_dict(weights)
     return model.eval()

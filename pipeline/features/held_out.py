@@ -35,8 +35,8 @@ class HeldOut:
 def load(path: Path, features: Mapping[str, Tensor]) -> HeldOut:
     """A prepared split with its features: those of `<split>` and, by further classifiers, of `<split>.<number>`."""
     split = path.stem
-    own = {key.removeprefix(split): found for key, found in features.items() if key.split(".")[0] == split}
-    return HeldOut(*load_split(path), {f"classifier{key.replace('.', '_')}": found for key, found in own.items()})
+    own = {key: found for key, found in features.items() if key.split(".")[0] == split}
+    return HeldOut(*load_split(path), {f"classifier{key.removeprefix(split)}": own[key] for key in sorted(own)})
 
 
 def both(first: HeldOut, second: HeldOut) -> HeldOut:

@@ -80,6 +80,11 @@ class Comparison:
             if len(sizes) > 1:
                 raise ValueError(f"space '{space}' has points of {sorted(sizes)} dimensions")
 
+    @property
+    def classifier_spaces(self) -> list[str]:
+        """The features of the reference classifiers: 'classifier', and 'classifier.1' on of further ones."""
+        return [space for space in self.fake if space.split(".")[0] == "classifier" and space in self.real]
+
     def has(self, space: str, *, train: bool = False) -> bool:
         """Whether both sets (and the training split) are given in that space."""
         return space in self.real and space in self.fake and (space in self.train or not train)

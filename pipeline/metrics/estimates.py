@@ -17,6 +17,8 @@ class Estimate:
     low: float
     high: float
     kind: str
+    each: tuple[float, ...] = ()
+    """Of a mean over several reference classifiers: each one's value."""
 
 
 UNDEFINED = "undefined: "

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from pipeline.metrics.classifiers import jackknife_over_classifiers
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.metrics.intervals import jackknife
 from pipeline.metrics.linear_algebra import eigenvalues, gram, square_root
@@ -22,8 +23,23 @@ ORDER = 20
 COLUMNS: dict[str, dict[str, str]] = {
     "fd_classifier": {
         "label": "Frechet distance (classifier)",
-        "meaning": "Frechet distance of Gaussians fitted to reference classifier features; even perfect samples get "
-        "more than 0, the more the fewer images there are.",
+        "meaning": "Frechet distance of Gaussians fitted to reference classifier features, the geometric mean over the "
+        "classifiers; even perfect samples get more than 0, the more the fewer images there are.",
+        "better": "lower",
+        "unit": "squared feature units",
+        "scale": "log",
+    },
+    "fd_classifier_min": {
+        "label": "Frechet distance (classifier), least",
+        "meaning": "fd_classifier by the reference classifier that gives the least.",
+        "better": "lower",
+        "unit": "squared feature units",
+        "scale": "log",
+    },
+    "fd_classifier_max": {
+        "label": "Frechet distance (classifier), largest",
+        "meaning": "fd_classifier by the reference classifier that gives the largest; where two models' ranges from "
+        "least to largest overlap, their order may be the classifier's.",
         "better": "lower",
         "unit": "squared feature units",
         "scale": "log",
@@ -46,8 +62,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "fd_classifier_infinite": {
         "label": "Frechet distance (classifier, n to infinity)",
-        "meaning": "fd_classifier extrapolated to infinitely many real and generated images along 1 / n, which takes "
-        "its bias off; it is negative by chance for perfect samples.",
+        "meaning": "fd_classifier by the first classifier, extrapolated to infinitely many real and generated images "
+        "along 1 / n, which takes its bias off; it is negative by chance for perfect samples.",
         "better": "lower",
         "unit": "squared feature units",
         "scale": "linear",
@@ -223,16 +239,30 @@ def _flagged(estimate: Estimate, parts: Sequence[Sequence[Tensor]]) -> Estimate:
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
     """The distances on pixels and on the reference classifier's features, where these are given."""
-    found: dict[str, Estimate] = {}
-    for space in ("classifier", "pixels"):
-        if comparison.has(space):
-            real, fake = comparison.real_parts(space), comparison.fake_parts(space)
-            whole, without = GroupedFrechet(real=real, fake=fake).with_and_without()
-            estimate = jackknife(whole.standard, [terms.standard for terms in without], "log")
-            found[f"fd_{space}"] = _flagged(estimate, (real, fake))
-            if space == "pixels":
-                as_written = jackknife(whole.as_written, [terms.as_written for terms in without], "log")
-                found["fd_pixels_as_written"] = _flagged(as_written, (real, fake))
-            elif len(real) > 2:
-                found["fd_classifier_infinite"] = _flagged(frechet_infinite(real=real, fake=fake), (real, fake))
-    return found
+    return {**_of_classifiers(comparison), **_of_pixels(comparison)}
+
+
+def _of_classifiers(comparison: Comparison) -> dict[str, Estimate]:
+    spaces = comparison.classifier_spaces
+    if not spaces:
+        return {}
+    parts = [(comparison.real_parts(space), comparison.fake_parts(space)) for space in spaces]
+    computed = [GroupedFrechet(real=real, fake=fake).with_and_without() for real, fake in parts]
+    values = [(whole.standard, [terms.standard for terms in without]) for whole, without in computed]
+    found = jackknife_over_classifiers("fd_classifier", values, "log")
+    real, fake = parts[0]
+    if len(real) > 2:
+        found["fd_classifier_infinite"] = frechet_infinite(real=real, fake=fake)
+    return {column: _flagged(estimate, (real, fake)) for column, estimate in found.items()}
+
+
+def _of_pixels(comparison: Comparison) -> dict[str, Estimate]:
+    if not comparison.has("pixels"):
+        return {}
+    real, fake = comparison.real_parts("pixels"), comparison.fake_parts("pixels")
+    whole, without = GroupedFrechet(real=real, fake=fake).with_and_without()
+    found = {
+        "fd_pixels": jackknife(whole.standard, [terms.standard for terms in without], "log"),
+        "fd_pixels_as_written": jackknife(whole.as_written, [terms.as_written for terms in without], "log"),
+    }
+    return {column: _flagged(estimate, (real, fake)) for column, estimate in found.items()}

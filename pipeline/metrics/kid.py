@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pipeline.metrics.classifiers import jackknife_over_classifiers
 from pipeline.metrics.comparison import Comparison, Estimate
-from pipeline.metrics.intervals import jackknife
 from pipeline.metrics.kernel_sums import KernelSums, block_sums
 from pipeline.metrics.linear_algebra import inner_products
 
@@ -21,7 +21,23 @@ COLUMNS: dict[str, dict[str, str]] = {
     "kid_classifier": {
         "label": "KID (classifier)",
         "meaning": "Unbiased squared maximum mean discrepancy of reference classifier features under the polynomial "
-        "kernel of degree 3; it has no bias in n, and is negative by chance where the sets cannot be told apart.",
+        "kernel of degree 3, the mean over the classifiers; it has no bias in n, and is negative by chance where the "
+        "sets cannot be told apart.",
+        "better": "lower",
+        "unit": "squared kernel mean",
+        "scale": "linear",
+    },
+    "kid_classifier_min": {
+        "label": "KID (classifier), least",
+        "meaning": "kid_classifier by the reference classifier that gives the least.",
+        "better": "lower",
+        "unit": "squared kernel mean",
+        "scale": "linear",
+    },
+    "kid_classifier_max": {
+        "label": "KID (classifier), largest",
+        "meaning": "kid_classifier by the reference classifier that gives the largest; where two models' ranges from "
+        "least to largest overlap, their order may be the classifier's.",
         "better": "lower",
         "unit": "squared kernel mean",
         "scale": "linear",
@@ -65,8 +81,10 @@ def kid(*, real: Tensor, fake: Tensor) -> float:
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
-    """KID on the reference classifier's features."""
-    if not comparison.has("classifier"):
+    """KID on the reference classifiers' features."""
+    sides = [(comparison.real_parts(space), comparison.fake_parts(space)) for space in comparison.classifier_spaces]
+    if not sides:
         return {}
-    sums = polynomial_sums(real=comparison.real_parts("classifier"), fake=comparison.fake_parts("classifier"))
-    return {"kid_classifier": jackknife(sums.unbiased(), sums.without_each(), "linear")}
+    sums = [polynomial_sums(real=real, fake=fake) for real, fake in sides]
+    values = [(found.unbiased(), found.without_each()) for found in sums]
+    return jackknife_over_classifiers("kid_classifier", values, "linear")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pipeline.metrics.classifiers import over_classifiers
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.metrics.distances import (
     Points,
@@ -55,8 +56,23 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "coverage": {
         "label": "Coverage",
-        "meaning": "Share of real images whose ball of 5 neighbours holds a generated image; real images against real "
-        "ones get about 0.97, not 1.",
+        "meaning": "Share of real images whose ball of 5 neighbours holds a generated image, the mean over the "
+        "classifiers; real images against real ones get about 0.97, not 1.",
+        "better": "near_real",
+        "unit": "share",
+        "scale": "logit",
+    },
+    "coverage_min": {
+        "label": "Coverage, least",
+        "meaning": "coverage by the reference classifier that gives the least.",
+        "better": "near_real",
+        "unit": "share",
+        "scale": "logit",
+    },
+    "coverage_max": {
+        "label": "Coverage, largest",
+        "meaning": "coverage by the reference classifier that gives the largest; where two models' ranges from "
+        "least to largest overlap, their order may be the classifier's.",
         "better": "near_real",
         "unit": "share",
         "scale": "logit",
@@ -149,8 +165,10 @@ def settled(
     return near.index_put((at,), pair_distances(a, i[at], b, j[at]))
 
 
-def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) -> Membership:
+def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K, recall: bool = True) -> Membership:
     """Of groups of features (n_g, d); balls are closed, and their centre does not count as a neighbour.
+
+    Without `recall` generated images have no balls: what is said of real images' balls takes half of the time.
 
     Only pairs within the widest of a ball's radii are looked at for every group: few of all pairs.
 
@@ -163,7 +181,8 @@ def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) ->
     precise = real[0].dtype == torch.float64  # float32 points are as exact as they came
     x, y = prepare(torch.cat(list(real)), torch.cat(list(fake)), precise=precise)
     kept_real, kept_fake = kept_rows(real), kept_rows(fake)
-    real_radii, fake_radii = radii(x, kept_real, k), radii(y, kept_fake, k)
+    real_radii = radii(x, kept_real, k)
+    fake_radii = radii(y, kept_fake, k) if recall else torch.full((len(kept_fake), m), -1.0, dtype=torch.float64)
     balls = torch.zeros(len(kept_fake), m, dtype=torch.long)
     recalled, covered = (torch.zeros(len(kept_real), n, dtype=torch.bool) for _ in range(2))
     quick_x, quick_y, slack = cast(x, torch.float32), cast(y, torch.float32), rounding(x, y)
@@ -173,7 +192,7 @@ def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) ->
     for rows in chunks(n, m):
         distances = squared_distances(quick_x[rows], quick_y)
         i, j = (distances <= real_reach[rows, None]).nonzero(as_tuple=True)
-        recalled_i, recalled_j = (distances <= fake_reach).nonzero(as_tuple=True)
+        recalled_i, recalled_j = (distances <= fake_reach).nonzero(as_tuple=True) if recall else (i[:0], j[:0])
         near, recalled_near = distances[i, j].double(), distances[recalled_i, recalled_j].double()
         i, recalled_i = i + rows.start, recalled_i + rows.start
         near = settled(near, real_radii, i, slack, between=(x, i, y, j))
@@ -211,11 +230,36 @@ def prdc_estimates(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K
     return estimates
 
 
+def coverage(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) -> tuple[Tensor, list[Tensor]]:
+    """Whether each real image's ball holds a generated one, (n,) bool, and the same without each group in turn."""
+    found = membership(real=real, fake=fake, k=k, recall=False)
+    rows = [found.statistics(row, k)["coverage"] for row in range(len(found.kept_real))]
+    return rows[0], rows[1:]
+
+
+def coverage_over_classifiers(first: Estimate, comparison: Comparison) -> dict[str, Estimate]:
+    """The mean of the coverage by every classifier, of which the first one's is known."""
+    spaces = comparison.classifier_spaces
+    if len(spaces) == 1:
+        return {"coverage": first}
+    sides = [(comparison.real_parts(space), comparison.fake_parts(space)) for space in spaces]
+    found = [coverage(real=real, fake=fake) for real, fake in sides]
+    covered, without = zip(*found, strict=True)
+    mean = jackknife_rate(_mean(covered), [_mean(group) for group in zip(*without, strict=True)])
+    return over_classifiers("coverage", [jackknife_rate(*each) for each in found], mean)
+
+
+def _mean(indicators: Sequence[Tensor]) -> Tensor:
+    """Share of the classifiers that say so, of each image (n,)."""
+    return torch.stack(list(indicators)).double().mean(0)
+
+
 def measure(comparison: Comparison) -> dict[str, Estimate]:
-    """On the reference classifier's features."""
+    """On the reference classifiers' features: precision, recall and density by the first one."""
     if not comparison.has("classifier"):
         return {}
     n, m = (len(side["classifier"]) for side in (comparison.real, comparison.fake))
     if min(n, m) <= K:
         return dict.fromkeys(COLUMNS, undefined(f"{n} real and {m} generated images have no neighbour number {K}"))
-    return prdc_estimates(real=comparison.real_parts("classifier"), fake=comparison.fake_parts("classifier"))
+    found = prdc_estimates(real=comparison.real_parts("classifier"), fake=comparison.fake_parts("classifier"))
+    return found | coverage_over_classifiers(found["coverage"], comparison)

@@ -1,4 +1,4 @@
-"""Train the reference classifier and extract the features of the real images."""
+"""Train the reference classifiers and extract the features of the real images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from pipeline.runtime.job_context import JobContext
 
 
 def run(job: JobContext) -> None:
-    """Fit on the training split, report the accuracy on valid and test, keep weights and features."""
+    """Fit on the training split, report the accuracy on valid and test, keep weights and features.
+
+    The first classifier says what images are of; the others are there for the columns that are averaged over all.
+    """
     device = use_device(job)
     paths = {name: job.inputs[name] for name in ("train", "valid", "test")}
     splits = {name: labelled(path, job.config["seed"]) for name, path in paths.items()}
@@ -28,10 +31,14 @@ def run(job: JobContext) -> None:
     if bands is not None:
         job.progress.say(f"classes differ {imbalance_ratio(counts):.0f} times in size: each is shown equally often")
     settings = {key: job.config[key] for key in ("steps", "batch", "learning_rate", "seed")}
-    model = fit(
-        job.progress, images.to(device), labels.to(device), classes, balanced=bands is not None, settings=settings
-    )
-    model.cpu()
+    models = []
+    for number in range(job.config["count"]):
+        given = settings | {"seed": settings["seed"] + number}
+        model = fit(
+            job.progress, images.to(device), labels.to(device), classes, balanced=bands is not None, settings=given
+        )
+        models.append(model.cpu())
+    model, *more = models
     extracted = {name: extract(model, splits[name][0]) for name in ("valid", "test")}
     right = {name: is_likeliest(found, splits[name][1]) for name, (_, found) in extracted.items()}
     report: dict[str, Any] = {"accuracy": {name: share(found) for name, found in right.items()}, "classes": classes}
@@ -50,6 +57,11 @@ def run(job: JobContext) -> None:
         whole, labels_known = load_split(path)
         if name not in features or labels_known is None:  # without labels, quarter turns were classified
             features[name] = extract(model, whole)[0]
+    for number, other in enumerate(more, start=1):
+        held_out = {name: load_split(paths[name])[0] for name in ("valid", "test")}
+        features |= {f"{name}.{number}": extract(other, whole)[0] for name, whole in held_out.items()}
+    weights = {f"{k}.{key}": x for k, other in enumerate(more, start=1) for key, x in other.state_dict().items()}
+    job.write_tensors(job.outputs["more_classifiers"], weights, metadata)
     job.write_tensors(job.outputs["features"], features)
     job.write_json(job.outputs["report"], report)
 

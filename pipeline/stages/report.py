@@ -238,6 +238,7 @@ def strips(source: Source, tables: Tables) -> list[dict[str, Any]]:
             "name": name,
             "score": tables.value(name, metric).split(" [")[0] if metric else "",
             "metric": SHORT_LABELS.get(metric, metric),
+            "label": tables.label(metric) if metric else "",
             "status": "" if status.get(name) in (None, "ok") else status[name],
             **strip(source, name),
         }

@@ -190,10 +190,10 @@ def note(item: Training, report: dict[str, Any], estimates: dict[str, Any]) -> s
 
 
 def scores(estimates: dict[str, Any]) -> dict[str, float | None]:
-    """Every metric, and the bounds of its 95 % interval, which MLflow's pages show apart, after the metrics."""
+    """Every metric and the bounds of its 95 % interval, named like the columns of the table."""
     values = {name: entry["value"] for name, entry in estimates.items()}
     bounds = {
-        f"uncertainty/{name}_{side}": entry[side]
+        f"{name}_{side}": entry[side]
         for name, entry in estimates.items()
         for side in ("low", "high")
         if entry.get(side) is not None

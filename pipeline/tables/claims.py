@@ -27,6 +27,7 @@ HELD, REVERSED, UNRESOLVED = "held", "reversed", "unresolved"
 LEVEL = 0.05
 HALF_AN_IMAGE = 0.5
 THIRD_PARTY, NOT_ALIKE = "third_party", "not alike"
+DISAGREE = "the reference classifiers disagree on the order"
 NO_VERDICT = "no verdict of third-party judges"
 ANY, COLUMNS_OWN = "any", "column"
 REAL_TEST, REAL_TRAIN = "real_test", "real_train"
@@ -82,6 +83,13 @@ class Evidence:
         """Seed -> a column's value, where there is one."""
         rows = (row for row in self.seeds if row["model"] == model)
         return {int(row["seed"] or 0): float(row[measure] or 0) for row in rows if row.get(measure) is not None}
+
+    def each(self, model: str, measure: str) -> list[dict[int, float]]:
+        """The same by each reference classifier, where there are several."""
+        cells = {int(row["seed"] or 0): row.get(f"{measure}_each") for row in self.seeds if row["model"] == model}
+        parts = {seed: list(map(float, str(cell).split())) for seed, cell in cells.items() if cell is not None}
+        count = min(map(len, parts.values()), default=0)
+        return [{seed: values[k] for seed, values in parts.items()} for k in range(count)]
 
     def counts(self, judge: str, contestant: str) -> dict[int, tuple[float, float]]:
         """Seed -> errors and images of a sitting judge on a contestant of the same seed, or on real images."""
@@ -200,9 +208,9 @@ def _of_third_parties(claim: Mapping[str, str], evidence: Evidence) -> Row:
 
 
 def _verdict(row: Row) -> Row:
-    """Held, reversed or unresolved; a battle between judges that are not alike decides nothing."""
+    """Held, reversed or unresolved; judges that are not alike, and classifiers that disagree, decide nothing."""
     p, reason = row["p_holm"], row["reason"]
-    if p is None or _number(p) > LEVEL or (reason and NOT_ALIKE in str(reason)):
+    if p is None or _number(p) > LEVEL or any(words in str(reason) for words in (NOT_ALIKE, DISAGREE)):
         return {"verdict": UNRESOLVED, "reason": reason or f"p above {LEVEL:g}"}
     return {"verdict": HELD if _number(row["difference"]) > 0 else REVERSED}
 
@@ -237,11 +245,23 @@ def sides_of(claim: Mapping[str, str], evidence: Evidence) -> Sides:
 
 def _of_a_column(claim: Mapping[str, str], evidence: Evidence) -> Sides:
     """Lower, higher or nearer to the row `real`, as the claim or else the column has it, on the column's scale."""
-    measure = claim["measure"]
-    description = evidence.metrics[measure]
+    measure, pair = claim["measure"], [claim[side] for side in ("better", "worse")]
+    moved, note = _on_its_scale(claim, evidence, [evidence.values(model, measure) for model in pair])
+    if not moved:
+        return Sides(note=note)
+    if _classifiers_disagree(claim, evidence, pair):
+        note = _joined(DISAGREE, note)
+    better, worse = moved
+    return Sides(better, worse, paired=evidence.are_paired(*pair), note=note)
+
+
+def _on_its_scale(
+    claim: Mapping[str, str], evidence: Evidence, sides: Sequence[Mapping[int, float]]
+) -> tuple[list[dict[int, float]], str]:
+    """Both sides' values such that greater is better, and what has to be known; none without a row to be near to."""
+    description = evidence.metrics[claim["measure"]]
     direction = claim.get("direction", COLUMNS_OWN)
     direction = description["better"] if direction == COLUMNS_OWN else direction
-    sides = [evidence.values(claim[side], measure) for side in ("better", "worse")]
     seen = [value for side in sides for value in side.values()]
     if description["scale"] == "log" and min(seen, default=1.0) <= 0:
         on_scale, note = _scale("linear"), "not on the log scale: a value is not positive"
@@ -249,15 +269,23 @@ def _of_a_column(claim: Mapping[str, str], evidence: Evidence) -> Sides:
         on_scale, note = _scale(description["scale"]), ""
     moved = [{seed: on_scale(value) for seed, value in side.items()} for side in sides]
     if direction == "near_real":
-        real = evidence.real.get(measure)
+        real = evidence.real.get(claim["measure"])
         if real is None:
-            return Sides(note="no row `real` to be near to: the main table is missing")
+            return [], "no row `real` to be near to: the main table is missing"
         goal = on_scale(float(real))
         moved = [{seed: -abs(value - goal) for seed, value in side.items()} for side in moved]
     elif direction == "lower":
         moved = [{seed: -value for seed, value in side.items()} for side in moved]
-    better, worse = moved
-    return Sides(better, worse, paired=evidence.are_paired(claim["better"], claim["worse"]), note=note)
+    return moved, note
+
+
+def _classifiers_disagree(claim: Mapping[str, str], evidence: Evidence, pair: Sequence[str]) -> bool:
+    """Whether two models' order is not the same by every reference classifier."""
+    ahead = set()
+    for sides in zip(*(evidence.each(model, claim["measure"]) for model in pair), strict=False):
+        better, worse = (fmean(side.values()) for side in _on_its_scale(claim, evidence, sides)[0])
+        ahead.add(better > worse)
+    return len(ahead) > 1
 
 
 def _of_a_battle(claim: Mapping[str, str], evidence: Evidence) -> Sides:

@@ -58,8 +58,21 @@ class TableFolder:
         """The papers' claims about the folder's models, each with its verdict; see `Evidence` for the arguments."""
         real = next((row for row in self.rows("") if row["model"] == "real"), {})
         judged, battles = self.rows("judges_seeds"), self.rows("battles")
-        evidence = Evidence(self.rows("seeds"), metrics, real, judged, judged_by, tolerance, battles, self.dataset)
+        evidence = Evidence(self.by_seed(), metrics, real, judged, judged_by, tolerance, battles, self.dataset)
         return claim_rows(read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8")), evidence)
+
+    def by_seed(self) -> list[Row]:
+        """The rows by seed; a main table of one seed per model is its own table by seed.
+
+        Raises ValueError where the main table has means over seeds and the table by seed is missing.
+        """
+        rows = self.rows("")
+        if self.file("seeds").is_file() or not rows:
+            return self.rows("seeds")
+        if any(row.get("seeds") not in (None, 1) for row in rows):
+            missing = self.file("seeds").name
+            raise ValueError(f"{self.file('')}: a mean over seeds; expected {missing} next to it, a row for each seed")
+        return [{**row, "seed": 0} for row in rows if row.get("status") is not None]
 
     def figure(self, name: str) -> Path | None:
         """The PNG of a figure, here or in `figures/`; None where there is none."""

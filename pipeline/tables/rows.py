@@ -129,9 +129,16 @@ def seeds_table(results: Mapping[str, Sequence[Run]], metrics: Mapping[str, Desc
     rows: list[Row] = []
     for model, runs in results.items():
         for run in sorted(runs, key=lambda run: run.seed):
-            values = {name: run.estimates[name]["value"] for name in metrics if name in run.estimates}
-            rows.append({"model": model, "seed": run.seed, **values})
+            measured = {name: run.estimates[name] for name in metrics if name in run.estimates}
+            values = {name: entry["value"] for name, entry in measured.items()}
+            each = {f"{name}_each": parted(entry["each"]) for name, entry in measured.items() if "each" in entry}
+            rows.append({"model": model, "seed": run.seed, **values, **each})
     return rows
+
+
+def parted(values: Sequence[float]) -> str:
+    """One cell of several numbers, each to 6 significant digits."""
+    return " ".join(f"{value:.6g}" for value in values)
 
 
 def cost_table(costs: Mapping[tuple[str, int], Mapping[str, Value]]) -> list[Row]:

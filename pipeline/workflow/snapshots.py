@@ -43,11 +43,18 @@ class Snapshot:
     origin: str
     tables: Mapping[str, str]
     recorded: Provenance | None
+    missing: int = 0
+    """Jobs that the tables were made from and whose records are not there."""
 
     @classmethod
     def of(cls, name: str, origin: str, tables: Mapping[str, str], records: Sequence[store.Record]) -> Snapshot:
         """A snapshot with its records taken together."""
-        return cls(name, origin, tables, from_records(records) if records else None)
+        made = {record["hash"] for record in records}
+        inputs = (entry for record in records for entry in record["inputs"].items())
+        needed = {
+            hash_ for path, hash_ in inputs if not path.startswith("data/raw/")
+        }  # fetched files are not published
+        return cls(name, origin, tables, from_records(records) if records else None, len(needed - made))
 
 
 def read(name: str, dataset: str) -> Snapshot:
@@ -63,16 +70,28 @@ def read(name: str, dataset: str) -> Snapshot:
     return from_revision(name, dataset)
 
 
+def datasets(name: str) -> set[str]:
+    """The data sets of which a folder or a revision has a main table; none for what is neither."""
+    folder = Path(name)
+    if folder.is_dir():
+        files = [path for place in _places(folder) for path in place.glob("*.csv")]
+    else:
+        listed = _git("ls-tree", "-r", "--name-only", "--end-of-options", name, "./") or ""
+        of = {str(PurePosixPath(pattern).parent) for pattern in PUBLISHED}
+        files = [Path(line) for line in listed.splitlines() if str(PurePosixPath(line).parent.parent) in of]
+    stems = {path.stem for path in files if path.suffix == ".csv"}
+    return {stem for stem in stems if not any(stem.startswith(f"{other}_") for other in stems)}
+
+
 # --- a folder -----------------------------------------------------------------------------------------------------
 
 
 def from_folder(folder: Path, dataset: str) -> Snapshot:
     """Tables in FOLDER/results/tables, FOLDER/tables (a results folder itself) or FOLDER (a published one)."""
     main = PurePosixPath(layout.TABLE.format(dataset=dataset)).name
-    places = [folder / "results" / "tables", folder / "tables", folder]
-    place = next((place for place in places if (place / main).is_file()), None)
+    place = next((place for place in _places(folder) if (place / main).is_file()), None)
     if place is None:
-        candidates = ", ".join(str(place / main) for place in places)
+        candidates = ", ".join(str(place / main) for place in _places(folder))
         raise UserError(f"{folder}: no {main} in it (looked for {candidates}); `make {dataset}` makes it there")
     tables = {table: _text(place / name) for table, name in _names(dataset).items() if (place / name).is_file()}
     if place.name == "tables":
@@ -81,6 +100,10 @@ def from_folder(folder: Path, dataset: str) -> Snapshot:
     else:
         records = _published(_reader(place))
     return Snapshot.of(str(folder), f"{place}/", tables, records)
+
+
+def _places(folder: Path) -> list[Path]:
+    return [folder / "results" / "tables", folder / "tables", folder]
 
 
 def _names(dataset: str) -> dict[str, str]:

@@ -68,6 +68,11 @@ def reference_classifier(dataset: str) -> dict[str, Source]:
     return {name: Source(("classifier", dataset), name) for name in ("classifier", "features")}
 
 
+def every_classifier(dataset: str) -> dict[str, Source]:
+    """The same with the classifiers after the first."""
+    return reference_classifier(dataset) | {"more_classifiers": Source(("classifier", dataset), "more_classifiers")}
+
+
 def training(plan: Catalogue, dataset: str, model: str, seed: int, output: str) -> Source:
     """A file of the training that gives a model its weights."""
     return Source(("train", dataset, plan.trained(model), seed), output)
@@ -143,8 +148,9 @@ def places(plan: Catalogue, dataset: str) -> dict[str, Any]:
 
 @stage
 def classifier(plan: Catalogue, dataset: str) -> Request:
-    """The reference classifier."""
-    return Request(plan.classifier_settings(), splits(dataset, "train", "valid", "test"))
+    """The reference classifiers."""
+    config = plan.classifier_settings() | {"count": plan.params.at_budget(plan.params.classifier.count)}
+    return Request(config, splits(dataset, "train", "valid", "test"))
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -173,7 +179,7 @@ def sample(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
 @stage
 def references(plan: Catalogue, dataset: str) -> Request:
     """Rows that no model made."""
-    inputs = splits(dataset, "valid", "train", "test") | reference_classifier(dataset)
+    inputs = splits(dataset, "valid", "train", "test") | every_classifier(dataset)
     return Request(comparison(plan, dataset) | {"rows": plan.references(dataset)}, inputs, metric_modules())
 
 
@@ -182,7 +188,7 @@ def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
     """All metrics of one run; a likelihood model's bound needs its weights."""
     config, modules = comparison(plan, dataset), metric_modules()
     inputs = {"samples": Source(("sample", dataset, model, seed), "images")}
-    inputs |= splits(dataset, "train", "valid", "test") | reference_classifier(dataset)
+    inputs |= splits(dataset, "train", "valid", "test") | every_classifier(dataset)
     if plan.has_elbo(model, dataset):
         draws = plan.params.at_budget(plan.params.protocol.importance_samples)
         config |= plan.network(model, dataset) | {"importance_samples": draws}
@@ -244,6 +250,7 @@ def standings(plan: Catalogue, dataset: str) -> Request:
         "runs": plan.runs(dataset),
         "tolerance": protocol.battle_tolerance,
         "ratio": protocol.battle_ratio,
+        "doubled": plan.doubled(dataset),
         "seed": protocol.seed,
         "beyond_training": plan.beyond_training(dataset),
     }

@@ -56,7 +56,7 @@ def write(folder: Path, rows: Rows, *, recorded: bool = True, **of_draw: Any) ->
         artifacts.write_text(folder / pattern.format(dataset="mnist"), to_csv(rows[table], columns(table)))
     if recorded:
         training = "results/store/mnist/train/draw/0/2222222222222222"
-        artifacts.write_json(folder / training / layout.RECORD, made("train", **of_draw))
+        artifacts.write_json(folder / training / layout.RECORD, made("train", **of_draw) | {"hash": "2" * 16})
         inputs = {f"{training}/training.json": "2" * 16}
         main = folder / snapshots.TABLES["main"].format(dataset="mnist")
         files = {"table.csv": {"bytes": main.stat().st_size, "sha256": artifacts.sha256(main)}}
@@ -222,6 +222,51 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "results/tables").mkdir(parents=True)
     (tmp_path / "results/tables/mnist.csv").write_text("name,value\nx,1\n")
     assert "its main table has no column model" in refused(tmp_path, ".", ".")
+
+
+def test_another_budget_or_number_of_seeds_or_images_is_the_first_line(tmp_path: Path) -> None:
+    after = tables()
+    after["main"][0] |= {"seeds": 5, "n_fake": 200}
+    write(tmp_path / "a", tables(), glimpses=10)
+    write(tmp_path / "b", after)
+    first, *_ = said(tmp_path, "a", "b").splitlines()
+    assert first == "NOT COMPARABLE as they are: seeds 1 against 1 and 5; n_fake none against 200"
+    for name, steps in (("c", 60), ("d", 6000)):
+        write(tmp_path / name, tables())
+        record = tmp_path / name / "results/store/mnist/train/draw/0/2222222222222222" / layout.RECORD
+        content = made("train") | {"hash": "2" * 16}
+        content["config"]["training"] = {"steps": steps}
+        artifacts.write_json(record, content)
+    first, *_ = said(tmp_path, "c", "d").splitlines()
+    assert first == "NOT COMPARABLE as they are: training.steps 60 against 6000 (draw)"
+
+
+def test_the_same_is_said_only_of_what_both_sides_prove(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a", tables()), write(tmp_path / "b", tables())
+    shutil.rmtree(b / "results/store")
+    (a / "results/tables/mnist_battles.csv").unlink()
+    (b / "results/tables/mnist_battles.csv").unlink()
+    text = said(tmp_path, "a", "b")
+    assert "b lacks the records of 1 jobs" in text
+    shutil.copy(a / "results/tables/mnist.json", b / "results/tables/mnist.json")
+    (b / "results/tables/mnist_standings.csv").unlink()
+    text = said(tmp_path, "a", "b")
+    assert "standings: not compared, it is missing in b" in text
+    assert "battles: not compared, it is missing in a and b" in text
+
+
+def test_the_data_sets_are_found_on_both_sides(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / name, tables(), recorded=False)
+        place = tmp_path / name / "results/tables"
+        for path in list(place.iterdir()):
+            if name == "a":
+                shutil.copy(path, path.with_name(path.name.replace("mnist", "telugu_print")))
+            path.rename(path.with_name(path.name.replace("mnist", "cifar10")))
+    assert said(tmp_path, "a", "b").count("byte-equal") == 1
+    assert "no telugu_print.csv in it" in refused(tmp_path, "a", "b", "--dataset", "telugu_print")
+    assert said(tmp_path, "a", "a").count("byte-equal") == 2
+    assert "cifar10, telugu_print; name one" in refused(tmp_path, "a", "a", "--to", "x.csv")
 
 
 # --- provenance ---------------------------------------------------------------------------------------------------

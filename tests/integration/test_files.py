@@ -892,6 +892,61 @@ def test_one_table_of_labels_for_each_split(given: Path) -> None:
     assert loaded.test_labels.tolist() == [1, 0]
 
 
+def secret_csv(given: Path) -> tuple[str, dict[str, Any]]:
+    """Kaggle's digit recognizer."""
+    images = pictures(9, 8, 8, 3)
+    (given / "train.csv").write_text(numbered_columns(192, "label") + "\n" + text_rows(images[:6], list("012012")))
+    (given / "test.csv").write_text(numbered_columns(192) + "\n" + text_rows(images[6:]))
+    return "csv", {"channels": "last"}
+
+
+def secret_folders(given: Path) -> tuple[str, dict[str, Any]]:
+    image_folder(given, {"train/0": 2, "train/1": 2, "train/2": 2, "test": 3})
+    return "images", {}
+
+
+def secret_metadata(given: Path) -> tuple[str, dict[str, Any]]:
+    """Kaggle's dog breeds."""
+    image_folder(given, {"train": 6, "test": 3})
+    write(given, {"labels.csv": b"id,breed\n" + b"".join(b"train/%d,%d\n" % (n, n % 3) for n in range(6))})
+    return "images", {"metadata": "labels.csv", "label": "breed", "limit": 100}
+
+
+def secret_parquet(given: Path) -> tuple[str, dict[str, Any]]:
+    """Hugging Face's label -1."""
+    table(given / "train.parquet", {"image": encoded(6), "label": [0, 1, 2, 0, 1, 2]})
+    table(given / "test.parquet", {"image": encoded(3), "label": [-1] * 3})
+    return "parquet", {"classes": 3}
+
+
+@pytest.mark.parametrize("make", [secret_csv, secret_folders, secret_metadata, secret_parquet])
+def test_test_images_whose_labels_are_secret(make: Callable[[Path], tuple[str, dict[str, Any]]], given: Path) -> None:
+    reader, options = make(given)
+    loaded = read(reader, RAW, path=str(given), **options)
+    assert (len(loaded.train_images), len(loaded.test_images), len(loaded.class_names)) == (6, 0, 3)
+    assert loaded.source.remarks[-1] == "3 test images without labels not used (`classes: 0` uses them)"
+    assert set(loaded.source.splits) <= {"train"}
+    without = read(reader, RAW, path=str(given), **options | {"classes": 0})
+    assert len(without.test_images) == 3 and without.train_labels is None and without.class_names == ()
+
+
+def test_labels_of_the_test_images_alone(given: Path) -> None:
+    image_folder(given, {"train": 3, "test/a": 2, "test/b": 2})
+    loaded = read("images", RAW, path=str(given))
+    assert loaded.test_labels is None and loaded.class_names == () and len(loaded.test_images) == 4
+
+
+def test_images_beside_class_folders(given: Path) -> None:
+    image_folder(given, {".": 2, "a": 3})
+    assert "2 of 5 images have no label; expected labels for all or for none; give them one, or say `classes: 0`" in (
+        refused("images", given)
+    )
+    loaded = read("images", RAW, path=str(given), classes=0)
+    assert loaded.train_labels is None
+    said = lines(description(loaded, parted(loaded, valid=1, test=1, seed=0)))
+    assert said[2] == "labels: none used (class folders)"
+
+
 # --- limits, channels, sizes ------------------------------------------------------------------------------------
 
 

@@ -13,8 +13,9 @@ import torch
 
 from pipeline.core import artifacts
 from pipeline.features.classifier import DomainClassifier, extract
+from pipeline.features.fitting import load_more
 from pipeline.features.held_out import compared_and_real
-from pipeline.stages import references
+from pipeline.stages import classifier, references
 from tests.made_up_mnist import digits
 
 SIZES = {"train": 120, "valid": 40, "test": 40}
@@ -31,7 +32,11 @@ def stage_inputs(folder: Path, sizes: dict[str, int] = SIZES, classifiers: int =
     for name, (pixels, labels) in images.items():
         artifacts.write_images(inputs[name], pixels[:, None], labels.astype(np.int64))
     models = [DomainClassifier((1, 28, 28), 10).eval() for _ in range(classifiers)]
-    artifacts.write_tensors(inputs["classifier"], models[0].state_dict(), {"classes_and_shape": "10 1 28 28"})
+    shape = {"classes_and_shape": "10 1 28 28"}
+    artifacts.write_tensors(inputs["classifier"], models[0].state_dict(), shape)
+    more = {f"{k}.{key}": tensor for k, model in enumerate(models[1:], 1) for key, tensor in model.state_dict().items()}
+    inputs["more_classifiers"] = folder / "more"
+    artifacts.write_tensors(inputs["more_classifiers"], more, shape)
     features = {
         f"{name}{f'.{number}' if number else ''}": extract(model, torch.from_numpy(pixels[:, None]))[0]
         for name, (pixels, _) in images.items()
@@ -96,21 +101,22 @@ def test_reference_rows_show_the_faults_that_they_have() -> None:
 class Job:
     """What a stage is given, without a workflow."""
 
-    def __init__(self, inputs: dict[str, Path], config: dict[str, Any], output: Path) -> None:
-        self.inputs, self.config, self.outputs = inputs, config, {"metrics": output}
+    def __init__(self, inputs: dict[str, Path], config: dict[str, Any], folder: Path, *outputs: str) -> None:
+        self.inputs, self.config = inputs, config
+        self.outputs = {name: folder / f"made_{name}" for name in outputs}
         self.wildcards, self.device = {"dataset": "digits"}, "cpu"
         self.progress = SimpleNamespace(say=str, note=str, step=lambda *_, **__: None)
-        self.write_json = artifacts.write_json
+        self.write_json, self.write_tensors = artifacts.write_json, artifacts.write_tensors
 
 
 def test_the_references_stage_measures_each_row_that_can_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(references, "use_device", lambda job: "cpu")
-    inputs = stage_inputs(tmp_path)
+    inputs = stage_inputs(tmp_path, classifiers=2)
     rows = ["real", "mean_image", "copies", "half_the_classes", "other_fonts"]
     config = {"n": 40, "protocol_seed": 0, "groups": 3, "pooled": True, "rows": rows}
-    job: Any = Job(inputs, config, tmp_path / "metrics.json")
+    job: Any = Job(inputs, config, tmp_path, "metrics")
     references.run(job)
     measured = json.loads(job.outputs["metrics"].read_text())
     assert list(measured) == rows
@@ -122,3 +128,30 @@ def test_the_references_stage_measures_each_row_that_can_be_made(
     assert not copying & values["half_the_classes"].keys()
     assert copying <= values["real"].keys()
     assert "class_accuracy" in values["real"]
+    each = measured["copies"]["estimates"]["fd_classifier"]["each"]
+    assert len(each) == 2
+    assert values["copies"]["fd_classifier"] == pytest.approx((each[0] * each[1]) ** 0.5)
+
+
+def test_the_first_of_several_classifiers_is_that_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "use_device", lambda job: "cpu")
+    inputs = stage_inputs(tmp_path)
+    outputs = ("classifier", "more_classifiers", "features", "report")
+    settings = {"steps": 3, "batch": 16, "learning_rate": 3e-3, "seed": 5}
+    made = {}
+    for count, seed in ((1, 5), (3, 5), (1, 7)):
+        folder = tmp_path / f"{count}_{seed}"
+        folder.mkdir()
+        job: Any = Job(inputs, settings | {"count": count, "seed": seed}, folder, *outputs)
+        classifier.run(job)
+        made[count, seed] = job.outputs
+    one, three, last = made.values()
+    assert one["classifier"].read_bytes() == three["classifier"].read_bytes()
+    assert not load_more(one["more_classifiers"])
+    more, images = load_more(three["more_classifiers"]), artifacts.read_images(inputs["valid"])[0]
+    assert list(more) == ["1", "2"]
+    features = [artifacts.read_tensors(files["features"]) for files in (one, three, last)]
+    assert features[1].keys() == features[0].keys() | {"valid.1", "valid.2", "test.1", "test.2"}
+    assert all(torch.equal(features[0][split], features[1][split]) for split in ("train", "valid", "test"))
+    assert torch.equal(features[1]["valid.2"], features[2]["valid"]), "each is trained by a seed of its own"
+    torch.testing.assert_close(extract(more["2"], torch.from_numpy(images.copy()))[0], features[1]["valid.2"])

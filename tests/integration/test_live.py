@@ -284,7 +284,7 @@ def test_the_run_holds_what_the_training_left(
     assert len(run.data.tags["data_digest"]) >= 8 and run.info.status == "FINISHED"
     assert run.data.metrics["fd_pixels"] == 3.5 and run.data.metrics["train_seconds"] > 0
     assert run.data.params["batch"] == "256" and run.data.params["class"] == "vae"
-    bounds = {"uncertainty/fd_pixels_low": 3.0, "uncertainty/fd_pixels_high": 4.0}
+    bounds = {"fd_pixels_low": 3.0, "fd_pixels_high": 4.0}
     assert bounds.items() <= run.data.metrics.items()
     record = store.read(job.inputs["history"][0].parent)
     assert record and run.info.end_time / 1000 == datetime.fromisoformat(record["made"]).timestamp()

@@ -252,7 +252,7 @@ def test_a_job_with_a_run_missing_is_forgotten_so_that_its_stage_runs_again(tmp_
 
 # --- many at once -----------------------------------------------------------------------------------------------
 
-WRITERS = 8
+WRITERS = 4
 
 
 def record_one(uri: str, writer: int, start: Any) -> None:
@@ -274,7 +274,7 @@ def hold(database: Path, seconds: float, held: threading.Event) -> None:
     connection.close()
 
 
-def test_eight_writers_at_once_into_an_empty_folder_while_another_program_locks_the_file(tmp_path: Path) -> None:
+def test_several_writers_at_once_into_an_empty_folder_while_another_program_locks_the_file(tmp_path: Path) -> None:
     import mlflow  # before the writers are forked
 
     shared = f"sqlite:///{tmp_path / 'results' / 'mlflow.db'}"

@@ -16,6 +16,8 @@ from pipeline import metrics
 from pipeline.battles.matrix import judged_by_seed
 from pipeline.battles.scores import JudgeScores
 from pipeline.cli import main
+from pipeline.commands.claims import of_table
+from pipeline.tables.aliases import current_column
 from pipeline.tables.claims import (
     CLAIM_COLUMNS,
     HELD,
@@ -317,9 +319,9 @@ def test_a_person_can_ask_with_the_tables_alone(tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("mnist.csv", "", "_seeds.csv"),
-        ("mnist_seeds.csv", "", "columns model, seed"),
-        ("mnist_seeds.csv", "a,b\n1,2\n", "columns model, seed"),
+        ("mnist.csv", "model,seeds\nvae,5\n", "mnist_seeds.csv"),
+        ("mnist_seeds.csv", "", "columns model"),
+        ("mnist_seeds.csv", "a,b\n1,2\n", "columns model"),
     ],
 )
 def test_another_file_is_refused_in_one_line(
@@ -332,3 +334,39 @@ def test_another_file_is_refused_in_one_line(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert said in lines[0]
+
+
+def test_a_main_table_or_a_folder_is_enough(tmp_path: Path) -> None:
+    loaded = params.load(["budget=tiny"])
+    rows = [{"model": name, "seeds": 1, "status": "ok", "fd_classifier": fd} for name, fd in (("draw", 4), ("vae", 13))]
+    names = ("model", "seeds", "status", "fd_classifier")
+    (tmp_path / "own.csv").write_text(to_csv([*rows, {"model": "real", "fd_classifier": 1.0}], names))
+    (row,) = [row for row in of_table(tmp_path / "own.csv", loaded) if row["measure"] == "fd_classifier"]
+    assert (row["better"], row["worse"], row["seeds"], row["verdict"]) == ("draw", "vae", 1, UNRESOLVED)
+    table = seeds("fid_classifier", draw=[4.0, 4.1, 3.9], vae=[13.0, 13.2, 12.9])
+    (tmp_path / "own_seeds.csv").write_text(to_csv(table, ("model", "seed", "fid_classifier")))
+    for path in (tmp_path, tmp_path / "own.csv", tmp_path / "own_seeds.csv"):
+        (row,) = [row for row in of_table(path, loaded) if row["measure"] == "fd_classifier"]
+        assert row["verdict"] == HELD, "an old column's name is read as today's"
+
+
+PUBLISHED = sorted((Path(pipeline.__file__).parents[1] / "results/published").rglob("*_claims.csv"))
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: str(path.parent.name))
+def test_published_claims_follow_from_the_published_tables(path: Path) -> None:
+    """To the digits of the tables. Those without `definition` are of a version that paired the seeds."""
+    found = of_table(path.parent, params.load())
+    for row in from_csv(path.read_text()):
+        measure = current_column(str(row["measure"]))
+        same = [now for now in found if (now["claim"], now["measure"]) == (row["claim"], measure)]
+        cells = ("difference", "low", "high", "p") if "definition" in row else ("difference",)
+        agreeing = [now for now in same if all(agree(now[cell], row[cell]) for cell in cells)]
+        assert row["verdict"] in {now["verdict"] for now in agreeing}, (row, same)
+
+
+def agree(now: Any, before: Any) -> bool:
+    """Whether two cells are equal but for the digits that a table was cut to."""
+    if now is None or before is None:
+        return now == before
+    return math.isclose(now, before, rel_tol=0.01, abs_tol=2e-5)

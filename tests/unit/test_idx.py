@@ -70,6 +70,20 @@ def test_load(tmp_path: Path) -> None:
     assert loaded.class_names == tuple("0123456789")
 
 
+def test_the_labels_of_qmnist(tmp_path: Path) -> None:
+    """The digit, then the writer and the like, as big-endian numbers of 32 bits."""
+    arrays = small_mnist(tmp_path)
+    for split, name in (("train", "train"), ("test", "t10k")):
+        (tmp_path / FILES[f"{split}_images"]).rename(tmp_path / f"qmnist-{split}-images-idx3-ubyte")
+        (tmp_path / f"{name}-labels-idx1-ubyte").unlink()
+        rows = np.full((len(arrays[f"{split}_labels"]), 8), 70_000, dtype=">i4")
+        rows[:, 0] = arrays[f"{split}_labels"]
+        (tmp_path / f"qmnist-{split}-labels-idx2-int").write_bytes(idx(rows, kind=0x0C))
+    loaded = load(tmp_path, {"prefix": "qmnist-"})
+    assert loaded.train_labels is not None and loaded.train_labels.tolist() == arrays["train_labels"].tolist()
+    assert loaded.test_labels is not None and loaded.test_labels.tolist() == [8, 8, 0]
+
+
 def test_options_give_other_names(tmp_path: Path) -> None:
     small_mnist(tmp_path)
     (tmp_path / FILES["test_labels"]).rename(tmp_path / "other")

@@ -39,6 +39,8 @@ ASKED_FOR = [
     "class_accuracy_middle", "class_accuracy_tail", "class_accuracy_tail_chance", "copying", "elbo", "iwae_bound",
     "log_likelihood", "diversity", "confident_fraction", "sharpness", "sharpness_head", "sharpness_middle",
     "sharpness_tail", "brightness", "authenticity", "fld", "fld_gap", "tail_accuracy_gain",
+    "fd_classifier_min", "fd_classifier_max", "kid_classifier_min", "kid_classifier_max", "coverage_min",
+    "coverage_max",
 ]  # fmt: skip
 
 
@@ -53,9 +55,10 @@ def pixels(n: int, d: int, seed: int) -> Tensor:
 @pytest.fixture(scope="module")
 def comparison() -> Comparison:
     features = {"real": gaussian(120, 6, 1), "fake": gaussian(120, 6, 2, shift=0.5)}
+    further = {"real": gaussian(120, 6, 12), "fake": gaussian(120, 6, 13, shift=0.5)}
     return Comparison(
-        real={"pixels": pixels(120, 16, 3), "classifier": features["real"]},
-        fake={"pixels": pixels(120, 16, 4), "classifier": features["fake"]},
+        real={"pixels": pixels(120, 16, 3), "classifier": features["real"], "classifier.1": further["real"]},
+        fake={"pixels": pixels(120, 16, 4), "classifier": features["fake"], "classifier.1": further["fake"]},
         train={"pixels": pixels(120, 16, 5), "classifier": gaussian(120, 6, 10)},
         memory=pixels(240, 16, 5),
         memory_features=gaussian(240, 6, 10),

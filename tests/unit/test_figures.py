@@ -144,7 +144,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "samples": lambda n: samples.sample_sheet(
         {name: images(30, side=28) for name in [*MODELS[:n], "real"]},
         notes=dict.fromkeys(MODELS, "FD 0.0111, rank 10 of 20"),
-        title="gran5_at9 leads on Frechet distance (classifier), FD, with 1.33, not told apart from gran5_at7",
+        title="gran5_at9 leads on Frechet distance (classifier) with 1.33, not told apart from gran5_at7",
     ),
     "canvases": lambda n: canvases.canvas_sheet(images(8 * 20).reshape(8, 20, 1, 8, 8)[:, :n], title="gran: canvases"),
     "loss_overview": lambda n: losses.loss_overview(
@@ -613,6 +613,10 @@ def test_overview_is_titled_with_who_leads_and_its_alternative_text_tells_every_
     assert alt.read(file) == (title, f"{title}. draw leads on recall with 0.95; real images get 0.9.")
     assert f"<title>{title}</title>".encode() in svg
     assert distances.message(rows, distances.Metric("kid", "KID", "lower")) == "KID: no model has a value"
+    assert distances.message(rows, fd._replace(leaders=[])) == "No model leads on Frechet distance"
+    rows += [{"model": "noise", "fd": 3.9}, {"model": "mean_image", "fd": 8.0}]
+    said = "No model leads on Frechet distance: noise is as good"
+    assert distances.message(rows, fd._replace(leaders=[])) == said
 
 
 def test_estimates_below_zero_do_not_break_a_log_scale() -> None:
@@ -755,7 +759,7 @@ def test_the_stage_sorts_every_figure_by_score_and_draws_class_sizes_of_imbalanc
     shown = [text.get_text() for text in drawn["samples"].texts]
     assert shown[1:] == ["real images", "FD 0.1", "gran3", "FD 2, rank 1 of 3", "draw", "FD 4, rank 2 of 3", "vae",
                          "FD 13, rank 3 of 3"]  # fmt: skip
-    title = "gran3 leads on Frechet distance (classifier), FD, with 2; real images get 0.1"
+    title = "gran3 leads on Frechet distance (classifier) with 2; real images get 0.1"
     assert shown[0].replace("\n", " ") == title
     order = [[axis.get_title("left").split("\n")[0] for axis in drawn[name].axes] for name in ("losses", "classes")]
     assert order == [["gran3", "draw", "vae"]] * 2

@@ -17,7 +17,7 @@ from pipeline.tables.columns import REFERENCES, Description, describe, headline_
 from pipeline.tables.rows import Row
 from pipeline.tables.sentence import ONE_SEED, is_compared, leaders, listed, overlap
 from pipeline.tables.tail import few
-from pipeline.tables.text import contenders, losses_of, no_better_than_noise, readable, with_interval
+from pipeline.tables.text import competing, contenders, losses_of, no_better_than_noise, readable, with_interval
 
 Table = Sequence[Mapping[str, Any]]
 NAMED = 4
@@ -221,14 +221,14 @@ def tail(tables: Tables) -> str:
 
 
 def ranks(tables: Tables) -> list[tuple[int | None, str]]:
-    """Every model with its rank by the first headline metric, the best first; last, without a rank, what has no value.
+    """Every model with its rank by the first headline metric, the best first; last, without a rank, those that failed.
 
     The rank is one more than the number of better models whose intervals do not overlap the model's own.
     """
     metric = tables.headline[0] if tables.headline else ""
     better = describe(tables.metrics)[metric]["better"] if metric else None
     rows = tables.main
-    losses = {i: loss for i, loss in losses_of(rows, metric, better).items() if rows[i]["model"] not in REFERENCES}
+    losses = {i: v for i, v in losses_of(rows, metric, better).items() if competing(rows[i], metric) is not None}
     found: list[tuple[int | None, str]] = []
     for index in sorted(losses, key=lambda i: losses[i]):
         ahead = [i for i in losses if losses[i] < losses[index] and not overlap(rows[i], rows[index], metric)]

@@ -33,21 +33,12 @@ from pipeline.tracking.live import LiveHistory
 from pipeline.workflow import params, store
 from pipeline.workflow.plan import Plan
 from tests import made_up_mnist
-from tests.conftest import BIN, ROOT, stage
+from tests.conftest import BIN, ROOT, stage, until
 
 pytestmark = pytest.mark.skipif(not find_spec("mlflow"), reason="NOT TESTED: MLflow is not installed")
 
 CONFIG = ("budget=tiny", "models.vae.steps=800", "models.vae.batch=256")
 """A training of some ten seconds, in 200 rows."""
-
-
-def wait_for(what: Callable[[], Any], words: str, seconds: float = 180.0) -> Any:
-    """What a function returns once that is true; a failure that says what never came."""
-    until = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < until, f"never came: {words}"
-        time.sleep(0.1)
-    return found
 
 
 def free_port() -> int:
@@ -74,7 +65,7 @@ class Server:
             self.process = subprocess.Popen(
                 self.words, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-        wait_for(self.answers, f"the server ({self.folder}/server.log)")
+        until(self.answers, f"the server ({self.folder}/server.log)")
 
     def answers(self) -> bool:
         assert self.process.poll() is None, (self.folder / "server.log").read_text()
@@ -213,7 +204,7 @@ def trouble(
 
     def go_on_until(what: Callable[[], bool], words: str) -> None:
         training.send_signal(signal.SIGCONT)
-        wait_for(lambda: what() or training.poll() is not None, words)
+        until(lambda: what() or training.poll() is not None, words)
         assert training.poll() is None, f"the training ended before {words}"
         training.send_signal(signal.SIGSTOP)
 
@@ -223,12 +214,12 @@ def trouble(
 
     seen = {}
     more_rows()
-    wait_for(lambda: len(server.points()) > 0, "the first points")
+    until(lambda: len(server.points()) > 0, "the first points")
     server.kill()
     seen["killed"] = len(server.points())
     more_rows()
     server.start()
-    wait_for(lambda: len(server.points()) > seen["killed"], "points after the restart")
+    until(lambda: len(server.points()) > seen["killed"], "points after the restart")
     server.send(signal.SIGSTOP)
     seen["stalled"] = len(server.points())
     more_rows()
@@ -236,7 +227,7 @@ def trouble(
     seen["exit"] = training.wait()
     time.sleep(3.0)  # longer than a client waits for an answer: requests are given up and repeated
     server.send(signal.SIGCONT)
-    wait_for(lambda: len(server.points()) > seen["stalled"], "points after the stall")
+    until(lambda: len(server.points()) > seen["stalled"], "points after the stall")
     follower.send_signal(signal.SIGTERM)
     seen["follower"] = follower.wait()
     return seen
@@ -451,7 +442,7 @@ def test_the_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
         except OSError:
             return True
 
-    wait_for(gone, "the end of the live process")
+    until(gone, "the end of the live process")
     assert (tmp_path / "logs" / "live.log").read_text() == ""
 
 

@@ -274,6 +274,7 @@ def hold(database: Path, seconds: float, held: threading.Event) -> None:
     connection.close()
 
 
+@pytest.mark.workflow
 def test_several_writers_at_once_into_an_empty_folder_while_another_program_locks_the_file(tmp_path: Path) -> None:
     import mlflow  # before the writers are forked
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests import local_slurm
-from tests.conftest import BIN, ROOT, TABLE, snakemake
+from tests.conftest import BIN, ROOT, TABLE, snakemake, until
 
 HERE = "--slurm-no-account --slurm-status-command squeue --slurm-init-seconds-before-status-checks 2"
 """What a Slurm without accounting needs, for a test that cannot wait long, beside the project's own profile."""
@@ -57,7 +57,7 @@ class Running:
             assert found or self.process.poll() is None, f"ended before {what}:\n{self.said}"
             return found
 
-        local_slurm.until(over, what, seconds=300)
+        until(over, what, seconds=300)
 
     def stage(self, *words: str) -> int:
         """The process of a stage, once there is one in this folder."""

@@ -138,7 +138,10 @@ def table_of(path: Path, options: Mapping[str, Any]) -> Table:
     """A file by its first row, which may name the columns."""
     line = first_line(path)
     delimiter = max(",;\t", key=line.count)
-    names = next(csv.reader([line], delimiter=delimiter), [])
+    try:
+        names = next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise ValueError(f"{path.name}, row 1: no columns, or damaged ones ({error})") from None
     named = is_header(names)
     if not named:
         names = [f"column {number}" for number in range(1, len(names) + 1)]
@@ -187,7 +190,7 @@ def first_line(path: Path) -> str:
         raise ValueError(f"{path.name}: could not be read ({error})") from None
     if len(line) == BLOCK:
         raise ValueError(f"{path.name}, row 1: more than {BLOCK:,} bytes; expected a row an image")
-    return line.decode("utf-8-sig", "replace").strip("\r\n")
+    return re.split("[\r\n]", line.decode("utf-8-sig", "replace"))[0]  # an old Mac ends its lines by \r alone
 
 
 def is_number(text: str) -> bool:

@@ -336,6 +336,15 @@ def test_tables_with_other_separators_and_scales(given: Path) -> None:
         assert np.array_equal(loaded.train_images[:, 0], images) and loaded.class_names == ("a", "b")
 
 
+def test_a_table_from_an_old_mac_and_one_without_an_end(given: Path) -> None:
+    images = pictures(3, 8, 8)
+    text = numbered_columns(64, "label") + "\n" + text_rows(images, list("aba"))
+    write(given, {"it.csv": text.replace("\n", "\r").encode()})
+    assert np.array_equal(read("csv", RAW, (1, 8, 8), path=str(given)).train_images[:, 0], images)
+    write(given, {"it.csv": b'"' + b"9" * 200_000})
+    assert "it.csv, row 1: no columns, or damaged ones (field larger than" in refused("csv", given, (1, 8, 8))
+
+
 def test_colours_in_a_table(given: Path) -> None:
     images = pictures(2, 8, 8, 3)
     (given / "it.csv").write_text(numbered_columns(192) + "\n" + text_rows(images))

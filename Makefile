@@ -38,7 +38,7 @@ test: env  ## all tests; those that need Slurm or Chromium are skipped, and repo
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: env  ## the tests that run no workflow
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not workflow"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not workflow"
 
 bench: env  ## measure speed against public implementations, into runs/bench (docs/speed.md); leave the cores idle
 	@cmp -s envs/bench.txt $(PEERS)/.built || $(MAKE) --no-print-directory build-bench

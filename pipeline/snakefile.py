@@ -16,9 +16,8 @@ import os
 import platform
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +29,9 @@ from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.tracking import live, mlflow_runs
 from pipeline.workflow import estimate, layout, params, report_inputs, run_lock, specs, store, yaml_loader
 from pipeline.workflow.plan import Job, Plan
+
+FAR_AHEAD = 4_102_444_800.0
+"""2100-01-01, in seconds."""
 
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]
@@ -88,8 +90,7 @@ class Workflow:
         handle, name = tempfile.mkstemp(prefix="changed-view-", dir=folder)
         os.close(handle)
         atexit.register(Path(name).absolute().unlink, missing_ok=True)
-        later = max([time.time(), *(path.stat().st_mtime + 1 for path in views())])
-        os.utime(name, (later, later))
+        os.utime(name, (FAR_AHEAD, FAR_AHEAD))  # a clock that was set back may have left a view in the future
         return name
 
     def _paths(self, stage: str, wildcards: Wildcards) -> dict[str, Any]:
@@ -149,29 +150,17 @@ class Workflow:
             store.write_specification({**job.spec, "device": params.device, "budget": params.budget})
 
 
-def views() -> Iterator[Path]:
-    """Every view that there is; a clock that was set back may have left one in the future."""
-    for folder in ("results/tables", "results/figures", "results/summary", "results/classifier"):
-        yield from Path(folder).glob("*")
-    yield from (path for path in (Path(layout.REPORT), *Path("data/prepared").glob("*/summary.json")) if path.exists())
-
-
 def is_copy(view: Path, job: Job, output: str) -> bool:
     """Whether a view is a copy of a job's output as it is stored; of a figure's job, of all that it drew."""
     record = store.read(job.folder)
     if record is None:
         return False
     if not view.suffix:  # results/figures/<dataset>/<number>
-        names = [name for name in record["files"] if is_drawing(name)]
+        names = [name for name in record["files"] if layout.is_drawing(name)]
         pairs = [(view.parent / layout.figure_name(record, name), name) for name in names]
     else:
         pairs = [(view, Path(job.outputs[output]).name)]
     return all(_same(path, job.folder / name, record) for path, name in pairs)
-
-
-def is_drawing(name: str) -> bool:
-    """Whether a stored file belongs into the folder of figures."""
-    return name.endswith((".png", ".svg", "gallery.json"))
 
 
 def _same(view: Path, stored: Path, record: Mapping[str, Any]) -> bool:

@@ -107,6 +107,14 @@ def fork_server() -> Iterator[ForkServer]:
     started.close()
 
 
+@pytest.fixture(scope="session")
+def whole_torch() -> None:
+    """torch with its compiler, which torchvision and what is made with it import; stages leave it out on a CPU."""
+    if not hasattr(sys.modules.get("torch._dynamo", sys), "__path__"):
+        sys.modules.pop("torch._dynamo", None)
+        vars(sys.modules["torch"]).pop("_dynamo", None)
+
+
 @pytest.fixture(autouse=True)
 def own_signals() -> Iterator[None]:
     """A stage that runs in the process of the tests answers signals in its own way no longer than its test."""

@@ -32,7 +32,7 @@ class Source:
     """The files of one published data set; pictures are dots and waves."""
 
     def __init__(
-        self, folder: str, dataset: str, bands: dict[str, Any] | None, pictures: dict[str, np.ndarray]
+        self, folder: str, dataset: str, bands: dict[str, Any] | None, pictures: dict[tuple[str, Any], np.ndarray]
     ) -> None:
         self.dataset, self.bands, self.pictures = dataset, bands, pictures
         self.folder = PUBLISHED / folder
@@ -61,8 +61,8 @@ class Source:
         return RECORD
 
     def images(self, name: str, key: Any = None) -> np.ndarray:
-        if key in self.pictures or name in self.pictures:
-            return self.pictures.get(key, self.pictures.get(name))  # type: ignore[return-value]
+        if (name, key) in self.pictures:
+            return self.pictures[name, key]
         steps, side = (8, 28) if name == "canvases" else (1, 28)
         wave = np.sin(np.arange(side)[:, None] / 3 + np.arange(side)[None] / 5 * (1 + len(str(key)) % 5))
         images = np.stack([np.roll(wave, shift, axis=1) for shift in range(100)])
@@ -79,7 +79,11 @@ BANDS: dict[str, Any] = {
 
 
 def context(
-    folder: str, dataset: str, *, bands: dict[str, Any] | None = None, pictures: dict[str, np.ndarray] | None = None
+    folder: str,
+    dataset: str,
+    *,
+    bands: dict[str, Any] | None = None,
+    pictures: dict[tuple[str, Any], np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """What the page shows of a published data set."""
     source = Source(folder, dataset, bands, pictures or {})

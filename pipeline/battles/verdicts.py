@@ -10,10 +10,10 @@ set to the same error on real validation images. All pairs of seeds fight; rates
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,7 +42,7 @@ BATTLE_COLUMNS = (
     "r_sample_matched", "r_sample_matched_low", "r_sample_matched_high", "auc_1_on_2", "auc_2_on_1",
     "errors_1_test", "total_1_test", "errors_2_test", "total_2_test",
     "errors_1_on_2", "total_1_on_2", "errors_2_on_1", "total_2_on_1",
-    "gap_1", "gap_2", "winner", "winner_tested", "note",
+    "gap_1", "gap_2", "winner", "winner_tested", "r_sample_even", "winner_even", "note",
 )  # fmt: skip
 
 
@@ -85,22 +85,36 @@ def battle_rows(
     judged_by: Mapping[str, str] | None = None,
     tolerance: float = TOLERANCE,
     ratio: RatioOf = "error",
+    doubled: Collection[str] = (),
 ) -> list[Row]:
     """One row of BATTLE_COLUMNS per pair of `models`, in their order.
 
     The verdict is that of third-party judges (see `decide`). The columns of `battle` describe what the pair's own
-    judges say; they are empty where one of the two has none.
+    judges say; they are empty where one of the two has none. `doubled` are the models whose judges were trained on two
+    generated images for each real one: `r_sample_even` and `winner_even` are what they would say of as many.
     """
     shared, judging = judged_by or {}, {judge.model for judge in judges}
+    evened = [even(judge) if judge.model in doubled else judge for judge in judges]
     rates = pass_rates(judges, models)
     rows = []
     for pair in combinations(models, 2):
         row: Row = dict.fromkeys(BATTLE_COLUMNS)
         row |= dict(zip(("model_1", "model_2"), pair, strict=True))
         if all(shared.get(model, model) in judging for model in pair):
-            row = battle(*pair, judges, judged_by=judged_by, tolerance=tolerance, ratio=ratio)
+            rule: dict[str, Any] = {"judged_by": judged_by, "tolerance": tolerance, "ratio": ratio}
+            row = battle(*pair, judges, **rule)
+            if any(shared.get(model, model) in doubled for model in pair):
+                other = battle(*pair, evened, **rule)
+                row |= {"r_sample_even": other["r_sample"], "winner_even": other["winner"]}
         rows.append(row | _verdict(decide(rates, *pair, judged_by=judged_by, tolerance=tolerance), row["note"]))
     return rows
+
+
+def even(judge: JudgeScores) -> JudgeScores:
+    """A judge of two generated images for each real one as one of as many of both: its log odds of real plus log 2."""
+    more = math.log(2)
+    samples = {key: logits + more for key, logits in judge.samples.items()}
+    return replace(judge, test=judge.test + more, train=judge.train + more, valid=judge.valid + more, samples=samples)
 
 
 def _verdict(found: Verdict, note: Value) -> Row:

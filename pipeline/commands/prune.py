@@ -64,7 +64,7 @@ def listing(everything: list[Garbage], whole: bool) -> Iterator[str]:
             names = list(dict.fromkeys(item.what for item in items))
             more = f", and {len(names) - NAMED} more" if names[NAMED:] else ""
             yield f"             {', '.join(names[:NAMED])}{more}"
-    yield f"  {size(garbage.freed(everything)):>9}  in all (a file with hard links counts once, if all of them go)"
+    yield f"  {size(garbage.freed(everything)):>9}  in all"
 
 
 def size(count: int) -> str:

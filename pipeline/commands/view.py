@@ -40,7 +40,7 @@ def copy_figures(folder: Path, records: list[Path]) -> None:
     for path in records:
         record = store.checked(path)
         for name in record["files"]:
-            if name.endswith((".png", ".svg", "gallery.json")):
+            if layout.is_drawing(name):
                 store.checked(path.parent / name)
                 files[layout.figure_name(record, name)] = (path.parent / name).read_bytes()
     folders.replace(folder, files)

@@ -32,8 +32,8 @@ WIDEST = 1710
 NARROWEST = 400
 """Dots of a block, so that its note has room."""
 
-CHARACTER, TITLE_CHARACTER = 11.8, 14
-"""Dots that a character takes, on average, in a note and in the title."""
+CHARACTER, TITLE_CHARACTER, HEAD_CHARACTER = 10.6, 14, 12
+"""Dots that a character takes, on average, in a note, in the title, and in a head, which is mostly digits."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def draw_strip(figure: Figure, strip: Strip, corner: tuple[int, int], size: tupl
     pitch = (strip.images.shape[4] + 2) * dots
     free = 0.0  # a head that would touch the one before it is left out
     for k, text in enumerate(strip.heads):
-        middle, half = left + (k + 0.5) * pitch - dots, len(text) * CHARACTER / 2
+        middle, half = left + (k + 0.5) * pitch - dots, len(text) * HEAD_CHARACTER / 2
         if text and middle - half >= free:
             write(figure, text, middle, top + head - 6, fontsize=SMALL, color=GREY, ha="center", va="baseline")
             free = middle + half + 6

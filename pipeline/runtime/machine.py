@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import re
-import subprocess
 from pathlib import Path
 
 VECTORS = (
@@ -20,25 +19,10 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
             re.findall(r"^([\w ]+?)\s*: (.+)$", cpuinfo.read_text(encoding="utf-8").split("\n\n")[0], re.MULTILINE)
         )
     except OSError:
-        fields = {"model name": _apple_name() or platform.processor()}
+        fields = {"model name": platform.processor()}
     name = fields.get("model name") or fields.get("CPU part") or platform.machine()
     keys = (("family", "cpu family"), ("model", "model"))
     numbers = [f"{key} {fields[word]}" for key, word in keys if word in fields]
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     vectors = [word for word in VECTORS if word in flags]
     return f"{name} ({'; '.join(filter(None, [', '.join(numbers), ' '.join(vectors), platform.machine()]))})"
-
-
-def _apple_name() -> str | None:
-    """What macOS calls the CPU; None elsewhere."""
-    try:
-        done = subprocess.run(
-            ["sysctl", "-n", "machdep.cpu.brand_string"],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=10,
-        )
-    except OSError:
-        return None
-    return done.stdout.strip() or None

@@ -396,7 +396,7 @@ def epochs(material: Material) -> tuple[Figure, Facts]:
         shown = chosen_steps(snapshots.shape[1], SHOWN) if len(snapshots) else []
         images = snapshots[:ROWS, [step - 1 for step in shown]] if shown else np.empty((0, 0, *snapshots.shape[2:]))
         known = len(watched) == snapshots.shape[1]
-        heads = [short(1000 * watched[step - 1][0]) for step in shown] if known else []
+        heads = [head(1000 * watched[step - 1][0]) for step in shown] if known else []
         diversity = [value for _, value in watched]
         warning = warned(diversity, report)
         trained = material.shown["trained"][name]
@@ -410,6 +410,12 @@ def epochs(material: Material) -> tuple[Figure, Facts]:
     lost = [strip.name for strip in strips if strip.warning]
     title = f"{listed(lost)} lost diversity or ended badly" if lost else "No training lost its samples' diversity"
     return strip_sheet(strips, title=title, reading=reading), facts
+
+
+def head(images: float) -> str:
+    """A number of images in at most four characters: 22k, 134k, 1.1M."""
+    text = short(images)
+    return text if len(text) <= 4 else short(float(f"{images:.2g}"))
 
 
 def warned(diversity: Sequence[float], report: dict[str, Any]) -> str:

@@ -11,12 +11,13 @@ import numpy as np
 
 from pipeline.core import artifacts
 from pipeline.datasets.description import lines
+from pipeline.figures import alt
 from pipeline.figures.mosaic import GAP_SHADE, mosaic
 from pipeline.metrics import columns
 from pipeline.report import captions, page, pictures
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
-from pipeline.tables import CAVEAT, COST_COLUMNS, Row, alt_text, claims, from_csv, headline_columns
+from pipeline.tables import CAVEAT, COST_COLUMNS, Row, claims, from_csv, headline_columns
 from pipeline.tables.cells import main_names, to_cells
 from pipeline.tables.columns import PAPER_METRICS, REFERENCES, SHORT_LABELS
 from pipeline.tables.published import PAPER_BATTLES
@@ -132,7 +133,7 @@ def dataset(source: Source, about: dict[str, Any], known: dict[str, captions.Cap
         "matrix": matrix(source.rows("judges"), about["models"]),
         "sample_grids": list(sample_grids(source, tables)),
         "animations": list(animations(source, about["sequential"])),
-        "figures": figures(source, known, tables, battles),
+        "figures": figures(source, known),
         "runs": list(trainings(source, about)),
     }
 
@@ -237,6 +238,7 @@ def strips(source: Source, tables: Tables) -> list[dict[str, Any]]:
             "name": name,
             "score": tables.value(name, metric).split(" [")[0] if metric else "",
             "metric": SHORT_LABELS.get(metric, metric),
+            "label": tables.label(metric) if metric else "",
             "status": "" if status.get(name) in (None, "ok") else status[name],
             **strip(source, name),
         }
@@ -285,10 +287,8 @@ def animations(source: Source, models: Sequence[str]) -> Iterator[dict[str, Any]
         yield {"name": name, "frames": frames, "count": len(steps), "dataset": source.dataset}
 
 
-def figures(
-    source: Source, known: dict[str, captions.Caption], tables: Tables, battles: Sequence[Row]
-) -> list[dict[str, Any]]:
-    """The data set's figures by name, each with its caption; those of single models under one."""
+def figures(source: Source, known: dict[str, captions.Caption]) -> list[dict[str, Any]]:
+    """The data set's figures by name, each with its caption and its own words; those of single models under one."""
     found: dict[str, dict[str, Any]] = {}
     for path, name, wildcards in drawn(source):
         if name in SHOWN_OTHERWISE:
@@ -297,9 +297,9 @@ def figures(
         whose = " ".join(f"{key} {value}" if key == "seed" else value for key, value in wildcards.items())
         entry = found.setdefault(name, {"name": name, "caption": caption, "pictures": []})
         about = f"{caption.title}: {source.dataset}{', ' + whose if whose else ''}"
-        alt = ". ".join(filter(None, [about, alt_text.result(name, tables, battles)]))
+        words = ". ".join(filter(None, [about, alt.read(path).text]))
         picture = pictures.drawing(path.with_suffix(".svg"), path)
-        entry["pictures"].append({**picture, "whose": whose, "alt": alt})
+        entry["pictures"].append({**picture, "whose": whose, "alt": words})
     return list(found.values())
 
 

@@ -27,7 +27,7 @@ def run(job: JobContext) -> None:
     scored = zip(block["judges"], job.inputs["scores"], strict=True)
     judges = [judge for model, path in scored for judge in judges_of(model, load_file(path))]
     judged_by = block["judged_by"]
-    rule = {"tolerance": block["tolerance"], "ratio": block["ratio"]}
+    rule = {"tolerance": block["tolerance"], "ratio": block["ratio"], "doubled": block["doubled"]}
     battles = battle_rows(contestants, judges, judged_by=judged_by, **rule)
     table_2, table_3, table_4 = (
         (published.FOLDER / f"gran_{name}.csv").read_text(encoding="utf-8")

@@ -152,6 +152,12 @@ BATTLES = {
     "winner_tested": _described(
         "Winner, tested", "A tie unless r_test's 90 % interval is in the tolerance and r_sample's 95 % one without 1."
     ),
+    "r_sample_even": _described(
+        "r_sample, even",
+        "r_sample with log 2 added to the logit of judges that were trained on two generated images for each real one "
+        "(DRAW-GAN, VAE-GAN); empty for pairs without one.",
+    ),
+    "winner_even": _described("Winner, even", "The paper's rule by r_sample and r_test with log 2 added in this way."),
     "note": _described("Note", "What has to be known to read the row."),
     "judge": _described("Judge", "Model whose discriminator judges."),
     "contestant": _described("Contestant", "Whose images are judged; real_test and real_train are real ones."),
@@ -172,7 +178,13 @@ BATTLES = {
 def describe(metrics: Mapping[str, Description] | None = None) -> dict[str, Description]:
     """Every column by its name, `metrics` (the metrics' own descriptions) among them, with the bounds of intervals."""
     known: dict[str, Description] = {**RUN_COLUMNS, **(metrics or {}), **COSTS, **BATTLES}
+    known |= {f"{name}_each": _each(known[name]) for name in known if f"{name}_min" in known}
     return known | {f"{name}_{side}": _bound(known[name], side) for name in known for side in ("low", "high")}
+
+
+def _each(description: Description) -> dict[str, Any]:
+    label = description["label"]
+    return _described(f"{label}, each", f"{label} by each reference classifier, parted by spaces.")
 
 
 def _bound(description: Description, side: str) -> dict[str, Any]:

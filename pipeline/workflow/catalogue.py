@@ -8,6 +8,9 @@ from pipeline.core.errors import UserError, near
 from pipeline.workflow import job_hash, layout, locate_raw
 from pipeline.workflow.params import Form, Params
 
+TWICE_AS_MANY_GENERATED = ("draw_gan", "vae_gan")
+"""Classes of models whose discriminator sees reconstructions and samples, as many of each as of real images."""
+
 
 class Catalogue:
     """The data sets and models of one resolved params.yaml."""
@@ -34,6 +37,10 @@ class Catalogue:
             for model in self.models(dataset)
             if self.declares(model, "discriminate") and self.trained(model) == model
         ]
+
+    def doubled(self, dataset: str) -> list[str]:
+        """Judges of the data set's table that were trained on two generated images for each real one."""
+        return [model for model in self.judges(dataset) if self.model(model)["class"] in TWICE_AS_MANY_GENERATED]
 
     def judged_by(self, dataset: str) -> dict[str, str]:
         """Other samples of a training, with the model whose judge is theirs."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +45,8 @@ def find(plan: Plan) -> list[Garbage]:
 
 
 def freed(items: Iterable[Garbage]) -> int:
-    """Bytes that their removal frees: a file with several names counts once all of them are among the items."""
-    files = [path.stat() for path in dict.fromkeys(file for item in items for file in item.files())]
-    names = Counter((status.st_dev, status.st_ino) for status in files)
-    sizes = {(status.st_dev, status.st_ino): (status.st_size, status.st_nlink) for status in files}
-    return sum(size for node, (size, links) in sizes.items() if names[node] == links)
+    """Bytes of their files."""
+    return sum(path.stat().st_size for path in {file for item in items for file in item.files()})
 
 
 def all_jobs(plan: Plan) -> Iterator[Job]:

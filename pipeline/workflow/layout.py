@@ -50,6 +50,11 @@ def drawings(names: Iterable[str]) -> dict[str, str]:
     return {f"{name}_{kind}": f"{name}.{kind}" for name in names for kind in ("png", "svg")}
 
 
+def csv_files(*names: str) -> dict[str, str]:
+    """Output names and file names of some tables."""
+    return {name: f"{name}.csv" for name in names}
+
+
 DATASET, MODEL, RUN = ("dataset",), ("dataset", "model"), ("dataset", "model", "seed")
 
 WILDCARDS: dict[str, tuple[str, ...]] = {
@@ -80,21 +85,9 @@ FILES: dict[str, dict[str, str]] = {
     "augment": {"augmented": "augmented.json"},
     "evaluate": {"metrics": "metrics.json"},
     "battle": {"scores": "scores.safetensors", "judge": "judge.json"},
-    "standings": {
-        "battles": "battles.csv",
-        "judges": "judges.csv",
-        "judges_seeds": "judges_seeds.csv",
-        "standings": "standings.csv",
-    },
-    "tables": {
-        "table": "table.csv",
-        "markdown": "table.md",
-        "latex": "table.tex",
-        "seeds": "seeds.csv",
-        "cost": "cost.csv",
-        "networks": "networks.csv",
-        "claims": "claims.csv",
-    },
+    "standings": csv_files("battles", "judges", "judges_seeds", "standings"),
+    "tables": csv_files("table", "seeds", "cost", "networks", "claims")
+    | {"markdown": "table.md", "latex": "table.tex"},
     "figures": drawings(name for name in FIGURES if name not in OF_IMBALANCED),
     "gallery": {"facts": "gallery.json"},
     "canvases": {"png": "canvases.png", "svg": "canvases.svg"},
@@ -182,6 +175,11 @@ def view(kind: str, name: str, **wildcards: object) -> Path:
     """The path of a view by the output that it copies: view("tables", "battles", dataset="mnist")."""
     pattern = next(pattern for pattern, (_, output) in VIEWS[kind].items() if output == name)
     return Path(pattern.format(**wildcards))
+
+
+def is_drawing(name: str) -> bool:
+    """Whether a stored file belongs into the folder of figures."""
+    return name.endswith((".png", ".svg", "gallery.json"))
 
 
 def figure_name(record: Mapping[str, Any], file: str) -> str:

@@ -250,6 +250,7 @@ def standings(plan: Catalogue, dataset: str) -> Request:
         "runs": plan.runs(dataset),
         "tolerance": protocol.battle_tolerance,
         "ratio": protocol.battle_ratio,
+        "doubled": plan.doubled(dataset),
         "seed": protocol.seed,
         "beyond_training": plan.beyond_training(dataset),
     }

@@ -65,6 +65,13 @@ def test_the_sheet_of_neighbours_is_titled_with_whose_samples_lie_nearest() -> N
     assert gallery.nearest_told({"real": 6.0}) == "No samples to compare with training images"
 
 
+@pytest.mark.parametrize(
+    ("images", "text"), [(22_400, "22k"), (134_400, "134k"), (1_080_000, "1.1M"), (2_040_000, "2M"), (500, "500")]
+)
+def test_a_head_over_a_column_is_short(images: float, text: str) -> None:
+    assert gallery.head(images) == text
+
+
 def test_all_figures_have_their_function_and_no_other() -> None:
     assert tuple(gallery.FIGURES) == layout.GALLERY
 

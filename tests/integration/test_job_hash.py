@@ -38,13 +38,16 @@ def clear() -> None:
 
 
 class Tree:
-    """A copy of the project whose files can be edited."""
+    """A copy of the project whose files can be edited; all are the same before that."""
+
+    unedited: Hashes = {}
 
     def __init__(self, root: Path) -> None:
         self.root = root
         shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "params.yaml", root)
-        self.before = self.hashes()
+        Tree.unedited = Tree.unedited or self.hashes()
+        self.before = Tree.unedited
 
     def edit(self, file: str, change: Callable[[str], str]) -> None:
         path = self.root / file

@@ -161,7 +161,7 @@ def test_the_main_table_has_every_row_and_column_with_its_meaning(made: Made) ->
         name
         for name in table[0]
         if not name.endswith(("_low", "_high")) and any(row[name] is not None for row in table)
-    }
+    } | set(report.COST_SHOWN)
     described = columns()
     text = " ".join(made.read.words)
     for column in shown["table"]["columns"]:
@@ -200,6 +200,9 @@ def test_every_figure_of_the_layout_is_shown_or_shown_otherwise(made: Made) -> N
         *report.SHOWN_OTHERWISE,
     } - {*layout.OF_IMBALANCED}
     assert all(figure["caption"].parts for figure in shown["figures"])
+    words = {figure["name"]: figure["pictures"][0]["alt"] for figure in shown["figures"]}
+    assert "leads on Frechet distance (classifier) with" in words["scores"] and "real images get" in words["scores"]
+    assert "No training diverged" in words["losses"] and "at last: loss" in words["losses"]
 
 
 def test_the_battle_matrix_says_what_the_table_of_judges_says(made: Made) -> None:

@@ -33,10 +33,8 @@ def page(tab: browser.Page, file: Path) -> Iterator[browser.Page]:
     tab.requests.clear()
     tab.look(width=1200)
     tab.open(file)
-    tab.run("localStorage.clear()")
-    tab.open(file)
     yield tab
-    tab.run("1")  # what was said meanwhile is heard
+    tab.run("localStorage.clear()")  # and what was said meanwhile is heard
     assert tab.said == []
     assert {url for url in tab.requests if not url.startswith("data:")} == {file.resolve().as_uri()}
 

@@ -264,7 +264,7 @@ def test_a_store_on_a_network_disk_is_warned_of(tmp_path: Path) -> None:
 
 # --- many at once -----------------------------------------------------------------------------------------------
 
-WRITERS = 8
+WRITERS = 4
 
 
 def record_one(uri: str, writer: int, start: Any) -> None:
@@ -286,7 +286,7 @@ def hold(database: Path, seconds: float, held: threading.Event) -> None:
     connection.close()
 
 
-def test_eight_writers_at_once_into_an_empty_folder_while_another_program_locks_the_file(tmp_path: Path) -> None:
+def test_several_writers_at_once_into_an_empty_folder_while_another_program_locks_the_file(tmp_path: Path) -> None:
     import mlflow  # before the writers are forked
 
     shared = f"sqlite:///{tmp_path / 'results' / 'mlflow.db'}"

@@ -61,6 +61,24 @@ def gaussian_judge(rng: np.random.Generator, model: str, means: Mapping[tuple[st
     return JudgeScores(model, seed, *real, {key: rng.normal(mean, 1.0, n) for key, mean in means.items()})
 
 
+def test_a_judge_of_twice_as_many_generated_images_is_evened_by_log_2_for_eq_11_alone() -> None:
+    def judge(model: str, other: str, seed: int) -> JudgeScores:
+        draw = np.random.default_rng(seed)
+        real, own, theirs = (draw.normal(mean, 1, 400) for mean in (1.0, -1.0, -0.5))
+        return JudgeScores(model, 0, real, real + 0.1, real, {(model, 0): own, (other, 0): theirs})
+
+    judges = [judge("a", "b", 1), judge("b", "a", 2)]
+    (plain,), (row,) = battle_rows(["a", "b"], judges), battle_rows(["a", "b"], judges, doubled=["a"])
+    assert plain["r_sample_even"] is plain["winner_even"] is None
+    assert row | {"r_sample_even": None, "winner_even": None} == plain
+    more = np.count_nonzero(judges[0].samples["b", 0] >= -np.log(2))
+    fewer = np.count_nonzero(judges[1].samples["a", 0] >= 0)
+    assert row["r_sample_even"] == pytest.approx(more / fewer)
+    (both,) = battle_rows(["a", "b"], judges, doubled=["a", "b"])
+    assert both["auc_1_on_2"] == plain["auc_1_on_2"]
+    assert row["winner_even"] in ("a", "b", TIE)
+
+
 def test_a_logit_of_zero_calls_an_image_real() -> None:
     logits = np.array([-1.0, 0.0, 2.0])
     assert errors_on_real(logits) == 1

@@ -118,9 +118,8 @@ def test_each_update_moves_its_own_network(still: str, moving: str) -> None:
 
 
 @pytest.mark.parametrize("options", [{"batch_norm": False}, {"layers_per_size": 2}])
-@pytest.mark.parametrize("steps", [1, 10])
-def test_every_parameter_gets_a_finite_gradient(options: dict[str, Any], steps: int) -> None:
-    model = trained(DCGAN(MNIST, width=8, **options), steps)
+def test_every_parameter_gets_a_finite_gradient(options: dict[str, Any]) -> None:
+    model = trained(DCGAN(MNIST, width=8, **options), 5)
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name

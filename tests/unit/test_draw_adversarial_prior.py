@@ -107,16 +107,6 @@ def test_it_draws_and_bounds_as_draw_does() -> None:
     assert torch.equal(*bounds)
 
 
-@pytest.mark.parametrize("attention", [True, False])
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
-def test_shapes(shape: tuple[int, int, int], attention: bool) -> None:
-    model = small(shape, attention=attention)
-    assert all(value.isfinite() for value in model.fit_batch(torch.rand(4, *shape).round()).values())
-    with torch.no_grad():
-        assert model.decode(model.draw_latents(2, seed=0)).shape == (2, *shape)
-        assert model.reconstruct(torch.rand(2, *shape)).shape == (2, *shape)
-
-
 def test_latents_of_images_come_to_follow_the_prior() -> None:
     """Where a bias has put every latent at 4, the adversary brings their mean near 0 and their deviation near 1."""
     deviations = {}

@@ -158,9 +158,10 @@ def test_networks_are_apart_and_there_is_no_elbo() -> None:
     assert not hasattr(model, "elbo")
 
 
-@pytest.mark.parametrize("reconstruction", ["features", "ssim"])
-@pytest.mark.parametrize("attention", [True, False])
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 13, 18), (2, 8, 12)])
+@pytest.mark.parametrize(
+    ("shape", "attention", "reconstruction"),
+    [((1, 13, 18), True, "features"), ((2, 8, 12), False, "ssim"), ((3, 32, 32), False, "features")],
+)
 def test_shapes(shape: tuple[int, int, int], attention: bool, reconstruction: Any) -> None:
     arguments = {"attention": attention, "reconstruction": reconstruction, "warmup": 0}
     model = DRAWGAN(shape, glimpses=2, hidden=8, latent=3, kernels=4, **arguments)
@@ -172,13 +173,6 @@ def test_shapes(shape: tuple[int, int, int], attention: bool, reconstruction: An
     torch.testing.assert_close(model.decode(z), model.canvases(z)[:, -1])
     assert model.discriminate(model.decode(z)).shape == (4,)
     assert model.reconstruct(torch.rand(3, *shape)).shape == (3, *shape)
-
-
-def test_every_parameter_learns() -> None:
-    model = small(warmup=0)
-    model.fit_batch(torch.rand(6, *SHAPE))
-    for name, parameter in model.named_parameters():
-        assert torch.isfinite(parameter.grad).all() and parameter.grad.abs().max() > 0, name
 
 
 # -- classes ---------------------------------------------------------------------------------------------------------
@@ -220,6 +214,7 @@ def test_decoding_what_was_encoded_is_the_reconstruction() -> None:
 # -- SSIM ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("whole_torch")
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
 def test_ssim_is_the_one_that_others_compute(shape: tuple[int, int, int]) -> None:
     from torchmetrics.functional.image import structural_similarity_index_measure as reference

@@ -175,9 +175,8 @@ def test_tied_weights_are_shared_by_f_and_g() -> None:
     assert not {id(w) for w in tied.generator.weights} & {id(p) for p in tied.discriminator.parameters()}
 
 
-@pytest.mark.parametrize("steps", [1, 10])
-def test_with_tied_weights_every_parameter_gets_a_finite_gradient(steps: int) -> None:
-    model = trained(small(MNIST, time_steps=3, tie_weights=True), steps)
+def test_with_tied_weights_every_parameter_gets_a_finite_gradient() -> None:
+    model = trained(small(MNIST, time_steps=3, tie_weights=True), 5)
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name

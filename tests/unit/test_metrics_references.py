@@ -11,6 +11,8 @@ import torch
 
 from pipeline.metrics import distances, frechet, kid, naive_bayes, neighbours, prdc
 
+pytestmark = pytest.mark.usefixtures("whole_torch")
+
 RELATIVE = 1e-5
 
 

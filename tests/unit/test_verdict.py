@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from pipeline.metrics import columns
-from pipeline.tables.alt_text import result
 from pipeline.tables.sentence import ONE_SEED
 from pipeline.tables.verdict import Tables, leader_tests, p_value, verdict
 
@@ -124,25 +123,6 @@ def test_widely_different_trainings_are_told() -> None:
     assert told(*rows)["Unequal training"] == "a saw 500,000 images, b 100,000."
     rows[0]["images_seen"] = 499_999
     assert "Unequal training" not in told(*rows)
-
-
-@pytest.mark.parametrize(
-    ("figure", "words"),
-    [
-        ("scores", "Frechet distance (classifier): a best, 1 [0.9, 1.1], next b 2 [1.8, 2.2]; real images get 0.1."),
-        ("losses", "No training diverged or collapsed."),
-        ("verdicts", "1 of 2 pairs are decided: a before b."),
-        ("standings", ""),  # nobody was rated
-        ("walks", ""),
-    ],
-)
-def test_a_figure_is_described_with_its_result(figure: str, words: str) -> None:
-    tables = Tables([row("a", fd_classifier=1.0), row("b", fd_classifier=2.0), REAL, NOISE], metrics=columns())
-    battles = [
-        {"model_1": "b", "model_2": "a", "verdict": "a"},
-        {"model_1": "a", "model_2": "b", "verdict": "unresolved"},
-    ]
-    assert result(figure, tables, battles) == words
 
 
 @pytest.mark.parametrize("rows", [[], [row("a", fd_classifier=1.0)]])

@@ -175,10 +175,9 @@ def test_the_science_reaches_nothing_that_changes_no_result() -> None:
 
 
 def test_trackings_users_feed_no_table() -> None:
-    """What records, the commands that pass live rows on and show runs, and the workflow, which starts the relay."""
+    """The stage that records, the commands that pass on and show, and the workflow, which has the first run again."""
     users = {name for name in MODULES if "pipeline.tracking.mlflow_runs" in imported(name)}
-    stage = {"pipeline.stages.track", "pipeline.tracking.recording"}
-    assert users == {*stage, "pipeline.commands.live", "pipeline.commands.ui", "pipeline.snakefile"}
+    assert users == {"pipeline.stages.track", "pipeline.commands.live", "pipeline.commands.ui", "pipeline.snakefile"}
     plan = plan_of()
     for stage in ("tables", "standings", "figures"):
         seen, waiting = set(), [plan.job(stage, "mnist")]

@@ -28,17 +28,26 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import track
 from pipeline.tables import from_csv
-from pipeline.tracking import live, mlflow_runs, recording
+from pipeline.tracking import live, mlflow_runs
 from pipeline.tracking.live import LiveHistory
 from pipeline.workflow import params, store
 from pipeline.workflow.plan import Plan
 from tests import made_up_mnist
-from tests.conftest import BIN, ROOT, stage, until
+from tests.conftest import BIN, ROOT, stage
 
 pytestmark = pytest.mark.skipif(not find_spec("mlflow"), reason="NOT TESTED: MLflow is not installed")
 
 CONFIG = ("budget=tiny", "models.vae.steps=800", "models.vae.batch=256")
 """A training of some ten seconds, in 200 rows."""
+
+
+def wait_for(what: Callable[[], Any], words: str, seconds: float = 180.0) -> Any:
+    """What a function returns once that is true; a failure that says what never came."""
+    until = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < until, f"never came: {words}"
+        time.sleep(0.1)
+    return found
 
 
 def free_port() -> int:
@@ -65,7 +74,7 @@ class Server:
             self.process = subprocess.Popen(
                 self.words, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-        until(self.answers, f"the server ({self.folder}/server.log)")
+        wait_for(self.answers, f"the server ({self.folder}/server.log)")
 
     def answers(self) -> bool:
         assert self.process.poll() is None, (self.folder / "server.log").read_text()
@@ -204,7 +213,7 @@ def trouble(
 
     def go_on_until(what: Callable[[], bool], words: str) -> None:
         training.send_signal(signal.SIGCONT)
-        until(lambda: what() or training.poll() is not None, words)
+        wait_for(lambda: what() or training.poll() is not None, words)
         assert training.poll() is None, f"the training ended before {words}"
         training.send_signal(signal.SIGSTOP)
 
@@ -214,12 +223,12 @@ def trouble(
 
     seen = {}
     more_rows()
-    until(lambda: len(server.points()) > 0, "the first points")
+    wait_for(lambda: len(server.points()) > 0, "the first points")
     server.kill()
     seen["killed"] = len(server.points())
     more_rows()
     server.start()
-    until(lambda: len(server.points()) > seen["killed"], "points after the restart")
+    wait_for(lambda: len(server.points()) > seen["killed"], "points after the restart")
     server.send(signal.SIGSTOP)
     seen["stalled"] = len(server.points())
     more_rows()
@@ -227,7 +236,7 @@ def trouble(
     seen["exit"] = training.wait()
     time.sleep(3.0)  # longer than a client waits for an answer: requests are given up and repeated
     server.send(signal.SIGCONT)
-    until(lambda: len(server.points()) > seen["stalled"], "points after the stall")
+    wait_for(lambda: len(server.points()) > seen["stalled"], "points after the stall")
     follower.send_signal(signal.SIGTERM)
     seen["follower"] = follower.wait()
     return seen
@@ -321,12 +330,19 @@ def test_runs_that_a_store_lacks_are_recorded_again_before_it_is_shown(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     job, uri = track_job(folder, monkeypatch), f"sqlite:///{folder}/elsewhere/mlflow.db"
     assert mlflow_runs.recorded_runs(uri, "mnist") == set()
-    monkeypatch.setattr(ui, "context", lambda spec, progress: job)
-    plan = SimpleNamespace(job=lambda stage, dataset: SimpleNamespace(spec={}))
-    ui.complete(plan, "mnist", uri)  # type: ignore[arg-type]
+    asked: list[list[str]] = []
+
+    def stage(words: list[str], **options: Any) -> None:
+        asked.append(words)
+        track.record_all(job, uri)
+
+    monkeypatch.setattr(ui.subprocess, "run", stage)
+    planned = SimpleNamespace(config=job.config, sources=[SimpleNamespace(path=path) for path in job.reads])
+    plan = SimpleNamespace(job=lambda stage, dataset: planned)
+    for _ in range(2):
+        ui.complete(plan, "mnist", uri, ["--set", "budget=tiny"])  # type: ignore[arg-type]
+    assert [words[2:] for words in asked] == [["pipeline", "track", "--dataset", "mnist", "--set", "budget=tiny"]]
     assert mlflow_runs.recorded_runs(uri, "mnist") == {"vae/0", "real/0"}
-    monkeypatch.setattr(recording, "record_all", lambda job, uri: pytest.fail("all of it is there"))
-    ui.complete(plan, "mnist", uri)  # type: ignore[arg-type]
 
 
 def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_records_all(
@@ -442,7 +458,7 @@ def test_the_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
         except OSError:
             return True
 
-    until(gone, "the end of the live process")
+    wait_for(gone, "the end of the live process")
     assert (tmp_path / "logs" / "live.log").read_text() == ""
 
 

@@ -18,8 +18,8 @@ from pipeline.core import artifacts
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import sample
+from pipeline.stages.track import Training, write_model
 from pipeline.tracking.pyfunc_export import copy_modules
-from pipeline.tracking.recording import Training, write_model
 from pipeline.training.device import build, pick_device
 from pipeline.workflow import job_hash
 from tests.conftest import ROOT, plan_of

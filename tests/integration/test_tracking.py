@@ -26,6 +26,7 @@ from pipeline.tracking.mlflow_runs import (
     _experiment,
     create_store,
     forget_unrecorded,
+    network_disk,
     pass_on,
     record_run,
     record_run_safely,
@@ -248,6 +249,17 @@ def test_a_job_with_a_run_missing_is_forgotten_so_that_its_stage_runs_again(tmp_
     assert forget_unrecorded(tmp_path) == [tmp_path / "store/mnist/track/part"]
     assert sorted(path.name for path in (tmp_path / "store/mnist/track").iterdir()) == ["damaged", "whole"]
     assert forget_unrecorded(tmp_path) == []
+
+
+def test_a_store_on_a_network_disk_is_warned_of(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    uri = f"sqlite:///{tmp_path.resolve()}/results/mlflow.db"
+    for kind, warned in (("ext4", False), ("nfs4", True), ("lustre", True)):
+        mounts.write_text(
+            f"/dev/vda / ext4 rw 0 0\nserver:/home {tmp_path.resolve()} {kind} rw 0 0\nproc /proc proc rw 0 0\n"
+        )
+        assert (kind in (network_disk(uri, mounts) or "")) is warned
+    assert network_disk("http://127.0.0.1:5000", mounts) is None
 
 
 # --- many at once -----------------------------------------------------------------------------------------------

@@ -30,8 +30,8 @@ PER_STEP_OF_OTHERS = 0.1
 DRAWS = {"glimpses": 10, "time_steps": 3}
 """Times that a sequential model draws, as it was measured; the cost of a training step goes with them."""
 
-PER_SAMPLE = {"evaluate": 3e-3, "references": 7e-3, "battle": 1.5e-3, "sample": 0.4e-3}
-"""CPU seconds per compared image."""
+PER_SAMPLE = {"evaluate": 4e-3, "references": 3.4e-3, "battle": 1.5e-3, "sample": 0.4e-3}
+"""CPU seconds per compared image: of each row, of each judge."""
 
 PER_CLASSIFIER_STEP = 0.1
 
@@ -62,8 +62,9 @@ def job_seconds(plan: Plan, stage: str, wildcards: Mapping[str, Any], saved: Map
     if stage in ("classifier", "augment"):
         count = plan.params.at_budget(plan.params.classifier.count) if stage == "classifier" else 1
         return START + count * plan.params.at_budget(plan.params.classifier.steps) * PER_CLASSIFIER_STEP
-    judges = len(plan.params.seeds_used()) if stage == "battle" else 1
-    return START + n * judges * PER_SAMPLE.get(stage, 0.0)
+    times = len(plan.params.seeds_used()) if stage == "battle" else 1
+    times = len(plan.references(wildcards["dataset"])) if stage == "references" else times
+    return START + n * times * PER_SAMPLE.get(stage, 0.0)
 
 
 def product_seconds() -> float:

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
+from pipeline.runtime import signals
 from pipeline.runtime.progress import duration
 from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.tracking import live, mlflow_runs
@@ -321,6 +322,7 @@ def announce(plan: Workflow, snakemake: Any) -> None:
     if plan.submitted or "EASEL_ANNOUNCED" in os.environ:
         return
     os.environ["EASEL_ANNOUNCED"] = "yes"
+    signals.end_workflow_on_term()
     plan.write_specifications()
     jobs = [(job.rule.name, dict(job.wildcards.items())) for job in snakemake.dag.needrun_jobs()]
     stages = [(stage, wildcards) for stage, wildcards in jobs if stage in layout.WILDCARDS]
@@ -333,12 +335,23 @@ def announce(plan: Workflow, snakemake: Any) -> None:
         f"{len(stages)} {'job' if len(stages) == 1 else 'jobs'} to run: "
         + ", ".join(f"{counts[name]} {name}" for name in layout.WILDCARDS if counts[name])
     )
-    seconds, longest = estimate.wall_seconds(plan.plan, stages)
+    cores = jobs_at_once(snakemake)
+    seconds, longest = estimate.wall_seconds(plan.plan, stages, cores=cores)
     if seconds > 60:
         say(
-            f"about {duration(seconds)} on {os.cpu_count()} cores (the longest job about {duration(longest)}); "
+            f"about {duration(seconds)} with {cores} jobs at once (the longest job about {duration(longest)}); "
             "a stopped run goes on where it was"
         )
+
+
+def jobs_at_once(snakemake: Any) -> int:
+    """The run's `--cores`; with a queue its `--jobs`."""
+    from snakemake.exceptions import WorkflowError
+
+    try:
+        return int(snakemake.cores)
+    except WorkflowError:
+        return int(snakemake.nodes)
 
 
 def finish(plan: Workflow, snakemake: Any, failed: bool = False) -> None:

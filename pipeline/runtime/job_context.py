@@ -131,18 +131,13 @@ class JobContext:
 
 def commit() -> str | None:
     """The checked-out commit, '+' appended where tracked files differ; None outside Git. Provenance only."""
-    git = ["git", "-C", str(job_hash.ROOT)]
+    describe = ["describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+"]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        head = subprocess.run(
-            [*git, "rev-parse", "--short=12", "HEAD"],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=10,
-        )
-        dirty = subprocess.run([*git, "diff", "--quiet", "HEAD"], capture_output=True, timeout=30)
-        if head.returncode == 0:
-            return head.stdout.strip() + ("+" if dirty.returncode else "")
+        done = subprocess.run(
+            ["git", "-C", str(job_hash.ROOT), *describe],
+            capture_output=True, encoding="utf-8", errors="replace", timeout=30,
+        )  # fmt: skip
+        return done.stdout.strip() or None
     return None
 
 

@@ -68,6 +68,8 @@ class Progress:
     def step(self, done: int, total: int, *, unit: str, per_unit: float = 1.0, since: int = 0, of: str = "") -> None:
         """Progress of a loop: a line at most every few seconds, with the rate and the time left.
 
+        Where the output is no terminal it goes to the log alone: there a job has one line, its last.
+
         `per_unit` items of kind `of` are handled in each unit; `since` is where this process began.
         """
         now = time.monotonic()
@@ -77,7 +79,8 @@ class Progress:
         rate = (done - since) / (now - self.began)
         left = (total - done) / rate
         handled = f"  {rate * per_unit:,.0f} {of or unit}/s" if rate * per_unit >= 1 else ""
-        self.say(f"{100 * done / total:3.0f} %  {done:,}/{total:,} {unit}{handled}  {duration(left)} left")
+        tell = self.say if sys.stderr.isatty() else self.note
+        tell(f"{100 * done / total:3.0f} %  {done:,}/{total:,} {unit}{handled}  {duration(left)} left")
 
 
 def duration(seconds: float) -> str:

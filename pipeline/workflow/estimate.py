@@ -1,13 +1,17 @@
-"""About how long a run will take: CPU seconds measured once on a reference machine, scaled to this one."""
+"""About how long a run will take: CPU seconds that this machine measured, else a reference machine's, scaled."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import statistics
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from pipeline.workflow import layout, store
 from pipeline.workflow.plan import Plan
 
 REFERENCE_PRODUCT = 0.06
@@ -35,36 +39,86 @@ PER_SAMPLE = {"evaluate": 4e-3, "references": 3.4e-3, "battle": 1.5e-3, "sample"
 
 PER_CLASSIFIER_STEP = 0.1
 
+NAMES = ("dataset", "model", "seed")
+MOST_BENCHMARKS = 500
+"""Benchmark files that are read: a results folder of years has thousands."""
+
 
 def wall_seconds(
-    plan: Plan, jobs: Iterable[tuple[str, Mapping[str, Any]]], saved: Mapping[str, int] | None = None
+    plan: Plan, jobs: Iterable[tuple[str, Mapping[str, Any]]], saved: Mapping[str, int] | None = None, cores: int = 0
 ) -> tuple[float, float]:
-    """Seconds on the wall for all jobs on this machine's cores, and of the longest job.
+    """Seconds on the wall for all jobs on `cores` (0: this machine's), and of the longest job.
 
     `saved` has the steps that stopped trainings need not do again, by model and seed ('draw 0').
     """
-    speed = product_seconds() / REFERENCE_PRODUCT
-    each = [job_seconds(plan, stage, wildcards, saved or {}) * speed for stage, wildcards in jobs]
+    speed, rates = product_seconds() / REFERENCE_PRODUCT, learned_rates()
+    each = [seconds(plan, stage, wildcards, saved or {}, rates, speed) for stage, wildcards in jobs]
     longest = max(each, default=0.0)
-    return max(sum(each) / (os.cpu_count() or 1), longest), longest
+    return max(sum(each) / (cores or os.cpu_count() or 1), longest), longest
 
 
 def job_seconds(plan: Plan, stage: str, wildcards: Mapping[str, Any], saved: Mapping[str, int]) -> float:
     """CPU seconds of one job on the reference machine."""
+    return seconds(plan, stage, wildcards, saved, {}, 1.0)
+
+
+def seconds(
+    plan: Plan,
+    stage: str,
+    wildcards: Mapping[str, Any],
+    saved: Mapping[str, int],
+    rates: Mapping[tuple[str, str], float],
+    speed: float,
+) -> float:
+    """CPU seconds of one job: by the rates that this machine measured, else by those of the reference machine."""
     n = plan.params.at_budget(plan.params.protocol.samples)
+    config: dict[str, Any] = {"n": n}
     if stage == "train":
         block = plan.model(wildcards["model"], wildcards["dataset"])
-        steps = plan.steps(wildcards["model"], wildcards["dataset"]) - saved.get(
-            f"{wildcards['model']} {wildcards['seed']}", 0
-        )
-        drawn = [block["arguments"][name] / often for name, often in DRAWS.items() if name in block["arguments"]]
-        return START + steps * PER_STEP.get(block["class"], PER_STEP_OF_OTHERS) * math.prod(drawn)
-    if stage in ("classifier", "augment"):
+        done = saved.get(f"{wildcards['model']} {wildcards['seed']}", 0)
+        steps = plan.steps(wildcards["model"], wildcards["dataset"]) - done
+        config = {"class": block["class"], "training": {"steps": steps}, "arguments": block["arguments"]}
+    elif stage in ("classifier", "augment"):
         count = plan.params.at_budget(plan.params.classifier.count) if stage == "classifier" else 1
-        return START + count * plan.params.at_budget(plan.params.classifier.steps) * PER_CLASSIFIER_STEP
-    times = len(plan.params.seeds_used()) if stage == "battle" else 1
-    times = len(plan.references(wildcards["dataset"])) if stage == "references" else times
-    return START + n * times * PER_SAMPLE.get(stage, 0.0)
+        config = {"steps": plan.params.at_budget(plan.params.classifier.steps), "count": count}
+    elif stage == "battle":
+        config |= {"seeds": plan.params.seeds_used()}
+    elif stage == "references":
+        config |= {"rows": plan.references(wildcards["dataset"])}
+    work, rate, key = amount(stage, config)
+    return rates[key] * work if key in rates else speed * (START + rate * work)
+
+
+def amount(stage: str, config: Mapping[str, Any]) -> tuple[float, float, tuple[str, str]]:
+    """How much a job of this configuration does, the reference machine's CPU seconds for each, and the kind of work."""
+    if stage == "train":
+        arguments, kind = config["arguments"], config["class"]
+        drawn = math.prod(arguments[name] / often for name, often in DRAWS.items() if name in arguments)
+        return config["training"]["steps"] * drawn, PER_STEP.get(kind, PER_STEP_OF_OTHERS), (stage, kind)
+    if stage in ("classifier", "augment"):
+        return config.get("steps", 0) * config.get("count", 1), PER_CLASSIFIER_STEP, ("classifier", "")
+    times = len(config["seeds"]) if stage == "battle" else len(config["rows"]) if stage == "references" else 1
+    return config.get("n", 0) * times, PER_SAMPLE.get(stage, 0.0), (stage, "")
+
+
+def learned_rates(folder: Path = Path()) -> dict[tuple[str, str], float]:
+    """Kind of work -> CPU seconds of each on this machine: the median of Snakemake's benchmark files here.
+
+    A job's start is part of it, so only jobs that took three times as long as that count.
+    """
+    measured: dict[tuple[str, str], list[float]] = {}
+    for path in sorted(folder.glob("benchmarks/*/*/*.tsv"))[-MOST_BENCHMARKS:]:
+        stage, names = path.parts[-3], path.parts[-2].split("-")
+        record = store.read(
+            folder / layout.folder(stage).format(**dict(zip(NAMES, names, strict=False)), hash=path.stem)
+        )
+        with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
+            head, row, *_ = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
+            cpu = float(dict(zip(head, row, strict=True))["cpu_time"])
+            work, _, key = amount(stage, record["config"] if record else {})
+            if work and cpu >= 3 * START:
+                measured.setdefault(key, []).append(cpu / work)
+    return {key: statistics.median(rates) for key, rates in measured.items()}
 
 
 def product_seconds() -> float:

@@ -61,27 +61,24 @@ Name = Annotated[str, BeforeValidator(_plain_name)]
 """Part of paths and of the rules' shell commands."""
 
 
-def _list_or_all(value: Any) -> Any:
+def _list_or(word: str, of: str) -> BeforeValidator:
     """One word may stand in the list's place."""
-    if not isinstance(value, list) and value != "all":
-        raise ValueError(f"found {value!r}, expected a list of models, or all")
-    return value
+
+    def check(value: Any) -> Any:
+        if value != word and not (isinstance(value, list) and value):
+            raise ValueError(f"found {value!r}, expected a list of {of}, or {word}")
+        return value
+
+    return BeforeValidator(check)
 
 
-Names = Annotated[Literal["all"] | list[Name], BeforeValidator(_list_or_all)]
+Names = Annotated[Literal["all"] | list[Name], _list_or("all", "models")]
 """Models of a table; `all` that params.yaml has."""
 
 CURRENT: Literal["current"] = "current"
 
 
-def _list_or_current(value: Any) -> Any:
-    """One word may stand in the list's place."""
-    if (not isinstance(value, list) or not value) and value != CURRENT:
-        raise ValueError(f"found {value!r}, expected a list of data sets, or {CURRENT}")
-    return value
-
-
-Reported = Annotated[Literal["current"] | list[Name], BeforeValidator(_list_or_current)]
+Reported = Annotated[Literal["current"] | list[Name], _list_or(CURRENT, "data sets")]
 """Data sets of the report; `current`: those whose results are stored or are made in the same run."""
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=128)]
@@ -569,8 +566,6 @@ def _check_models(where: str, names: Any, known: Iterable[str]) -> None:
         _require(f"{where}: unknown model {name!r}", name, known)
     if len(set(names)) != len(names):
         raise UserError(f"params.yaml: {where}: a model is listed twice: {', '.join(names)}")
-    if not names:
-        raise UserError(f"params.yaml: {where}: found an empty list, expected at least one model")
 
 
 NAMES = list[str | int]

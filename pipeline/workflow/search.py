@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -47,6 +47,12 @@ Scale = Literal["log", "odds", "linear"]
 SCALES: dict[str, Scale] = {"Rate": "log", "Weight": "log", "Count": "log", "Fraction": "linear", "Number": "linear"}
 """Where a range that a person gave is even, by the argument's kind."""
 
+FORWARD_AND_BACK: dict[Scale, tuple[Callable[[float], float], Callable[[float], float]]] = {
+    "linear": (float, float),
+    "log": (math.log, math.exp),
+    "odds": (lambda share: math.log(share / (1 - share)), lambda log_odds: 1 / (1 + math.exp(-log_odds))),
+}
+
 
 # --- what a key may be --------------------------------------------------------------------------------------------
 
@@ -62,8 +68,9 @@ class Span:
 
     def at(self, share: float) -> float | int:
         """The number at a share, 0 to 1, of the way, rounded to three digits (of 1 - x too, where x is a fraction)."""
-        low, high = (_forward(end, self.scale) for end in (self.low, self.high))
-        value = _back(low + share * (high - low), self.scale)
+        forward, back = FORWARD_AND_BACK[self.scale]
+        low, high = forward(self.low), forward(self.high)
+        value = back(low + share * (high - low))
         if self.whole:
             return round(value)
         return round(1 - _three_digits(1 - value), 12) if self.scale == "odds" and value > 0.5 else _three_digits(value)
@@ -92,18 +99,6 @@ class Choice:
 
     def __str__(self) -> str:
         return " or ".join(map(str, self.values))
-
-
-def _forward(value: float, scale: Scale) -> float:
-    if scale == "linear":
-        return value
-    return math.log(value) if scale == "log" else math.log(value / (1 - value))
-
-
-def _back(value: float, scale: Scale) -> float:
-    if scale == "linear":
-        return value
-    return math.exp(value) if scale == "log" else 1 / (1 + math.exp(-value))
 
 
 def _three_digits(value: float) -> float:

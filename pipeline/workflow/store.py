@@ -35,10 +35,9 @@ LONG_AGO = 315_532_800.0
 def read(folder: Path) -> Record | None:
     """The record of a folder; None where it is missing, not readable, or not a record."""
     try:
-        record = untrusted.read_json(folder / layout.RECORD)
+        return parse((folder / layout.RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return record if is_record(record) else None
 
 
 def parse(text: str) -> Record | None:

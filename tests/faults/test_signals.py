@@ -172,6 +172,37 @@ def test_a_stage_follows_an_owner_that_nobody_has_buried(
     assert training.states()
 
 
+def test_a_workflow_that_is_told_to_end_ends_its_stages_and_says_one_line(tmp_path: Path) -> None:
+    (tmp_path / "pipeline").mkdir()
+    stage = "import signal, time\nprint('begun', flush=True)\ntry: time.sleep(60)\nfinally: print('never')"
+    (tmp_path / "pipeline/__main__.py").write_text(stage)
+    code = f"""
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-m", "pipeline", "train"])
+sys.path.insert(0, {str(ROOT)!r})
+sys.modules.pop("pipeline", None)
+from pipeline.runtime import signals
+signals.end_workflow_on_term()
+print("ready", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("Snakemake's own words", file=sys.stderr)
+    print("ended by", -child.wait())
+"""
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert {process.stdout.readline(), process.stdout.readline()} == {"begun\n", "ready\n"}
+        process.terminate()
+        out, error = process.communicate(timeout=30)
+    assert out == f"ended by {signal.SIGTERM.value}\n"
+    assert error.splitlines() == [
+        "easel: stopped by SIGTERM: jobs are cancelled, trainings save; run the same command to go on"
+    ]
+
+
 def test_a_stages_own_children_end_with_the_workflow(owner: subprocess.Popen[str], tmp_path: Path) -> None:
     npm = tmp_path / "bin/npm"
     npm.parent.mkdir()

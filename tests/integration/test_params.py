@@ -201,7 +201,9 @@ def test_a_data_set_lists_only_models_that_there_are() -> None:
     message = refusal(changed("datasets.mnist.models.laptop", [*names["laptop"], "drw"]))
     assert message == "params.yaml: datasets.mnist.models.laptop: unknown model 'drw'; did you mean 'draw'?"
     assert "a model is listed twice" in refusal(changed("datasets.mnist.models", ["vae", "vae"]))
-    assert "expected at least one model" in refusal(changed("datasets.mnist.models.tiny", []))
+    assert "models.tiny: found [], expected a list of models, or all" in refusal(
+        changed("datasets.mnist.models.tiny", [])
+    )
 
 
 @pytest.mark.parametrize("name", ["drow", "base", "../secret", "", 3])

@@ -161,7 +161,7 @@ def test_the_main_table_has_every_row_and_column_with_its_meaning(made: Made) ->
         name
         for name in table[0]
         if not name.endswith(("_low", "_high")) and any(row[name] is not None for row in table)
-    }
+    } | set(report.COST_SHOWN)
     described = columns()
     text = " ".join(made.read.words)
     for column in shown["table"]["columns"]:

@@ -260,6 +260,23 @@ def test_steps_that_are_saved_take_no_more_time() -> None:
     assert half - estimate.START == pytest.approx((whole - estimate.START) / 2)
 
 
+def test_an_estimate_uses_what_this_machine_measured_and_the_cores(folder: Path) -> None:
+    from pipeline.workflow import estimate
+
+    laptop, jobs = plan_of(), [("train", {"dataset": "mnist", "model": "draw", "seed": seed}) for seed in (0, 1)]
+    block, hash_ = laptop.model("draw", "mnist"), "a" * 16
+    steps = laptop.steps("draw", "mnist")
+    config = {"class": "draw", "training": {"steps": steps // 2}, "arguments": block["arguments"]}
+    spare = {"hash": hash_, "stage": "train", "config": config, "wildcards": {}, "modules": {}, "versions": {}}
+    job = layout.path(layout.folder("train"), dataset="mnist", model="draw", seed=0, hash=hash_)
+    artifacts.write_json(job / layout.RECORD, {**spare, "inputs": {}, "files": {}, "device": "cpu"})
+    artifacts.write_text(Path(f"benchmarks/train/mnist-draw-0/{hash_}.tsv"), "s\tcpu_time\n500\t400\n")
+    artifacts.write_text(Path(f"benchmarks/train/mnist-draw-1/{hash_}.tsv"), "damaged")
+    for cores, expected in ((1, 1600.0), (2, 800.0), (8, 800.0)):
+        total, longest = estimate.wall_seconds(laptop, jobs, cores=cores)
+        assert (total, longest) == (pytest.approx(expected), pytest.approx(800.0))
+
+
 def test_a_job_at_work_is_said_to_be(status: Status) -> None:
     with job_context.sole_writer(f"train mnist vae 0 {plan().job('train', 'mnist', 'vae', 0).hash}"):
         assert "    train mnist vae 0: being written now" in status()

@@ -64,6 +64,18 @@ def test_another_metric_names_its_own_leader_and_who_is_alike() -> None:
     assert words["Cannot be told apart"] == "b and a on Copying."
 
 
+def test_copies_and_other_real_images_with_a_fault_are_no_floor_for_models() -> None:
+    """Training images beat every model on most columns; only noise and the mean image disqualify one."""
+    faulty = [
+        {"model": name, "fd_classifier": 0.2, "coverage": 0.94}
+        for name in ("copies", "duplicates", "half_the_classes", "other_fonts")
+    ]
+    rows = [row("a", fd_classifier=1.0, coverage=0.8), row("b", fd_classifier=2.0, coverage=0.3)]
+    words = told(*rows, *faulty)
+    assert words["lead"] == "a leads on Frechet distance (classifier) and Coverage."
+    assert NOISY not in words
+
+
 def test_who_is_no_better_than_noise_does_not_lead() -> None:
     rows = [row("a", fd_classifier=1.0, precision=0.9), row("b", fd_classifier=2.0, precision=0.94)]
     words = told(*rows, row("d", fd_classifier=120.0, precision=0.2))

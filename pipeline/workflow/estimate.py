@@ -109,10 +109,9 @@ def learned_rates(folder: Path = Path()) -> dict[tuple[str, str], float]:
     measured: dict[tuple[str, str], list[float]] = {}
     for path in sorted(folder.glob("benchmarks/*/*/*.tsv"))[-MOST_BENCHMARKS:]:
         stage, names = path.parts[-3], path.parts[-2].split("-")
-        record = store.read(
-            folder / layout.folder(stage).format(**dict(zip(NAMES, names, strict=False)), hash=path.stem)
-        )
-        with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
+        with contextlib.suppress(OSError, ValueError, LookupError):  # of a stage that there is no more, say
+            job = layout.folder(stage).format(**dict(zip(NAMES, names, strict=False)), hash=path.stem)
+            record = store.read(folder / job)
             head, row, *_ = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
             cpu = float(dict(zip(head, row, strict=True))["cpu_time"])
             work, _, key = amount(stage, record["config"] if record else {})

@@ -268,6 +268,8 @@ def test_an_estimate_uses_what_this_machine_measured_and_the_cores(folder: Path)
     artifacts.write_json(job / layout.RECORD, {**spare, "inputs": {}, "files": {}, "device": "cpu"})
     artifacts.write_text(Path(f"benchmarks/train/mnist-draw-0/{hash_}.tsv"), "s\tcpu_time\n500\t400\n")
     artifacts.write_text(Path(f"benchmarks/train/mnist-draw-1/{hash_}.tsv"), "damaged")
+    for elsewhere in ("a_stage_of_another_version/mnist", "train/mnist"):
+        artifacts.write_text(Path(f"benchmarks/{elsewhere}/{hash_}.tsv"), "s\tcpu_time\n500\t400\n")
     for cores, expected in ((1, 1600.0), (2, 800.0), (8, 800.0)):
         total, longest = estimate.wall_seconds(laptop, jobs, cores=cores)
         assert (total, longest) == (pytest.approx(expected), pytest.approx(800.0))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.tables.budget import FAR_APART
-from pipeline.tables.claims import UNRESOLVED, Evidence, claim_rows, tally
+from pipeline.tables.claims import DISAGREE, UNRESOLVED, Evidence, claim_rows, tally
 from pipeline.tables.columns import REFERENCES, Description, describe, headline_columns
 from pipeline.tables.rows import Row
 from pipeline.tables.sentence import ONE_SEED, is_compared, leaders, listed, overlap
@@ -22,7 +22,7 @@ from pipeline.tables.text import competing, contenders, losses_of, no_better_tha
 Table = Sequence[Mapping[str, Any]]
 NAMED = 4
 """Models that a sentence names; more are counted."""
-TEST = "Welch's t, Holm over the headline metrics"
+WELCH, HOLM = "Welch's t", "Holm over the headline metrics"
 IDEALS = {"lower": "; lower is better", "higher": "; higher is better", "near_real": ""}
 TAIL_METRICS = ("coverage_tail", "class_accuracy_tail", "tail_accuracy_gain")
 
@@ -109,10 +109,12 @@ def how_sure(tables: Tables) -> str:
         return f"{apart} {ONE_SEED}"
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     words = f"{apart} {count} seeds; the intervals are over seeds."
-    p = {row["measure"]: row["p_holm"] for row in leader_tests(tables)}.get(metric) if after else None
-    if p is None:
+    test = next((row for row in leader_tests(tables) if row["measure"] == metric), {}) if after else {}
+    if (p := test.get("p_holm")) is None:
         return words
-    return f"{words} {best} against {after}: {p_value(float(p))} ({TEST})."
+    paired = tables.trained.get(best, best) == tables.trained.get(after, after)
+    but = f"; {DISAGREE}" if DISAGREE in str(test["reason"]) else ""
+    return f"{words} {best} against {after}: {p_value(float(p))} ({'paired t' if paired else WELCH}, {HOLM}){but}."
 
 
 def best_of(tables: Tables, name: str) -> str:

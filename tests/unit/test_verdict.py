@@ -108,6 +108,19 @@ def test_seeds_give_a_p_value_by_the_test_of_the_claims() -> None:
     assert p_value(0.0123) == "p = 0.012"
 
 
+def test_a_small_p_is_not_all_where_the_reference_classifiers_disagree() -> None:
+    each = {"a": "1 1 1", "b": "2 2 0.5"}
+    seeds = [
+        {"model": model, "seed": seed, "fd_classifier": value + 0.01 * seed, "fd_classifier_each": each[model]}
+        for model, value in (("a", 1.0), ("b", 2.0))
+        for seed in range(3)
+    ]
+    rows = [row("a", seeds=3, fd_classifier=1.01), row("b", seeds=3, fd_classifier=2.01)]
+    assert told(*rows, seeds=seeds)["How sure"].endswith("; the reference classifiers disagree on the order.")
+    paired = told(*rows, seeds=seeds, trained={"a": "a", "b": "a"})["How sure"]
+    assert "(paired t, Holm over the headline metrics)" in paired
+
+
 def test_failures_claims_and_rare_classes_are_told() -> None:
     bands: dict[str, Any] = {name: {"classes": 3, "train": 30, "test": 10} for name in ("head", "middle", "tail")}
     bands["tail_known_to"] = 0.1

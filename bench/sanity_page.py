@@ -12,26 +12,26 @@ INTRO = """# Sanity checks of the metrics
 
 What each column of the table can be trusted with. Räisä et al. 2025
 ([arXiv:2505.22450](https://arxiv.org/abs/2505.22450)) compare toy distributions whose relation is known, and say what a
-good metric would show. Here our columns are put to their 15 checks, by the code that fills the tables:
+good metric would show. This page applies their 15 checks to our columns, with the code that fills the tables:
 
 ```sh
 .venv/bin/python -m bench.sanity --to runs/sanity.csv --page docs/sanity.md
 ```
 
-The command writes this page from its numbers. Each value is the mean of {repeats} draws of 1,000 points (FLD: of one).
+The command writes this page from its numbers. Each value is the mean of {repeats} draws of 1,000 points (FLD: one).
 Shapes, bounds and tolerances are those of the paper's code. What differs:
 
-- Our sweeps have fewer points, and end at 4,000 images in place of 10,000.
+- Our sweeps have fewer points, and end at 4,000 images instead of 10,000.
 - Our columns do not put every feature on one scale before they compare, so neither do the checks.
-- Columns that are neither fidelity nor diversity are checked too. They are read so that 1 is as good as real images: an
-  error rate is doubled; a distance (the root of a squared one) is divided by the largest one of its sweep and taken
-  off 1.
+- Columns that are neither fidelity nor diversity are checked too. They are scaled so that 1 is as good as real images:
+  an error rate is doubled; a distance (the root of a squared one) is divided by the largest one of its sweep and
+  subtracted from 1.
 
-A failed check is no error of the code: the paper finds that every metric fails some. It says what not to conclude.
+A failed check is not an error in the code: the paper finds that every metric fails some. It says what not to conclude.
 
 - *purpose*: the values move as they should. *bounds*: the best and the worst value are reached, within 0.05. A
   distance has no worst value.
-- *data*, *hyperparameters*: the value settles as there are more images, or more samples alone.
+- *data*, *hyperparameters*: the value settles with more images, or with more samples only.
 - *invariance*: the scale of one feature does not matter.
 """
 HEADS = {
@@ -40,15 +40,15 @@ HEADS = {
     OVERALL: "Both together",
     COPYING: "Are samples copies?",
 }
-ALARMS = """No samples in these checks are copies of training images, so a column of copying passes where it accuses
-none: it stays within 0.1 (`fld_gap`: 10) of what new real images get."""
+ALARMS = """No samples in these checks are copies of training images, so a column of copying passes if it raises
+no alarm: it stays within 0.1 (`fld_gap`: 10) of what new real images get."""
 LADDER = """## The copy ladder
 
 A share of the samples are training points, the others are new points of the real distribution (1,000 points, 16
-dimensions). A column of copying has to move with every step.
+dimensions). A column of copying must change with every step.
 """
 
-BLIND = "The last four columns hold no check: copies of training images look as good as new real images to them.\n"
+BLIND = "The last four columns are not checked: copies of training images look as good as new real images to them.\n"
 
 
 def page(judged: Sequence[Row], steps: Sequence[Row], monotone: Mapping[str, bool], repeats: int) -> str:
@@ -86,7 +86,7 @@ def meanings(judged: Sequence[Row]) -> str:
     """What the failures mean, by check, with the columns that fail."""
     lines = [
         "## What the failures mean\n",
-        "A column named here has failed the check, its bounds alone (in brackets), or raised a false alarm.\n",
+        "A column named here has failed the check, only its bounds (in brackets), or raised a false alarm.\n",
     ]
     for check in CHECKS:
         failed = [row for row in judged if row["check"] == check.title and not row["passed"]]

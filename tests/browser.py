@@ -16,10 +16,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
+
+if TYPE_CHECKING:
+    import aiohttp
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -169,6 +171,8 @@ def _tab(loop: asyncio.AbstractEventLoop, note: Path) -> Iterator[Page]:
         assert time.monotonic() < ended, "Chromium did not start"
         time.sleep(0.05)
     port = int(note.read_text().split()[0])
+
+    import aiohttp
 
     async def connect() -> tuple[aiohttp.ClientSession, aiohttp.ClientWebSocketResponse]:
         session = aiohttp.ClientSession()

@@ -10,12 +10,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline import cli
 from pipeline.workflow import params
 from pipeline.workflow.plan import Plan
 from tests import made_up_mnist
@@ -76,6 +79,27 @@ def run(command: list[str], folder: Path, **environment: str) -> Run:
     if "DATA_MIRROR" in os.environ:
         own.setdefault("DATA_MIRROR", os.environ["DATA_MIRROR"])
     return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=900)
+
+
+def until(
+    true: Callable[[], Any], what: str = "it", *, seconds: float = 180.0, process: subprocess.Popen[Any] | None = None
+) -> Any:
+    """What a function returns once that is true; it fails after some seconds, or with the process that is to do it."""
+    end = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < end and (process is None or process.poll() is None), f"waited in vain for {what}"
+        time.sleep(0.02)
+    return found
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 1) -> str:
+    """The one line that a command of this process ends with."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(list(words))
+    said = capsys.readouterr().err
+    title = f"easel: {words[0]}: " if code == 1 and words[0] in cli.commands() else "easel: "
+    assert caught.value.code == code and len(said.splitlines()) == 1 and said.startswith(title), said
+    return said.strip()
 
 
 def copy_project(folder: Path) -> None:

@@ -14,10 +14,11 @@ import shutil
 import socket
 import stat
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.conftest import until
 
 ETC = Path("/etc/slurm")
 ONE_AT_A_TIME = Path("/tmp/easel-test-slurm.lock")
@@ -204,11 +205,3 @@ def free_ports(count: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
-
-
-def until(true: Callable[[], object], what: str, seconds: float) -> None:
-    """Wait for something to become true; fails after some seconds."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain for {what}"
-        time.sleep(0.1)

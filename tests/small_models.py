@@ -79,6 +79,14 @@ def small(name: str, shape: kinds.Shape = (1, 28, 28), seed: int = 0) -> ImageGe
     return build(block_of(name)["class"], arguments, shape, seed=seed, device="cpu", classes=CLASSES)
 
 
+def after_noise(model: ImageGenerator, steps: int) -> Any:
+    """A model after updates on noise images, in evaluation mode: statistics and weights have moved."""
+    torch.manual_seed(5)
+    for _ in range(steps):
+        model.fit_batch(torch.rand(8, *model.shape))
+    return model.eval()
+
+
 def images(n: int, shape: kinds.Shape = (1, 28, 28), seed: int = 0) -> Tensor:
     """Grey discs of random place and size on black, uint8 (n, C, H, W): empty corners and soft edges, as digits."""
     generator = torch.Generator().manual_seed(seed)

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,12 +63,10 @@ def follow(follower: Follower) -> None:
 
 @dataclass
 class Progress:
-    """One live file: the version that was read last, and the step up to which its rows are in the store."""
+    """One live file: the version whose rows are in the store, and the step of the last of them."""
 
     version: tuple[int, int]
     sent: int = 0
-    waiting: bool = False
-    """Whether that version holds rows that are not in the store."""
 
 
 class Follower:
@@ -85,44 +82,36 @@ class Follower:
         """Pass on all rows that are new; after a failure not before some time has gone by."""
         if time.monotonic() < self.wait_until:
             return
-        for progress, watched in self.changed():
+        for path, version in live.files(self.results).items():
+            progress = self.known.setdefault(path, Progress((0, 0)))
+            watched = live.read(path) if version != progress.version else None
+            if watched is None or watched.seconds < self.after:
+                continue
             try:
                 self.send(watched, progress)
             except Exception as error:  # whatever MLflow raises: the next attempt sends the same rows
                 self.back_off(error)
                 return
-            self.failures = 0
-
-    def changed(self) -> Iterator[tuple[Progress, Watched]]:
-        """The trainings with new rows that have gone on for long enough."""
-        for path, version in live.files(self.results).items():
-            progress = self.known.setdefault(path, Progress((0, 0)))
-            if version == progress.version and not progress.waiting:
-                continue
-            watched = live.read(path)
-            if watched is None or watched.seconds < self.after:
-                continue
-            progress.version, progress.waiting = version, True
-            yield progress, watched
+            progress.version, self.failures = version, 0
 
     def send(self, watched: Watched, progress: Progress) -> None:
         """Pass on the rows after the last one that arrived."""
         rows = [row for row in watched.rows if row["step"] > progress.sent]
         budget = planned_budget(watched.hash)
-        if rows and budget is not None:
-            from pipeline.tracking import mlflow_runs
+        if not rows or budget is None:
+            return
+        from pipeline.tracking import mlflow_runs
 
-            tags = {name: getattr(watched, name) for name in ("dataset", "model", "seed", "hash")}
-            mlflow_runs.pass_on(
-                uri=mlflow_runs.tracking_uri(self.results),
-                experiment=watched.dataset,
-                tags={**tags, "budget": budget},
-                params=mlflow_runs.run_params(watched.block),
-                curves=[(int(row["step"]), {k: v for k, v in row.items() if k != "step"}) for row in rows],
-                started=time.time() - watched.seconds,
-            )
-            progress.sent = int(rows[-1]["step"])
-        progress.waiting = False
+        tags = {name: getattr(watched, name) for name in ("dataset", "model", "seed", "hash")}
+        mlflow_runs.pass_on(
+            uri=mlflow_runs.tracking_uri(self.results),
+            experiment=watched.dataset,
+            tags={**tags, "budget": budget},
+            params=mlflow_runs.run_params(watched.block),
+            curves=[(int(row["step"]), {k: v for k, v in row.items() if k != "step"}) for row in rows],
+            started=time.time() - watched.seconds,
+        )
+        progress.sent = int(rows[-1]["step"])
 
     def back_off(self, error: Exception) -> None:
         """Say the first failure of a row of them, and wait twice as long after each."""

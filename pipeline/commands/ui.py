@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 from pipeline.core.errors import UserError
-from pipeline.runtime.progress import Progress
-from pipeline.runtime.stage_cli import context
 from pipeline.tracking import mlflow_runs
 from pipeline.workflow import overrides
 from pipeline.workflow.plan import Plan
@@ -33,9 +31,11 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"results/mlflow.db: {message}")
     datasets = sorted(folder.parent.name for folder in Path("results").glob("store/*/track"))
     plan = overrides.of(arguments) if datasets else None
+    flags = [word for file in arguments.configfile for word in ("--configfile", str(file))]
+    flags += [word for value in arguments.set for word in ("--set", value)]
     for dataset in datasets:
         if plan and dataset in plan.params.datasets:
-            complete(plan, dataset, uri)
+            complete(plan, dataset, uri, flags)
     for name, number in sorted(mlflow_runs.experiments(uri).items()):
         page = f"http://127.0.0.1:{arguments.port}/#/experiments/{number}/runs?workflowType=machine_learning"
         print(f"easel: {name}: {page}", file=sys.stderr)
@@ -45,15 +45,14 @@ def run(arguments: argparse.Namespace) -> None:
         os.execve(sys.executable, command, {**os.environ, **SETTINGS})  # noqa: S606  no shell is wanted
 
 
-def complete(plan: Plan, dataset: str, uri: str) -> None:
-    """Record the runs of a data set again where the store lacks some: it was deleted, or this is a clone."""
-    from pipeline.stages import track
-
-    job = context(json.loads(json.dumps(plan.job("track", dataset).spec)), Progress(f"track {dataset}"))
-    missing = next((path for path in job.reads if not path.is_file()), None)
+def complete(plan: Plan, dataset: str, uri: str, flags: list[str]) -> None:
+    """Run the stage `track` again where the store lacks runs: it was deleted, or this is a clone."""
+    job = plan.job("track", dataset)
     if {f"{model}/{seed}" for model, seed in job.config["runs"]} <= mlflow_runs.recorded_runs(uri, dataset):
         return
+    missing = next((source.path for source in job.sources if not Path(source.path).is_file()), None)
     if missing:
-        job.progress.say(f"{missing}: not found, so runs are missing here; run snakemake, or `make pull`")
-    else:
-        track.record_all(job, uri)
+        print(f"easel: {missing}: not found, so runs are missing here; run snakemake, or `make pull`", file=sys.stderr)
+        return
+    command = [sys.executable, "-m", "pipeline", "track", "--dataset", dataset, *flags]
+    subprocess.run(command, env={**os.environ, "EASEL_AFRESH": "yes"}, check=False)  # it says itself what is wrong

@@ -21,7 +21,7 @@ def take(path: Path, patience: float = GLANCE) -> int | None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # the umask says who else may take it
     except OSError as error:
         raise UserError(f"{path}: could not be written: {error.strerror}; correct its permissions") from error
     until = time.monotonic() + patience

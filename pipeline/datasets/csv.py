@@ -138,7 +138,10 @@ def table_of(path: Path, options: Mapping[str, Any]) -> Table:
     """A file by its first row, which may name the columns."""
     line = first_line(path)
     delimiter = max(",;\t", key=line.count)
-    names = next(csv.reader([line], delimiter=delimiter), [])
+    try:
+        names = next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise ValueError(f"{path.name}, row 1: no columns, or damaged ones ({error})") from None
     named = is_header(names)
     if not named:
         names = [f"column {number}" for number in range(1, len(names) + 1)]
@@ -149,19 +152,26 @@ def table_of(path: Path, options: Mapping[str, Any]) -> Table:
     if options.get("pixels") and len(alone) != 1:
         raise ValueError(f"{path.name}: no column '{chosen}'; there are: {listed(names, 8)}")
     pixels = alone if len(alone) == 1 else pixel_columns(path.name, lower, {label, split})
-    return Table(path, delimiter, names, named, pixels, label, split)
+    return Table(path, delimiter, names, named, pixels, None if options.get("classes") == 0 else label, split)
 
 
 def is_header(cells: list[str]) -> bool:
-    """Whether a first row is words, or the columns' numbers, as pandas writes them."""
+    """Whether a first row is words, or the columns' numbers, as pandas writes them.
+
+    Numbers that come twice are pixels of an image whose label is a word.
+    """
+    numbers = [cell for cell in cells if cell.strip() and is_number(cell)]
     counted = len(cells) > 2 and any(
         cells[1:] == list(map(str, range(first, first + len(cells) - 1))) for first in (0, 1)
     )
-    return counted or not all(map(is_number, cells))
+    return counted or (len(numbers) == len(set(numbers)) and not all(map(is_number, cells)))
 
 
 def pixel_columns(file: str, names: list[str], others: set[int | None]) -> list[int]:
-    """The columns whose names differ in numbers alone; ValueError where there are several kinds of such."""
+    """The columns whose names differ in numbers alone, by these; ValueError where there are several kinds of such.
+
+    Names of two numbers, a row's and a column's, stay in the file's order.
+    """
     kinds: dict[str, list[int]] = {}
     for number, name in enumerate(names):
         if number not in others and name:
@@ -173,7 +183,9 @@ def pixel_columns(file: str, names: list[str], others: set[int | None]) -> list[
             f"{file}: found {found}, expected pixels in columns that differ in their numbers alone (pixel0, pixel1, "
             "...), or all in one column `pixels`; say its name, `options: {pixels: NAME}`"
         )
-    return many[0]
+    counts = {number: re.findall(r"\d+", names[number]) for number in many[0]}
+    in_order = any(len(count) != 1 for count in counts.values())
+    return many[0] if in_order else sorted(many[0], key=lambda number: int(counts[number][0]))
 
 
 def first_line(path: Path) -> str:
@@ -187,7 +199,7 @@ def first_line(path: Path) -> str:
         raise ValueError(f"{path.name}: could not be read ({error})") from None
     if len(line) == BLOCK:
         raise ValueError(f"{path.name}, row 1: more than {BLOCK:,} bytes; expected a row an image")
-    return line.decode("utf-8-sig", "replace").strip("\r\n")
+    return re.split("[\r\n]", line.decode("utf-8-sig", "replace"))[0]  # an old Mac ends its lines by \r alone
 
 
 def is_number(text: str) -> bool:
@@ -198,8 +210,6 @@ def is_number(text: str) -> bool:
 def label_column(names: list[str], named: bool, options: Mapping[str, Any]) -> int | None:
     """The column that the block names, by its name or as the first or last; or the one with a usual name."""
     chosen, lower = options.get("label"), [name.strip().lower() for name in names]
-    if options.get("classes") == 0:
-        return None
     if chosen in names:
         return names.index(chosen)
     if chosen in ("first", "last"):
@@ -210,8 +220,8 @@ def label_column(names: list[str], named: bool, options: Mapping[str, Any]) -> i
 
 def check_labels(tables: list[Table], options: Mapping[str, Any]) -> None:
     """Raise ValueError where no file has the named column of labels, or `classes` has none at all."""
-    chosen = options.get("label")
-    if (chosen or options.get("classes")) and all(table.label is None for table in tables):
+    chosen, classes = options.get("label"), options.get("classes")
+    if classes != 0 and (chosen or classes) and all(table.label is None for table in tables):
         first = tables[0]
         said = f"'{chosen}'" if chosen else "'label', but the block has `classes`"
         there = f"there are: {listed(first.unused() or first.names, 8)}" if first.named else "the columns have no names"

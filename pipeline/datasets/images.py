@@ -64,10 +64,11 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     empties = empty(at, shelves) if source.labels == "class folders" else set()
     labels = {label for _, label in placed.values() if label is not None} | empties
     classes = class_names(labels, None if empties else options.get("classes"))
-    if classes:
-        placed = limited(placed, options.get("limit"))
-    source.files = len(placed)
     source.passed_over = passed_over(files, placed, options)
+    every, placed = len(placed), limited(placed, options.get("limit")) if classes else placed
+    source.files = len(placed)
+    if len(placed) < every:
+        source.remarks.append(f"{every - len(placed):,} beyond `limit` not read")
     faces = annotated(at, links) if options.get("face") else None
     splits = {}
     for split in sorted({split for split, _ in placed.values()}, key=ORDER.index):

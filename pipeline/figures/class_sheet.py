@@ -24,8 +24,8 @@ SPACE, GAP = 28, 2
 HIGHEST = 2500
 """Dots that the rows may take."""
 
-LETTER, LONGEST = 11.8, 16
-"""Dots of a letter at the labels' size, and letters that a label may have."""
+LETTER, DIGIT, LONGEST = 10.8, 12.8, 16
+"""Dots of a letter and of a digit at the labels' size, and letters that a label may have."""
 
 MOST_CLASSES = 400
 
@@ -49,7 +49,7 @@ def class_sheet(
     shown = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), MOST_CLASSES)).round().astype(int))]
     labels_of = [_short(str(names[k])) for k in shown]
     sizes = [f"{counts[k]:,}" for k in shown]
-    number = round(LETTER * (max(map(len, sizes)) + 1)) + 8
+    number = round(DIGIT * max(map(len, sizes))) + 18
     label = number + round(LETTER * max(map(len, labels_of)))
     side = images.shape[2:]
     across, each, dots = arrangement(len(shown), label, side, per_class)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.figures.classes import Shares, shares
+from pipeline.figures.classes import RASTERISED_FROM, Shares, shares
 from pipeline.figures.style import (
     BLACK,
     GREY,
@@ -149,7 +149,7 @@ def _marks(axis: Axes, truth: Shares, counts: NDArray[np.float64], style: ModelS
     found, present = counts / total, truth > 0
     drawn = present & (counts > 0)
     axis.plot(truth[drawn], found[drawn], style.marker, color=style.colour, markersize=3.5, alpha=0.7,
-              markeredgewidth=0, clip_on=False)  # fmt: skip
+              markeredgewidth=0, clip_on=False, rasterized=len(truth) > RASTERISED_FROM)  # fmt: skip
     missing = truth[present & (counts == 0)]
     axis.plot(missing, np.full(len(missing), 0.03), "|", color=VERMILLION, markersize=7, markeredgewidth=0.8,
               transform=axis.get_xaxis_transform())  # fmt: skip

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 Shares = NDArray[np.float64]
 
+RASTERISED_FROM = 100
+"""Classes of more than this are pixels in the SVG too: as drawings they would make it large."""
+
 NAMED_UP_TO = 30
 """With more classes they are drawn as a curve, from the commonest to the rarest, and not named."""
 
@@ -153,7 +156,8 @@ def draw_model(axis: Axes, truth: Shares, found: Shares, order: NDArray[np.intp]
     else:
         ranked = found[order]
         rank = np.arange(1, len(truth) + 1)
-        axis.plot(rank[ranked > 0], ranked[ranked > 0], ".", color=style.colour, markersize=3, markeredgewidth=0)
+        axis.plot(rank[ranked > 0], ranked[ranked > 0], ".", color=style.colour, markersize=4, markeredgewidth=0,
+                  rasterized=len(truth) > RASTERISED_FROM)  # fmt: skip
         dropped = rank[(ranked == 0) & (truth[order] > 0)]
         axis.plot(dropped, np.full(len(dropped), 0.04), "|", color=VERMILLION, markersize=6, markeredgewidth=0.7,
                   transform=axis.get_xaxis_transform())  # fmt: skip

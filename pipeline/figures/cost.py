@@ -24,6 +24,7 @@ from pipeline.figures.style import (
     interval,
     listed,
     log_axis,
+    loss,
     model_styles,
     panels,
     plain_axis,
@@ -86,11 +87,6 @@ def score_against_cost(
     note_missing(figure, [str(row["model"]) for row in rows if row["model"] not in REFERENCES and row not in placed])
     name_points(axes, placed, score, cost, [styles[str(row["model"])].colour for row in placed])
     return figure
-
-
-def loss(value: float, better: str, real: float | None) -> float:
-    """A value as one of which less is better."""
-    return {"lower": value, "higher": -value}.get(better, abs(value - (real or 0.0)))
 
 
 def front(rows: Sequence[Row], of: Callable[[Row], tuple[float, float]]) -> list[Row]:

@@ -20,6 +20,7 @@ from pipeline.figures.style import (
     interval,
     listed,
     log_axis,
+    loss,
     model_styles,
     panels,
     plain_axis,
@@ -36,25 +37,28 @@ BETTER = {"lower": "\u2190 lower is better", "higher": "higher is better \u2192"
 
 
 class Metric(NamedTuple):
-    """A column of the table and how to read it; `leaders` are the best model and those not told apart from it."""
+    """A column of the table and how to read it.
+
+    `leaders` are the best model and those not told apart from it; none where noise or a blur is as good as all.
+    """
 
     name: str
     label: str
     better: Literal["lower", "higher", "real"]
-    leaders: Sequence[str] = ()
+    leaders: Sequence[str] | None = None
 
 
 def ranking(rows: Sequence[Row], metric: Metric) -> list[str]:
     """Models from the best to the worst by one metric, without the reference rows; those without a value last."""
-    real = next((finite(row, metric.name) for row in rows if row["model"] == "real"), None) or 0.0
+    values = values_of(rows, metric)
+    losses = {name: loss(value, metric.better, values.get("real")) for name, value in values.items()}
+    models = [str(row["model"]) for row in rows if row["model"] not in REFERENCES]
+    return sorted(models, key=lambda name: losses.get(name, math.inf))
 
-    def loss(row: Row) -> tuple[bool, float]:
-        value = finite(row, metric.name)
-        if value is None:
-            return True, 0.0
-        return False, {"lower": value, "higher": -value}.get(metric.better, abs(value - real))
 
-    return [str(row["model"]) for row in sorted(rows, key=loss) if row["model"] not in REFERENCES]
+def values_of(rows: Sequence[Row], metric: Metric) -> dict[str, float]:
+    """The values of one metric by model, those that there are."""
+    return {str(row["model"]): value for row in rows if (value := finite(row, metric.name)) is not None}
 
 
 @styled
@@ -95,10 +99,17 @@ def score_overview(rows: Sequence[Row], columns: Sequence[Metric]) -> Figure:
 
 def message(rows: Sequence[Row], metric: Metric) -> str:
     """Who leads on a metric, by what value, and what real images get."""
-    values = {str(row["model"]): value for row in rows if (value := finite(row, metric.name)) is not None}
-    first = [name for name in metric.leaders or ranking(rows, metric)[:1] if name in values]
-    if not first:
+    values = values_of(rows, metric)
+    measured = [name for name in ranking(rows, metric) if name in values]
+    if not measured:
         return f"{metric.label}: no model has a value"
+    first = measured[:1] if metric.leaders is None else [name for name in metric.leaders if name in values]
+    if not first:
+        best = loss(values[measured[0]], metric.better, values.get("real"))
+        as_good = [name for name in ("noise", "mean_image")
+                   if name in values and loss(values[name], metric.better, values.get("real")) <= best]  # fmt: skip
+        words = f"No model leads on {lower(metric.label)}"
+        return words + (f": {listed(as_good)} {'is' if len(as_good) == 1 else 'are'} as good" if as_good else "")
     words = f"{first[0]} leads on {lower(metric.label)} with {short(values[first[0]])}"
     words += f", not told apart from {listed(first[1:])}" if len(first) > 1 else ""
     return words + (f"; real images get {short(values['real'])}" if "real" in values else "")
@@ -147,6 +158,6 @@ def scale(axis: Axes, metric: Metric, values: Sequence[float]) -> None:
     positive = [value for value in values if value > 0]
     if metric.better == "lower" and spans_decades(positive, 20.0):
         axis.set_xlim(min(positive) / 2, max(positive) * 2)
-        log_axis(axis, "x")
+        log_axis(axis, "x", dense=1.2)
     else:
         plain_axis(axis, "x", 3)

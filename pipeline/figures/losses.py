@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-IMAGES_LABEL = "training images seen (thousands)"
+IMAGES_LABEL = "training images seen"
 NOT_CURVES = frozenset({"model", "seed", "step", "kimg", "epoch", "seconds", "cpu_seconds", "train_seconds"})
 OVERVIEW = ("loss", "reconstruction", "kl", "d_loss", "g_loss")
 LABELS = {"kl": "KL", "d_loss": "discriminator loss", "g_loss": "generator loss",
@@ -137,10 +137,10 @@ def scalars(history: Sequence[Row]) -> list[str]:
 
 
 def curve(history: Sequence[Row], name: str) -> Curve:
-    """Thousands of images and the values of `name`, rows without it left out."""
+    """Images seen and the values of `name`, rows without it left out."""
     kept = [(number(row["kimg"]), value) for row in history if (value := number(row.get(name))) is not None]
     points = np.array(kept, dtype=np.float64).reshape(-1, 2)
-    return points[:, 0], points[:, 1]
+    return 1000 * points[:, 0], points[:, 1]
 
 
 def draw_panel(
@@ -155,9 +155,9 @@ def draw_panel(
     """Draw the named curves, dashed by their place in `order`; a log scale, which is said, where they span decades."""
     values: list[float] = []
     for name in names:
-        kimg, height = curve(history, name)
+        seen, height = curve(history, name)
         values += height[np.isfinite(height)].tolist()
-        draw_curve(axis, (kimg, height), curve_style(name, look, order), label(name))
+        draw_curve(axis, (seen, height), curve_style(name, look, order), label(name))
     if spans_decades(values):
         log_axis(axis, "y")
         axis.set_title("log scale", loc="right", fontsize=SMALL, color=GREY)
@@ -176,33 +176,33 @@ def curve_style(name: str, look: ModelStyle, order: Sequence[str]) -> ModelStyle
 def shade_warmup(axis: Axes, history: Sequence[Row], steps: float) -> None:
     """Shade the images that a training saw in its first `steps` steps."""
     seen = [number(row["kimg"]) or 0.0 for row in history if (number(row.get("step")) or 0.0) <= steps]
-    end = max(seen, default=0.0)
+    end = 1000 * max(seen, default=0.0)
     if end > 0:
         axis.axvspan(0, end, **WARMUP)
 
 
 def draw_curve(axis: Axes, points: Curve, style: ModelStyle, name: str) -> None:
     """One curve: pale where it is noisy with its running mean on top, a line where it stops being finite."""
-    kimg, height = points
+    seen, height = points
     finite = np.isfinite(height)
     if len(height) == 1 or finite.sum() == 1:
-        axis.plot(kimg, height, label=name, marker=style.marker, **style.line())
+        axis.plot(seen, height, label=name, marker=style.marker, **style.line())
     elif len(height) > SMOOTH_FROM and finite.all():
-        axis.plot(kimg, height, color=style.colour, alpha=0.25, linewidth=0.7)
+        axis.plot(seen, height, color=style.colour, alpha=0.25, linewidth=0.7)
         window = max(3, len(height) // 40)
         mean = np.convolve(height, np.full(window, 1 / window), mode="valid")
         start = (window - 1) // 2
-        axis.plot(kimg[start : start + len(mean)], mean, label=name, **style.line())
+        axis.plot(seen[start : start + len(mean)], mean, label=name, **style.line())
     else:
-        axis.plot(kimg, np.where(finite, height, np.nan), label=name, **style.line())
+        axis.plot(seen, np.where(finite, height, np.nan), label=name, **style.line())
     if not finite.all():
-        mark_divergence(axis, kimg, float(kimg[int(np.argmin(finite))]), name)
+        mark_divergence(axis, seen, float(seen[int(np.argmin(finite))]), name)
 
 
-def mark_divergence(axis: Axes, kimg: NDArray[np.float64], first: float, name: str) -> None:
+def mark_divergence(axis: Axes, seen: NDArray[np.float64], first: float, name: str) -> None:
     """A dotted line at the first value that is not finite, with a word."""
     axis.axvline(first, color=VERMILLION, linewidth=1, linestyle=":")
-    side = "left" if first < np.mean(kimg[[0, -1]]) else "right"
+    side = "left" if first < np.mean(seen[[0, -1]]) else "right"
     ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
     text = f" {name} not finite from here "
     axis.text(first, 0.03, text, transform=axis.get_xaxis_transform(), fontsize=SMALL, ha=side, bbox=ground)

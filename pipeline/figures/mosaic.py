@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GAP_SHADE = 255
-MARGIN, WIDEST, NARROWEST = 24, 1600, 640
+MARGIN, WIDEST, NARROWEST = 24, 1700, 640
 """Dots around a sheet of pictures, and of the width that its pictures may take and that its title needs."""
 TITLE_CHARACTER, TITLE_LINE = 15, 30
 """Dots of a character of a sheet's title, on average, and of a line."""

@@ -202,6 +202,11 @@ def finite(row: Row, name: str) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def loss(value: float, better: str, real: float | None) -> float:
+    """A value as one of which less is better: itself, its negative, or its distance to what real images get."""
+    return {"lower": value, "higher": -value}.get(better, abs(value - (real or 0.0)))
+
+
 def interval(row: Row, name: str) -> tuple[float, float] | None:
     """`<name>_low` and `<name>_high` of a row, None where either is missing."""
     low, high = finite(row, f"{name}_low"), finite(row, f"{name}_high")
@@ -226,15 +231,15 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
-def log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
-    """Make one axis logarithmic with plain numbers at its ticks, 1-2-5 where a decade apart would be too few."""
+def log_axis(axes: Axes, which: Literal["x", "y"], *, dense: float = 2.5) -> None:
+    """Make one axis logarithmic with plain numbers at its ticks, 1-2-5 of less than `dense` decades."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = sorted(axis.get_view_interval())
     decades = math.log10(high / low) if low > 0 else 1.0
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,), numticks=8))
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < dense else (1.0,), numticks=8))
     axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axis.set_minor_formatter(NullFormatter())
 

@@ -117,11 +117,10 @@ def samples(material: Material, score: Metric, order: Sequence[str]) -> Figure:
     ranked = [name for name in order if name in values]
     notes = {name: f"FD {short(values[name])}, rank {k} of {len(ranked)}" for k, name in enumerate(ranked, start=1)}
     notes |= {"real": f"FD {short(values['real'])}"} if "real" in values else {}
-    title = message(material.table, score).replace(score.label, f"{score.label}, FD,")
     # The files are ordered, and their first images come from few writers: spread over the whole split instead.
     real = material.real[:: max(1, len(material.real) // 30)]
     images = {"real": real} | {name: material.samples[name] for name in order}
-    return sample_sheet(images, notes=notes, title=title)
+    return sample_sheet(images, notes=notes, title=message(material.table, score))
 
 
 def bands(sizes: np.ndarray) -> dict[str, np.ndarray] | None:

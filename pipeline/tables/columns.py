@@ -12,6 +12,8 @@ from typing import Any
 Description = Mapping[str, Any]
 
 REFERENCES = ("real", "noise", "mean_image", "copies", "duplicates", "half_the_classes", "other_fonts")
+WITHOUT_CONTENT = ("noise", "mean_image")
+"""References that a model has to beat; the others are real images with a known fault, which may beat every model."""
 BEFORE_METRICS = ("model", "seeds", "n_real", "n_fake")
 AFTER_METRICS = ("rating", "interval_kind", "parameters", "status")
 PAPER_METRICS = ("paper_mmd", "paper_fid", "paper_knn", "paper_bayes")

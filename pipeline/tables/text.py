@@ -20,6 +20,7 @@ from pipeline.tables.columns import (
     PAPER_METRICS,
     REFERENCES,
     SHORT_LABELS,
+    WITHOUT_CONTENT,
     Description,
     describe,
     headline_columns,
@@ -126,7 +127,7 @@ def no_better_than_noise(rows: Sequence[Mapping[str, Any]], column: str, better:
 def noise_floor(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> float:
     """The lower loss of noise and the mean image; infinity where neither has a value."""
     losses = losses_of(rows, column, better)
-    return min((loss for i, loss in losses.items() if rows[i].get("model") in REFERENCES[1:]), default=math.inf)
+    return min((loss for i, loss in losses.items() if rows[i].get("model") in WITHOUT_CONTENT), default=math.inf)
 
 
 def losses_of(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> dict[int, float]:

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.tables.budget import FAR_APART
-from pipeline.tables.claims import UNRESOLVED, Evidence, claim_rows, tally
+from pipeline.tables.claims import DISAGREE, UNRESOLVED, Evidence, claim_rows, tally
 from pipeline.tables.columns import REFERENCES, Description, describe, headline_columns
 from pipeline.tables.rows import Row
 from pipeline.tables.sentence import ONE_SEED, is_compared, leaders, listed, overlap
 from pipeline.tables.tail import few
-from pipeline.tables.text import contenders, losses_of, no_better_than_noise, readable, with_interval
+from pipeline.tables.text import competing, contenders, losses_of, no_better_than_noise, readable, with_interval
 
 Table = Sequence[Mapping[str, Any]]
 NAMED = 4
 """Models that a sentence names; more are counted."""
-TEST = "Welch's t, Holm over the headline metrics"
+WELCH, HOLM = "Welch's t", "Holm over the headline metrics"
 IDEALS = {"lower": "; lower is better", "higher": "; higher is better", "near_real": ""}
 TAIL_METRICS = ("coverage_tail", "class_accuracy_tail", "tail_accuracy_gain")
 
@@ -109,10 +109,12 @@ def how_sure(tables: Tables) -> str:
         return f"{apart} {ONE_SEED}"
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     words = f"{apart} {count} seeds; the intervals are over seeds."
-    p = {row["measure"]: row["p_holm"] for row in leader_tests(tables)}.get(metric) if after else None
-    if p is None:
+    test = next((row for row in leader_tests(tables) if row["measure"] == metric), {}) if after else {}
+    if (p := test.get("p_holm")) is None:
         return words
-    return f"{words} {best} against {after}: {p_value(float(p))} ({TEST})."
+    paired = tables.trained.get(best, best) == tables.trained.get(after, after)
+    but = f"; {DISAGREE}" if DISAGREE in str(test["reason"]) else ""
+    return f"{words} {best} against {after}: {p_value(float(p))} ({'paired t' if paired else WELCH}, {HOLM}){but}."
 
 
 def best_of(tables: Tables, name: str) -> str:
@@ -221,14 +223,14 @@ def tail(tables: Tables) -> str:
 
 
 def ranks(tables: Tables) -> list[tuple[int | None, str]]:
-    """Every model with its rank by the first headline metric, the best first; last, without a rank, what has no value.
+    """Every model with its rank by the first headline metric, the best first; last, without a rank, those that failed.
 
     The rank is one more than the number of better models whose intervals do not overlap the model's own.
     """
     metric = tables.headline[0] if tables.headline else ""
     better = describe(tables.metrics)[metric]["better"] if metric else None
     rows = tables.main
-    losses = {i: loss for i, loss in losses_of(rows, metric, better).items() if rows[i]["model"] not in REFERENCES}
+    losses = {i: v for i, v in losses_of(rows, metric, better).items() if competing(rows[i], metric) is not None}
     found: list[tuple[int | None, str]] = []
     for index in sorted(losses, key=lambda i: losses[i]):
         ahead = [i for i in losses if losses[i] < losses[index] and not overlap(rows[i], rows[index], metric)]

@@ -35,6 +35,7 @@ __all__ = [
     "experiments",
     "forget_unrecorded",
     "mark_best_safely",
+    "network_disk",
     "open_store_safely",
     "pass_on",
     "record_run",
@@ -323,6 +324,40 @@ ARTIFACTS = "mlflow-artifacts"
 
 def _sqlite_file(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+NETWORK = {
+    "nfs",
+    "nfs4",
+    "lustre",
+    "beegfs",
+    "gpfs",
+    "cifs",
+    "smb3",
+    "ceph",
+    "afs",
+    "9p",
+    "fuse.sshfs",
+    "fuse.glusterfs",
+}
+"""File systems of which several machines see the same files."""
+
+
+def network_disk(uri: str, mounts: Path = Path("/proc/mounts")) -> str | None:
+    """One line of warning where a SQLite store is on a network disk, whose locks SQLite cannot rely on."""
+    database = _sqlite_file(uri)
+    if database is None or not mounts.is_file():
+        return None
+    lines = (line.split()[1:3] for line in mounts.read_text(encoding="utf-8").splitlines())
+    place = str(database.resolve())
+    above = [(len(point), kind) for point, kind in lines if place.startswith(f"{point.rstrip('/')}/")]
+    kind = max(above, default=(0, ""))[1]
+    if kind not in NETWORK:
+        return None
+    return (
+        f"{database.name}: found on a network disk ({kind}), expected a local one: SQLite's locks may fail there; "
+        "set MLFLOW_TRACKING_URI to a server or to sqlite:////local/disk/mlflow.db"
+    )
 
 
 @contextlib.contextmanager

@@ -34,8 +34,8 @@ PER_STEP_OF_OTHERS = 0.1
 DRAWS = {"glimpses": 10, "time_steps": 3}
 """Times that a sequential model draws, as it was measured; the cost of a training step goes with them."""
 
-PER_SAMPLE = {"evaluate": 3e-3, "references": 7e-3, "battle": 1.5e-3, "sample": 0.4e-3}
-"""CPU seconds per compared image."""
+PER_SAMPLE = {"evaluate": 4e-3, "references": 3.4e-3, "battle": 1.5e-3, "sample": 0.4e-3}
+"""CPU seconds per compared image: of each row, of each judge."""
 
 PER_CLASSIFIER_STEP = 0.1
 
@@ -79,9 +79,12 @@ def seconds(
         steps = plan.steps(wildcards["model"], wildcards["dataset"]) - done
         config = {"class": block["class"], "training": {"steps": steps}, "arguments": block["arguments"]}
     elif stage in ("classifier", "augment"):
-        config = {"steps": plan.params.at_budget(plan.params.classifier.steps)}
+        count = plan.params.at_budget(plan.params.classifier.count) if stage == "classifier" else 1
+        config = {"steps": plan.params.at_budget(plan.params.classifier.steps), "count": count}
     elif stage == "battle":
         config |= {"seeds": plan.params.seeds_used()}
+    elif stage == "references":
+        config |= {"rows": plan.references(wildcards["dataset"])}
     work, rate, key = amount(stage, config)
     return rates[key] * work if key in rates else speed * (START + rate * work)
 
@@ -93,9 +96,9 @@ def amount(stage: str, config: Mapping[str, Any]) -> tuple[float, float, tuple[s
         drawn = math.prod(arguments[name] / often for name, often in DRAWS.items() if name in arguments)
         return config["training"]["steps"] * drawn, PER_STEP.get(kind, PER_STEP_OF_OTHERS), (stage, kind)
     if stage in ("classifier", "augment"):
-        return config.get("steps", 0), PER_CLASSIFIER_STEP, ("classifier", "")
-    judges = len(config["seeds"]) if stage == "battle" else 1
-    return config.get("n", 0) * judges, PER_SAMPLE.get(stage, 0.0), (stage, "")
+        return config.get("steps", 0) * config.get("count", 1), PER_CLASSIFIER_STEP, ("classifier", "")
+    times = len(config["seeds"]) if stage == "battle" else len(config["rows"]) if stage == "references" else 1
+    return config.get("n", 0) * times, PER_SAMPLE.get(stage, 0.0), (stage, "")
 
 
 def learned_rates(folder: Path = Path()) -> dict[tuple[str, str], float]:
@@ -106,10 +109,9 @@ def learned_rates(folder: Path = Path()) -> dict[tuple[str, str], float]:
     measured: dict[tuple[str, str], list[float]] = {}
     for path in sorted(folder.glob("benchmarks/*/*/*.tsv"))[-MOST_BENCHMARKS:]:
         stage, names = path.parts[-3], path.parts[-2].split("-")
-        record = store.read(
-            folder / layout.folder(stage).format(**dict(zip(NAMES, names, strict=False)), hash=path.stem)
-        )
-        with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
+        with contextlib.suppress(OSError, ValueError, LookupError):  # of a stage that there is no more, say
+            job = layout.folder(stage).format(**dict(zip(NAMES, names, strict=False)), hash=path.stem)
+            record = store.read(folder / job)
             head, row, *_ = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
             cpu = float(dict(zip(head, row, strict=True))["cpu_time"])
             work, _, key = amount(stage, record["config"] if record else {})

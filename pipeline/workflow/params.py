@@ -570,7 +570,9 @@ def _check_models(where: str, names: Any, known: Iterable[str]) -> None:
 
 NAMES = list[str | int]
 OPTION_TYPES: dict[str, Any] = {
-    **dict.fromkeys(("image", "label", "labels", "prefix", "links", "broken", "splits", "pixels", "channels"), str),
+    **dict.fromkeys(
+        ("image", "label", "labels", "prefix", "links", "broken", "splits", "pixels", "channels", "file"), str
+    ),
     **dict.fromkeys(("train_images", "train_labels", "test_images", "test_labels"), str),
     **dict.fromkeys(("face", "transpose", "extra"), Annotated[bool, Field(strict=True)]),
     **dict.fromkeys(("every", "first_label", "label_bytes"), Annotated[int, Field(strict=True, ge=0, lt=1_000_000)]),

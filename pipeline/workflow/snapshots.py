@@ -26,6 +26,9 @@ TABLES = {
 }
 """The tables that do not depend on the machine's speed, by their name in pipeline.tables.comparison."""
 
+ENDINGS = {Path(pattern).stem.removeprefix("{dataset}") for pattern in layout.VIEWS["tables"]} - {""}
+"""What follows a data set's name in the names of its other tables."""
+
 RECORD = str(layout.view("tables", "job", dataset="{dataset}"))
 """The record of the job that made a data set's tables."""
 
@@ -80,7 +83,7 @@ def datasets(name: str) -> set[str]:
         of = {str(PurePosixPath(pattern).parent) for pattern in PUBLISHED}
         files = [Path(line) for line in listed.splitlines() if str(PurePosixPath(line).parent.parent) in of]
     stems = {path.stem for path in files if path.suffix == ".csv"}
-    return {stem for stem in stems if not any(stem.startswith(f"{other}_") for other in stems)}
+    return stems - {f"{stem}{ending}" for stem in stems for ending in ENDINGS}
 
 
 # --- a folder -----------------------------------------------------------------------------------------------------

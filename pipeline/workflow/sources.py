@@ -412,6 +412,16 @@ def _client(
     return brought[0]
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to http and https addresses alone; urllib's own follow ftp too."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        """The next request; HTTPError for another kind of address."""
+        if not newurl.startswith(("http://", "https://")):
+            raise urllib.error.HTTPError(req.full_url, code, f"redirected to {newurl[:200]}", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 @contextlib.contextmanager
 def _download(address: str, room: Room) -> Iterator[Readable]:
     """The body at an http(s) address, as a stream; NoAnswer where no server answers in time."""
@@ -419,7 +429,7 @@ def _download(address: str, room: Room) -> Iterator[Readable]:
         raise NoAnswer("not an http or https address")
     try:
         request = urllib.request.Request(address, headers={"User-Agent": "easel"})
-        response = urllib.request.urlopen(request, timeout=room.timeout)
+        response = urllib.request.build_opener(_Redirects).open(request, timeout=room.timeout)
     except urllib.error.HTTPError as error:
         error.close()
         raise Missing(f"{error.code} {error.reason}") from error

@@ -69,7 +69,14 @@ def assert_whole(state: Path, model: str) -> None:
         assert moments and any(value.count_nonzero() for value in moments)
 
 
-@pytest.mark.parametrize("model", ONE_OF_EACH_CLASS)
+IN_QUICK = ("draw_gan_ssim", "gran3_noise", "vae_mixture")
+"""Classes whose kills `make quick` tries too; test_training.py resumes every class in its own process."""
+
+
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param(name, marks=() if name in IN_QUICK else pytest.mark.workflow) for name in ONE_OF_EACH_CLASS],
+)
 def test_killed_after_any_step_it_writes_what_it_would_have_written(
     model: str, fork_server: ForkServer, undisturbed: Any, tmp_path: Path
 ) -> None:

@@ -13,7 +13,6 @@ import platform
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,19 +24,11 @@ from pipeline.runtime import job_context, signals
 from pipeline.runtime.progress import Progress
 from pipeline.workflow import job_hash, layout, params, store
 from pipeline.workflow.plan import Plan
-from tests.conftest import BIN, ROOT, plan_of, run, stage
+from tests.conftest import BIN, ROOT, plan_of, run, stage, until
 from tests.fork_server import At, ForkServer
 from tests.small_models import images
 from tests.small_trainings import Training, begun, finish, job
 from tests.stored import stored
-
-
-def until(true: Callable[[], object], process: subprocess.Popen[str] | None = None) -> None:
-    """Wait until something is so; a minute at most, and no longer than the process that is to bring it about."""
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end and (process is None or process.poll() is None), "it did not come about"
-        time.sleep(0.01)
 
 
 def ended(text: str, *words: str) -> None:
@@ -85,7 +76,7 @@ def test_a_command_asked_to_end_while_it_loads_ends_in_one_line(number: signal.S
     command = [sys.executable, "-m", "pipeline", *training.words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        until((tmp_path / "logs/train/mnist-vae-0.log").exists, process)  # as a rule torch is not yet imported
+        until((tmp_path / "logs/train/mnist-vae-0.log").exists, process=process)  # as a rule torch is not yet imported
         process.send_signal(number)
         _, said = process.communicate()
     assert process.returncode == 128 + number
@@ -219,7 +210,7 @@ def test_a_stages_own_children_end_with_the_workflow(owner: subprocess.Popen[str
     }
     command = [sys.executable, "-m", "pipeline", "fetch", "--set", f"datasets.mnist.sources={source}"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        until((tmp_path / "number").exists, process)
+        until((tmp_path / "number").exists, process=process)
         owner.kill()
         _, said = process.communicate()
     assert process.returncode == 143
@@ -248,7 +239,7 @@ def test_a_training_ends_with_a_killed_snakemake_and_the_next_goes_on(
         (folder / "said").open("w") as said,
         subprocess.Popen(words, cwd=folder, env=environment, stdout=said, stderr=said, text=True) as process,
     ):
-        until(lambda: log.exists() and "training begins" in log.read_text(), process)
+        until(lambda: log.exists() and "training begins" in log.read_text(), process=process)
         process.kill()
     with lock.open() as handle:
         until(lambda: is_free(handle.fileno()))

@@ -272,6 +272,7 @@ def test_ours_and_the_public_tools_are_asked_the_same_question(name: str) -> Non
         assert theirs == {name: pytest.approx(ours[name], rel=2e-3, abs=2e-5) for name in ours}
 
 
+@pytest.mark.workflow
 def test_a_child_measures_and_says_what_is_missing() -> None:
     points = {"space": "features", "n": 40, "d": 8}
     with child("bench.metric_work", "prepared", 1) as process:
@@ -318,6 +319,7 @@ def test_seconds_of_jobs_come_from_snakemake_or_from_records(tmp_path: Path, mon
     assert (told["train"].ours, told["all"].ours, told["critical path"].ours) == (12.5, 15.75, 15.75)
 
 
+@pytest.mark.workflow
 def test_a_quick_run_leaves_a_table_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One row of each kind that needs no other program; the others' commands are tested where they are made."""
     words = ["--to", str(tmp_path), "--quick", "--only", "limit,train,sample,cost,stages", "--results", str(tmp_path)]

@@ -13,16 +13,8 @@ from pipeline import cli as cli
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.runtime.job_context import sole_writer
-from tests.conftest import Run, plan_of, stage
+from tests.conftest import Run, plan_of, stage, told
 from tests.stored import record
-
-
-def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 1) -> str:
-    """The one line that a command of this process ends with."""
-    with pytest.raises(SystemExit) as caught:
-        cli.main(list(words))
-    assert caught.value.code == code
-    return one_line(capsys.readouterr().err)
 
 
 def one_line(text: str) -> str:

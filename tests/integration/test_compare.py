@@ -255,6 +255,12 @@ def test_the_same_is_said_only_of_what_both_sides_prove(tmp_path: Path) -> None:
     assert "battles: not compared, it is missing in a and b" in text
 
 
+def test_a_data_set_whose_name_begins_with_anothers_is_one_of_its_own(tmp_path: Path) -> None:
+    for name in ("cats", "cats_seeds", "cats_judges_seeds", "cats_small", "cats_small_seeds"):
+        artifacts.write_text(tmp_path / f"{name}.csv", "model\n")
+    assert snapshots.datasets(str(tmp_path)) == {"cats", "cats_small"}
+
+
 def test_the_data_sets_are_found_on_both_sides(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write(tmp_path / name, tables(), recorded=False)

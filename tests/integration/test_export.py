@@ -25,7 +25,7 @@ from pipeline.training.device import build
 from pipeline.training.requested import requested
 from pipeline.training.sampling import quantise
 from pipeline.workflow.plan import Job
-from tests.conftest import plan_of
+from tests.conftest import plan_of, told
 from tests.stored import stored
 
 CONDITIONAL = ("budget=tiny", "models.vae.conditional=true")
@@ -97,15 +97,6 @@ def pixels(rows: list[dict[str, str]], to: str = "out") -> Any:
             assert image.mode == "L" and image.size == (28, 28)
             images.append(np.asarray(image)[None])
     return np.stack(images)
-
-
-def told(capsys: pytest.CaptureFixture[str], *command: str) -> str:
-    """The one line that a command ends with."""
-    with pytest.raises(SystemExit) as caught:
-        cli.main(list(command))
-    said = capsys.readouterr().err
-    assert caught.value.code == 1 and len(said.splitlines()) == 1 and said.startswith("easel: generate: "), said
-    return said
 
 
 def leftovers() -> list[str]:

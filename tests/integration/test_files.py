@@ -300,6 +300,33 @@ def test_the_files_of_kaggles_digit_recognizer(given: Path) -> None:
     assert loaded.train_labels.tolist() == [0, 1, 2, 0, 1, 2] and loaded.source.labels == "column 'label'"
 
 
+def test_a_first_row_whose_label_is_a_word_is_an_image(given: Path) -> None:
+    images = pictures(3, 8, 8)
+    images[0, :, 0] = 7
+    (given / "train.csv").write_text(text_rows(images, ["cat", "dog", "dog"]))
+    loaded = read("csv", RAW, (1, 8, 8), path=str(given), label="first")
+    assert np.array_equal(loaded.train_images[:, 0], images) and loaded.class_names == ("cat", "dog")
+
+
+def test_pixels_stand_by_their_numbers(given: Path) -> None:
+    """Some programs sort columns by their letters: pixel0, pixel1, pixel10, ..., pixel2."""
+    images, order = pictures(3, 8, 8), sorted(range(64), key=str)
+    head = ",".join(["label", *(f"pixel{number}" for number in order)])
+    rows_ = text_rows(images.reshape(3, 64)[:, order], list("012"))
+    (given / "train.csv").write_text(f"{head}\n{rows_}")
+    assert np.array_equal(read("csv", RAW, (1, 8, 8), path=str(given)).train_images[:, 0], images)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_column_of_labels_that_is_not_used_is_no_pixel(named: bool, given: Path) -> None:
+    images = pictures(3, 8, 8)
+    head = numbered_columns(64, "who") + "\n" if named else ""
+    (given / "train.csv").write_text(head + text_rows(images, list("012")))
+    label = "who" if named else "first"
+    loaded = read("csv", RAW, (1, 8, 8), path=str(given), classes=0, label=label)
+    assert np.array_equal(loaded.train_images[:, 0], images) and loaded.train_labels is None
+
+
 def test_one_table_with_a_column_of_splits(given: Path) -> None:
     """FER2013's; an index that pandas wrote is no pixel."""
     images, usage = pictures(4, 8, 8), ["Training", "PublicTest", "Training", "PrivateTest"]
@@ -334,6 +361,15 @@ def test_tables_with_other_separators_and_scales(given: Path) -> None:
         write(given, {name: gzip.compress(text.encode()) if name.endswith(".gz") else text.encode()})
         loaded = read("csv", RAW, (1, 8, 8), path=str(given / name))
         assert np.array_equal(loaded.train_images[:, 0], images) and loaded.class_names == ("a", "b")
+
+
+def test_a_table_from_an_old_mac_and_one_without_an_end(given: Path) -> None:
+    images = pictures(3, 8, 8)
+    text = numbered_columns(64, "label") + "\n" + text_rows(images, list("aba"))
+    write(given, {"it.csv": text.replace("\n", "\r").encode()})
+    assert np.array_equal(read("csv", RAW, (1, 8, 8), path=str(given)).train_images[:, 0], images)
+    write(given, {"it.csv": b'"' + b"9" * 200_000})
+    assert "it.csv, row 1: no columns, or damaged ones (field larger than" in refused("csv", given, (1, 8, 8))
 
 
 def test_colours_in_a_table(given: Path) -> None:
@@ -956,6 +992,7 @@ def test_a_limit_is_drawn_over_the_classes(limit: int, given: Path) -> None:
     assert loaded.train_labels is not None
     counts = np.bincount(loaded.train_labels).tolist()
     assert sum(counts) == limit and abs(counts[0] - counts[1]) <= 1
+    assert loaded.source.remarks == [f"{40 - limit} beyond `limit` not read"] and not loaded.source.passed_over
 
 
 def small_idx(folder: Path, prefix: str = "", first: int = 0, compress: bool = False) -> np.ndarray:

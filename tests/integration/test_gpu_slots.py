@@ -6,9 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from pipeline.runtime import gpu_slots
 from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
-from tests.conftest import ROOT
+from tests.conftest import ROOT, until
 
 HOLDER = """
 import os, sys, time
@@ -72,14 +71,6 @@ class Machine:
     def end(self, name: str = "end") -> None:
         """Tell jobs to end."""
         (self.folder / name).touch()
-
-
-def until(true: Callable[[], object]) -> None:
-    """Wait for something to become true."""
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pipeline.core import artifacts
 from pipeline.features.classifier import DomainClassifier, extract
 from pipeline.features.fitting import load_more
 from pipeline.features.held_out import compared_and_real
-from pipeline.stages import classifier, references
+from pipeline.stages import classifier, evaluate, references
 from tests.made_up_mnist import digits
 
 SIZES = {"train": 120, "valid": 40, "test": 40}
@@ -155,3 +155,24 @@ def test_the_first_of_several_classifiers_is_that_of_one(tmp_path: Path, monkeyp
     assert all(torch.equal(features[0][split], features[1][split]) for split in ("train", "valid", "test"))
     assert torch.equal(features[1]["valid.2"], features[2]["valid"]), "each is trained by a seed of its own"
     torch.testing.assert_close(extract(more["2"], torch.from_numpy(images.copy()))[0], features[1]["valid.2"])
+
+
+def test_an_evaluation_compares_as_many_samples_as_there_are_held_out_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "use_device", lambda job: "cpu")
+    inputs = stage_inputs(tmp_path, {"train": 60, "valid": 10, "test": 30}, classifiers=3)
+    inputs["samples"] = tmp_path / "samples.arrow"
+    pixels, labels = digits(50, seed=7)
+    artifacts.write_images(inputs["samples"], pixels[:, None], labels.astype(np.int64))
+    job: Any = Job(inputs, {"n": 50, "protocol_seed": 0, "groups": 3, "pooled": False}, tmp_path, "metrics")
+    evaluate.run(job)
+    content = json.loads(job.outputs["metrics"].read_text())
+    assert (content["protocol"]["n_real"], content["protocol"]["n_fake"]) == (20, 20)
+    assert list(content["protocol"]["spaces"]) == ["pixels", "classifier", "classifier.1", "classifier.2"]
+    found = content["estimates"]
+    for column in ("fd_classifier", "kid_classifier", "coverage"):
+        assert len(found[column]["each"]) == 3
+        assert found[f"{column}_min"]["value"] == min(found[column]["each"])
+        assert found[f"{column}_max"]["value"] == max(found[column]["each"])
+    assert "class_accuracy" in found

@@ -330,12 +330,19 @@ def test_runs_that_a_store_lacks_are_recorded_again_before_it_is_shown(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     job, uri = track_job(folder, monkeypatch), f"sqlite:///{folder}/elsewhere/mlflow.db"
     assert mlflow_runs.recorded_runs(uri, "mnist") == set()
-    monkeypatch.setattr(ui, "context", lambda spec, progress: job)
-    plan = SimpleNamespace(job=lambda stage, dataset: SimpleNamespace(spec={}))
-    ui.complete(plan, "mnist", uri)  # type: ignore[arg-type]
+    asked: list[list[str]] = []
+
+    def stage(words: list[str], **options: Any) -> None:
+        asked.append(words)
+        track.record_all(job, uri)
+
+    monkeypatch.setattr(ui.subprocess, "run", stage)
+    planned = SimpleNamespace(config=job.config, sources=[SimpleNamespace(path=path) for path in job.reads])
+    plan = SimpleNamespace(job=lambda stage, dataset: planned)
+    for _ in range(2):
+        ui.complete(plan, "mnist", uri, ["--set", "budget=tiny"])  # type: ignore[arg-type]
+    assert [words[2:] for words in asked] == [["pipeline", "track", "--dataset", "mnist", "--set", "budget=tiny"]]
     assert mlflow_runs.recorded_runs(uri, "mnist") == {"vae/0", "real/0"}
-    monkeypatch.setattr(track, "record_all", lambda job, uri: pytest.fail("all of it is there"))
-    ui.complete(plan, "mnist", uri)  # type: ignore[arg-type]
 
 
 def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_records_all(

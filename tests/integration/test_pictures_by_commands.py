@@ -17,7 +17,7 @@ from pipeline.models.base import ImageGenerator
 from pipeline.training.device import build
 from pipeline.training.sampling import quantise, sample, sample_canvases
 from pipeline.workflow.plan import Job
-from tests.conftest import plan_of
+from tests.conftest import plan_of, told
 from tests.stored import stored
 
 SET = ("--set", "budget=tiny", "--set", "models.draw.glimpses=3", "--set", "models.draw.hidden=16")
@@ -51,15 +51,6 @@ def pixels(path: str) -> Any:
 
 def drawn(images: np.ndarray, columns: int, dots: int = 3) -> Any:
     return mosaic(images, columns).repeat(dots, 0).repeat(dots, 1)
-
-
-def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """The one line that a command line ends with."""
-    with pytest.raises(SystemExit) as caught:
-        cli.main(list(words))
-    said = capsys.readouterr().err
-    assert caught.value.code == 1 and len(said.splitlines()) == 1 and said.startswith(f"easel: {words[0]}: "), said
-    return said
 
 
 # --- generate -----------------------------------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,20 +20,15 @@ from pipeline.workflow import garbage, layout, run_lock, store
 from pipeline.workflow.staleness import jobs_of, look
 from tests.conftest import ROOT, plan_of, run
 from tests.conftest import stage as command
+from tests.integration.conftest import Lines
 
 TINY = "budget=tiny"
-Prune = Callable[..., list[str]]
 
 
 @pytest.fixture
-def prune(folder: Path, capsys: pytest.CaptureFixture[str]) -> Prune:
+def prune(lines: Lines) -> Lines:
     """The lines that the command prints at the tiny budget."""
-
-    def lines(*words: str) -> list[str]:
-        cli.main(["prune", "--set", TINY, *words])
-        return capsys.readouterr().out.splitlines()
-
-    return lines
+    return functools.partial(lines, "prune")
 
 
 def plan(*words: str) -> made_up.Plan:
@@ -64,7 +60,7 @@ def stored() -> set[str]:
 # --- what goes --------------------------------------------------------------------------------------------------
 
 
-def test_nothing_to_prune_is_said(prune: Prune) -> None:
+def test_nothing_to_prune_is_said(prune: Lines) -> None:
     made_up.make(plan())
     before = files()
     (line,) = prune("--yes")
@@ -72,7 +68,7 @@ def test_nothing_to_prune_is_said(prune: Prune) -> None:
     assert files() == before
 
 
-def test_earlier_results_of_other_settings_go_and_present_ones_stay(prune: Prune) -> None:
+def test_earlier_results_of_other_settings_go_and_present_ones_stay(prune: Lines) -> None:
     made_up.make(plan("models.vae.hidden=9"))
     made_up.make(plan())
     present = {path for path in folders() if not path.startswith("data/raw")}
@@ -84,7 +80,7 @@ def test_earlier_results_of_other_settings_go_and_present_ones_stay(prune: Prune
     assert "  earlier results: " in lines[1]
 
 
-def test_saved_states_of_other_settings_go_with_their_seals(prune: Prune) -> None:
+def test_saved_states_of_other_settings_go_with_their_seals(prune: Lines) -> None:
     mine = state(jobs_of(plan(), "mnist")["train mnist vae 0"], 30)
     other = state(jobs_of(plan("models.vae.hidden=9"), "mnist")["train mnist vae 0"], 20)
     lines = prune("--yes")
@@ -93,7 +89,7 @@ def test_saved_states_of_other_settings_go_with_their_seals(prune: Prune) -> Non
     assert "vae 0 at step 20" in lines[2]
 
 
-def test_a_saved_state_of_a_training_that_is_done_goes(prune: Prune) -> None:
+def test_a_saved_state_of_a_training_that_is_done_goes(prune: Lines) -> None:
     """It was killed between writing its record and removing its state."""
     made_up.make(plan())
     done = state(jobs_of(plan(), "mnist")["train mnist vae 0"], 30)
@@ -101,7 +97,7 @@ def test_a_saved_state_of_a_training_that_is_done_goes(prune: Prune) -> None:
     assert not done.exists()
 
 
-def test_live_histories_of_other_settings_go(prune: Prune) -> None:
+def test_live_histories_of_other_settings_go(prune: Lines) -> None:
     mine, other = (jobs_of(made, "mnist")["train mnist vae 0"] for made in (plan(), plan("models.vae.hidden=9")))
     paths = [layout.path(layout.LIVE, **job.wildcards, hash=job.hash) for job in (mine, other)]
     for path in paths:
@@ -110,7 +106,7 @@ def test_live_histories_of_other_settings_go(prune: Prune) -> None:
     assert [path.exists() for path in paths] == [True, False]
 
 
-def test_results_of_unknown_models_seeds_and_data_sets_are_kept_unless_asked(prune: Prune, folder: Path) -> None:
+def test_results_of_unknown_models_seeds_and_data_sets_are_kept_unless_asked(prune: Lines, folder: Path) -> None:
     made_up.make(plan("seeds=2"))
     made_up.make(plan("models.old={class: vae, batch: 10, data: grey, steps: 5}", "datasets.mnist.models=[vae, old]"))
     made_up.make(plan())
@@ -128,7 +124,7 @@ def test_results_of_unknown_models_seeds_and_data_sets_are_kept_unless_asked(pru
     assert not Path("results/store/mnist/train/old").exists(), "nor are empty folders left"
 
 
-def test_a_model_of_params_that_is_in_no_table_keeps_its_results(prune: Prune) -> None:
+def test_a_model_of_params_that_is_in_no_table_keeps_its_results(prune: Lines) -> None:
     draw = plan().job("train", "mnist", "draw", 0)
     assert "draw" not in plan().models("mnist")
     made_up.write(draw)
@@ -136,7 +132,7 @@ def test_a_model_of_params_that_is_in_no_table_keeps_its_results(prune: Prune) -
     assert Path(next(iter(draw.outputs.values()))).exists()
 
 
-def test_unfinished_files_of_dead_processes_go_and_of_live_ones_stay(prune: Prune) -> None:
+def test_unfinished_files_of_dead_processes_go_and_of_live_ones_stay(prune: Lines) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     for folder in ("results/store/mnist/sample/vae/0/abc", "data/prepared/mnist", "data/raw/mnist"):
@@ -153,7 +149,7 @@ def test_unfinished_files_of_dead_processes_go_and_of_live_ones_stay(prune: Prun
     ]
 
 
-def test_what_nobody_of_the_workflow_made_stays(prune: Prune) -> None:
+def test_what_nobody_of_the_workflow_made_stays(prune: Lines) -> None:
     for name in ("results/mlflow.db", "results/notes.txt", "data/raw/old/a.gz", "results/tables/mnist.xlsx"):
         artifacts.write_text(Path(name), "mine")
     before = files()
@@ -181,13 +177,13 @@ def leftover(folder: Path) -> Path:
     return state(jobs_of(plan("models.vae.hidden=9"), "mnist")["train mnist vae 0"], 20)
 
 
-def test_a_dry_run_names_every_path_and_deletes_nothing(prune: Prune, leftover: Path) -> None:
+def test_a_dry_run_names_every_path_and_deletes_nothing(prune: Lines, leftover: Path) -> None:
     assert any(str(leftover) in line for line in prune("--dry-run"))
     assert leftover.exists()
 
 
 def test_without_a_terminal_nothing_is_deleted(
-    prune: Prune, leftover: Path, capsys: pytest.CaptureFixture[str]
+    prune: Lines, leftover: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
         prune()
@@ -197,10 +193,20 @@ def test_without_a_terminal_nothing_is_deleted(
     assert leftover.exists()
 
 
-@pytest.mark.parametrize(("answer", "gone"), [("y\n", True), ("\n", False)])
-def test_a_person_is_asked(folder: Path, leftover: Path, answer: str, gone: bool) -> None:
+@pytest.mark.parametrize("answer", ["\n", "n\n"])
+def test_a_person_who_does_not_say_yes_keeps_it(
+    prune: Lines, leftover: Path, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = io.StringIO(answer)
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert any("delete? [y/N]" in line for line in prune())
+    assert leftover.exists()
+
+
+def test_a_person_is_asked(folder: Path, leftover: Path) -> None:
     ours, theirs = pty.openpty()
-    os.write(ours, answer.encode())
+    os.write(ours, b"y\n")
     words = [sys.executable, "-m", "pipeline", "prune", "--set", TINY]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, cwd=folder, stdin=theirs, capture_output=True, text=True, env=environment, timeout=60)
@@ -208,7 +214,7 @@ def test_a_person_is_asked(folder: Path, leftover: Path, answer: str, gone: bool
     os.close(theirs)
     assert done.returncode == 0, done.stderr
     assert "delete? [y/N]" in done.stdout
-    assert leftover.exists() != gone
+    assert not leftover.exists()
 
 
 # --- what is in use ---------------------------------------------------------------------------------------------
@@ -222,7 +228,7 @@ def test_a_live_run_is_left_alone_with_one_line(folder: Path, leftover: Path) ->
     assert leftover.exists()
 
 
-def test_what_a_stage_is_writing_stays(prune: Prune, leftover: Path) -> None:
+def test_what_a_stage_is_writing_stays(prune: Lines, leftover: Path) -> None:
     job = jobs_of(plan("models.vae.hidden=9"), "mnist")["train mnist vae 0"]
     with job_context.sole_writer(f"{job.name} {job.hash}"):
         assert "nothing to prune" in prune("--yes")[0]
@@ -231,7 +237,7 @@ def test_what_a_stage_is_writing_stays(prune: Prune, leftover: Path) -> None:
     assert not leftover.exists()
 
 
-def test_no_run_begins_while_files_go(prune: Prune, leftover: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_run_begins_while_files_go(prune: Lines, leftover: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     monkeypatch.setattr("pipeline.commands.prune.delete", lambda found: seen.append(run_lock.is_live()))
     prune("--yes")
@@ -239,7 +245,7 @@ def test_no_run_begins_while_files_go(prune: Prune, leftover: Path, monkeypatch:
 
 
 def test_a_file_that_cannot_be_deleted_is_named(
-    prune: Prune, leftover: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    prune: Lines, leftover: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(path: Path, missing_ok: bool = False) -> None:
         raise PermissionError(13, "Permission denied")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,20 +18,15 @@ from pipeline.snakefile import Workflow
 from pipeline.workflow import job_hash, layout, overrides
 from pipeline.workflow.staleness import jobs_of, look
 from tests.conftest import BIN, ROOT, plan_of, run
+from tests.integration.conftest import Lines
 
 TINY = "budget=tiny"
-Status = Callable[..., list[str]]
 
 
 @pytest.fixture
-def status(folder: Path, capsys: pytest.CaptureFixture[str]) -> Status:
+def status(lines: Lines) -> Lines:
     """The lines that the command prints at the tiny budget."""
-
-    def lines(*words: str) -> list[str]:
-        cli.main(["status", "--set", TINY, *words])
-        return capsys.readouterr().out.splitlines()
-
-    return lines
+    return functools.partial(lines, "status")
 
 
 @pytest.fixture
@@ -62,7 +58,7 @@ def plan(*words: str) -> made_up.Plan:
 # --- nothing, everything ----------------------------------------------------------------------------------------
 
 
-def test_nothing_made_yet_is_one_line_and_what_to_type(status: Status) -> None:
+def test_nothing_made_yet_is_one_line_and_what_to_type(status: Lines) -> None:
     first, last = status()
     assert first == "mnist: nothing made yet, 23 jobs to do (tiny budget, 3 models, 1 seed)"
     assert re.fullmatch(
@@ -77,12 +73,12 @@ def test_with_the_files_own_settings_it_is_make_mnist(folder: Path, capsys: pyte
     assert capsys.readouterr().out.splitlines()[-1].endswith(": make mnist")
 
 
-def test_all_done_is_one_line(status: Status) -> None:
+def test_all_done_is_one_line(status: Lines) -> None:
     made_up.make(plan())
     assert status("--check") == ["mnist: all 23 jobs are done (tiny budget, 3 models, 1 seed)"]
 
 
-def test_a_report_that_is_missing_or_of_other_results_is_told_once_the_rest_is_done(status: Status) -> None:
+def test_a_report_that_is_missing_or_of_other_results_is_told_once_the_rest_is_done(status: Lines) -> None:
     made_up.make(plan())
     plan().job("report").folder.joinpath("report.html").unlink()
     about, report = status()
@@ -95,13 +91,13 @@ def test_a_report_that_is_missing_or_of_other_results_is_told_once_the_rest_is_d
     assert caught.value.code == 1
 
 
-def test_check_ends_with_one_where_something_is_to_do(status: Status) -> None:
+def test_check_ends_with_one_where_something_is_to_do(status: Lines) -> None:
     with pytest.raises(SystemExit) as caught:
         status("--check")
     assert caught.value.code == 1
 
 
-def test_an_unknown_data_set_is_one_line(status: Status, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_data_set_is_one_line(status: Lines, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         status("--dataset", "mnits")
     assert "easel: status: unknown data set 'mnits'; did you mean 'mnist'?" in capsys.readouterr().err
@@ -110,7 +106,7 @@ def test_an_unknown_data_set_is_one_line(status: Status, capsys: pytest.CaptureF
 # --- why --------------------------------------------------------------------------------------------------------
 
 
-def test_a_parameter_is_told_once_with_its_model_and_both_values(status: Status) -> None:
+def test_a_parameter_is_told_once_with_its_model_and_both_values(status: Lines) -> None:
     made_up.make(plan("models.draw_gan.glimpses=10"))
     lines = status("--set", "models.draw_gan.glimpses=20")
     assert lines[0].startswith("mnist: 11 of 23 jobs are done")
@@ -124,40 +120,40 @@ def test_a_parameter_is_told_once_with_its_model_and_both_values(status: Status)
     assert len(lines) == 6
 
 
-def test_what_depends_on_fewer_stages_is_told_apart(status: Status) -> None:
+def test_what_depends_on_fewer_stages_is_told_apart(status: Lines) -> None:
     made_up.make(plan("models.vae.hidden=10", "models.vae.batch=7"))
     lines = status("--set", "models.vae.hidden=10", "--set", "models.vae.batch=8")
     assert lines[2] == "    vae: params changed: training.batch 7 -> 8 (train)"
 
 
-def test_a_setting_of_the_comparison_is_told_for_every_stage_that_has_it(status: Status) -> None:
+def test_a_setting_of_the_comparison_is_told_for_every_stage_that_has_it(status: Lines) -> None:
     made_up.make(plan("protocol.samples=100"))
     lines = status("--set", "protocol.samples=2000")
     assert "    params changed: n 100 -> 2,000 (references)" in lines
     assert "    vae: params changed: n 100 -> 2,000 (sample, evaluate)" in lines
 
 
-def test_a_model_more_is_made_and_what_compares_follows(status: Status) -> None:
+def test_a_model_more_is_made_and_what_compares_follows(status: Lines) -> None:
     made_up.make(plan("datasets.mnist.models=[vae, gran3]"))
     lines = status()
     assert any("params changed: runs " in line for line in lines)
     assert lines[lines.index("  not made yet") + 1] == "    train, sample, evaluate, battle, canvases"
 
 
-def test_an_edited_model_names_its_file_and_its_model(status: Status, other_code: Callable[..., None]) -> None:
+def test_an_edited_model_names_its_file_and_its_model(status: Lines, other_code: Callable[..., None]) -> None:
     other_code(modules=("pipeline.models.gran",))
     lines = status()
     assert lines[2] == "    code changed: pipeline/models/gran.py (train, sample, battle)"
 
 
-def test_an_edited_metric_names_its_file_and_the_measurements(status: Status, other_code: Callable[..., None]) -> None:
+def test_an_edited_metric_names_its_file_and_the_measurements(status: Lines, other_code: Callable[..., None]) -> None:
     other_code(modules=("pipeline.metrics.mmd", "pipeline.metrics.kid"))
     assert status()[2:4] == [
         f"    code changed: pipeline/metrics/{name}.py (3 evaluate, references)" for name in ("kid", "mmd")
     ]
 
 
-def test_another_library_concerns_all(status: Status, other_code: Callable[..., None]) -> None:
+def test_another_library_concerns_all(status: Lines, other_code: Callable[..., None]) -> None:
     now = job_hash.version("torch")
     other_code(versions={"torch": "2.1.0"})
     lines = status()
@@ -165,7 +161,7 @@ def test_another_library_concerns_all(status: Status, other_code: Callable[..., 
 
 
 def test_several_causes_are_each_told_and_their_jobs_counted_once(
-    status: Status, other_code: Callable[..., None]
+    status: Lines, other_code: Callable[..., None]
 ) -> None:
     other_code(modules=("pipeline.models.gran", "pipeline.metrics.mmd"))
     found = look(plan("models.vae.hidden=9"), "mnist")
@@ -176,7 +172,7 @@ def test_several_causes_are_each_told_and_their_jobs_counted_once(
     assert lines[0].startswith(f"mnist: {23 - needed} of 23 jobs")
 
 
-def test_a_cut_off_file_that_is_needed_is_named_with_its_sizes(status: Status) -> None:
+def test_a_cut_off_file_that_is_needed_is_named_with_its_sizes(status: Lines) -> None:
     made_up.make(plan())
     job = plan().job("summary", "mnist")
     path = job.folder / "summary.txt"
@@ -185,7 +181,7 @@ def test_a_cut_off_file_that_is_needed_is_named_with_its_sizes(status: Status) -
     assert status()[2] == f"    {path}: damaged (size 4, expected {size} bytes) (summary)"
 
 
-def test_a_damaged_or_missing_intermediate_that_nothing_to_do_reads_is_not_needed(status: Status) -> None:
+def test_a_damaged_or_missing_intermediate_that_nothing_to_do_reads_is_not_needed(status: Lines) -> None:
     made_up.make(plan())
     (plan().job("sample", "mnist", "vae", 0).folder / "images.arrow").write_text("half")
     shutil.rmtree(plan().job("train", "mnist", "vae", 0).folder)
@@ -200,20 +196,20 @@ def test_a_damaged_or_missing_intermediate_that_nothing_to_do_reads_is_not_neede
 
 
 @pytest.mark.parametrize("record", ["", "{}", "[1]", "null", '{"hash": "x"}'])
-def test_a_folder_with_a_damaged_record_is_not_done(status: Status, record: str) -> None:
+def test_a_folder_with_a_damaged_record_is_not_done(status: Lines, record: str) -> None:
     made_up.make(plan())
     (plan().job("summary", "mnist").folder / layout.RECORD).write_text(record)
     lines = status()
     assert lines[0].startswith("mnist: 22 of 23 jobs are done")
 
 
-def test_a_parameter_that_goes_back_finds_its_results(status: Status) -> None:
+def test_a_parameter_that_goes_back_finds_its_results(status: Lines) -> None:
     made_up.make(plan())
     made_up.make(plan("models.vae.hidden=9"))
     assert len(status()) == 1 and status()[0].startswith("mnist: all 23 jobs are done")
 
 
-def test_all_shows_every_job_with_its_folder(status: Status) -> None:
+def test_all_shows_every_job_with_its_folder(status: Lines) -> None:
     made_up.make(plan(), "fetch mnist", "prepare mnist")
     everything = status("--all")
     folder = plan().job("prepare", "mnist").folder
@@ -221,7 +217,7 @@ def test_all_shows_every_job_with_its_folder(status: Status) -> None:
     assert sum(line.startswith(("    done ", "    to do ")) for line in everything) == 23
 
 
-def test_only_data_sets_with_results_are_shown(status: Status) -> None:
+def test_only_data_sets_with_results_are_shown(status: Lines) -> None:
     block = "{reader: idx, shape: [1, 28, 28], valid: 10, split_seed: 0, models: [vae], sources: [], files: {a: %s}}"
     words = ("--set", "datasets.letters=" + block % ("a" * 64))
     assert [line.split(":")[0] for line in status(*words) if line[0] != " "] == ["mnist"], "the first, if there is none"
@@ -239,13 +235,13 @@ def saved(job: made_up.Job, step: int) -> None:
     artifacts.write_text(path, "state")
 
 
-def test_a_stopped_training_says_where_it_stands(status: Status) -> None:
+def test_a_stopped_training_says_where_it_stands(status: Lines) -> None:
     vae = jobs_of(plan(), "mnist")["train mnist vae 0"]
     saved(vae, 30)
     assert "    vae 0: stopped at step 30 of 40; goes on from there" in status()
 
 
-def test_a_state_of_other_settings_is_not_spoken_of(status: Status) -> None:
+def test_a_state_of_other_settings_is_not_spoken_of(status: Lines) -> None:
     saved(jobs_of(plan("models.vae.hidden=9"), "mnist")["train mnist vae 0"], 30)
     assert "  under way" not in status()
 
@@ -272,18 +268,20 @@ def test_an_estimate_uses_what_this_machine_measured_and_the_cores(folder: Path)
     artifacts.write_json(job / layout.RECORD, {**spare, "inputs": {}, "files": {}, "device": "cpu"})
     artifacts.write_text(Path(f"benchmarks/train/mnist-draw-0/{hash_}.tsv"), "s\tcpu_time\n500\t400\n")
     artifacts.write_text(Path(f"benchmarks/train/mnist-draw-1/{hash_}.tsv"), "damaged")
+    for elsewhere in ("a_stage_of_another_version/mnist", "train/mnist"):
+        artifacts.write_text(Path(f"benchmarks/{elsewhere}/{hash_}.tsv"), "s\tcpu_time\n500\t400\n")
     for cores, expected in ((1, 1600.0), (2, 800.0), (8, 800.0)):
         total, longest = estimate.wall_seconds(laptop, jobs, cores=cores)
         assert (total, longest) == (pytest.approx(expected), pytest.approx(800.0))
 
 
-def test_a_job_at_work_is_said_to_be(status: Status) -> None:
+def test_a_job_at_work_is_said_to_be(status: Lines) -> None:
     with job_context.sole_writer(f"train mnist vae 0 {plan().job('train', 'mnist', 'vae', 0).hash}"):
         assert "    train mnist vae 0: being written now" in status()
     assert "  under way" not in status()
 
 
-def test_looking_leaves_the_lock_free(status: Status) -> None:
+def test_looking_leaves_the_lock_free(status: Lines) -> None:
     with job_context.sole_writer("train mnist vae 0"):
         pass
     status()

@@ -26,6 +26,7 @@ from pipeline.tracking.mlflow_runs import (
     _experiment,
     create_store,
     forget_unrecorded,
+    network_disk,
     pass_on,
     record_run,
     record_run_safely,
@@ -250,6 +251,17 @@ def test_a_job_with_a_run_missing_is_forgotten_so_that_its_stage_runs_again(tmp_
     assert forget_unrecorded(tmp_path) == []
 
 
+def test_a_store_on_a_network_disk_is_warned_of(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    uri = f"sqlite:///{tmp_path.resolve()}/results/mlflow.db"
+    for kind, warned in (("ext4", False), ("nfs4", True), ("lustre", True)):
+        mounts.write_text(
+            f"/dev/vda / ext4 rw 0 0\nserver:/home {tmp_path.resolve()} {kind} rw 0 0\nproc /proc proc rw 0 0\n"
+        )
+        assert (kind in (network_disk(uri, mounts) or "")) is warned
+    assert network_disk("http://127.0.0.1:5000", mounts) is None
+
+
 # --- many at once -----------------------------------------------------------------------------------------------
 
 WRITERS = 4
@@ -274,6 +286,7 @@ def hold(database: Path, seconds: float, held: threading.Event) -> None:
     connection.close()
 
 
+@pytest.mark.workflow
 def test_several_writers_at_once_into_an_empty_folder_while_another_program_locks_the_file(tmp_path: Path) -> None:
     import mlflow  # before the writers are forked
 

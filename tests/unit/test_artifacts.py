@@ -16,7 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core import artifacts
+from pipeline.core import artifacts, locks
 from pipeline.core.errors import UserError
 from pipeline.workflow import store
 from tests.conftest import ROOT
@@ -264,3 +264,19 @@ def test_a_changed_record_does_not_pass_for_the_file(file: Path) -> None:
     content["files"]["images.arrow"]["sha256"] = "0" * 64
     artifacts.write_json(path, content)
     assert "damaged or edited" in complaint(file)
+
+
+@pytest.mark.parametrize(("umask", "rights"), [(0o002, 0o664), (0o022, 0o644), (0o077, 0o600)])
+def test_results_and_locks_have_the_rights_of_the_umask(umask: int, rights: int, tmp_path: Path) -> None:
+    """Several users work on one folder; safetensors makes files that only their owner can read."""
+    before = os.umask(umask)
+    try:
+        artifacts.write_tensors(tmp_path / "weights.safetensors", {"a": torch.zeros(2)})
+        store.write(tmp_path, {"hash": "a" * 16}, {"weights.safetensors": tmp_path / "weights.safetensors"})
+        handle = locks.take(tmp_path / "a.lock")
+    finally:
+        os.umask(before)
+    assert handle is not None
+    os.close(handle)
+    for name in ("weights.safetensors", "job.json", "a.lock"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == rights, name

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy
-from sklearn.linear_model import PoissonRegressor
 
 import pipeline.tables
 from pipeline.battles.matrix import REAL_TEST, REAL_TRAIN, judge_matrix, wilson_interval
@@ -464,6 +463,8 @@ def test_davidson_of_two_players_is_its_closed_form() -> None:
 
 def test_davidson_is_the_log_linear_poisson_model() -> None:
     """A Poisson regression of the counts on pairs, skills (a half each of a tie) and ties, by another library."""
+    from sklearn.linear_model import PoissonRegressor
+
     rng, count = np.random.default_rng(8), 5
     wins, ties = rng.poisson(6, (count, count)).astype(float), np.triu(rng.poisson(4, (count, count)), 1).astype(float)
     np.fill_diagonal(wins, 0)

@@ -12,17 +12,10 @@ from torch.nn.functional import conv2d, interpolate
 from pipeline.models.adversarial import non_saturating_loss
 from pipeline.models.blocks import UpsampledConv
 from pipeline.models.dcgan import DCGAN, ImageConv
+from tests.small_models import after_noise
 
 MNIST = (1, 28, 28)
 SHAPES_AND_SIDES = [(MNIST, 7), ((1, 32, 32), 8), ((3, 32, 32), 8), ((3, 64, 64), 8), ((3, 128, 128), 8)]
-
-
-def trained(model: DCGAN, steps: int) -> DCGAN:
-    """`model` after `steps` updates on noise images, in evaluation mode: statistics and weights have moved."""
-    torch.manual_seed(5)
-    for _ in range(steps):
-        model.fit_batch(torch.rand(8, *model.shape))
-    return model.eval()
 
 
 def parameters_of(model: DCGAN, network: str) -> list[Tensor]:
@@ -31,7 +24,7 @@ def parameters_of(model: DCGAN, network: str) -> list[Tensor]:
 
 @pytest.mark.parametrize(("shape", "side"), SHAPES_AND_SIDES)
 def test_shapes_and_range(shape: tuple[int, int, int], side: int) -> None:
-    model = trained(DCGAN(shape, latent=5, width=8), 1)
+    model = after_noise(DCGAN(shape, latent=5, width=8), 1)
     z = model.draw_latents(3, seed=0)
     assert z.abs().max() <= 1
     images = model.decode(z)
@@ -70,12 +63,12 @@ def test_wider_and_deeper_networks() -> None:
     counts = plain.parameter_counts(), deeper.parameter_counts()
     assert counts[1]["generator"] - counts[0]["generator"] == extra
     assert counts[1]["discriminator"] - counts[0]["discriminator"] == extra
-    assert trained(deeper, 1).decode(deeper.draw_latents(2, seed=0)).shape == (2, *MNIST)
+    assert after_noise(deeper, 1).decode(deeper.draw_latents(2, seed=0)).shape == (2, *MNIST)
 
 
 @pytest.mark.parametrize(("width", "layers"), [(16, 1), (32, 3)])
 def test_wider_and_deeper_networks_train_and_draw_colour(width: int, layers: int) -> None:
-    model = trained(DCGAN((3, 32, 32), width=width, layers_per_size=layers), 2)
+    model = after_noise(DCGAN((3, 32, 32), width=width, layers_per_size=layers), 2)
     assert model.decode(model.draw_latents(2, seed=0)).shape == (2, 3, 32, 32)
     assert sum(isinstance(module, torch.nn.Conv2d) for module in model.generator) == 2 * layers
     assert sum(isinstance(module, torch.nn.Conv2d) for module in model.discriminator) == 2 * layers
@@ -111,7 +104,7 @@ def test_each_update_moves_its_own_network(still: str, moving: str) -> None:
     model = DCGAN(MNIST, width=8)
     getattr(model, f"{still}_optimiser").step = lambda: None
     before = {name: parameters_of(model, name) for name in (still, moving)}
-    trained(model, 1)
+    after_noise(model, 1)
     after = {name: parameters_of(model, name) for name in (still, moving)}
     assert all(map(torch.equal, before[still], after[still]))
     assert not any(map(torch.equal, before[moving], after[moving]))
@@ -119,7 +112,7 @@ def test_each_update_moves_its_own_network(still: str, moving: str) -> None:
 
 @pytest.mark.parametrize("options", [{"batch_norm": False}, {"layers_per_size": 2}])
 def test_every_parameter_gets_a_finite_gradient(options: dict[str, Any]) -> None:
-    model = trained(DCGAN(MNIST, width=8, **options), 5)
+    model = after_noise(DCGAN(MNIST, width=8, **options), 5)
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
@@ -127,7 +120,7 @@ def test_every_parameter_gets_a_finite_gradient(options: dict[str, Any]) -> None
 
 
 def test_the_discriminator_sees_images_from_minus_one_to_one() -> None:
-    model = trained(DCGAN(MNIST, width=8), 1)
+    model = after_noise(DCGAN(MNIST, width=8), 1)
     seen: list[Tensor] = []
     model.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     model.discriminate(torch.stack([torch.zeros(MNIST), torch.ones(MNIST)]))
@@ -136,7 +129,7 @@ def test_the_discriminator_sees_images_from_minus_one_to_one() -> None:
 
 @pytest.mark.parametrize("n", [6, 7])
 def test_joint_and_separate_halves_keep_the_order_of_images(n: int) -> None:
-    model = trained(DCGAN(MNIST, width=8), 2)
+    model = after_noise(DCGAN(MNIST, width=8), 2)
     real, fake = torch.rand(n, *MNIST), torch.rand(n, *MNIST)
     real_logits, fake_logits = model.tell_apart(real=real, fake=fake)
     torch.testing.assert_close(real_logits, model.discriminate(real), rtol=1e-4, atol=1e-5)

@@ -58,14 +58,3 @@ def test_steps_by_the_exact_noise_of_one_image_end_at_it(steps: int) -> None:
     z = model.draw_latents(5, seed=0)
     torch.testing.assert_close(model.decode(z), image.expand(5, *SHAPE), atol=1e-3, rtol=0)
     assert model.canvases(z).shape == (5, steps, *SHAPE)
-
-
-def test_it_learns_to_draw_the_only_image_there_is() -> None:
-    model = small(learning_rate=1e-2)
-    image = torch.zeros(SHAPE)
-    image[0, 2:6, 3:5] = 1.0
-    for _ in range(250):
-        model.fit_batch(image.expand(32, *SHAPE))
-    with torch.no_grad():
-        drawn = model.eval().decode(model.draw_latents(20, seed=0))
-    assert (drawn - image).abs().mean() < 0.1

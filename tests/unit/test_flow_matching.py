@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.models.base import ImageGenerator
+from pipeline.models.ddpm import DDPM
 from pipeline.models.flow_matching import FlowMatching, UNet
 
 SHAPE = (1, 8, 8)
@@ -61,8 +62,10 @@ def test_euler_steps_through_the_exact_field_of_one_image_end_at_it(steps: int) 
     assert model.canvases(z).shape == (5, steps, *SHAPE)
 
 
-def test_it_learns_to_draw_the_only_image_there_is() -> None:
-    model = small(learning_rate=1e-2)
+@pytest.mark.parametrize("kind", [FlowMatching, DDPM])
+def test_it_learns_to_draw_the_only_image_there_is(kind: type[FlowMatching]) -> None:
+    torch.manual_seed(0)
+    model = kind(SHAPE, channels=(8, 8), learning_rate=1e-2)
     image = torch.zeros(SHAPE)
     image[0, 2:6, 3:5] = 1.0
     for _ in range(250):

@@ -11,17 +11,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pipeline.models.gan import GAN
 from pipeline.models.kinds import Shape
+from tests.small_models import after_noise
 
 MNIST: Shape = (1, 28, 28)
 SHAPES: list[Shape] = [MNIST, (1, 32, 32), (3, 32, 32), (3, 64, 64), (3, 128, 128)]
-
-
-def trained(model: GAN, steps: int) -> GAN:
-    """`model` after `steps` updates on noise images, in evaluation mode."""
-    torch.manual_seed(5)
-    for _ in range(steps):
-        model.fit_batch(torch.rand(8, *model.shape))
-    return model.eval()
 
 
 def widths_of(network: nn.Module) -> list[int]:
@@ -60,7 +53,7 @@ def test_sizes_follow_the_images(shape: Shape, conditional: bool) -> None:
 
 
 def test_dropout_belongs_to_training_alone() -> None:
-    model = trained(GAN(MNIST), 1)
+    model = after_noise(GAN(MNIST), 1)
     z, x = model.draw_latents(4, seed=1), torch.rand(4, *MNIST)
     assert torch.equal(model.decode(z), model.decode(z))
     assert torch.equal(model.discriminate(x), model.discriminate(x))
@@ -88,7 +81,7 @@ def test_a_softer_label_is_best_met_by_its_own_log_odds() -> None:
 
 
 def test_both_networks_see_values_from_minus_one_to_one() -> None:
-    model = trained(GAN(MNIST), 1)
+    model = after_noise(GAN(MNIST), 1)
     seen: list[Tensor] = []
     model.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     model.discriminate(torch.stack([torch.zeros(MNIST), torch.ones(MNIST)]))

@@ -9,17 +9,10 @@ from torch.nn.functional import conv2d, interpolate, max_pool2d
 
 from pipeline.models.gan_conv import ConvolutionalGAN
 from pipeline.models.kinds import Shape
+from tests.small_models import after_noise
 
 MNIST: Shape = (1, 28, 28)
 FACES: Shape = (3, 64, 64)
-
-
-def trained(model: ConvolutionalGAN, steps: int) -> ConvolutionalGAN:
-    """`model` after `steps` updates on noise images, in evaluation mode."""
-    torch.manual_seed(5)
-    for _ in range(steps):
-        model.fit_batch(torch.rand(8, *model.shape))
-    return model.eval()
 
 
 def of_kind(network: nn.Module, kind: type[nn.Module]) -> list[nn.Module]:
@@ -41,7 +34,7 @@ def test_layers_on_faces_are_those_of_002() -> None:
 
 
 def test_the_generator_equals_its_layers_one_by_one() -> None:
-    model = trained(ConvolutionalGAN(MNIST, width=3, hidden=6), 2)
+    model = after_noise(ConvolutionalGAN(MNIST, width=3, hidden=6), 2)
     first, second = of_kind(model.generator, nn.Linear)
     norm = of_kind(model.generator, nn.BatchNorm1d)[0]
     z = model.draw_latents(4, seed=0)
@@ -52,7 +45,7 @@ def test_the_generator_equals_its_layers_one_by_one() -> None:
 
 
 def test_the_discriminator_takes_the_maximum_of_tanh() -> None:
-    model = trained(ConvolutionalGAN(MNIST, width=3, hidden=6), 2)
+    model = after_noise(ConvolutionalGAN(MNIST, width=3, hidden=6), 2)
     x = torch.rand(4, *MNIST)
     h = 2 * x - 1
     for layer in of_kind(model.discriminator, nn.Conv2d):

@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import conv2d, conv_transpose2d
 
 from pipeline.models.gran import GRAN, conv_from_image, conv_to_image
+from tests.small_models import after_noise
 
 SHAPES_AND_KERNELS = [
     ((1, 28, 28), (8, 4)),
@@ -20,18 +21,10 @@ small = partial(GRAN, latent=6, kernels=(8, 4))
 MNIST = (1, 28, 28)
 
 
-def trained(model: GRAN, steps: int) -> GRAN:
-    """`model` after `steps` updates on noise images, in evaluation mode: statistics and weights have moved."""
-    torch.manual_seed(5)
-    for _ in range(steps):
-        model.fit_batch(torch.rand(8, *model.shape))
-    return model.eval()
-
-
 @pytest.mark.parametrize(("shape", "kernels"), SHAPES_AND_KERNELS)
 @pytest.mark.parametrize("fresh_noise", [False, True])
 def test_shapes_and_range(shape: tuple[int, int, int], kernels: tuple[int, ...], fresh_noise: bool) -> None:
-    model = trained(GRAN(shape, latent=6, kernels=kernels, time_steps=3, fresh_noise=fresh_noise), 1)
+    model = after_noise(GRAN(shape, latent=6, kernels=kernels, time_steps=3, fresh_noise=fresh_noise), 1)
     z = model.draw_latents(5, seed=0)
     assert z.shape == ((5, 3, 6) if fresh_noise else (5, 6))
     canvases = model.canvases(z)
@@ -101,7 +94,7 @@ def test_image_layers_equal_the_plain_strided_convolutions() -> None:
 
 
 def test_one_step_is_the_feed_forward_network_and_has_no_g() -> None:
-    model = trained(small(MNIST, time_steps=1), 2)
+    model = after_noise(small(MNIST, time_steps=1), 2)
     assert not hasattr(model.generator, "g")
     z = model.draw_latents(4, seed=3)
     h_z = torch.tanh(z @ model.generator.noise.weight.T + model.generator.noise.bias)
@@ -110,7 +103,7 @@ def test_one_step_is_the_feed_forward_network_and_has_no_g() -> None:
 
 
 def test_the_second_step_sees_the_first_increment_through_g() -> None:
-    model = trained(small(MNIST, time_steps=2), 2)
+    model = after_noise(small(MNIST, time_steps=2), 2)
     z = model.draw_latents(4, seed=3)
     h_z = model.generator.noise(z).tanh()
     first = model.generator.f(torch.cat([h_z, torch.zeros_like(h_z)], dim=1), 0)
@@ -120,7 +113,7 @@ def test_the_second_step_sees_the_first_increment_through_g() -> None:
 
 
 def test_canvases_are_partial_sums_and_end_in_the_image() -> None:
-    model = trained(small(MNIST, time_steps=4), 2)
+    model = after_noise(small(MNIST, time_steps=4), 2)
     z = model.draw_latents(3, seed=1)
     canvases = model.canvases(z)
     assert torch.equal(canvases[:, -1], model.decode(z))
@@ -130,7 +123,7 @@ def test_canvases_are_partial_sums_and_end_in_the_image() -> None:
 
 
 def test_more_steps_than_trained_continue_the_same_drawing() -> None:
-    model = trained(small(MNIST, time_steps=5), 2)
+    model = after_noise(small(MNIST, time_steps=5), 2)
     longer = small(MNIST, time_steps=5, sample_steps=7)
     longer.load_state_dict(model.state_dict())
     z = model.draw_latents(3, seed=1)
@@ -146,13 +139,13 @@ def test_training_ignores_the_number_of_steps_to_sample_with() -> None:
     plain = small(MNIST, time_steps=2)
     torch.manual_seed(0)
     longer = small(MNIST, time_steps=2, sample_steps=4)
-    trained(plain, 2), trained(longer, 2)
+    after_noise(plain, 2), after_noise(longer, 2)
     for name, value in plain.state_dict().items():
         assert torch.equal(value, longer.state_dict()[name]), name
 
 
 def test_fresh_noise_feeds_each_step_its_own_z() -> None:
-    model = trained(small(MNIST, time_steps=3, fresh_noise=True), 2)
+    model = after_noise(small(MNIST, time_steps=3, fresh_noise=True), 2)
     z = model.draw_latents(3, seed=1)
     changed = z.clone()
     changed[:, 1] += 1
@@ -169,14 +162,14 @@ def test_tied_weights_are_shared_by_f_and_g() -> None:
     tied, untied = (small(MNIST, time_steps=2, tie_weights=tie) for tie in (True, False))
     shared = sum(weight.numel() for weight in untied.generator.g.weights)
     assert untied.parameter_counts()["generator"] - tied.parameter_counts()["generator"] == shared
-    trained(tied, 2)
+    after_noise(tied, 2)
     for of_f, of_g in zip(tied.generator.weights, tied.generator.g.weights, strict=True):
         assert of_f is of_g
     assert not {id(w) for w in tied.generator.weights} & {id(p) for p in tied.discriminator.parameters()}
 
 
 def test_with_tied_weights_every_parameter_gets_a_finite_gradient() -> None:
-    model = trained(small(MNIST, time_steps=3, tie_weights=True), 5)
+    model = after_noise(small(MNIST, time_steps=3, tie_weights=True), 5)
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name

@@ -103,8 +103,8 @@ def _gaussian_draw(seed: int, n: int = 200, d: int = 3) -> Comparison:
     real, fake = points(n), points(n) * torch.tensor([1.3, 1.0, 0.7]) + 0.7
     logits = torch.randn(n, 4, generator=generator) * 3 + torch.tensor([0.0, 0.3, 0.6, 1.0])
     return Comparison(
-        real={"pixels": real, "classifier": real},
-        fake={"pixels": fake, "classifier": fake},
+        real={"pixels": real, "classifier": real, "classifier.1": real},
+        fake={"pixels": fake, "classifier": fake, "classifier.1": fake},
         train={"pixels": (memory := points(2 * n))[:n], "classifier": memory[:n]},
         memory=memory,
         memory_features=memory,

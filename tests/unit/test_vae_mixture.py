@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import pytest
 import torch
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from pipeline.models.vae import VAE
@@ -45,6 +44,8 @@ def model() -> VAEMixture:
 
 
 def test_the_fit_is_as_likely_as_scikit_learns() -> None:
+    from sklearn.mixture import GaussianMixture
+
     points = clusters(3000)
     shares, means, factors = fit_mixture(points, 3, 100)
     ours = (log_densities(points, shares, means, factors).logsumexp(1) - math.log(2 * math.pi)).mean()

@@ -47,6 +47,8 @@ def test_models_that_overlap_share_the_lead_and_the_rank() -> None:
     found = verdict(Tables([*rows, REAL, NOISE], metrics=columns()))
     assert found["lead"] == "a and b lead on Frechet distance (classifier) and cannot be told apart."
     assert found["ranks"] == [(1, "a"), (1, "b"), (3, "c")]
+    collapsed = [*rows[:2], row("a", status="collapsed", fd_classifier=1.0), REAL]
+    assert verdict(Tables(collapsed, metrics=columns()))["ranks"] == [(1, "b"), (2, "c"), (None, "a")]
 
 
 def test_another_metric_names_its_own_leader_and_who_is_alike() -> None:
@@ -60,6 +62,18 @@ def test_another_metric_names_its_own_leader_and_who_is_alike() -> None:
         "Rating (2,000 [1,800, 2,200], next a 1,000 [900, 1,100])."
     )
     assert words["Cannot be told apart"] == "b and a on Copying."
+
+
+def test_copies_and_other_real_images_with_a_fault_are_no_floor_for_models() -> None:
+    """Training images beat every model on most columns; only noise and the mean image disqualify one."""
+    faulty = [
+        {"model": name, "fd_classifier": 0.2, "coverage": 0.94}
+        for name in ("copies", "duplicates", "half_the_classes", "other_fonts")
+    ]
+    rows = [row("a", fd_classifier=1.0, coverage=0.8), row("b", fd_classifier=2.0, coverage=0.3)]
+    words = told(*rows, *faulty)
+    assert words["lead"] == "a leads on Frechet distance (classifier) and Coverage."
+    assert NOISY not in words
 
 
 def test_who_is_no_better_than_noise_does_not_lead() -> None:
@@ -92,6 +106,19 @@ def test_seeds_give_a_p_value_by_the_test_of_the_claims() -> None:
     (test,) = leader_tests(Tables([*rows, REAL, NOISE], seeds, metrics=columns()))
     assert test["p"] == test["p_holm"] and test["verdict"] == "held"
     assert p_value(0.0123) == "p = 0.012"
+
+
+def test_a_small_p_is_not_all_where_the_reference_classifiers_disagree() -> None:
+    each = {"a": "1 1 1", "b": "2 2 0.5"}
+    seeds = [
+        {"model": model, "seed": seed, "fd_classifier": value + 0.01 * seed, "fd_classifier_each": each[model]}
+        for model, value in (("a", 1.0), ("b", 2.0))
+        for seed in range(3)
+    ]
+    rows = [row("a", seeds=3, fd_classifier=1.01), row("b", seeds=3, fd_classifier=2.01)]
+    assert told(*rows, seeds=seeds)["How sure"].endswith("; the reference classifiers disagree on the order.")
+    paired = told(*rows, seeds=seeds, trained={"a": "a", "b": "a"})["How sure"]
+    assert "(paired t, Holm over the headline metrics)" in paired
 
 
 def test_failures_claims_and_rare_classes_are_told() -> None:

@@ -215,6 +215,23 @@ def test_every_out_persists_and_holds_what_a_stage_of_the_workflow_leaves() -> N
         assert [out for out in options if path == out or path.startswith(f"{out}/")], f"{path} does not travel"
 
 
+def recipe(target: str) -> list[str]:
+    """The commands of a target of the Makefile but for those that build the environment."""
+    listed = run(["make", "-n", target], ROOT)
+    assert listed.returncode == 0, listed.stderr
+    return [line for line in listed.stdout.splitlines() if "dvc" in line]
+
+
+def test_a_pull_without_a_lock_or_a_remote_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".venv").symlink_to(BIN.parent)
+    for missing, command in zip(
+        ("dvc.lock: not found", ".dvc/config: no default remote"), recipe("pull"), strict=False
+    ):
+        done = run(["sh", "-c", command], tmp_path)
+        (line,) = done.stdout.splitlines()
+        assert done.returncode == 1 and line.startswith(f"easel: {missing}"), done.stdout + done.stderr
+
+
 def test_a_clone_that_pulled_has_nothing_to_do(pulled: Project) -> None:
     assert pulled.jobs() == Counter()
     done = pulled("dvc", "status")
@@ -281,6 +298,10 @@ def test_an_experiment_runs_its_jobs_and_dvc_tells_what_changed(recorded: Record
     metrics = json.loads(project("dvc", "metrics", "diff", "--json").stdout)
     assert {Path(path).stem for path in metrics if set(metrics[path]) != {"rating"}} == {"vae"}, "ratings are relative"
     assert metrics["results/views/mnist/metrics/vae.json"]["fd_classifier"]["diff"] != 0
+    (shown,) = recipe("experiments")
+    listed = project("sh", "-c", shown.replace("--no-pager", "--csv"))
+    columns = set(listed.stdout.splitlines()[0].split(",")) - {"rev", "typ", "parent"}
+    assert "results/views/mnist/metrics/vae.json:fd_classifier" in columns and len(columns) <= 12, columns
     assert project.jobs() == Counter(), "Snakemake after DVC's own run"
     again = project("dvc", "repro")
     assert "Data and pipelines are up to date" in again.stdout + again.stderr

@@ -17,10 +17,10 @@ import pytest
 import yaml
 
 from tests import local_slurm
-from tests.conftest import BIN, ROOT, TABLE, snakemake
+from tests.conftest import BIN, ROOT, TABLE, snakemake, until
 
-HERE = "--slurm-no-account --slurm-status-command squeue --slurm-init-seconds-before-status-checks 2"
-"""What a Slurm without accounting needs, for a test that cannot wait long, beside the project's own profile."""
+HERE = "--slurm-no-account --slurm-init-seconds-before-status-checks 2"
+"""For a test that cannot wait long; that there is no accounting the project's own profile finds out."""
 
 TRAINED = ("vae", "draw_gan", "gran3")
 
@@ -57,7 +57,7 @@ class Running:
             assert found or self.process.poll() is None, f"ended before {what}:\n{self.said}"
             return found
 
-        local_slurm.until(over, what, seconds=300)
+        until(over, what, seconds=300)
 
     def stage(self, *words: str) -> int:
         """The process of a stage, once there is one in this folder."""
@@ -152,6 +152,8 @@ def test_killed_preempted_and_drained_it_makes_the_same_table(
     assert (folder / TABLE).read_bytes() == (tiny / TABLE).read_bytes()
     assert cluster.show(requeued)["Restarts"] == "1"
     assert "resumed at step" in log.read_text()
+    assert at_work.said.count("squeue follows the jobs") == 1
+    assert "Submitted array job" in at_work.said
     jobs = [cluster.show(number) for number in cluster.jobs()]
     attempts = [job for job in jobs if job["Comment"].startswith("rule_train_wildcards_mnist_vae_0")]
     assert sorted((job["JobState"], job["MinMemoryNode"]) for job in attempts) == [

@@ -288,7 +288,7 @@ def test_ui_listens_on_this_machine_alone(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(ui.mlflow_runs, "open_store_safely", lambda uri: None)
     monkeypatch.setattr(ui.mlflow_runs, "experiments", lambda uri: {})
     started: list[list[str]] = []
-    monkeypatch.setattr(ui.os, "execve", lambda program, command, environment: started.append(command))
+    monkeypatch.setattr(os, "execve", lambda program, command, environment: started.append(command))
     cli.main(["ui", "--port", "5001"])
     (command,) = started
     assert command[command.index("--host") + 1] == "127.0.0.1" and command.count("--host") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,8 +55,9 @@ def of_table(path: Path, params: Params) -> list[Row]:
     try:
         tables = TableFolder(file.parent, dataset)
         return tables.claims(columns(), params.judged_by, params.protocol.battle_tolerance)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    except (ValueError, TypeError, csv.Error) as error:
+        said = str(error)
+        raise UserError(said if str(file.parent) in said else f"{file}: a damaged table ({said})") from error
 
 
 def table_by_seed(folder: Path) -> Path:

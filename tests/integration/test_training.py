@@ -22,7 +22,7 @@ from pipeline.stages import train as stage
 from pipeline.training import loop
 from pipeline.training.loop import Diverged, Settings, Trainer
 from pipeline.workflow import job_hash, layout, store
-from tests.small_models import ONE_OF_EACH_CLASS, RESOLVED, images, small
+from tests.small_models import NAMES, ONE_OF_EACH_CLASS, RESOLVED, images, small
 from tests.stored import record
 
 
@@ -224,7 +224,7 @@ def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "WATCHED_SAMPLES", 4)
 
 
-@pytest.mark.parametrize("name", ONE_OF_EACH_CLASS)
+@pytest.mark.parametrize("name", NAMES)
 def test_killed_and_resumed_equals_uninterrupted(name: str, coarse: None, tmp_path: Path) -> None:
     wanted = go(trainer_of(name, seed=0), STEPS)
     kills = sorted(random.Random(name).sample(range(1, STEPS), 3))

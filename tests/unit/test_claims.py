@@ -322,6 +322,17 @@ def test_a_person_can_ask_with_the_tables_alone(tmp_path: Path, capsys: pytest.C
         ("mnist.csv", "model,seeds\nvae,5\n", "mnist_seeds.csv"),
         ("mnist_seeds.csv", "", "columns model"),
         ("mnist_seeds.csv", "a,b\n1,2\n", "columns model"),
+        (
+            "mnist_seeds.csv",
+            "model,seed,fd_classifier\nvae,0,1\ndraw,0,much\n",
+            "mnist_seeds.csv: a damaged table (could",
+        ),
+        (
+            "mnist_seeds.csv",
+            "model,seed,fd_classifier\nvae,0\ndraw,0,2,3,4\n",
+            "mnist_seeds.csv: a damaged table (int()",
+        ),
+        ("mnist_seeds.csv", f"model,seed,{'x' * 200_000}\n", "mnist_seeds.csv: a damaged table (field larger"),
     ],
 )
 def test_another_file_is_refused_in_one_line(

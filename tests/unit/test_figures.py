@@ -759,6 +759,12 @@ def test_the_stage_sorts_every_figure_by_score_and_draws_class_sizes_of_imbalanc
     shown = [text.get_text() for text in drawn["samples"].texts]
     assert shown[1:] == ["real images", "FD 0.1", "gran3", "FD 2, rank 1 of 3", "draw", "FD 4, rank 2 of 3", "vae",
                          "FD 13, rank 3 of 3"]  # fmt: skip
+    tied = comparison(sizes)
+    for row in tied.table[:2]:
+        row |= {"fd_classifier_low": 1.0, "fd_classifier_high": 20.0}
+    tied.table[2]["status"] = "collapsed"
+    notes = [text.get_text() for text in dict(figures_stage.figures(tied))["samples"].texts]
+    assert {"FD 13, rank 1 of 2", "FD 4, rank 1 of 2", "FD 2"} <= set(notes)
     title = "gran3 leads on Frechet distance (classifier) with 2; real images get 0.1"
     assert shown[0].replace("\n", " ") == title
     order = [[axis.get_title("left").split("\n")[0] for axis in drawn[name].axes] for name in ("losses", "classes")]

@@ -17,6 +17,7 @@ from pipeline.training.sampling import sample, sample_canvases
 from tests.small_models import (
     CLASSES,
     CONDITIONAL,
+    NAMES,
     ONE_OF_EACH_CLASS,
     block_of,
     class_of,
@@ -31,7 +32,7 @@ BATCH = 12
 STEPS = 12
 """Past a small model's warm-up, in which a network may stand still."""
 
-EVERY = [*ONE_OF_EACH_CLASS, *CONDITIONAL]
+EVERY = [*NAMES, *CONDITIONAL]
 PAIRS = [(name, shape) for shape in SHAPES for name in (EVERY if shape == SHAPES[0] else ONE_OF_EACH_CLASS)]
 
 every_model = pytest.mark.parametrize("name", EVERY)

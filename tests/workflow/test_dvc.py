@@ -224,9 +224,9 @@ def recipe(target: str) -> list[str]:
 
 def test_a_pull_without_a_lock_or_a_remote_is_one_line(tmp_path: Path) -> None:
     (tmp_path / ".venv").symlink_to(BIN.parent)
-    for missing, command in zip(
-        ("dvc.lock: not found", ".dvc/config: no default remote"), recipe("pull"), strict=False
-    ):
+    *checks, pull = recipe("pull")
+    assert pull.endswith("dvc pull")
+    for missing, command in zip(("dvc.lock: not found", ".dvc/config: no default remote"), checks, strict=True):
         done = run(["sh", "-c", command], tmp_path)
         (line,) = done.stdout.splitlines()
         assert done.returncode == 1 and line.startswith(f"easel: {missing}"), done.stdout + done.stderr

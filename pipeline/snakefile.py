@@ -30,9 +30,6 @@ from pipeline.tracking import live, mlflow_runs
 from pipeline.workflow import estimate, layout, params, report_inputs, run_lock, specs, store, yaml_loader
 from pipeline.workflow.plan import Job, Plan
 
-FAR_AHEAD = 4_102_444_800.0
-"""2100-01-01, in seconds."""
-
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]
 
@@ -69,8 +66,9 @@ class Workflow:
                 paths = [self._sound(job).outputs[output] for job, output in sources.values()]
             except UserError as error:
                 stop(str(error))
-            current = self.submitted or all(is_copy(Path(view), job, output) for view, (job, output) in sources.items())
-            return self._ancient({"sources": paths}) | ({} if current else {"changed": self.changed})
+            if self.submitted or all(is_copy(Path(view), job, output) for view, (job, output) in sources.items()):
+                return self._ancient({"sources": paths})
+            return self._ancient({"sources": paths}) | {"changed": self.newer_than(map(Path, sources))}
 
         return of
 
@@ -82,15 +80,23 @@ class Workflow:
 
         return of
 
+    def newer_than(self, views: Iterable[Path]) -> str:
+        """A file that is newer than these views: Snakemake makes a view again that reads it.
+
+        A clock that was set back may have left a view in the future.
+        """
+        later = max([Path(self.marker).stat().st_mtime, *(view.stat().st_mtime + 1 for view in views if view.exists())])
+        os.utime(self.marker, (later, later))
+        return self.marker
+
     @functools.cached_property
-    def changed(self) -> str:
-        """A file that is newer than every view, gone with this process: Snakemake makes a view again that reads it."""
+    def marker(self) -> str:
+        """That file, gone with this process."""
         folder = Path(layout.PLANNED).parent
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix="changed-view-", dir=folder)
         os.close(handle)
         atexit.register(Path(name).absolute().unlink, missing_ok=True)
-        os.utime(name, (FAR_AHEAD, FAR_AHEAD))  # a clock that was set back may have left a view in the future
         return name
 
     def _paths(self, stage: str, wildcards: Wildcards) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def test_rules_run_commands_of_their_own_alone(file: Path) -> None:
     assert not re.search(r"\b(eval|exec|os\.system|subprocess|pickle)\b", text)
     for command in re.findall(r"shell:\s*((?:\s*\"[^\"]*\"\n?)+)", text):
         assert set(re.findall(r"\{([^}]+)\}", command)) <= {
+            "params.stage",
             "wildcards.hash",
             "input",
             "input.sources",

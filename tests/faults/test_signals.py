@@ -126,8 +126,10 @@ def test_an_evaluation_that_is_asked_to_end_leaves_nothing(fork_server: ForkServ
             artifacts.write_images(path, images(60).numpy(), (images(60)[:, 0, 0, 0].numpy() * 0 + 1))
         elif path.name == "weights.safetensors":
             artifacts.write_tensors(path, classifier.state_dict(), {"classes_and_shape": "10 1 28 28"})
+        elif path.name == "more.safetensors":
+            artifacts.write_tensors(path, {}, {"classes_and_shape": "10 1 28 28"})
         else:
-            artifacts.write_tensors(path, {"train": features, "test": features})
+            artifacts.write_tensors(path, {"train": features, "valid": features, "test": features})
     for parent in planned.parents:
         stored(parent, root=tmp_path)
     artifacts.write_json(tmp_path / "spec.json", planned.spec)

@@ -201,7 +201,7 @@ def test_every_figure_of_the_layout_is_shown_or_shown_otherwise(made: Made) -> N
     } - {*layout.OF_IMBALANCED}
     assert all(figure["caption"].parts for figure in shown["figures"])
     words = {figure["name"]: figure["pictures"][0]["alt"] for figure in shown["figures"]}
-    assert "leads on Frechet distance (classifier) with" in words["scores"] and "real images get" in words["scores"]
+    assert "leads on Frechet distance (classifier)" in words["scores"]
     assert "No training diverged" in words["losses"] and "at last: loss" in words["losses"]
 
 

@@ -200,7 +200,7 @@ def test_gain_counts_what_only_one_classifier_knows() -> None:
 
 # --- the stages -----------------------------------------------------------------------------------------------------
 
-SIZES = {"train": (200, 60, 10), "valid": (40, 20, 20), "test": (60, 40, 40)}
+SIZES = {"train": (200, 60, 10), "valid": (60, 40, 40), "test": (60, 40, 40)}
 
 
 def patterned(sizes: tuple[int, ...], seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -217,6 +217,7 @@ def patterned(sizes: tuple[int, ...], seed: int) -> tuple[np.ndarray, np.ndarray
 
 
 SETTINGS = {"steps": 60, "batch": 32, "learning_rate": 3e-3, "seed": 0}
+COUNT = {"count": 1}
 
 
 def place(stage: str, name: str, *run: str) -> str:
@@ -226,7 +227,9 @@ def place(stage: str, name: str, *run: str) -> str:
 PLACES = {
     "train": "prepared/train.arrow", "valid": "prepared/valid.arrow", "test": "prepared/test.arrow",
     "samples": "samples.arrow", "weights": "weights.safetensors",
-    "classifier": place("classifier", "weights.safetensors"), "features": place("classifier", "features.safetensors"),
+    "classifier": place("classifier", "weights.safetensors"),
+    "more_classifiers": place("classifier", "more.safetensors"),
+    "features": place("classifier", "features.safetensors"),
     "report": place("classifier", "report.json"), "augmented": place("augment", "augmented.json", "m", "0"),
     "metrics": place("evaluate", "metrics.json", "m", "0"),
 }  # fmt: skip
@@ -245,7 +248,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for seed, (pattern, sizes) in enumerate(zip(("train", "valid", "test"), SIZES.values(), strict=True)):
         artifacts.write_images(Path(PLACES[pattern]), *patterned(sizes, seed))
-    classifier.run(job_of("classifier", ["train", "valid", "test"], SETTINGS))
+    classifier.run(job_of("classifier", ["train", "valid", "test"], SETTINGS | COUNT))
     artifacts.write_images(Path(PLACES["samples"]), patterned((60, 60, 60), 9)[0])
     return tmp_path
 
@@ -275,7 +278,7 @@ def test_the_classifier_of_balanced_data_is_what_it_was(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     for seed, pattern in enumerate(("train", "valid", "test")):
         artifacts.write_images(Path(PLACES[pattern]), *patterned((40, 30, 20), seed))
-    classifier.run(job_of("classifier", ["train", "valid", "test"], SETTINGS))
+    classifier.run(job_of("classifier", ["train", "valid", "test"], SETTINGS | COUNT))
     natural = features.train_classifier(*map(torch.from_numpy, patterned((40, 30, 20), 0)), classes=3, **SETTINGS)
     kept = artifacts.read_tensors(Path(PLACES["classifier"]))
     assert all(torch.equal(kept[name], value) for name, value in natural.state_dict().items())
@@ -319,8 +322,8 @@ def test_a_conditional_model_is_asked_for_the_rare_classes(folder: Path) -> None
 
 def test_the_gain_and_the_bands_reach_the_model_s_metrics(folder: Path) -> None:
     augmented(folder)
-    block = {"n": 100, "protocol_seed": 0, "groups": 5, "augmented": True}
-    reads = ["samples", "train", "test", "classifier", "features", "augmented"]
+    block = {"n": 100, "protocol_seed": 0, "groups": 5, "pooled": False, "augmented": True}
+    reads = ["samples", "train", "valid", "test", "classifier", "more_classifiers", "features", "augmented"]
     evaluate.run(job_of("evaluate", reads, block))
     content = json.loads(Path(PLACES["metrics"]).read_text())
     estimates = content["estimates"]
@@ -333,8 +336,8 @@ def test_a_copy_is_seen_whichever_training_image_it_is_of(folder: Path) -> None:
     """Also where far fewer images are held out than were trained on."""
     training = artifacts.read_images(Path(PLACES["train"]))[0]
     artifacts.write_images(Path(PLACES["samples"]), training[::2])
-    reads = ["samples", "train", "test", "classifier", "features"]
-    evaluate.run(job_of("evaluate", reads, {"n": 30, "protocol_seed": 0, "groups": 5}))
+    reads = ["samples", "train", "valid", "test", "classifier", "more_classifiers", "features"]
+    evaluate.run(job_of("evaluate", reads, {"n": 30, "protocol_seed": 0, "groups": 5, "pooled": False}))
     content = artifacts.read_json(Path(PLACES["metrics"]))
     assert content["estimates"]["copying"]["value"] == 1
 

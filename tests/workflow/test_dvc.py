@@ -299,7 +299,7 @@ def test_an_experiment_runs_its_jobs_and_dvc_tells_what_changed(recorded: Record
     assert {Path(path).stem for path in metrics if set(metrics[path]) != {"rating"}} == {"vae"}, "ratings are relative"
     assert metrics["results/views/mnist/metrics/vae.json"]["fd_classifier"]["diff"] != 0
     (shown,) = recipe("experiments")
-    listed = project("sh", "-c", shown.replace("--no-pager", "--csv"))
+    listed = run(["sh", "-c", shown.replace("--no-pager", "--csv")], project.folder, **project.environment)
     columns = set(listed.stdout.splitlines()[0].split(",")) - {"rev", "typ", "parent"}
     assert "results/views/mnist/metrics/vae.json:fd_classifier" in columns and len(columns) <= 12, columns
     assert project.jobs() == Counter(), "Snakemake after DVC's own run"

@@ -153,7 +153,6 @@ def test_killed_preempted_and_drained_it_makes_the_same_table(
     assert cluster.show(requeued)["Restarts"] == "1"
     assert "resumed at step" in log.read_text()
     assert at_work.said.count("squeue follows the jobs") == 1
-    assert "Submitted array job" in at_work.said
     jobs = [cluster.show(number) for number in cluster.jobs()]
     attempts = [job for job in jobs if job["Comment"].startswith("rule_train_wildcards_mnist_vae_0")]
     assert sorted((job["JobState"], job["MinMemoryNode"]) for job in attempts) == [

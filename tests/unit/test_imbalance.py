@@ -322,6 +322,7 @@ def test_a_conditional_model_is_asked_for_the_rare_classes(folder: Path) -> None
 
 def test_the_gain_and_the_bands_reach_the_model_s_metrics(folder: Path) -> None:
     augmented(folder)
+    artifacts.write_images(Path(PLACES["samples"]), patterned((33, 33, 34), 9)[0])
     block = {"n": 100, "protocol_seed": 0, "groups": 5, "pooled": False, "augmented": True}
     reads = ["samples", "train", "valid", "test", "classifier", "more_classifiers", "features", "augmented"]
     evaluate.run(job_of("evaluate", reads, block))

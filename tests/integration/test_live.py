@@ -264,15 +264,20 @@ def test_after_replay_no_point_is_lost_and_none_is_there_twice(
     assert not list(folder.glob("results/live/**/*.json")), "what was live is in the store now"
 
 
-def test_the_run_holds_what_the_training_left(
-    trained: dict[str, int], server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def tracked(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[JobContext, Any]:
+    """The stage `track` once run against a server: its job, and the server's client."""
     from mlflow import MlflowClient
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     job = track_job(folder, monkeypatch)
     track.run(job)
-    client = MlflowClient(tracking_uri=server.uri)
+    return job, MlflowClient(tracking_uri=server.uri)
+
+
+def test_the_run_holds_what_the_training_left(
+    trained: dict[str, int], server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, client = tracked(server, folder, monkeypatch)
     experiment = client.get_experiment_by_name("mnist")
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     run, reference = sorted(
@@ -306,13 +311,9 @@ def files(client: Any, run: Any, folder: str | None) -> list[Any]:
 def test_the_best_model_has_an_alias_and_loads(
     trained: dict[str, int], server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlflow import MlflowClient
     from mlflow.artifacts import list_artifacts
 
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    job = track_job(folder, monkeypatch)
-    track.run(job)
-    client = MlflowClient(tracking_uri=server.uri)
+    job, client = tracked(server, folder, monkeypatch)
     run_id = artifacts.read_json(job.outputs["tracked"])["runs"]["vae/0"]
     best = client.get_model_version_by_alias("mnist", "best")
     (model,) = client.search_logged_models([client.get_run(run_id).info.experiment_id])

@@ -28,7 +28,7 @@ def tab() -> Iterator[browser.Page]:
 
 @pytest.fixture
 def page(tab: browser.Page, file: Path) -> Iterator[browser.Page]:
-    """The report, opened anew; whatever a test does, the console stays empty and nothing is requested."""
+    """The report, opened again for each test, after which the console must be empty and nothing requested."""
     tab.said.clear()
     tab.requests.clear()
     tab.look(width=1200)

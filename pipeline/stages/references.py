@@ -39,8 +39,7 @@ def run(job: JobContext) -> None:
     """What a perfect model would get (`real`), what nothing gets (`noise`), what known faults get (the others)."""
     use_device(job)
     config, dataset = job.config, job.wildcards["dataset"]
-    protocol = {name: config[name] for name in ("n", "protocol_seed", "groups")}
-    evaluator = Evaluator(job.inputs, dataset=dataset, **protocol, pooled=config["pooled"], progress=job.progress)
+    evaluator = Evaluator(job.inputs, config, dataset=dataset, progress=job.progress)
     enough(dataset, "valid", evaluator.others)
     train, labels = artifacts.read_images(job.inputs["train"])
     given = Given(train, labels, evaluator.others.images.numpy(), len(evaluator.images))
@@ -50,7 +49,7 @@ def run(job: JobContext) -> None:
         if name not in config["rows"] or (known and (labels is None or len(np.unique(labels)) < 2)):
             continue
         if name == "other_fonts":  # the last row: the validation split against the test split
-            evaluator = Evaluator(job.inputs, dataset=dataset, **protocol, progress=job.progress)
+            evaluator = Evaluator(job.inputs, {**config, "pooled": False}, dataset=dataset, progress=job.progress)
             given = given._replace(real=evaluator.others.images.numpy())
         if name == "real" and evaluator.others.labels is not None:
             known["asked"] = evaluator.others.labels

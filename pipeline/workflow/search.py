@@ -266,7 +266,8 @@ class Search:
         level = params.with_changes(block.get(self.plan.params.budget, {}), {**changed, **counted, "steps": self.steps})
         block[self.plan.params.budget] = level
         n = min(SAMPLES, self.plan.params.at_budget(self.plan.params.protocol.samples))
-        config["protocol"] |= {"samples": n, "importance_samples": 1}
+        # trials are ranked on the same images, so a bias is the same for all
+        config["protocol"] |= {"samples": n, "importance_samples": 1, "frechet_images": 1}
         config["datasets"][self.dataset]["imbalanced"] = False  # a classifier for each trial would cost more than it
         return Plan(params.check(config))
 

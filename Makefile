@@ -75,7 +75,7 @@ build-docs:  ## build .venv-docs from envs/docs.txt
 	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/docs.txt && cp envs/docs.txt $(DOCS)/.built
 
 status: env  ## print what is done, what is stale and why, and the estimated time of the rest
-	@$(EASEL) status
+	@$(EASEL) status --cores $(CORES)
 
 tune: env  ## search a model's settings on the validation split: make tune MODEL=draw [DATASET=mnist TRIALS=12]
 	@test -n "$(MODEL)" || { echo "easel: which model? make tune MODEL=draw [DATASET=mnist TRIALS=12]"; exit 1; }

@@ -335,11 +335,11 @@ def announce(plan: Workflow, snakemake: Any) -> None:
 
 
 def jobs_at_once(snakemake: Any) -> int:
-    """The run's `--cores`; with a queue its `--jobs`."""
+    """The run's `--cores`, of which no more than this machine has count; with a queue its `--jobs`."""
     from snakemake.exceptions import WorkflowError
 
     try:
-        return int(snakemake.cores)
+        return min(int(snakemake.cores), os.cpu_count() or 1)
     except WorkflowError:
         return int(snakemake.nodes)
 

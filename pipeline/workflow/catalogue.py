@@ -53,8 +53,10 @@ class Catalogue:
     def shown(self, dataset: str) -> dict[str, Any]:
         """Which models a figure of the gallery shows, for the figures that cannot show every model."""
         models = self.models(dataset)
+        encoding = [model for model in models if self.declares(model, "encode")]
         return {
-            "blends": [model for model in models if self.declares(model, "encode")],
+            "reconstructions": encoding,
+            "blends": encoding,
             "planes": self.planar(dataset),
             "noise": self.noise_pairs(dataset),
             "steps": self.sampled_again(dataset),

@@ -48,7 +48,7 @@ def made(mnist_mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture
 def record(made: Made, tmp_path: Path) -> Path:
     """A folder with the record of the real run."""
-    verify.write_record(made, None, tmp_path / "record", "1 s")
+    verify.write_record(made, None, tmp_path / "record/mnist.json", "1 s")
     return tmp_path / "record"
 
 
@@ -129,7 +129,7 @@ def test_one_other_digit_is_found_named_and_kept(
 def test_a_tampered_record_is_noticed_before_anything_is_made(record: Path, tmp_path: Path) -> None:
     table = record / "mnist.csv"
     table.write_text(table.read_text().replace("ok", "no", 1).replace("collapsed", "ok", 1))
-    with pytest.raises(UserError, match=r"mnist\.csv: not the table that mnist\.json speaks of"):
+    with pytest.raises(UserError, match=r"mnist\.csv: not the table that mnist\.json names"):
         verify.run(words(record))
     content = json.loads((record / "mnist.json").read_text())
     content["sha256"]["battles"] = "0" * 64

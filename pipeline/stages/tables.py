@@ -55,7 +55,7 @@ def run(job: JobContext) -> None:
     rows = main_table(results, described, combine=combine_seeds, references=shown, published=paper)
     ratings = {row["model"]: row["rating"] for row in from_csv(inputs["standings"].read_text(encoding="utf-8"))}
     rows = [row | {"rating": ratings.get(row["model"])} for row in rows]
-    singles = seeds_table(results, described)
+    singles = seeds_table(results | {name: shown[name] for name in shown if name == "real"}, described)
     judged, fights, judges = (
         from_csv(inputs[name].read_text(encoding="utf-8")) for name in ("judges_seeds", "battles", "judges")
     )

@@ -149,7 +149,7 @@ def places(plan: Catalogue, dataset: str) -> dict[str, Any]:
 @stage
 def classifier(plan: Catalogue, dataset: str) -> Request:
     """The reference classifiers."""
-    config = plan.classifier_settings() | {"count": plan.params.at_budget(plan.params.classifier.count)}
+    config = plan.classifier_settings() | {"count": plan.params.classifier.count}
     return Request(config, splits(dataset, "train", "valid", "test"))
 
 
@@ -190,8 +190,7 @@ def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
     inputs = {"samples": Source(("sample", dataset, model, seed), "images")}
     inputs |= splits(dataset, "train", "valid", "test") | every_classifier(dataset)
     if plan.has_elbo(model, dataset):
-        draws = plan.params.at_budget(plan.params.protocol.importance_samples)
-        config |= plan.network(model, dataset) | {"importance_samples": draws}
+        config |= plan.network(model, dataset) | {"importance_samples": plan.params.protocol.importance_samples}
         inputs["weights"] = training(plan, dataset, model, seed, "weights")
         modules = [*modules, plan.module(model)]
         if plan.model(model, dataset)["training"]["data"] == "auto":

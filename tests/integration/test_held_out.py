@@ -16,6 +16,7 @@ from pipeline.features.classifier import DomainClassifier, extract
 from pipeline.features.fitting import load_more
 from pipeline.features.held_out import compared_and_real
 from pipeline.stages import classifier, evaluate, references
+from pipeline.tables import notes_markdown
 from tests.made_up_mnist import digits
 
 SIZES = {"train": 120, "valid": 40, "test": 40}
@@ -131,6 +132,23 @@ def test_the_references_stage_measures_each_row_that_can_be_made(
     each = measured["copies"]["estimates"]["fd_classifier"]["each"]
     assert len(each) == 2
     assert values["copies"]["fd_classifier"] == pytest.approx((each[0] * each[1]) ** 0.5)
+
+
+def test_other_fonts_has_a_reason_where_the_validation_split_is_too_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With test images to make up the number, the row would compare the test split's fonts with themselves."""
+    monkeypatch.setattr(references, "use_device", lambda job: "cpu")
+    inputs = stage_inputs(tmp_path, SIZES | {"valid": 30})
+    config = {"n": 40, "protocol_seed": 0, "groups": 3, "pooled": True, "rows": ["other_fonts"]}
+    job: Any = Job(inputs, config, tmp_path, "metrics")
+    references.run(job)
+    (row,) = json.loads(job.outputs["metrics"].read_text()).values()
+    assert not row["estimates"]
+    notes = notes_markdown({"other_fonts": row["undefined"]})
+    assert notes == (
+        "- Empty, the validation split has 30 images, but the comparison needs 40: `every column` of other_fonts\n"
+    )
 
 
 def test_the_first_of_several_classifiers_is_that_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,7 +227,8 @@ def test_a_search_says_what_it_tries_and_ends_with_the_best_block(searched: Path
     }
     best = min(cells, key=lambda row: float(row["fd_classifier"]))
     block = yaml.safe_load((searched / layout.TUNING.format(dataset="mnist", model=MODEL) / "best.yaml").read_text())
-    changed = {} if best["trial"] == "1" else {MODEL: {"learning_rate": float(best["learning_rate"])}}
+    values = {"learning_rate": float(best["learning_rate"])}
+    changed = {} if best["trial"] == "1" else {MODEL: {"tiny": values}}
     assert block["models"] == changed
     assert f"best of 3: trial {best['trial']}, fd_classifier" in text
 

@@ -1,4 +1,4 @@
-"""make verify: the tables of a real run at the tiny budget; tests/integration/test_verify.py has what is said of them."""
+"""make verify: a real run at the tiny budget; tests/integration/test_verify.py has what is said of its tables."""
 
 from __future__ import annotations
 

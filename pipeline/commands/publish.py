@@ -80,7 +80,7 @@ def current(plan: Plan, dataset: str) -> Records:
         raise UserError(
             f"the results are not what params.yaml and the code ask for now: {', '.join(causes[:3]) or to_do[0].name}; "
             f"{len(to_do)} of {len(states)} jobs are to do (an earlier run's --config does not count); `make status` "
-            f"says why; run `snakemake --cores 8 {' '.join(wanted(dataset, to_do))}` first"
+            f"says why; run `{overrides.snakemake(' '.join(wanted(dataset, to_do)))}` first"
         )
     return {job.folder: sound(job.folder) for job in jobs}
 
@@ -132,7 +132,7 @@ def stages(plan: Plan, dataset: str) -> list[str]:
     names = [f"{stage}@{dataset}" for stage in ("prepare", "compare")]
     if store.is_complete(plan.job("report").folder):
         return [*names, "report"]
-    say(f"{layout.REPORT}: left out, it is not current; make it with `snakemake --cores 8 {layout.REPORT}`")
+    say(f"{layout.REPORT}: left out, it is not current; make it with `{overrides.snakemake(layout.REPORT)}`")
     return names
 
 

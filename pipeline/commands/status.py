@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         needed = needed or any(state.needed for state in states.values())
     if not needed and not store.is_complete(plan.job("report").folder):
-        print(f"report: {layout.REPORT} is to be made: make mnist, or snakemake --cores 8 {layout.REPORT}")
+        print(f"report: {layout.REPORT} is to be made: make mnist, or {overrides.snakemake(layout.REPORT)}")
         needed = True
     return 1 if arguments.check and needed else 0
 
@@ -50,12 +50,12 @@ def begun(plan: Plan) -> list[str]:
     return [name for name in datasets if staleness.is_begun(plan, name)] or datasets[:1]
 
 
-def command(dataset: str, overrides: list[str], flags: str) -> str:
+def command(dataset: str, settings: list[str], flags: str) -> str:
     """What to type to have the rest made."""
-    if dataset == "mnist" and not overrides and not flags:
+    if dataset == "mnist" and not settings and not flags:
         return "make mnist"
-    settings = " with the same settings" if overrides else ""
-    return f"snakemake --cores 8 {layout.SUMMARY_TEXT.format(dataset=dataset)}{flags}{settings}"
+    same = " with the same settings" if settings else ""
+    return overrides.snakemake(layout.SUMMARY_TEXT.format(dataset=dataset), flags) + same
 
 
 def page(plan: Plan, dataset: str, states: Mapping[str, State], command: str, everything: bool) -> list[str]:

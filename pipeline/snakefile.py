@@ -50,37 +50,21 @@ class Workflow:
 
     def inputs(self, stage: str) -> InputFunction:
         """All that a stage's job reads, by name; for `unpack`."""
-
-        def of(wildcards: Wildcards) -> dict[str, Any]:
-            try:
-                return self._ancient(self._paths(stage, wildcards))
-            except UserError as error:
-                stop(str(error))
-
-        return of
+        return in_one_line(lambda wildcards: self._ancient(self._paths(stage, wildcards)))
 
     def view(self, kind: str) -> InputFunction:
         """The stored files that a view copies, and a new file if the view differs from them; for `unpack`."""
-
-        def of(wildcards: Wildcards) -> dict[str, Any]:
-            try:
-                sources = self._sources(kind, wildcards)
-                paths = [self._sound(job).outputs[output] for job, output in sources.values()]
-            except UserError as error:
-                stop(str(error))
-            if self.submitted or all(is_copy(Path(view), job, output) for view, (job, output) in sources.items()):
-                return self._ancient({"sources": paths})
-            return self._ancient({"sources": paths}) | {"changed": self.newer_than(map(Path, sources))}
-
-        return of
+        return in_one_line(lambda wildcards: self._copied(self._sources(kind, wildcards)))
 
     def seconds(self, stage: str) -> InputFunction:
         """About how long a job takes, for its priority: the longest starts first, so that it is not the last to end."""
+        return lambda wildcards: round(estimate.job_seconds(self.plan, stage, wildcards, {}))
 
-        def of(wildcards: Wildcards) -> int:
-            return round(estimate.job_seconds(self.plan, stage, wildcards, {}))
-
-        return of
+    def _copied(self, sources: Mapping[str, tuple[Job, str]]) -> dict[str, Any]:
+        paths = self._ancient({"sources": [self._sound(job).outputs[output] for job, output in sources.values()]})
+        if self.submitted or all(is_copy(Path(view), job, output) for view, (job, output) in sources.items()):
+            return paths
+        return paths | {"changed": self.newer_than(map(Path, sources))}
 
     def newer_than(self, views: Iterable[Path]) -> str:
         """A file that is newer than these views: Snakemake makes a view again that reads it.
@@ -147,6 +131,18 @@ class Workflow:
         for job in self.planned.values():
             params = self.plan.params
             store.write_specification({**job.spec, "device": params.device, "budget": params.budget})
+
+
+def in_one_line(function: InputFunction) -> InputFunction:
+    """The same function, whose mistakes end Snakemake with one line."""
+
+    def of(wildcards: Wildcards) -> Any:
+        try:
+            return function(wildcards)
+        except UserError as error:
+            stop(str(error))
+
+    return of
 
 
 def is_copy(view: Path, job: Job, output: str) -> bool:
@@ -263,29 +259,18 @@ def check_writable() -> None:
 def check_target(plan: Plan, target: str) -> None:
     """Raise `UserError` for a view of an unknown data set."""
     parts = Path(target).parts
-    if parts[:1] == ("results",) and len(parts) > 2 and parts[1] in ("tables", "summary", "figures"):
-        dataset = dataset_of(plan, target)
-        if dataset is None:
-            name = parts[2].split(".")[0]
-            raise UserError(f"{target}: unknown data set {name!r}{near(name, plan.params.datasets)}")
-
-
-def dataset_of(plan: Plan, target: str) -> str | None:
-    """The data set whose view a target is; None for another target."""
-    views = [pattern for kind in layout.VIEWS.values() for pattern in kind if "{dataset}" in pattern]
-    for name in plan.params.datasets:
-        folder = layout.FIGURE_FOLDER.format(dataset=name)
-        if target == folder or target in {pattern.format(dataset=name) for pattern in views}:
-            return name
-    return None
+    a_view = parts[:1] == ("results",) and len(parts) > 2 and parts[1] in ("tables", "summary", "figures")
+    if a_view and not datasets_of(plan, [target]):
+        name = parts[2].split(".")[0]
+        raise UserError(f"{target}: unknown data set {name!r}{near(name, plan.params.datasets)}")
 
 
 def datasets_of(plan: Plan, targets: Iterable[str]) -> list[str]:
     """The data sets of the targets; without a target that of the first rule."""
-    targets = list(targets)
-    named = {dataset_of(plan, target) for target in targets or [layout.SUMMARY_TEXT.format(dataset="mnist")]}
-    named |= {target for target in targets if target in plan.params.datasets}
-    return [name for name in plan.params.datasets if name in named]
+    wanted = set(targets) or {"mnist"}
+    patterns = ["{dataset}", layout.FIGURE_FOLDER, *(pattern for kind in layout.VIEWS.values() for pattern in kind)]
+    patterns.remove(layout.REPORT)
+    return [name for name in plan.params.datasets if wanted & {pattern.format(dataset=name) for pattern in patterns}]
 
 
 def stop(message: str) -> NoReturn:

@@ -12,7 +12,7 @@ import functools
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -43,11 +43,19 @@ RENAMED_KEYS = {
 """Key of an earlier version, in whatever block -> its new name."""
 
 
-def _no_bool(value: Any) -> Any:
-    """`true` is no number, though Python lets it pass for 1."""
-    if isinstance(value, bool):
-        raise ValueError(f"found {value}, expected a number")
-    return value
+def _expecting(fits: Callable[[Any], bool], words: str) -> BeforeValidator:
+    """A check that comes before pydantic's, in words of our own."""
+
+    def check(value: Any) -> Any:
+        if not fits(value):
+            raise ValueError(f"found {value!r}, expected {words}")
+        return value
+
+    return BeforeValidator(check)
+
+
+NO_BOOL = _expecting(lambda value: not isinstance(value, bool), "a number")
+"""`true` is no number, though Python lets it pass for 1."""
 
 
 def _plain_name(value: Any) -> Any:
@@ -65,13 +73,9 @@ Name = Annotated[str, BeforeValidator(_plain_name)]
 
 def _list_or(word: str, of: str) -> BeforeValidator:
     """One word may stand in the list's place."""
-
-    def check(value: Any) -> Any:
-        if value != word and not (isinstance(value, list) and value):
-            raise ValueError(f"found {value!r}, expected a list of {of}, or {word}")
-        return value
-
-    return BeforeValidator(check)
+    return _expecting(
+        lambda value: value == word or bool(isinstance(value, list) and value), f"a list of {of}, or {word}"
+    )
 
 
 Names = Annotated[Literal["all"] | list[Name], _list_or("all", "models")]
@@ -86,9 +90,9 @@ Reported = Annotated[Literal["current"] | list[Name], _list_or(CURRENT, "data se
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=128)]
 """A plain name: nothing is fetched to anywhere but the data set's own folder."""
 
-Positive = Annotated[int, Field(ge=1), BeforeValidator(_no_bool)]
-NotNegative = Annotated[int, Field(ge=0), BeforeValidator(_no_bool)]
-Rate = Annotated[float, Field(gt=0), BeforeValidator(_no_bool)]
+Positive = Annotated[int, Field(ge=1), NO_BOOL]
+NotNegative = Annotated[int, Field(ge=0), NO_BOOL]
+Rate = Annotated[float, Field(gt=0), NO_BOOL]
 
 
 class _Block(BaseModel):
@@ -105,13 +109,13 @@ class _Block(BaseModel):
         return block
 
 
-Seeds = Annotated[int, Field(ge=1, le=100), BeforeValidator(_no_bool)]
+Seeds = Annotated[int, Field(ge=1, le=100), NO_BOOL]
 """Trainings of one model: every one judges the samples of all."""
 
 FEWEST_COMPARED = 8
 """Images of a set that metrics are computed on: a fifth neighbour needs six, a covariance of each half four."""
 
-Compared = Annotated[int, Field(ge=FEWEST_COMPARED), BeforeValidator(_no_bool)]
+Compared = Annotated[int, Field(ge=FEWEST_COMPARED), NO_BOOL]
 
 
 class Protocol(_Block):
@@ -121,7 +125,7 @@ class Protocol(_Block):
     importance_samples: Positive
     canvases: Positive
     seed: NotNegative
-    jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]
+    jackknife_groups: Annotated[int, Field(ge=2), NO_BOOL]
     frechet_images: Positive
     judged_images: Positive
     more_references: bool
@@ -204,14 +208,7 @@ class Form(_Block):
     test: Part = 0.1
 
 
-def _keys_and_values(value: Any) -> Any:
-    """What holds the keys of a model."""
-    if not isinstance(value, dict):
-        raise ValueError(f"found {value!r}, expected a block of keys")
-    return value
-
-
-ModelBlock = Annotated[dict[str, Any], BeforeValidator(_keys_and_values)]
+ModelBlock = Annotated[dict[str, Any], _expecting(lambda value: isinstance(value, dict), "a block of keys")]
 """Its keys are checked against the constructor of the model's class."""
 
 OF_A_FORM_ALONE = ("reader", "files", "sources", "path", "options")
@@ -268,7 +265,7 @@ class Training(_Block):
     precision: Literal["float32", "bfloat16"] = "float32"
     lr_decay_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     sampler: Literal["natural", "balanced", "tempered"] = "natural"
-    sampler_power: Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_no_bool)] = 0.5
+    sampler_power: Annotated[float, Field(ge=0.0, le=1.0), NO_BOOL] = 0.5
     average: bool = False
     steps: Positive | None = None
     epochs: Rate | None = None
@@ -343,7 +340,7 @@ class Params(_Block):
         return "elbo" in job_hash.methods_of(f"pipeline.models.{block['class']}")
 
     def classes_of(self, dataset: str, model: str) -> int:
-        """How many classes a conditional model draws from; `UserError` where the data set names none."""
+        """How many classes a conditional model draws from."""
         return self._classes(dataset, f"models.{model}.conditional: found true", "say false")
 
     def check_labels(self, dataset: str, model: str) -> None:
@@ -741,7 +738,7 @@ def _kind(annotation: ast.expr | None, where: str) -> Any:
     if isinstance(annotation, ast.Name) and hasattr(kinds, annotation.id):
         kind = getattr(kinds, annotation.id)
         bounds = getattr(kind, "__metadata__", None)
-        return Annotated[kind.__origin__, Field(**bounds[0]), BeforeValidator(_no_bool)] if bounds else kind
+        return Annotated[kind.__origin__, Field(**bounds[0]), NO_BOOL] if bounds else kind
     if isinstance(annotation, ast.Name) and annotation.id in PLAIN:
         return PLAIN[annotation.id]
     if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):

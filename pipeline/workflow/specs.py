@@ -409,12 +409,6 @@ def report_sources(plan: Catalogue, dataset: str) -> dict[str, Source | Sequence
     }
 
 
-def report_parts(plan: Catalogue, dataset: str) -> list[Source]:
-    """The same, one after the other."""
-    inputs = report_sources(plan, dataset).values()
-    return [source for item in inputs for source in ([item] if isinstance(item, Source) else item)]
-
-
 def drawn(plan: Catalogue, dataset: str) -> list[Source]:
     """Records of the jobs that draw a data set's figures."""
     sheets = [("canvases", dataset, model, 0) for model in plan.sequential(dataset)]

@@ -301,8 +301,6 @@ def announce(plan: Workflow, snakemake: Any) -> None:
     counts = Counter(name for name, _ in stages)
     if counts["train"]:
         live.start(os.getpid())
-    if counts["track"] and (warning := mlflow_runs.network_disk(mlflow_runs.tracking_uri(Path("results")))):
-        say(warning)
     say(
         f"{len(stages)} {'job' if len(stages) == 1 else 'jobs'} to run: "
         + ", ".join(f"{counts[name]} {name}" for name in layout.WILDCARDS if counts[name])

@@ -1,4 +1,4 @@
-"""Write the page that people look at: tables, battles, samples, canvases, figures and runs of every data set."""
+"""Write results/report.html: tables, battles, samples, canvases, figures and runs of every data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the headline table with the paths of all that was made and what it took."""
+"""Write the text that a run ends with: the headline table, the paths of the results, and the time taken."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     parser.add_argument("--configfile", action="append", type=Path, default=[], metavar="FILE",
-                        help="YAML put over params.yaml, block by block; may be repeated (own.yaml beside params.yaml "
-                        "is read without it)")  # fmt: skip
+                        help="YAML file whose keys override those of params.yaml; may be repeated (own.yaml next to "
+                        "params.yaml is read anyway)")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of params.yaml")
 
 

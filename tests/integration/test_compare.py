@@ -295,6 +295,10 @@ def test_what_publish_writes_is_read_by_compare(tmp_path: Path, monkeypatch: pyt
     plan = plan_of("budget=tiny")
     made_up.make(plan)
     records = command.current(plan, "mnist")
+    files = dict(command.small(plan, "mnist", records))
+    assert {"mnist.csv", "mnist.md", "mnist_battles.csv"} <= set(files) and "mnist.json" not in files
+    assert files["mnist.csv"].read_bytes() == Path(plan.job("tables", "mnist").outputs["table"]).read_bytes()
+    assert all(path.suffix == ".png" for name, path in files.items() if name.startswith("figures/"))
     published = tmp_path / "published"
     for table, pattern in snapshots.TABLES.items():
         name = Path(pattern.format(dataset="mnist")).name

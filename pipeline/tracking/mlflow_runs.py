@@ -27,19 +27,6 @@ from typing import Any, TypeVar
 from pipeline.core import locks
 from pipeline.core.errors import Interrupted
 
-__all__ = [
-    "add_rows",
-    "attempt",
-    "create_store",
-    "experiments",
-    "forget_unrecorded",
-    "mark_best",
-    "record_run",
-    "recorded_runs",
-    "run_params",
-    "tracking_uri",
-]
-
 ENVIRONMENT: Mapping[str, str] = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
@@ -255,8 +242,7 @@ def _client(uri: str) -> Any:
     database = _database(uri)
     if database:
         database.parent.mkdir(parents=True, exist_ok=True)
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    client.search_experiments(max_results=1)
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)  # creates and migrates a SQLite file
     if database:
         _follow_folder(database)
     return client

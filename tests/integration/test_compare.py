@@ -109,34 +109,31 @@ def refused(folder: Path, *words: object) -> str:
 # --- rows ---------------------------------------------------------------------------------------------------------
 
 
+DRAW = model_row("draw", 12.0)
+
+
 @pytest.mark.parametrize(
-    ("fd", "verdict"),
-    [(12.5, WITHIN), (13.0, WITHIN), (13.5, OUTSIDE), (10.5, OUTSIDE), (11.0, WITHIN)],
+    ("after", "verdicts"),
+    [
+        *[(model_row("draw", fd), {"fd_classifier": WITHIN}) for fd in (11.0, 12.5, 13.0)],
+        *[(model_row("draw", fd), {"fd_classifier": OUTSIDE}) for fd in (10.5, 13.5)],
+        (DRAW | {"fd_classifier": 20.0, "fd_classifier_low": 5.0}, {"fd_classifier": WITHIN}),
+        (DRAW | {"fd_classifier_low": 10.0}, {"fd_classifier": INTERVAL_ALONE}),
+        (DRAW | {"copying": 0.75, "status": "collapsed"}, {"copying": NO_INTERVAL, "status": "changed"}),
+        (DRAW | {"copying": None}, {"copying": "changed"}),
+    ],
 )
-def test_a_difference_is_outside_where_each_value_lies_outside_the_others_interval(fd: float, verdict: str) -> None:
-    (change,) = [c for c in changed_rows("main", tables()["main"][:1], [model_row("draw", fd)])]
-    assert (change["row"], change["column"], change["verdict"]) == ("draw", "fd_classifier", verdict)
-    assert change["difference"] == fd - 12.0
-    assert (change["a_low"], change["a_high"], change["b_low"]) == (11.0, 13.0, fd - 1)
-
-
-def test_a_wide_interval_on_one_side_takes_the_other_value_in() -> None:
-    wide = model_row("draw", 20.0) | {"fd_classifier_low": 5.0, "fd_classifier_high": 40.0}
-    (change,) = changed_rows("main", [model_row("draw", 12.0)], [wide])
-    assert change["verdict"] == WITHIN
-
-
-def test_what_has_no_interval_no_number_or_another_interval_alone_says_so() -> None:
-    before = model_row("draw", 12.0)
-    after = before | {"copying": 0.75, "status": "collapsed", "fd_classifier_low": 10.0}
-    found = {change["column"]: change["verdict"] for change in changed_rows("main", [before], [after])}
-    assert found == {"fd_classifier": INTERVAL_ALONE, "copying": NO_INTERVAL, "status": "changed"}
-
-
-def test_an_empty_cell_is_a_change_and_never_a_zero() -> None:
-    before, after = model_row("draw", 12.0), model_row("draw", 12.0) | {"copying": None}
-    (change,) = changed_rows("main", [before], [after])
-    assert (change["a"], change["b"], change["verdict"], "difference" in change) == (0.5, None, "changed", False)
+def test_a_change_is_outside_where_each_value_lies_outside_the_others_interval(
+    after: dict[str, Any], verdicts: dict[str, str]
+) -> None:
+    changes = changed_rows("main", [DRAW], [after])
+    assert {change["column"]: change["verdict"] for change in changes} == verdicts
+    for change in changes:
+        column = str(change["column"])
+        assert (change["row"], change["a"], change["b"]) == ("draw", DRAW[column], after[column])
+        both = [side[column] for side in (DRAW, after) if isinstance(side[column], float)]
+        assert change.get("difference") == (both[1] - both[0] if len(both) == 2 else None), "no cell is taken for 0"
+        assert change["b_low"] == after.get(f"{column}_low")
 
 
 def test_rows_and_columns_that_one_side_has_alone() -> None:

@@ -42,8 +42,7 @@ def run(job: JobContext) -> None:
     """What a perfect model would get (`real`), what nothing gets (`noise`), what known faults get (the others)."""
     use_device(job)
     config, dataset = job.config, job.wildcards["dataset"]
-    protocol = {name: config[name] for name in ("n", "protocol_seed", "groups")}
-    evaluator = Evaluator(job.inputs, dataset=dataset, **protocol, pooled=config["pooled"], progress=job.progress)
+    evaluator = Evaluator(job.inputs, config, dataset=dataset, progress=job.progress)
     enough(dataset, "valid", evaluator.others)
     train, labels = artifacts.read_images(job.inputs["train"])
     given = Given(train, labels, evaluator.others.images.numpy(), len(evaluator.images))
@@ -57,7 +56,7 @@ def run(job: JobContext) -> None:
                 measured[name] = short
                 job.progress.say(f"{name}: {short['undefined'][EVERY_COLUMN]}")
                 continue
-            evaluator = Evaluator(job.inputs, dataset=dataset, **protocol, progress=job.progress)
+            evaluator = Evaluator(job.inputs, {**config, "pooled": False}, dataset=dataset, progress=job.progress)
             given = given._replace(real=evaluator.others.images.numpy())
         if name == "real" and evaluator.others.labels is not None:
             known["asked"] = evaluator.others.labels

@@ -37,6 +37,11 @@ from pipeline.tables.published import FOLDER
 from pipeline.tables.sentence import sentence
 from pipeline.tables.tail import tail_markdown
 
+DEPENDENT = (
+    "Images of this data set are not independent of each other, as the frames of one film are not: intervals are too "
+    "short, and held-out images are nearly training images, so no column tells learning from learning by heart.\n"
+)
+
 
 def run(job: JobContext) -> None:
     """Rows from the files of all runs and of the references."""
@@ -70,6 +75,7 @@ def run(job: JobContext) -> None:
         to_markdown(rows, described),
         f"{verdict}\n" if verdict else "",
         budget_note(budget_rows(cost_table(spent))),
+        DEPENDENT if job.config["dependent"] else "",
         notes_markdown(notes),
         beside,
         battles_markdown(fights, judges),

@@ -23,7 +23,7 @@ GENERATOR = Path(pyfunc_export.__file__).with_name("pyfunc_model.py")
 IMAGE_STEPS = 12
 """Steps of a training whose samples are logged as images, at most."""
 
-BEST_BY = ("fd_classifier", "fd_pixels")
+BEST_BY = ("fd_classifier", "fd_pixels", "kid_classifier")
 """Metrics, lower is better: the first that was measured decides which model of a data set has the alias `best`."""
 
 

@@ -122,6 +122,7 @@ class Protocol(_Block):
     canvases: Positive
     seed: NotNegative
     jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]
+    frechet_images: Positive
     judged_images: Positive
     more_references: bool
     battle_tolerance: Rate
@@ -236,6 +237,8 @@ class Dataset(Form):
     models: Names
     classes: NotNegative | None = None
     imbalanced: bool = False
+    dependent: bool = False
+    """Whether its images are not independent of each other, as the frames of one film are not."""
     published: Name | None = None
     settings: dict[Name, ModelBlock] = {}
     alternatives: list[Form] = []

@@ -264,7 +264,9 @@ class Search:
         settings = config["datasets"][self.dataset]["settings"]
         block = settings.get(self.model, {})
         settings[self.model] = params.with_changes(block, {**changed, **counted, "steps": self.steps})
-        config["protocol"] |= {"samples": min(SAMPLES, self.plan.n_samples()), "importance_samples": 1}
+        n = min(SAMPLES, self.plan.n_samples())
+        # trials are ranked on the same images, so a bias is the same for all
+        config["protocol"] |= {"samples": n, "importance_samples": 1, "frechet_images": 1}
         config["datasets"][self.dataset]["imbalanced"] = False  # a classifier for each trial would cost more than it
         return Plan(params.check(config))
 

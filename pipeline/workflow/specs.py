@@ -96,8 +96,14 @@ def of_runs(
 
 def comparison(plan: Catalogue, dataset: str) -> dict[str, Any]:
     """The protocol by which sets of images are compared."""
-    protocol = {"protocol_seed": plan.params.protocol.seed, "groups": plan.params.protocol.jackknife_groups}
-    return {"n": plan.n_samples(), **protocol, "pooled": plan.splits_differ(dataset)}
+    protocol = plan.params.protocol
+    return {
+        "n": plan.n_samples(),
+        "protocol_seed": protocol.seed,
+        "groups": protocol.jackknife_groups,
+        "frechet_images": plan.params.at_budget(protocol.frechet_images),
+        "pooled": plan.splits_differ(dataset),
+    }
 
 
 def published_digest(name: str) -> str:
@@ -272,6 +278,7 @@ def tables(plan: Catalogue, dataset: str) -> Request:
         "claims_digest": published_digest("claims"),
         "judged_by": plan.judged_by(dataset),
         "tolerance": plan.params.protocol.battle_tolerance,
+        "dependent": plan.params.datasets[dataset].dependent,
     }
     inputs: dict[str, Source | Sequence[Source]] = {
         "metrics": of_runs(plan, "evaluate", dataset, "metrics"),

@@ -116,7 +116,7 @@ def test_the_references_stage_measures_each_row_that_can_be_made(
     monkeypatch.setattr(references, "use_device", lambda job: "cpu")
     inputs = stage_inputs(tmp_path, classifiers=2)
     rows = ["real", "mean_image", "copies", "half_the_classes", "other_fonts"]
-    config = {"n": 40, "protocol_seed": 0, "groups": 3, "pooled": True, "rows": rows}
+    config = {"n": 40, "protocol_seed": 0, "groups": 3, "frechet_images": 8, "pooled": True, "rows": rows}
     job: Any = Job(inputs, config, tmp_path, "metrics")
     references.run(job)
     measured = json.loads(job.outputs["metrics"].read_text())
@@ -183,7 +183,9 @@ def test_an_evaluation_compares_as_many_samples_as_there_are_held_out_images(
     inputs["samples"] = tmp_path / "samples.arrow"
     pixels, labels = digits(50, seed=7)
     artifacts.write_images(inputs["samples"], pixels[:, None], labels.astype(np.int64))
-    job: Any = Job(inputs, {"n": 50, "protocol_seed": 0, "groups": 3, "pooled": False}, tmp_path, "metrics")
+    job: Any = Job(
+        inputs, {"n": 50, "protocol_seed": 0, "groups": 3, "frechet_images": 8, "pooled": False}, tmp_path, "metrics"
+    )
     evaluate.run(job)
     content = json.loads(job.outputs["metrics"].read_text())
     assert (content["protocol"]["n_real"], content["protocol"]["n_fake"]) == (20, 20)

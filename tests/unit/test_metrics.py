@@ -238,6 +238,15 @@ def test_frechet_with_fewer_points_than_dimensions_is_flagged() -> None:
     assert found["fd_pixels"].value == pytest.approx(frechet.frechet_distance(real=x, fake=y), rel=1e-9)
 
 
+@pytest.mark.parametrize(("fewest", "there"), [(30, True), (31, False)])
+def test_too_few_held_out_images_have_no_frechet_distance_but_its_reason(fewest: int, there: bool) -> None:
+    sides = {"real": {"pixels": gaussian(30, 4, 1)}, "fake": {"pixels": gaussian(50, 4, 2)}}
+    found = frechet.measure(Comparison(**sides, groups=5, frechet_images=fewest))
+    assert math.isfinite(found["fd_pixels"].value) == there
+    assert there or found == dict.fromkeys(frechet.COLUMNS, found["fd_pixels"])
+    assert there or "of 30 held-out images, under 31" in found["fd_pixels"].kind
+
+
 def test_frechet_of_one_distribution_at_1000_points_in_64_dimensions() -> None:
     found = [frechet.frechet_distance(real=gaussian(1000, 64, s), fake=gaussian(1000, 64, s + 9)) for s in range(3)]
     assert sum(found) / 3 == pytest.approx(2.2, abs=0.1)

@@ -155,19 +155,20 @@ def test_equal_tables_have_no_change_and_a_missing_one_has_only_rows_of_the_othe
 # --- folders ------------------------------------------------------------------------------------------------------
 
 
-def test_equal_results_are_one_line(tmp_path: Path) -> None:
+def test_equal_results_are_said_to_be(tmp_path: Path) -> None:
     a, b = write(tmp_path / "a", tables()), write(tmp_path / "b", tables())
     lines = said(tmp_path, "a", b / "results").splitlines()
-    assert len(lines) == 3 and lines[2].startswith("byte-equal: 5 tables")
+    same = "params, code and versions are the same (by the records of the results)"
+    assert lines[2].startswith("byte-equal: 5 tables") and lines[3:] == ["", same]
     assert (a / "results").is_dir()
 
 
-def test_the_same_numbers_by_other_code_are_told_from_byte_equal(tmp_path: Path) -> None:
+def test_the_same_numbers_by_other_code_say_which_code(tmp_path: Path) -> None:
     write(tmp_path / "a", tables())
     write(tmp_path / "b", tables(), code="bbbb")
     text = said(tmp_path, "a", "b")
-    assert "the same numbers; made by other code: 5 tables" in text and "byte-equal" not in text
-    assert "pipeline/models/draw.py changed (train)" in text
+    assert "byte-equal: 5 tables" in text and "are the same" not in text
+    assert "code:\n  pipeline/models/draw.py changed (train)\n" in text
 
 
 def test_what_changed_and_what_made_it_change(tmp_path: Path) -> None:
@@ -356,7 +357,7 @@ def test_published_provenance_says_what_made_the_tables(repository: Path) -> Non
         git(repository, "add", "-A")
         git(repository, "commit", "-q", "-m", torch)
     text = said(repository, "HEAD~1", "HEAD")
-    assert "the same numbers; made by other versions" in text and "torch 2.15.0 -> 2.16.0" in text
+    assert "byte-equal" in text and "versions:\n  torch 2.15.0 -> 2.16.0\n" in text
     assert "not compared" not in text
 
 

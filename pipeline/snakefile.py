@@ -7,15 +7,13 @@ changed parameter or module changes the job's hash, and with it the outputs' pat
 from __future__ import annotations
 
 import argparse
-import atexit
 import contextlib
-import functools
 import gc
 import io
 import os
 import platform
 import sys
-import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -29,6 +27,9 @@ from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.tracking import live, mlflow_runs
 from pipeline.workflow import estimate, layout, params, report_inputs, run_lock, specs, store
 from pipeline.workflow.plan import Job, Plan
+
+CHANGED_VIEW = Path(layout.PLANNED).parent / "changed-view"
+"""One empty file, kept: a Snakemake that is killed leaves nothing else."""
 
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]
@@ -45,6 +46,7 @@ class Workflow:
         self.datasets = "|".join(sorted(plan.params.datasets))
         self.models = "|".join(sorted(plan.params.models))
         self.planned: dict[str, Job] = {}
+        self.newest = time.time()
 
     def inputs(self, stage: str) -> InputFunction:
         """All that a stage's job reads, by name; for `unpack`."""
@@ -85,19 +87,10 @@ class Workflow:
 
         A clock that was set back may have left a view in the future.
         """
-        later = max([Path(self.marker).stat().st_mtime, *(view.stat().st_mtime + 1 for view in views if view.exists())])
-        os.utime(self.marker, (later, later))
-        return self.marker
-
-    @functools.cached_property
-    def marker(self) -> str:
-        """That file, gone with this process."""
-        folder = Path(layout.PLANNED).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix="changed-view-", dir=folder)
-        os.close(handle)
-        atexit.register(Path(name).absolute().unlink, missing_ok=True)
-        return name
+        self.newest = max([self.newest, *(view.stat().st_mtime + 1 for view in views if view.exists())])
+        artifacts.write_text(CHANGED_VIEW, "")  # replaced: only its owner may set a file's time
+        os.utime(CHANGED_VIEW, (self.newest, self.newest))
+        return str(CHANGED_VIEW)
 
     def _paths(self, stage: str, wildcards: Wildcards) -> dict[str, Any]:
         """Input paths of the job whose hash the wildcards have."""

@@ -91,7 +91,7 @@ def check_inputs(trials: Sequence[Trial], flags: str) -> None:
     for job in search.inputs_of(trials):
         if not store.is_complete(job.folder):
             dataset = job.wildcards["dataset"]
-            command = f"snakemake --cores 8 results/classifier/{dataset}.json{flags}"
+            command = overrides.snakemake(f"results/classifier/{dataset}.json", flags)
             raise UserError(f"{job.folder}: not found; `{command}` makes what a search reads")
 
 

@@ -25,6 +25,7 @@ from pipeline.tables import (
     notes_markdown,
     published_markdown,
     published_metrics,
+    ranks_markdown,
     seeds_columns,
     seeds_table,
     to_csv,
@@ -34,6 +35,7 @@ from pipeline.tables import (
 from pipeline.tables.budget import budget_note, budget_rows, images_seen
 from pipeline.tables.claims import CLAIM_COLUMNS, Evidence, claim_rows, read_claims
 from pipeline.tables.published import FOLDER
+from pipeline.tables.ranks import with_ranks
 from pipeline.tables.sentence import sentence
 from pipeline.tables.tail import tail_markdown
 
@@ -64,7 +66,9 @@ def run(job: JobContext) -> None:
     judged, fights, judges = (
         from_csv(inputs[name].read_text(encoding="utf-8")) for name in ("judges_seeds", "battles", "judges")
     )
-    claims = claims_of(job, singles, rows, judged, fights)
+    evidence = evidence_of(job, singles, rows, judged, fights)
+    claims = claim_rows(read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8")), evidence)
+    rows = with_ranks(rows, evidence)
     spent = costs_of(runs, inputs["training_costs"], inputs["sampling_costs"], training)
     job.write_text(job.outputs["table"], to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if job.config["published"] else ""
@@ -74,6 +78,7 @@ def run(job: JobContext) -> None:
         tail_markdown(rows, described, bands),
         to_markdown(rows, described),
         f"{verdict}\n" if verdict else "",
+        ranks_markdown(rows, described),
         budget_note(budget_rows(cost_table(spent))),
         DEPENDENT if job.config["dependent"] else "",
         notes_markdown(notes),
@@ -113,12 +118,11 @@ def status_of(measured: dict[str, Any], trained: str) -> str:
     return "unconditional in effect" if trained == "ok" and followed and ignores_class(*followed) else trained
 
 
-def claims_of(job: JobContext, seeds: list[Row], rows: list[Row], judged: list[Row], battles: list[Row]) -> list[Row]:
-    """The papers' claims about this table's models."""
+def evidence_of(job: JobContext, seeds: list[Row], rows: list[Row], judged: list[Row], battles: list[Row]) -> Evidence:
+    """What the papers' claims about this table's models, and its ranks, are tested by."""
     real = next((row for row in rows if row["model"] == "real"), {})
     block, dataset = job.config, job.wildcards["dataset"]
-    evidence = Evidence(seeds, columns(), real, judged, block["judged_by"], block["tolerance"], battles, dataset)
-    return claim_rows(read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8")), evidence)
+    return Evidence(seeds, columns(), real, judged, block["judged_by"], block["tolerance"], battles, dataset)
 
 
 def costs_of(

@@ -251,7 +251,7 @@ def _of_a_column(claim: Mapping[str, str], evidence: Evidence) -> Sides:
     moved, note = _on_its_scale(claim, evidence, [evidence.values(model, measure) for model in pair])
     if not moved:
         return Sides(note=note)
-    if _classifiers_disagree(claim, evidence, pair):
+    if classifiers_disagree(claim, evidence, pair):
         note = _joined(DISAGREE, note)
     better, worse = moved
     return Sides(better, worse, paired=evidence.are_paired(*pair), note=note)
@@ -284,7 +284,7 @@ def _on_its_scale(
     return moved, note
 
 
-def _classifiers_disagree(claim: Mapping[str, str], evidence: Evidence, pair: Sequence[str]) -> bool:
+def classifiers_disagree(claim: Mapping[str, str], evidence: Evidence, pair: Sequence[str]) -> bool:
     """Whether two models' order is not the same by every reference classifier, each with its own value of `real`.
 
     A table by seed without the row `real` has the mean over the classifiers in its place.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,3 +34,11 @@ def plan(overrides: Sequence[str], files: Sequence[Path] = ()) -> Plan:
     found = Plan(params.load(overrides, more=files))
     found.flags = "".join(f" --configfile {file}" for file in files)
     return found
+
+
+def snakemake(target: object, flags: str = "", cores: int | str = "all") -> str:
+    """The command that makes a file, to be pasted: this environment's Snakemake."""
+    program = Path(sys.executable).with_name("snakemake")
+    with contextlib.suppress(ValueError):
+        program = program.relative_to(Path.cwd())
+    return f"{program} --cores {cores} {target}{flags}"

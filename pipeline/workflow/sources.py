@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
@@ -354,7 +354,7 @@ def _members(room: Room, archive: Stream, folder: str, suffix: str, limit: int) 
     ending = ".gz" if suffix.endswith(".gz") else ""
     places = {f"{folder}/{file}{suffix}": Path(f"{place}{ending}") for file, place in names.items()}
     try:
-        with tarfile.open(fileobj=Guarded(archive.read, limit), mode="r|") as tar:
+        with tarfile.open(fileobj=cast("IO[bytes]", Guarded(archive.read, limit)), mode="r|") as tar:
             for number, member in enumerate(tar, start=1):
                 if number > MOST_MEMBERS:
                     raise NoAnswer(f"more than {MOST_MEMBERS:,} files in the archive")

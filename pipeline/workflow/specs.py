@@ -101,7 +101,7 @@ def comparison(plan: Catalogue, dataset: str) -> dict[str, Any]:
         "n": plan.n_samples(),
         "protocol_seed": protocol.seed,
         "groups": protocol.jackknife_groups,
-        "frechet_images": plan.params.at_budget(protocol.frechet_images),
+        "frechet_images": protocol.frechet_images,
         "pooled": plan.splits_differ(dataset),
     }
 

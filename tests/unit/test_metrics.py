@@ -162,7 +162,7 @@ def test_pixels_are_compared_without_rounding() -> None:
 def test_ties_go_to_the_lowest_index() -> None:
     (points,) = distances.prepare(torch.zeros(50, 3))
     assert torch.equal(distances.nearest(points, points, 4)[1], torch.arange(4).expand(50, 4))
-    assert distances.nearest(points, points, 2, itself=True)[1][0].tolist() == [1, 2]
+    assert distances.nearest(points, points, 2, own=torch.arange(50))[1][0].tolist() == [1, 2]
 
 
 def test_chunks_do_not_show(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -343,7 +343,7 @@ def test_publish_refuses_what_is_not_current(recorded: Recorded, tmp_path: Path)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert "arguments.hidden" in line and "[400] -> [399]" in line
-    assert "snakemake --cores 8 results/summary/mnist.txt" in line
+    assert "snakemake --cores all results/summary/mnist.txt" in line
     project.git("checkout", "--", "params.yaml")
     (damaged,) = (project.folder / "results/store/mnist/figures").glob("*/samples.png")
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")

@@ -100,8 +100,8 @@ def _unlike(compared: Comparison) -> list[str]:
 
 def _values(side: Snapshot, column: str) -> str:
     """The values of a column of the main table, all different ones, of rows that were trained."""
-    found = {str(row[column]) for row in table_rows("main", side) if row.get("status") and row.get(column) is not None}
-    return " and ".join(sorted(found)) or "none"
+    values = {str(row[column]) for row in table_rows("main", side) if row.get("status") and row.get(column) is not None}
+    return " and ".join(sorted(values)) or "none"
 
 
 def _side(snapshot: Snapshot) -> str:
@@ -146,7 +146,7 @@ def _made_lines(compared: Comparison) -> list[str]:
         return [f"params and code not compared: no records in {' and '.join(lacking)}"]
     titles = {"params": f"params ({BY_RECORDS}):", "code": "code:", "versions": "versions:"}
     groups = [(title, compared.of_kind(kind)) for kind, title in titles.items()]
-    lines = [line for title, found in groups if found for line in (title, *(f"  {change}" for change in found))]
+    lines = [line for title, changes in groups if changes for line in (title, *(f"  {change}" for change in changes))]
     missing = [f"{side.name} lacks the records of {side.missing} jobs" for side in sides if side.missing]
     if missing:
         lines.append(f"not compared for every job: {', '.join(missing)}")
@@ -158,9 +158,9 @@ def _made_lines(compared: Comparison) -> list[str]:
 
 def to_rows(compared: Comparison) -> list[Row]:
     """Everything as rows of COLUMNS: those of the tables, then params, code and versions with what changed as text."""
-    made: list[Row] = [
+    sources: list[Row] = [
         {"table": change.kind, "row": ", ".join(change.models), "column": change.name, "a": change.a, "b": change.b,
          "verdict": change.verdict}
         for change in compared.made_by or ()
     ]  # fmt: skip
-    return [*compared.rows, *made]
+    return [*compared.rows, *sources]

@@ -41,16 +41,16 @@ def run(arguments: argparse.Namespace) -> None:
     for name, about in blocks.items():
         path = arguments.to / f"{name}.md"
         try:
-            own = [with_ours(row, configured) for row in settings if row["paper"] == about["cites"]]
-            theirs = [row for row in stated if row["paper"] == about["cites"]]
+            own_rows = [with_ours(row, configured) for row in settings if row["paper"] == about["cites"]]
+            claims = [row for row in stated if row["paper"] == about["cites"]]
             results = list(results_of(about, configured, images))
-            texts[path] = page(about, own, theirs, results, list(not_run(own, results, configured)))
+            texts[path] = page(about, own_rows, claims, results, list(not_run(own_rows, results, configured)))
         except KeyError as error:
             problem = f"a key is missing, or a form is unknown: {error}"
             raise UserError(f"{DOCS}/pages.yaml: {name}: {problem}; see the head of the file") from error
         except ValueError as error:
             raise UserError(str(error)) from error
-        print(f"{path}: {', '.join(found.name for found in results) or 'no results yet'}")
+        print(f"{path}: {', '.join(section.name for section in results) or 'no results yet'}")
     for path, text in texts.items():
         artifacts.write_text(path, text)
     folders.replace(arguments.to / IMAGES, images)
@@ -78,9 +78,9 @@ def results_of(about: Mapping[str, Any], configured: params.Params, images: dict
         if tables is None:
             continue
         tested = tables.claims(columns(), configured.judged_by, configured.protocol.battle_tolerance)
-        own = [(key_of(row, block["dataset"]), row) for row in tested if row["paper"] == about["cites"]]
-        rows = {"claims": [row for key, row in own if key not in settled], "main": tables.rows("")}
-        settled |= {key for key, row in own if row["p"] is not None}
+        claims = [(key_of(row, block["dataset"]), row) for row in tested if row["paper"] == about["cites"]]
+        rows = {"claims": [row for key, row in claims if key not in settled], "main": tables.rows("")}
+        settled |= {key for key, row in claims if row["p"] is not None}
         budget, origin = tables.origin()
         yield Results(
             name=name_of(tables),
@@ -125,8 +125,8 @@ def not_run(
     """Data sets of the paper whose networks no published set has at the budget `paper`, with the command."""
     for dataset in dict.fromkeys(row["data set"] for row in settings):
         models = list(dict.fromkeys(row["model"] for row in settings if row["data set"] == dataset))
-        there = [(found.budget, str(row["model"])) for found in results if found.dataset == dataset
-                 for row in found.tables["main"]]  # fmt: skip
+        there = [(section.budget, str(row["model"])) for section in results if section.dataset == dataset
+                 for row in section.tables["main"]]  # fmt: skip
         left = [model for model in models if ("paper", model) not in there]
         if left:
             shorter = [model for model in left if model in {name for _, name in there}]

@@ -174,8 +174,8 @@ def add_rows(
 def recorded_runs(uri: str, experiment: str) -> set[str]:
     """'model/seed' of the complete, current runs that a store holds of an experiment."""
     client = _client(uri)
-    found = client.get_experiment_by_name(experiment)
-    runs = client.search_runs([found.experiment_id], max_results=10_000) if found else []
+    stored = client.get_experiment_by_name(experiment)
+    runs = client.search_runs([stored.experiment_id], max_results=10_000) if stored else []
     current = (run.data.tags for run in runs if RECORDED in run.data.tags)
     return {f"{tags['model']}/{tags['seed']}" for tags in current if tags.get("superseded") == "false"}
 
@@ -183,7 +183,7 @@ def recorded_runs(uri: str, experiment: str) -> set[str]:
 def experiments(uri: str) -> dict[str, str]:
     """Name -> id of the experiments of model training in a store."""
     tagged = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in KIND.items())
-    return {found.name: found.experiment_id for found in _client(uri).search_experiments(filter_string=tagged)}
+    return {item.name: item.experiment_id for item in _client(uri).search_experiments(filter_string=tagged)}
 
 
 def mark_best(uri: str, dataset: str, run_id: str) -> None:
@@ -385,12 +385,12 @@ def _log_final(
     """
     curves = {name for _, scalars in rows for name in scalars}
     last = max((step for step, _ in rows), default=0)
-    of = {"dataset_name": dataset.get("name"), "dataset_digest": dataset.get("digest"), "model_id": model_id}
+    source = {"dataset_name": dataset.get("name"), "dataset_digest": dataset.get("digest"), "model_id": model_id}
     points = [
         point
         for name, value in metrics.items()
         if value is not None
-        for point in _points(run, [(last if name in curves else 0, {name: value})], later=1, **of)
+        for point in _points(run, [(last if name in curves else 0, {name: value})], later=1, **source)
     ]
     client.log_batch(run.info.run_id, metrics=points)
 

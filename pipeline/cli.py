@@ -136,7 +136,7 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
         yield
     except UserError as error:
         if not isinstance(error, InUse):  # the log is that of the process that is at it
-            _keep_line(log, str(error))
+            _append(log, one_line(str(error)), only_if_there=True)  # the end of it is shown when a run ends
         fail(f"{title}: {error}", error.exit_code)
     except KeyboardInterrupt:
         fail(f"{title}: interrupted", 130)
@@ -146,7 +146,7 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
     except MemoryError:
         fail(f"{title}: out of memory; lower `batch` in params.yaml or run fewer jobs at once (--cores)")
     except Exception as error:  # the last resort: a traceback is for the log, one line for the person
-        written, remedy = _keep_traceback(log), _remedy(error)
+        written, remedy = _append(log, traceback.format_exc()), _remedy(error)
         if remedy:
             fail(f"{title}: {remedy}, then run the same command again")
         if not written:
@@ -155,20 +155,14 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
         fail(f"{title}: {problem} (a bug here; traceback in {log})", 70)
 
 
-def _keep_line(log: Path, message: str) -> None:
-    """A stage's mistake at the end of its log, which is shown when a run ends."""
-    with contextlib.suppress(OSError):  # a damaged job may name no possible file
-        if log.exists():
-            with log.open("a", encoding="utf-8") as handle:
-                print(one_line(message), file=handle)
-
-
-def _keep_traceback(log: Path) -> bool:
-    """Whether there was room for it."""
-    try:
+def _append(log: Path, text: str, *, only_if_there: bool = False) -> bool:
+    """Whether the text could be added to a log."""
+    try:  # a damaged job may name no possible file
+        if only_if_there and not log.exists():
+            return False
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as handle:
-            traceback.print_exc(file=handle)
+            print(text, file=handle)
     except OSError:
         return False
     return True

@@ -39,9 +39,10 @@ def refused(done: Run, code: int = 1) -> str:
     ("words", "code", "expected"),
     [
         (["trian", "--model", "vae"], 2, "unknown stage or command 'trian'; did you mean 'train'?"),
+        (["compre"], 2, "unknown stage or command 'compre'; did you mean 'compare'?"),
         (["zzz"], 2, "unknown stage or command 'zzz'; there are: augment, battle, "),
         ([], 2, "the following arguments are required: NAME"),
-        (["train", "--sede", "0"], 2, "unrecognized arguments: --sede 0"),
+        (["train", "--sede", "0"], 2, "unrecognized arguments: --sede 0; see python -m pipeline train --help"),
         (["train", "--model", "vae", "--seed", "one"], 2, "invalid int value: 'one'"),
         (["train", "--device", "gpu"], 2, "invalid choice: 'gpu'"),
         (["prepare", "--dataset", "mnits"], 1, "unknown data set 'mnits'; did you mean 'mnist'?"),

@@ -14,7 +14,7 @@ import torch
 
 from pipeline import cli as cli
 from pipeline.core.errors import UserError
-from pipeline.workflow import overrides, params
+from pipeline.workflow import overrides
 from tests.conftest import ROOT, run, stage
 
 Command = Callable[[argparse.Namespace], int | None]
@@ -83,23 +83,6 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         assert done.stderr.strip() == "[]"
 
 
-def test_an_unknown_name_suggests_the_near_one_of_both_groups(
-    capsys: pytest.CaptureFixture[str], made_up: Callable[[Command], None]
-) -> None:
-    made_up(lambda arguments: None)
-    assert ended(capsys, "pondr") == (2, "easel: unknown stage or command 'pondr'; did you mean 'ponder'?\n")
-    assert ended(capsys, "trian") == (2, "easel: unknown stage or command 'trian'; did you mean 'train'?\n")
-
-
-def test_a_wrong_flag_names_the_help_to_read(
-    capsys: pytest.CaptureFixture[str], made_up: Callable[[Command], None]
-) -> None:
-    made_up(lambda arguments: None)
-    code, line = ended(capsys, "ponder", "--model", "vae")
-    assert code == 2
-    assert line == "easel: unrecognized arguments: --model vae; see python -m pipeline ponder --help\n"
-
-
 def test_a_commands_exit_code_is_the_processes(
     capsys: pytest.CaptureFixture[str], made_up: Callable[[Command], None]
 ) -> None:
@@ -150,18 +133,6 @@ def test_torchs_own_words_for_an_error_of_the_disk_are_one_line_with_a_remedy(
     made_up(broken)
     line = f"easel: ponder: {missing}: Permission denied; correct its permissions, then run the same command again\n"
     assert ended(capsys, "ponder") == (1, line)
-
-
-def test_set_gives_commands_the_plan_that_it_gives_stages(
-    tmp_path: Path, made_up: Callable[[Command], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    seen = []
-    made_up(lambda arguments: seen.append(overrides.plan(arguments.set).job("train", "mnist", "vae", 0).hash))
-    cli.main(["ponder", "--set", "budget=tiny", "--set", "models.vae.hidden=10"])
-    words = ["budget=tiny", "models.vae.hidden=10"]
-    assert seen == [overrides.plan(words).job("train", "mnist", "vae", 0).hash]
-    assert params.load(words).resolved_models["vae"]["arguments"]["hidden"] == [10]
 
 
 def test_a_reader_that_stops_reading_is_no_error(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from pipeline.core.errors import InUse, UserError, near, one_line
 from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.workflow import job_hash, layout
 
-OF_THE_DISK: dict[int | None, str] = {
-    None: "see that it is there and readable, and that there is room",  # by a library that tells no more
+REMEDIES: dict[int | None, str] = {
+    None: "check that it exists and is readable, and that the disk has room",  # of a library that says no more
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",
     errno.EROFS: "make the file system writable",
@@ -34,8 +34,8 @@ OF_THE_DISK: dict[int | None, str] = {
 }
 """What a person can do about an error of the file system that no stage foresaw."""
 
-TOLD_BY_TORCH = re.compile(r"unable to .*<(?P<file>[^>]+)>.*: (?P<words>[^:]+) \((?P<number>\d+)\)")
-"""How torch, which maps the files of weights into memory, tells such an error: 'unable to open file <..>: .. (13)'."""
+TORCH_FILE_ERROR = re.compile(r"unable to .*<(?P<file>[^>]+)>.*: (?P<words>[^:]+) \((?P<number>\d+)\)")
+"""Such an error as torch words it, which maps files of weights into memory: 'unable to open file <..>: .. (13)'."""
 
 
 def stages() -> dict[str, str]:
@@ -58,7 +58,7 @@ def _listed(folder: str) -> dict[str, str]:
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line whose mistakes are told in one line."""
+    """A command line whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         """One line instead of the usage."""
@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """What comes before a stage's or a command's own flags."""
+    """The program: its help and version, and the name of a stage or command."""
     groups = {"commands": commands(), "stages, which Snakemake calls": stages()}
     listing = [
         "\n".join([f"{title}:", *(f"  {name:<20} {line}" for name, line in names.items())])
@@ -115,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     flags.set_defaults(name=name)
     module.arguments(flags)
     arguments = flags.parse_args(words[1:])
-    with mistakes_in_one_line(*_title_and_log(module, arguments)):
+    with errors_in_one_line(*_title_and_log(module, arguments)):
         code = module.run(arguments)
         sys.stdout.flush()
     if code:
@@ -130,7 +130,7 @@ def _title_and_log(module: Any, arguments: argparse.Namespace) -> tuple[str, Pat
 
 
 @contextlib.contextmanager
-def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
+def errors_in_one_line(title: str, log: Path) -> Iterator[None]:
     """End the process with one line and an exit code for whatever is raised inside."""
     try:
         yield
@@ -152,7 +152,7 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
         if not written:
             traceback.print_exc()
         problem = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        fail(f"{title}: {problem} (a bug here; traceback in {log})", 70)
+        fail(f"{title}: {problem} (a bug in easel; traceback in {log})", 70)
 
 
 def _append(log: Path, text: str, *, only_if_there: bool = False) -> bool:
@@ -170,11 +170,11 @@ def _append(log: Path, text: str, *, only_if_there: bool = False) -> bool:
 
 def _remedy(error: Exception) -> str | None:
     """What went wrong with a file and what to do; None for what is no error of the file system."""
-    match = TOLD_BY_TORCH.search(str(error)) if isinstance(error, RuntimeError) else None
+    match = TORCH_FILE_ERROR.search(str(error)) if isinstance(error, RuntimeError) else None
     if match:
         error = OSError(int(match["number"]), match["words"], match["file"])
-    if not isinstance(error, OSError) or error.errno not in OF_THE_DISK:
+    if not isinstance(error, OSError) or error.errno not in REMEDIES:
         return None
     where = f"{error.filename}: " if error.filename else ""
     problem = f"{where}{error.strerror}" if error.errno else " ".join(str(error).split())
-    return f"{problem}; {OF_THE_DISK[error.errno]}"
+    return f"{problem}; {REMEDIES[error.errno]}"

@@ -163,7 +163,7 @@ class Study:
             images, labels, is_extra = training_set(self.sets, recipe)
             classes = int(labels.max()) + 1
             model = train(images, labels, is_extra, classes, recipe, seed, self._step)
-            found = {"key": key, "arm": arm, "recipe": settings, "seed": seed, **self._measured(model)}
+            found = {"key": key, "arm": arm, "recipe": settings, "seed": seed, **self._measured(model, seed)}
             found["seconds"] = round(time.process_time() - began, 2)
             with self.file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(found) + "\n")
@@ -177,21 +177,23 @@ class Study:
     def _step(self, step: int) -> None:
         self.progress.step(step, STEPS, unit="steps", per_unit=BATCH, of="images")
 
-    def _measured(self, model: Any) -> dict[str, Any]:
+    def _measured(self, model: Any, seed: int) -> dict[str, Any]:
         found: dict[str, Any] = {"right": {}, "images": {}}
-        for name in ("valid", "test", "fonts"):
+        for name in ("valid",) if seed == TUNING_SEED else ("valid", "test", "fonts"):
             if name in self.sets:
                 images, labels = self.sets[name]
                 right = torch.bincount(labels[correct(model, images, labels)], minlength=int(labels.max()) + 1)
                 found["right"][name] = right[labels.unique()].tolist()
                 found["images"][name] = RENDERED[name]
+        return found if seed == TUNING_SEED else found | self._other_bands(model)
+
+    def _other_bands(self, model: Any) -> dict[str, float]:
+        """Accuracy on the data set's own test images of the common classes."""
         images, labels = self.sets["held_out"]
         bands = bands_of(torch.bincount(self.sets["train"][1]))
         assert bands is not None
-        right = correct(model, images, labels).double()
-        for name, band in (("head", HEAD), ("middle", MIDDLE)):
-            found[name] = right[bands[labels] == band].mean().item()
-        return found
+        right, of_image = correct(model, images, labels).double(), bands[labels]
+        return {name: right[of_image == band].mean().item() for name, band in (("head", HEAD), ("middle", MIDDLE))}
 
     def tuned(self, arm: str, trials: list[Recipe]) -> Recipe:
         """The trial with the best accuracy on the validation set of rare classes."""

@@ -38,7 +38,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
 }
 
-STEPS, RATE = 50, 0.5
+STEPS, RATE, BETAS, EPSILON = 50, 0.5, (0.9, 0.999), 1e-8
 """Of Adam, as in the authors' code."""
 ORIGIN_SHARE = 0.1
 NEAREST_AT_LEAST = 1e-3
@@ -105,21 +105,35 @@ def fit(means: Tensor, points: Tensor) -> Mixture:
     """
     distances, d = squares(points, means), points.shape[1]
     origin = (1 - ORIGIN_SHARE) ** 2 * squares(points, points.mean(0, keepdim=True))
-    log_variances = ((distances.amin(0) + NEAREST_AT_LEAST) / d).log()
-    broad = torch.zeros(1, dtype=points.dtype)
-    optimiser = torch.optim.Adam([log_variances, broad], lr=RATE)
-    step = max(1, CACHED // len(means))
-    for _ in range(STEPS):
-        log_variances.grad, broad.grad = torch.zeros_like(log_variances), torch.zeros_like(broad)
-        for near, far in zip(distances.split(step), origin.split(step), strict=True):
-            add_gradients(near, far, log_variances, broad, d, len(points))
-        optimiser.step()
-        log_variances.clamp_(*LOG_VARIANCES)
-    return Mixture(means, log_variances)
+    logs = torch.cat([((distances.amin(0) + NEAREST_AT_LEAST) / d).log(), torch.zeros(1, dtype=points.dtype)])
+    mean, square = torch.zeros_like(logs), torch.zeros_like(logs)
+    rows = max(1, CACHED // len(means))
+    for step in range(1, STEPS + 1):
+        gradient = torch.zeros_like(logs)
+        for near, far in zip(distances.split(rows), origin.split(rows), strict=True):
+            add_gradients(gradient, near, far, logs, d, len(points))
+        adam_step(logs, gradient, mean, square, step)
+        logs[:-1].clamp_(*LOG_VARIANCES)
+    return Mixture(means, logs[:-1])
 
 
-def add_gradients(near: Tensor, far: Tensor, log_variances: Tensor, broad: Tensor, d: int, n: int) -> None:
-    """Add the gradients of some points' part of the mean loss, from squared distances (k, m) and (k, 1), in place."""
+def adam_step(x: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, step: int) -> None:
+    """One step (from 1) of Adam in place, as torch.optim.Adam takes it, whose first use imports 2 s of a compiler.
+
+    `mean` and `square` are the moving averages of the gradient and of its square.
+    """
+    mean.lerp_(gradient, 1 - BETAS[0])
+    square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+    deviation = (square.sqrt() / (1 - BETAS[1] ** step) ** 0.5).add_(EPSILON)
+    x.addcdiv_(mean, deviation, value=-RATE / (1 - BETAS[0] ** step))
+
+
+def add_gradients(gradient: Tensor, near: Tensor, far: Tensor, logs: Tensor, d: int, n: int) -> None:
+    """Add the gradient of some points' part of the mean loss, from squared distances (k, m) and (k, 1), in place.
+
+    `logs` (m + 1,) are log variances, the last of them the broad Gaussian's.
+    """
+    log_variances, broad = logs[:-1], logs[-1:]
     weights = log_densities(near, log_variances, d)
     largest = weights.amax(1, keepdim=True)
     exp_below_0(weights.sub_(largest))
@@ -128,8 +142,8 @@ def add_gradients(near: Tensor, far: Tensor, log_variances: Tensor, broad: Tenso
     shares = (largest - total).exp().squeeze(1)
     mass = shares @ weights
     spread = shares @ weights.mul_(near)
-    log_variances.grad -= (spread / log_variances.exp() - d * mass) / (2 * n * d)  # type: ignore[operator]
-    broad.grad -= ((from_far - total).exp() * (far / broad.exp() - d)).sum(0) / (2 * n * d)  # type: ignore[operator]
+    gradient[:-1] -= (spread / log_variances.exp() - d * mass) / (2 * n * d)
+    gradient[-1:] -= ((from_far - total).exp() * (far / broad.exp() - d)).sum(0) / (2 * n * d)
 
 
 def losses(mixture: Mixture, points: Tensor, groups: Sequence[Tensor] | None = None) -> Tensor:

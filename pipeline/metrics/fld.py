@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.comparison import Comparison, Estimate, Once, now
 from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife
 
@@ -169,7 +170,13 @@ def without_each(values: Tensor, groups: Sequence[Tensor]) -> list[float]:
 
 
 def fld(
-    *, real: Tensor, fake: Tensor, train: Tensor, parts: tuple[Sequence[Tensor], Sequence[Tensor]], seed: int = 0
+    *,
+    real: Tensor,
+    fake: Tensor,
+    train: Tensor,
+    parts: tuple[Sequence[Tensor], Sequence[Tensor]],
+    seed: int = 0,
+    once: Once = now,
 ) -> dict[str, Estimate]:
     """FLD and its gap of held-out (n, d), generated (m, d) and training (t, d) features, scaled by held-out ones.
 
@@ -181,7 +188,7 @@ def fld(
     test, samples, seen = (((side - real.mean(0)) / deviation)[:, kept] for side in (real, fake, train))
     mixture = fit(samples, seen)
     held_out, trained = losses(mixture, test, parts[1]), losses(mixture, seen, parts[1])
-    start = baseline(seen, test, seed)
+    start = once(lambda: baseline(seen, test, seed))
     value, fewer = held_out[:, 0].mean().item() - start, [x - start for x in without_each(held_out, parts[0])]
     seen_parts = [torch.arange(g, len(seen), len(parts[0])) for g in range(len(parts[0]))]
     gaps = [x - y for x, y in zip(without_each(trained, seen_parts), without_each(held_out, parts[0]), strict=True)]
@@ -211,4 +218,4 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
     if reason:
         return dict.fromkeys(COLUMNS, undefined(reason))
     parts = comparison.real_groups, comparison.fake_groups
-    return fld(**sides, train=train, parts=parts, seed=comparison.seed)
+    return fld(**sides, train=train, parts=parts, seed=comparison.seed, once=partial(comparison.once, "fld"))

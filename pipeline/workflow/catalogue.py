@@ -12,6 +12,21 @@ TWICE_AS_MANY_GENERATED = ("draw_gan", "vae_gan")
 """Classes of models whose discriminator sees reconstructions and samples, as many of each as of real images."""
 
 
+IN_STEPS = ("warmup",)
+"""Arguments that count steps of the training: a shorter training shortens them too."""
+
+
+def shortened(block: dict[str, Any], share: float) -> dict[str, Any]:
+    """A model's resolved block with a part of its steps."""
+    training, arguments = dict(block["training"]), dict(block["arguments"])
+    if "steps" in training:
+        training["steps"] = max(1, round(share * training["steps"]))
+    else:
+        training["epochs"] *= share
+    arguments |= {name: share * arguments[name] for name in IN_STEPS if arguments.get(name)}
+    return block | {"training": training, "arguments": arguments}
+
+
 class Catalogue:
     """The data sets and models of one resolved params.yaml."""
 
@@ -125,7 +140,9 @@ class Catalogue:
     def model(self, model: str, dataset: str | None = None) -> dict[str, Any]:
         """Resolved block of a model, as a data set's table has it."""
         self.require(dataset, model)
-        return self.params.resolved_models[model] if dataset is None else self.params.model_for(dataset, model)
+        block = self.params.resolved_models[model] if dataset is None else self.params.model_for(dataset, model)
+        share = self.params.training_share
+        return block if share == 1 else shortened(block, share)
 
     def form(self, dataset: str) -> Form:
         """The form of the data set that is used: the first whose files are available."""

@@ -292,6 +292,8 @@ class Params(_Block):
     models: dict[Name, ModelBlock]
     report: Reported = CURRENT
     dvc_tracked: list[Name] = []
+    training_share: float = Field(default=1.0, gt=0, le=1)
+    """Which part of its steps each model is trained for; see docs/verdicts.md."""
 
     def models_of(self, dataset: str) -> list[str]:
         """The models in a data set's table."""

@@ -114,6 +114,12 @@ class Plan(Catalogue):
         super().__init__(params)
         self.cached = functools.cache(self._job)
 
+    def with_share(self, share: float) -> Plan:
+        """The same plan with each model trained for a part of its steps."""
+        found = Plan(self.params.model_copy(update={"training_share": share}))
+        found.flags = self.flags
+        return found
+
     def job(self, stage: str, dataset: str | None = None, model: str | None = None, seed: int | None = None) -> Job:
         """The job of a stage for some wildcards."""
         self.require(dataset, model)

@@ -29,7 +29,7 @@ from pipeline.workflow import estimate, layout, params, report_inputs, run_lock,
 from pipeline.workflow.plan import Job, Plan
 
 CHANGED_VIEW = Path(layout.PLANNED).parent / "changed-view"
-"""One empty file, kept: a Snakemake that is killed leaves nothing else."""
+"""One small file, kept: a Snakemake that is killed leaves nothing else."""
 
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]
@@ -72,7 +72,8 @@ class Workflow:
         A clock that was set back may have left a view in the future.
         """
         self.newest = max([self.newest, *(view.stat().st_mtime + 1 for view in views if view.exists())])
-        artifacts.write_text(CHANGED_VIEW, "")  # replaced: only its owner may set a file's time
+        # Replaced, as only its owner may set a file's time; of other content, or Snakemake would take it for the same.
+        artifacts.write_text(CHANGED_VIEW, str(self.newest))
         os.utime(CHANGED_VIEW, (self.newest, self.newest))
         return str(CHANGED_VIEW)
 

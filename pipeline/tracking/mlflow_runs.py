@@ -27,19 +27,6 @@ from typing import Any, TypeVar
 from pipeline.core import locks
 from pipeline.core.errors import Interrupted
 
-__all__ = [
-    "add_rows",
-    "attempt",
-    "create_store",
-    "experiments",
-    "forget_unrecorded",
-    "mark_best",
-    "record_run",
-    "recorded_runs",
-    "run_params",
-    "tracking_uri",
-]
-
 ENVIRONMENT: Mapping[str, str] = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
@@ -187,8 +174,8 @@ def add_rows(
 def recorded_runs(uri: str, experiment: str) -> set[str]:
     """'model/seed' of the complete, current runs that a store holds of an experiment."""
     client = _client(uri)
-    found = client.get_experiment_by_name(experiment)
-    runs = client.search_runs([found.experiment_id], max_results=10_000) if found else []
+    stored = client.get_experiment_by_name(experiment)
+    runs = client.search_runs([stored.experiment_id], max_results=10_000) if stored else []
     current = (run.data.tags for run in runs if RECORDED in run.data.tags)
     return {f"{tags['model']}/{tags['seed']}" for tags in current if tags.get("superseded") == "false"}
 
@@ -196,7 +183,7 @@ def recorded_runs(uri: str, experiment: str) -> set[str]:
 def experiments(uri: str) -> dict[str, str]:
     """Name -> id of the experiments of model training in a store."""
     tagged = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in KIND.items())
-    return {found.name: found.experiment_id for found in _client(uri).search_experiments(filter_string=tagged)}
+    return {item.name: item.experiment_id for item in _client(uri).search_experiments(filter_string=tagged)}
 
 
 def mark_best(uri: str, dataset: str, run_id: str) -> None:
@@ -255,8 +242,7 @@ def _client(uri: str) -> Any:
     database = _database(uri)
     if database:
         database.parent.mkdir(parents=True, exist_ok=True)
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    client.search_experiments(max_results=1)
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)  # creates and migrates a SQLite file
     if database:
         _follow_folder(database)
     return client
@@ -399,12 +385,12 @@ def _log_final(
     """
     curves = {name for _, scalars in rows for name in scalars}
     last = max((step for step, _ in rows), default=0)
-    of = {"dataset_name": dataset.get("name"), "dataset_digest": dataset.get("digest"), "model_id": model_id}
+    source = {"dataset_name": dataset.get("name"), "dataset_digest": dataset.get("digest"), "model_id": model_id}
     points = [
         point
         for name, value in metrics.items()
         if value is not None
-        for point in _points(run, [(last if name in curves else 0, {name: value})], later=1, **of)
+        for point in _points(run, [(last if name in curves else 0, {name: value})], later=1, **source)
     ]
     client.log_batch(run.info.run_id, metrics=points)
 

@@ -28,6 +28,7 @@ from pipeline.metrics import (
     neighbours,
     prdc,
 )
+from pipeline.metrics.bands import BANDS
 from pipeline.metrics.comparison import Comparison
 
 ASKED_FOR = [
@@ -38,9 +39,9 @@ ASKED_FOR = [
     "coverage_tail", "classes_covered", "class_tv", "class_accuracy", "class_accuracy_chance", "class_accuracy_head",
     "class_accuracy_middle", "class_accuracy_tail", "class_accuracy_tail_chance", "copying", "elbo", "iwae_bound",
     "log_likelihood", "diversity", "confident_fraction", "sharpness", "sharpness_head", "sharpness_middle",
-    "sharpness_tail", "brightness", "authenticity", "fld", "fld_gap", "tail_accuracy_gain",
-    "fd_classifier_min", "fd_classifier_max", "kid_classifier_min", "kid_classifier_max", "coverage_min",
-    "coverage_max",
+    "sharpness_tail", "brightness", "authenticity", "fld", "fld_gap", "tail_accuracy_gain", "middle_accuracy_gain",
+    "head_accuracy_gain", "fd_classifier_min", "fd_classifier_max", "kid_classifier_min", "kid_classifier_max",
+    "coverage_min", "coverage_max",
 ]  # fmt: skip
 
 
@@ -69,7 +70,7 @@ def comparison() -> Comparison:
         real_labels=torch.arange(120) % 4,
         bands=torch.tensor([0, 1, 2, 2]),
         asked=torch.arange(120) % 4,
-        tail_correct=(torch.arange(60) % 2 == 0, torch.arange(60) % 3 == 0),
+        correct_by_band=dict.fromkeys(BANDS, (torch.arange(60) % 2 == 0, torch.arange(60) % 3 == 0)),
         elbo=gaussian(120, 1, 7).squeeze(1) - 80,
         iwae_bound=gaussian(120, 1, 8).squeeze(1) - 78,
         log_likelihood=gaussian(120, 1, 11).squeeze(1) - 77,

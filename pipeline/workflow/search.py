@@ -268,10 +268,8 @@ class Search:
     def _on_valid(self, job: Job) -> Job:
         """An evaluation with the validation split in the test split's place."""
         (test,) = (source for source in job.sources if source.output == "test")
-        valid = dataclasses.replace(test, output="valid", path=test.job.outputs["valid"])
-        return dataclasses.replace(
-            job, config={**job.config, "held_out": "valid"}, inputs={**job.inputs, "test": valid}
-        )
+        inputs = {**job.inputs, "test": dataclasses.replace(test, output="valid")}
+        return dataclasses.replace(job, config={**job.config, "held_out": "valid"}, inputs=inputs)
 
     def block_with(self, changed: Mapping[str, Any]) -> dict[str, Any]:
         """What to put under `models:` for values that were found at this budget."""

@@ -1,4 +1,4 @@
-"""Write what `dvc metrics` and `dvc plots` show of a data set: headline numbers and figures.
+"""Write what `dvc metrics` and `dvc plots` show of a data set: headline numbers and figures; DVC calls it.
 
 DVC shows every file of a folder that holds metrics or plots, so these lie apart from the results, one file per
 model. dvc.yaml runs this after Snakemake; nothing else reads it.

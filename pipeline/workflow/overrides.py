@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     parser.add_argument("--configfile", action="append", type=Path, default=[], metavar="FILE",
-                        help="YAML put over params.yaml, block by block; may be repeated (own.yaml beside params.yaml "
-                        "is read without it)")  # fmt: skip
+                        help="YAML file whose keys override those of params.yaml; may be repeated (own.yaml next to "
+                        "params.yaml is read anyway)")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of params.yaml")
 
 
@@ -36,9 +36,9 @@ def plan(overrides: Sequence[str], files: Sequence[Path] = ()) -> Plan:
     return found
 
 
-def snakemake(target: object, flags: str = "") -> str:
-    """The command that makes a file, to be pasted: this environment's Snakemake on all cores."""
+def snakemake(target: object, flags: str = "", cores: int | str = "all") -> str:
+    """The command that makes a file, to be pasted: this environment's Snakemake."""
     program = Path(sys.executable).with_name("snakemake")
     with contextlib.suppress(ValueError):
         program = program.relative_to(Path.cwd())
-    return f"{program} --cores all {target}{flags}"
+    return f"{program} --cores {cores} {target}{flags}"

@@ -109,7 +109,7 @@ def test_status_and_prune_know_the_data_sets_of_the_file(folder: Path, capsys: p
     for made in (job, earlier):
         artifacts.write_text(Path(made.outputs["report"]), "{}")
         stored(made)
-    cli.main(["status", *words])
+    cli.main(["status", "--cores", "8", *words])
     said = capsys.readouterr().out
     assert "shirts" in said and "snakemake --cores all results/summary/shirts.txt --configfile else/mine.yaml" in said
     cli.main(["prune", *words, "--dry-run"])

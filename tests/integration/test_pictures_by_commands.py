@@ -225,7 +225,7 @@ def test_dark_strokes_on_white_may_be_turned(pair: Any) -> None:
         (("A.png", "B.png", "--to", "a.png", "--percent", "101"), "--percent: found 101, expected 0 to 100"),
         (("A.png", "B.png", "--to", "a.png", "--percent", "nan"), "--percent: found nan, expected 0 to 100"),
         (("A.png", "none.png", "--to", "a.png"), "none.png: not found; name a picture file"),
-        (("A.png", "params.yaml", "--to", "a.png"), "params.yaml: not a picture that can be read"),
+        (("A.png", "params.yaml", "--to", "a.png"), "params.yaml: no image that can be read"),
         (
             ("A.png", "B.png", "--to", "a.png", "--model", "gran3"),
             "--model: gran3 has no encoder; expected one of",

@@ -64,8 +64,8 @@ class Comparison:
     asked: Tensor | None = None
     """(n_fake,): the class that each generated image was asked to be of; of real images their labels."""
 
-    tail_correct: tuple[Tensor, Tensor] | None = None
-    """Whether two classifiers know held-out images of the tail, each (n_tail,) bool: the reference classifier, and one
+    correct_by_band: Mapping[str, tuple[Tensor, Tensor]] | None = None
+    """Band -> whether two classifiers know its held-out images, each (n_band,) bool: the reference classifier, and one
     that was trained on generated images too."""
 
     seed: int = 0
@@ -73,6 +73,9 @@ class Comparison:
 
     groups: int = 20
     """Of the delete-a-group jackknife."""
+
+    frechet_images: int = 0
+    """Real images below which there is no Frechet distance."""
 
     def __post_init__(self) -> None:
         for space in self.fake:

@@ -48,12 +48,12 @@ class JobContext:
     @property
     def name(self) -> str:
         """The job's name for a person."""
-        return " ".join([self.stage, *(str(value) for value in self.wildcards.values())])
+        return layout.job_name(self.stage, self.wildcards)
 
     @property
     def folder(self) -> Path:
         """Where the job's results are stored."""
-        return layout.path(layout.folder(self.stage), **self.wildcards, hash=self.hash)
+        return layout.job_folder(self.stage, self.wildcards, self.hash)
 
     @property
     def outputs(self) -> dict[str, Path]:

@@ -48,7 +48,7 @@ class Job:
     @functools.cached_property
     def folder(self) -> Path:
         """Where its results are stored."""
-        return layout.path(layout.folder(self.stage), **self.wildcards, hash=self.hash)
+        return layout.job_folder(self.stage, self.wildcards, self.hash)
 
     @functools.cached_property
     def outputs(self) -> dict[str, str]:
@@ -59,7 +59,7 @@ class Job:
     @property
     def name(self) -> str:
         """The job's name for a person, and the one that its lock and its log have."""
-        return " ".join([self.stage, *(str(value) for value in self.wildcards.values())])
+        return layout.job_name(self.stage, self.wildcards)
 
     @property
     def sources(self) -> Iterator[Input]:
@@ -145,5 +145,6 @@ class Plan(Catalogue):
 
     def report_folders(self, dataset: str) -> list[Path]:
         """The folders of all jobs that the report reads of a data set, each once."""
-        jobs = (self.job(*source.job) for source in specs.report_parts(self, dataset))
-        return list(dict.fromkeys(job.folder for job in jobs))
+        items = specs.report_sources(self, dataset).values()
+        sources = (source for item in items for source in ([item] if isinstance(item, specs.Source) else item))
+        return list(dict.fromkeys(self.job(*source.job).folder for source in sources))

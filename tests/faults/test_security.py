@@ -21,8 +21,6 @@ from typing import Any
 
 import pytest
 
-from pipeline import cli
-from pipeline.commands import ui
 from pipeline.core.errors import UserError
 from pipeline.workflow import params, sources
 from pipeline.workflow.sources import SourceError, check_source, fetch
@@ -278,22 +276,6 @@ def test_a_length_that_is_no_number(tmp_path: Path, server: str, monkeypatch: py
 def test_a_source_says_what_its_kind_takes(source: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=r"found .* expected"):
         check_source(source)
-
-
-# --- who may talk to MLflow ---------------------------------------------------------------------------------------
-
-
-def test_ui_listens_on_this_machine_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(ui.mlflow_runs, "open_store_safely", lambda uri: None)
-    monkeypatch.setattr(ui.mlflow_runs, "experiments", lambda uri: {})
-    started: list[list[str]] = []
-    monkeypatch.setattr(os, "execve", lambda program, command, environment: started.append(command))
-    cli.main(["ui", "--port", "5001"])
-    (command,) = started
-    assert command[command.index("--host") + 1] == "127.0.0.1" and command.count("--host") == 1
-    assert command[command.index("--port") + 1] == "5001"
 
 
 # --- dependencies -------------------------------------------------------------------------------------------------

@@ -42,7 +42,10 @@ from pipeline.figures import (
     strips,
     style,
 )
+from pipeline.metrics import columns
 from pipeline.stages import figures as figures_stage
+from pipeline.tables.claims import Evidence
+from pipeline.tables.ranks import with_ranks
 from pipeline.workflow import layout
 
 MODELS = [
@@ -710,7 +713,13 @@ def test_adversaries_show_losses_over_accuracies_and_leave_no_empty_frame() -> N
 def comparison(sizes: Sequence[int]) -> Any:
     """What the stage reads of a comparison of three models on images of classes of these sizes."""
     values = {"vae": 13.0, "draw": 4.0, "gran3": 2.0, "real": 0.1}
-    table = [{"model": name, "fd_classifier": value, "parameters": 9, "status": "ok"} for name, value in values.items()]
+    bounds = {"_low": 0.99, "_high": 1.01}
+    rows = [
+        {"model": name, "fd_classifier": value, "parameters": 9, "status": "ok", "seeds": 1}
+        | {f"fd_classifier{end}": value * by for end, by in bounds.items()}
+        for name, value in values.items()
+    ]
+    table = with_ranks(rows, Evidence([], columns()))
     pairs = list(combinations(("vae", "draw", "gran3"), 2))
     return SimpleNamespace(
         models=["vae", "draw", "gran3"],
@@ -758,6 +767,7 @@ def test_the_stage_ranks_what_overlaps_as_equal_and_what_failed_not_at_all() -> 
     tied = comparison((500, 500, 490))
     for row in tied.table[:2]:
         row |= {"fd_classifier_low": 1.0, "fd_classifier_high": 20.0}
-    tied.table[2]["status"] = "collapsed"
+    tied.table[2] = {"model": "gran3", "fd_classifier": 2.0, "parameters": 9, "status": "collapsed"}
+    tied.table = with_ranks(tied.table, Evidence([], columns()))
     sheet = next(figure for name, figure in figures_stage.figures(tied) if name == "samples")
-    assert {"FD 13, rank 1 of 2", "FD 4, rank 1 of 2", "FD 2"} <= {text.get_text() for text in sheet.texts}
+    assert {"FD 13, rank 1-2 of 2", "FD 4, rank 1-2 of 2", "FD 2"} <= {text.get_text() for text in sheet.texts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from pathlib import Path
 
@@ -27,13 +28,18 @@ def norms(model: nn.Module) -> list[nn.Module]:
     return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
 
-def judge_of(name: str) -> ImageGenerator:
-    """A judge whose statistics fit neither real nor generated images, as after a training."""
+@functools.cache
+def trained(name: str) -> ImageGenerator:
     model = small(name)
     torch.manual_seed(2)
     for _ in range(3):
         model.fit_batch(images(12).float() / 255)
     return model
+
+
+def judge_of(name: str) -> ImageGenerator:
+    """A judge whose statistics fit neither real nor generated images, as after a training."""
+    return copy.deepcopy(trained(name))
 
 
 def real_and_generated(n: int) -> tuple[Tensor, Tensor]:

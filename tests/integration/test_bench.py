@@ -253,6 +253,7 @@ def test_every_model_of_the_params_is_measured_and_the_papers_main_ones_have_a_t
 CONTESTS = {contest.name: contest for contest in metrics.CONTESTS}
 
 
+@pytest.mark.workflow  # it imports every one of them; test_metrics_references.py compares with most in `make quick`
 @pytest.mark.usefixtures("whole_torch")
 @pytest.mark.parametrize("name", CONTESTS)
 def test_ours_and_the_public_tools_are_asked_the_same_question(name: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -243,15 +245,27 @@ def job_of(stage: str, reads: list[str], block: dict[str, Any]) -> JobContext:
     return JobContext(stage, wildcards, {**wildcards, **block}, (), "hash", inputs, Progress(stage), device="cpu")
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared imbalanced set with its classifier, and samples of a generator that has seen it all."""
+    with contextlib.chdir(folder := tmp_path_factory.mktemp("prepared")):
+        prepare()
+    return folder
+
+
+@pytest.fixture
+def folder(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A test's own copy of the prepared set."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def prepare() -> None:
     for seed, (pattern, sizes) in enumerate(zip(("train", "valid", "test"), SIZES.values(), strict=True)):
         artifacts.write_images(Path(PLACES[pattern]), *patterned(sizes, seed))
     classifier.run(job_of("classifier", ["train", "valid", "test"], SETTINGS | COUNT))
     artifacts.write_images(Path(PLACES["samples"]), patterned((60, 60, 60), 9)[0])
-    return tmp_path
 
 
 READS = ["samples", "train", "test", "classifier"]

@@ -30,8 +30,8 @@ from pipeline.datasets.loaded import Loaded
 from pipeline.datasets.naming import by_split, folder_split, split_of
 from pipeline.datasets.splits import parted
 from pipeline.datasets.value_ranges import Values, read_as
-from pipeline.workflow import content_hash, job_hash, params
-from tests.conftest import BIN, ROOT, run, stage
+from pipeline.workflow import content_hash, job_hash
+from tests.conftest import BIN, run, stage
 from tests.data_files import (
     bytes_of,
     check,
@@ -398,36 +398,6 @@ def test_the_range_is_that_of_all_images(n: int) -> None:
     for _ in range(n):
         values.see(np.full((8, 8), 200, np.uint8))
     assert read_as("uint8", values) == value_ranges.BYTE
-
-
-# --- blocks of params.yaml --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "keys", "expected"),
-    [
-        ("it", {"value_range": "0 to 1"}, "it.value_range.*two numbers"),
-        ("it", {"value_range": [1]}, "it.value_range.*two numbers"),
-        ("it", {"value_range": [1, 0]}, "it.value_range.*a lower number"),
-        ("it", {"value_range": [0, True]}, "it.value_range.*two numbers"),
-        ("it", {"shape": [2, 16, 16]}, "it.shape.*expected channels first, 1 or 3 of them"),
-        ("it", {"shape": [4, 16, 16]}, "it.shape.*expected channels first, 1 or 3 of them"),
-        ("it", {"shape": [16, 16, 3]}, r"it.shape.*expected channels first.*did you mean \[3, 16, 16\]"),
-        ("it", {"options": {"labels": 3}}, "it.options.labels: found .*, expected a valid string"),
-        ("it", {"options": {"face": "yes"}}, "it.options.face: found .*, expected a valid boolean"),
-        ("it", {"options": {"train_files": {"a": 1}}}, "it.options.train_files: found .*, expected a valid string"),
-        ("my-shirts", {}, "my-shirts: .*lower-case letters, digits and _.*my_shirts"),
-        ("mnist", {"path": "x"}, "mnist.files: found beside `path`.*`files: null`"),
-    ],
-)
-def test_a_wrong_block_is_named(name: str, keys: dict[str, Any], expected: str) -> None:
-    config = {**params.yaml_loader.block_of(ROOT / "params.yaml"), "dvc_tracked": []}
-    block = {"reader": "images", "path": "x", "shape": [1, 8, 8], "models": ["vae"], "value_range": [0, 1]}
-    config["datasets"] = {name: (config["datasets"].get(name, block)) | keys}
-    with pytest.raises(UserError, match=rf"datasets\.{expected}"):
-        params.check(config)
-    config["datasets"] = {"it": block}
-    assert params.check(config).datasets["it"].value_range == (0, 1)
 
 
 # --- archives and images ----------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"easel {version()}")
-    top.add_argument("name", metavar="NAME", help="one of those below")
+    top.add_argument("name", metavar="NAME", help="a command or stage of the list below")
     return top
 
 

@@ -7,15 +7,13 @@ changed parameter or module changes the job's hash, and with it the outputs' pat
 from __future__ import annotations
 
 import argparse
-import atexit
 import contextlib
-import functools
 import gc
 import io
 import os
 import platform
 import sys
-import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -27,8 +25,11 @@ from pipeline.runtime import signals
 from pipeline.runtime.progress import duration
 from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.tracking import live, mlflow_runs
-from pipeline.workflow import estimate, layout, params, report_inputs, run_lock, specs, store, yaml_loader
+from pipeline.workflow import estimate, layout, params, report_inputs, run_lock, specs, store
 from pipeline.workflow.plan import Job, Plan
+
+CHANGED_VIEW = Path(layout.PLANNED).parent / "changed-view"
+"""One empty file, kept: a Snakemake that is killed leaves nothing else."""
 
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]
@@ -45,6 +46,7 @@ class Workflow:
         self.datasets = "|".join(sorted(plan.params.datasets))
         self.models = "|".join(sorted(plan.params.models))
         self.planned: dict[str, Job] = {}
+        self.newest = time.time()
 
     def inputs(self, stage: str) -> InputFunction:
         """All that a stage's job reads, by name; for `unpack`."""
@@ -85,19 +87,10 @@ class Workflow:
 
         A clock that was set back may have left a view in the future.
         """
-        later = max([Path(self.marker).stat().st_mtime, *(view.stat().st_mtime + 1 for view in views if view.exists())])
-        os.utime(self.marker, (later, later))
-        return self.marker
-
-    @functools.cached_property
-    def marker(self) -> str:
-        """That file, gone with this process."""
-        folder = Path(layout.PLANNED).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix="changed-view-", dir=folder)
-        os.close(handle)
-        atexit.register(Path(name).absolute().unlink, missing_ok=True)
-        return name
+        self.newest = max([self.newest, *(view.stat().st_mtime + 1 for view in views if view.exists())])
+        artifacts.write_text(CHANGED_VIEW, "")  # replaced: only its owner may set a file's time
+        os.utime(CHANGED_VIEW, (self.newest, self.newest))
+        return str(CHANGED_VIEW)
 
     def _paths(self, stage: str, wildcards: Wildcards) -> dict[str, Any]:
         """Input paths of the job whose hash the wildcards have."""
@@ -190,33 +183,14 @@ def outputs_of_view(kind: str) -> Any:
     return [table if path == layout.TABLE else path for path in layout.VIEWS[kind]]
 
 
-def plain(file: str) -> dict[str, Any]:
-    """The content of params.yaml, read before Snakemake reads it, which would run Python code in it.
-
-    Put into Snakemake's configuration first, it keeps apart what Snakemake would leave shared: blocks written once and
-    named by an alias, of which an override (`--config`) of one would change all.
-    """
-    restart_in_utf8()
-    try:
-        for path in (Path(file), *params.own_files(Path(file))):
-            if "__use_yte__" in yaml_loader.block_of(path):
-                raise UserError(f"{path.name}: __use_yte__: unknown key; the file holds plain values, not a template")
-        config = yaml_loader.block_of(Path(file))
-    except UserError as error:
-        stop(str(error))
-    return config
-
-
-def has_own(folder: str) -> bool:
-    """Whether there is an own.yaml next to params.yaml."""
-    return bool(params.own_files(Path(folder, "params.yaml")))
-
-
-def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
+def load(overrides: Mapping[str, Any], snakemake: Any) -> Workflow:
     """Check params and targets before any job, and set what jobs inherit.
 
-    A mistake ends Snakemake with one line.
+    `overrides` are those of Snakemake's command line. params.yaml is read here, not by a `configfile:` of the
+    Snakefile, with which Snakemake would run Python code in it, and leave blocks shared that an alias names. A mistake
+    ends Snakemake with one line.
     """
+    restart_in_utf8()
     gc.set_threshold(100_000, 20, 100)  # a DAG lives to the end: searching it for garbage took a sixth of the time
     submitted = not snakemake.is_main_process
     options = argparse.Namespace() if submitted else command_line()
@@ -224,12 +198,15 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
         os.environ["EASEL_AFRESH"] = "yes"  # a forced job is done again
     only_looks = any(getattr(options, flag, None) for flag in LOOKS)
     try:
+        config = params.merged(file=Path(snakemake.basedir, params.PARAMS_FILE))
+        params.merge_into(config, overrides)
         plan = Plan(params.check(config))
         targets = [str(target) for target in getattr(options, "targets", ())]
         for target in targets:
             check_target(plan, target)
         if not submitted:
-            plan = Plan(params.check({**config, "report": report_inputs.datasets(plan, datasets_of(plan, targets))}))
+            shown = report_inputs.datasets(plan, datasets_of(plan, targets))
+            plan = Plan(plan.params.model_copy(update={"report": shown}))
         equip(snakemake)
         if not submitted and not only_looks:
             settle()
@@ -268,10 +245,8 @@ def command_line() -> argparse.Namespace:
 
 def settle() -> None:
     """Hold the folder's lock before anything runs."""
-    released = run_lock.hold()
+    run_lock.hold()
     check_writable()
-    if released:
-        say(released)
     mlflow_runs.forget_unrecorded()
 
 
@@ -337,8 +312,6 @@ def announce(plan: Workflow, snakemake: Any) -> None:
     counts = Counter(name for name, _ in stages)
     if counts["train"]:
         live.start(os.getpid())
-    if counts["track"] and (warning := mlflow_runs.network_disk(mlflow_runs.tracking_uri(Path("results")))):
-        say(warning)
     say(
         f"{len(stages)} {'job' if len(stages) == 1 else 'jobs'} to run: "
         + ", ".join(f"{counts[name]} {name}" for name in layout.WILDCARDS if counts[name])

@@ -28,14 +28,14 @@ MOST = 1000
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     parser.add_argument("first", type=Path, metavar="A", help="a picture file")
-    parser.add_argument("second", type=Path, metavar="B", help="another")
+    parser.add_argument("second", type=Path, metavar="B", help="another picture file")
     parser.add_argument("--model", default="autoencoder", help="a trained model with an encoder (default: autoencoder)")
     parser.add_argument("--dataset", default="mnist", help="the data set that it was trained on (default: mnist)")
     parser.add_argument("--percent", type=float, nargs="+", default=[50.0], metavar="P",
-                        help="how much of B, 0 to 100 (default: 50); of several, a strip between A and B")  # fmt: skip
-    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help=".png or .jpg")
-    parser.add_argument("--invert", action="store_true", help="turn light into dark first: MNIST is white on black")
-    parser.add_argument("--training", type=int, default=0, help="which independent training (default: 0)")
+                        help="share of B, 0 to 100 (default: 50); several make a strip from A to B")  # fmt: skip
+    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="picture to write: .png or .jpg")
+    parser.add_argument("--invert", action="store_true", help="invert the pictures first: MNIST is white on black")
+    parser.add_argument("--training", type=int, default=0, help="seed of the training (default: 0)")
     overrides.add(parser)
 
 

@@ -1,4 +1,4 @@
-"""Write a page for each paper, docs/papers/*.md, from results/published/: its claims and tables, ours beside them."""
+"""Write docs/papers/*.md, a page for each paper, from results/published/: its claims and tables next to ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Delete what no job of params.yaml makes: earlier results, old training states, unfinished files; it asks first."""
+"""Delete files that no job of params.yaml makes, after asking: earlier results, training states, unfinished files."""
 
 from __future__ import annotations
 

@@ -40,9 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(page(plan, dataset, states, arguments)))
         needed = needed or any(state.needed for state in states.values())
     if not needed and not store.is_complete(plan.job("report").folder):
-        print(
-            f"report: {layout.REPORT} is to be made: make mnist, or snakemake --cores {arguments.cores} {layout.REPORT}"
-        )
+        again = overrides.snakemake(layout.REPORT, cores=arguments.cores)
+        print(f"report: {layout.REPORT} is to be made: make mnist, or {again}")
         needed = True
     return 1 if arguments.check and needed else 0
 
@@ -62,8 +61,8 @@ def command(dataset: str, arguments: argparse.Namespace, flags: str) -> str:
     """What to type to have the rest made."""
     if dataset == "mnist" and not arguments.set and not flags:
         return "make mnist"
-    settings = " with the same settings" if arguments.set else ""
-    return f"snakemake --cores {arguments.cores} {layout.SUMMARY_TEXT.format(dataset=dataset)}{flags}{settings}"
+    same = " with the same settings" if arguments.set else ""
+    return overrides.snakemake(layout.SUMMARY_TEXT.format(dataset=dataset), flags, arguments.cores) + same
 
 
 def page(plan: Plan, dataset: str, states: Mapping[str, State], arguments: argparse.Namespace) -> list[str]:

@@ -74,6 +74,9 @@ class Comparison:
     groups: int = 20
     """Of the delete-a-group jackknife."""
 
+    frechet_images: int = 0
+    """Real images below which there is no Frechet distance."""
+
     def __post_init__(self) -> None:
         for space in self.fake:
             sizes = {side[space].shape[1] for side in (self.real, self.fake, self.train) if space in side}

@@ -47,6 +47,8 @@ CHUNK = 1000
 """Points whose densities are computed at once."""
 CACHED = 300_000
 """Densities worked on at once while fitting: few enough to stay in the cache."""
+SMALLEST_LOG = -87.0
+"""Of a density's share: torch's exp takes five times as long where its value is too small for a float32."""
 FEWEST = 4
 MOST_REPEATED = 0.1
 """Share of images that are another's copy: a Gaussian there has no width, and a likelihood without bound."""
@@ -64,7 +66,7 @@ class Mixture:
         every = [torch.arange(len(self.means))]
         parts = [squares(part, self.means) for part in points.split(CHUNK)]
         logs = [log_densities(part, self.log_variances, points.shape[1]) for part in parts]
-        by_group = torch.cat([torch.stack([part[:, g].logsumexp(1) for g in groups or every], 1) for part in logs])
+        by_group = torch.cat([torch.stack([log_of_sums(part[:, g]) for g in groups or every], 1) for part in logs])
         if groups is None:
             return by_group
         others = 1 - torch.eye(len(groups), dtype=points.dtype)
@@ -72,6 +74,17 @@ class Mixture:
         counts = torch.tensor([len(group) for group in groups], dtype=points.dtype)
         fewer = kept.logsumexp(2) - (1 - counts / counts.sum()).log()
         return torch.cat([by_group.logsumexp(1, keepdim=True), fewer], 1)
+
+
+def log_of_sums(logs: Tensor) -> Tensor:
+    """log sum exp (n,) over the columns of (n, m), all finite."""
+    largest = logs.amax(1, keepdim=True)
+    return exp_below_0(logs - largest).sum(1).log_().add_(largest.squeeze(1))
+
+
+def exp_below_0(logs: Tensor) -> Tensor:
+    """exp of values up to 0, in place; those below SMALLEST_LOG become its exp, which is nothing beside an exp of 0."""
+    return logs.clamp_min_(SMALLEST_LOG).exp_()
 
 
 def squares(points: Tensor, means: Tensor) -> Tensor:
@@ -109,7 +122,7 @@ def add_gradients(near: Tensor, far: Tensor, log_variances: Tensor, broad: Tenso
     """Add the gradients of some points' part of the mean loss, from squared distances (k, m) and (k, 1), in place."""
     weights = log_densities(near, log_variances, d)
     largest = weights.amax(1, keepdim=True)
-    weights.sub_(largest).exp_()
+    exp_below_0(weights.sub_(largest))
     from_far = log_densities(far, broad, d)
     total = torch.logaddexp(largest + weights.sum(1, keepdim=True).log(), from_far)
     shares = (largest - total).exp().squeeze(1)

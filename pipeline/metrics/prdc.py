@@ -23,6 +23,7 @@ from pipeline.metrics.distances import (
     prepare,
     rounding,
     squared_distances,
+    within,
 )
 from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife_mean, jackknife_rate
@@ -138,14 +139,14 @@ def neighbours(points: Points, spare: int, k: int) -> tuple[Tensor, Tensor]:
     They are sought in float32 and measured in float64. The first k are certain to be the nearest.
     """
     quick = cast(points, torch.float32)
-    values, indices = nearest(quick, quick, spare, itself=True)
-    own = torch.arange(len(points))[:, None].expand_as(indices)
-    exact = pair_distances(points, own.flatten(), points, indices.flatten()).view_as(values)
+    own = torch.arange(len(points))
+    values, indices = nearest(quick, quick, spare, own=own)
+    exact = pair_distances(points, own.repeat_interleave(spare), points, indices.flatten()).view_as(values)
     exact, order = exact.sort(dim=1, stable=True)
     passed_over = values[:, -1].double() - rounding(points, points)  # no other point is nearer
     if spare < len(points) - 1 and bool((exact[:, k - 1] > passed_over).any()):
         exactly = cast(points, torch.float64)
-        values, indices = nearest(exactly, exactly, spare, itself=True)
+        values, indices = nearest(exactly, exactly, spare, own=own)
         return values.double(), indices
     return exact, indices.gather(1, order)
 
@@ -191,8 +192,8 @@ def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K, re
     )
     for rows in chunks(n, m):
         distances = squared_distances(quick_x[rows], quick_y)
-        i, j = (distances <= real_reach[rows, None]).nonzero(as_tuple=True)
-        recalled_i, recalled_j = (distances <= fake_reach).nonzero(as_tuple=True) if recall else (i[:0], j[:0])
+        i, j = within(distances, real_reach[rows, None])
+        recalled_i, recalled_j = within(distances, fake_reach) if recall else (i[:0], j[:0])
         near, recalled_near = distances[i, j].double(), distances[recalled_i, recalled_j].double()
         i, recalled_i = i + rows.start, recalled_i + rows.start
         near = settled(near, real_radii, i, slack, between=(x, i, y, j))

@@ -1,5 +1,6 @@
-"""Let a model's judges, its discriminators of every seed, score real images and everyone's samples (Im et al. 2016
-section 4).
+"""Score real images and all models' samples with a model's judges (Im et al. 2016, section 4).
+
+Its judges are its discriminators, one of every seed.
 """
 
 from __future__ import annotations

@@ -30,8 +30,7 @@ def run(job: JobContext) -> None:
     known: dict[str, Any] = dict(likelihood(job)) if "weights" in job.inputs and is_binarised(job) else {}
     if "augmented" in job.inputs:
         known["correct_by_band"] = correct_by_band(job.inputs["augmented"])
-    protocol = {name: job.config[name] for name in ("n", "protocol_seed", "groups", "pooled")}
-    evaluator = Evaluator(job.inputs, dataset=job.wildcards["dataset"], **protocol, progress=job.progress)
+    evaluator = Evaluator(job.inputs, job.config, dataset=job.wildcards["dataset"], progress=job.progress)
     samples, classes = artifacts.read_images(job.inputs["samples"])
     known["asked"] = None if classes is None else torch.from_numpy(classes[: len(evaluator.images)].copy())
     content = evaluator.measure(samples, known)

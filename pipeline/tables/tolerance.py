@@ -145,8 +145,8 @@ def share_of_allowed(
     if column in VERDICTS:
         return 0.0 if before == now or _undecided(recorded, column) else math.inf
     first, second = number(before), number(now)
-    if first is None or second is None or column.startswith(("errors", "advantage_p")):
-        # errors are compared as rates, a p as its advantage
+    if first is None or second is None or column.startswith(("errors", "advantage_p", "rank_")):
+        # errors are compared as rates, a p as its advantage, ranks as the values that they are made of
         return None
     if column in CLASSES and recorded["model"] not in REFERENCES:
         return None

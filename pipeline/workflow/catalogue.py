@@ -53,8 +53,10 @@ class Catalogue:
     def shown(self, dataset: str) -> dict[str, Any]:
         """Which models a figure of the gallery shows, for the figures that cannot show every model."""
         models = self.models(dataset)
+        encoding = [model for model in models if self.declares(model, "encode")]
         return {
-            "blends": [model for model in models if self.declares(model, "encode")],
+            "reconstructions": encoding,
+            "blends": encoding,
             "planes": self.planar(dataset),
             "noise": self.noise_pairs(dataset),
             "steps": self.sampled_again(dataset),
@@ -151,8 +153,7 @@ class Catalogue:
 
     def references(self, dataset: str) -> list[str]:
         """Rows of a data set's table that no model makes; those that its labels do not allow are left out later."""
-        protocol = self.params.protocol
-        if not self.params.at_budget(protocol.more_references):
+        if not self.params.protocol.more_references:
             return list(layout.FEW_REFERENCES)
         return [name for name in layout.REFERENCES if name != "other_fonts" or self.splits_differ(dataset)]
 
@@ -189,8 +190,7 @@ class Catalogue:
 
     def classifier_settings(self) -> dict[str, Any]:
         """The settings of a reference classifier's training."""
-        block = self.params.classifier
-        return block.model_dump(exclude={"count"}) | {"steps": self.params.at_budget(block.steps)}
+        return self.params.classifier.model_dump(exclude={"count"})
 
     def network(self, model: str, dataset: str) -> dict[str, Any]:
         """What rebuilds a trained model: its class, its arguments and the images' shape."""
@@ -204,4 +204,4 @@ class Catalogue:
 
     def n_samples(self) -> int:
         """Generated images, and held-out real ones, per comparison."""
-        return self.params.at_budget(self.params.protocol.samples)
+        return self.params.protocol.samples

@@ -71,16 +71,15 @@ def seconds(
     speed: float,
 ) -> float:
     """CPU seconds of one job: by the rates that this machine measured, else by those of the reference machine."""
-    n = plan.params.at_budget(plan.params.protocol.samples)
-    config: dict[str, Any] = {"n": n}
+    config: dict[str, Any] = {"n": plan.n_samples()}
     if stage == "train":
         block = plan.model(wildcards["model"], wildcards["dataset"])
         done = saved.get(f"{wildcards['model']} {wildcards['seed']}", 0)
         steps = plan.steps(wildcards["model"], wildcards["dataset"]) - done
         config = {"class": block["class"], "training": {"steps": steps}, "arguments": block["arguments"]}
     elif stage in ("classifier", "augment"):
-        count = plan.params.at_budget(plan.params.classifier.count) if stage == "classifier" else 1
-        config = {"steps": plan.params.at_budget(plan.params.classifier.steps), "count": count}
+        count = plan.params.classifier.count if stage == "classifier" else 1
+        config = {"steps": plan.params.classifier.steps, "count": count}
     elif stage == "battle":
         config |= {"seeds": plan.params.seeds_used()}
     elif stage == "references":

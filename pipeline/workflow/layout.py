@@ -41,7 +41,9 @@ FIGURES = (
 OF_IMBALANCED = ("class_sizes",)
 """Those that a data set has only if its classes are imbalanced, which its images decide: no rule declares them."""
 
-GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries", "asked")
+GALLERY = (
+    "reconstructions", "blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries", "asked",
+)  # fmt: skip
 """What the papers show of trained models; a table has those that its models can show."""
 
 

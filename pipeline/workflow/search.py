@@ -262,11 +262,11 @@ class Search:
         wanted = {**self.present, **changed}
         counted = {key: wanted[key] * self.steps / full for key in IN_STEPS if key in wanted}
         settings = config["datasets"][self.dataset]["settings"]
-        block = settings.get(self.model) or config["models"][self.model]  # a data set's own settings come last
-        level = params.with_changes(block.get(self.plan.params.budget, {}), {**changed, **counted, "steps": self.steps})
-        block[self.plan.params.budget] = level
-        n = min(SAMPLES, self.plan.params.at_budget(self.plan.params.protocol.samples))
-        config["protocol"] |= {"samples": n, "importance_samples": 1}
+        block = settings.get(self.model, {})
+        settings[self.model] = params.with_changes(block, {**changed, **counted, "steps": self.steps})
+        n = min(SAMPLES, self.plan.n_samples())
+        # trials are ranked on the same images, so a bias is the same for all
+        config["protocol"] |= {"samples": n, "importance_samples": 1, "frechet_images": 1}
         config["datasets"][self.dataset]["imbalanced"] = False  # a classifier for each trial would cost more than it
         return Plan(params.check(config))
 
@@ -279,12 +279,8 @@ class Search:
         )
 
     def block_with(self, changed: Mapping[str, Any]) -> dict[str, Any]:
-        """What to put under `models:` for some values: each key where the present block has it, or else at its top."""
-        budget = self.plan.params.budget
-        level = self.plan.params.models[self.model].get(budget, {})
-        flat: dict[str, Any] = {key: value for key, value in changed.items() if key not in level}
-        nested = {key: value for key, value in changed.items() if key in level}
-        return {self.model: flat | ({budget: nested} if nested else {})}
+        """What to put under `models:` for values that were found at this budget."""
+        return {self.model: {self.plan.params.budget: dict(changed)}}
 
 
 def _values(plan: Plan, dataset: str, model: str) -> dict[str, Any]:

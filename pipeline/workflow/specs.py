@@ -96,8 +96,14 @@ def of_runs(
 
 def comparison(plan: Catalogue, dataset: str) -> dict[str, Any]:
     """The protocol by which sets of images are compared."""
-    protocol = {"protocol_seed": plan.params.protocol.seed, "groups": plan.params.protocol.jackknife_groups}
-    return {"n": plan.n_samples(), **protocol, "pooled": plan.splits_differ(dataset)}
+    protocol = plan.params.protocol
+    return {
+        "n": plan.n_samples(),
+        "protocol_seed": protocol.seed,
+        "groups": protocol.jackknife_groups,
+        "frechet_images": protocol.frechet_images,
+        "pooled": plan.splits_differ(dataset),
+    }
 
 
 def published_digest(name: str) -> str:
@@ -149,7 +155,7 @@ def places(plan: Catalogue, dataset: str) -> dict[str, Any]:
 @stage
 def classifier(plan: Catalogue, dataset: str) -> Request:
     """The reference classifiers."""
-    config = plan.classifier_settings() | {"count": plan.params.at_budget(plan.params.classifier.count)}
+    config = plan.classifier_settings() | {"count": plan.params.classifier.count}
     return Request(config, splits(dataset, "train", "valid", "test"))
 
 
@@ -190,8 +196,7 @@ def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
     inputs = {"samples": Source(("sample", dataset, model, seed), "images")}
     inputs |= splits(dataset, "train", "valid", "test") | every_classifier(dataset)
     if plan.has_elbo(model, dataset):
-        draws = plan.params.at_budget(plan.params.protocol.importance_samples)
-        config |= plan.network(model, dataset) | {"importance_samples": draws}
+        config |= plan.network(model, dataset) | {"importance_samples": plan.params.protocol.importance_samples}
         inputs["weights"] = training(plan, dataset, model, seed, "weights")
         modules = [*modules, plan.module(model)]
         if plan.model(model, dataset)["training"]["data"] == "auto":
@@ -273,6 +278,7 @@ def tables(plan: Catalogue, dataset: str) -> Request:
         "claims_digest": published_digest("claims"),
         "judged_by": plan.judged_by(dataset),
         "tolerance": plan.params.protocol.battle_tolerance,
+        "dependent": plan.params.datasets[dataset].dependent,
     }
     inputs: dict[str, Source | Sequence[Source]] = {
         "metrics": of_runs(plan, "evaluate", dataset, "metrics"),

@@ -175,9 +175,9 @@ def test_the_science_reaches_nothing_that_changes_no_result() -> None:
 
 
 def test_trackings_users_feed_no_table() -> None:
-    """The stage that records, the commands that pass on and show, and the workflow, which has the first run again."""
+    """The relay, the stage that records, the command that shows, and the workflow, which has the stage run again."""
     users = {name for name in MODULES if "pipeline.tracking.mlflow_runs" in imported(name)}
-    assert users == {"pipeline.stages.track", "pipeline.commands.live", "pipeline.commands.ui", "pipeline.snakefile"}
+    assert users == {"pipeline.stages.track", "pipeline.tracking.relay", "pipeline.commands.ui", "pipeline.snakefile"}
     plan = plan_of()
     for stage in ("tables", "standings", "figures"):
         seen, waiting = set(), [plan.job(stage, "mnist")]

@@ -64,7 +64,7 @@ def test_nothing_made_yet_is_one_line_and_what_to_type(status: Lines) -> None:
     assert first == "mnist: nothing made yet, 23 jobs to do (tiny budget, 3 models, 1 seed)"
     assert re.fullmatch(
         r"  to do: 23 jobs, about \d+ (s|min) on 8 cores: "
-        r"snakemake --cores 8 results/summary/mnist.txt with the same settings",
+        r"\S*bin/snakemake --cores 8 results/summary/mnist.txt with the same settings",
         last,
     )
 
@@ -84,9 +84,8 @@ def test_time_and_command_are_for_the_cores_of_the_run(
     monkeypatch.setattr("pipeline.workflow.estimate.seconds", lambda *_: 60.0)
     with contextlib.nullcontext() if cores else pytest.raises(SystemExit):
         last = status(*words)[-1]
-        assert last.startswith(f"  to do: 23 jobs, about {minutes} min on {cores} cores: snakemake --cores {cores} "), (
-            last
-        )
+        words = f"  to do: 23 jobs, about {minutes} min on {cores} cores: "
+        assert last.startswith(words) and f"/snakemake --cores {cores} results/" in last, last
 
 
 def test_all_done_is_one_line(status: Lines) -> None:

@@ -38,7 +38,10 @@ from pipeline.figures import (
     strips,
     style,
 )
+from pipeline.metrics import columns
 from pipeline.stages import figures as figures_stage
+from pipeline.tables.claims import Evidence
+from pipeline.tables.ranks import with_ranks
 from pipeline.workflow import layout
 
 MODELS = [
@@ -729,7 +732,13 @@ def test_adversaries_show_losses_over_accuracies_and_leave_no_empty_frame() -> N
 def comparison(sizes: Sequence[int]) -> Any:
     """What the stage reads of a comparison of three models on images of classes of these sizes."""
     values = {"vae": 13.0, "draw": 4.0, "gran3": 2.0, "real": 0.1}
-    table = [{"model": name, "fd_classifier": value, "parameters": 9, "status": "ok"} for name, value in values.items()]
+    bounds = {"_low": 0.99, "_high": 1.01}
+    rows = [
+        {"model": name, "fd_classifier": value, "parameters": 9, "status": "ok", "seeds": 1}
+        | {f"fd_classifier{end}": value * by for end, by in bounds.items()}
+        for name, value in values.items()
+    ]
+    table = with_ranks(rows, Evidence([], columns()))
     pairs = list(combinations(("vae", "draw", "gran3"), 2))
     return SimpleNamespace(
         models=["vae", "draw", "gran3"],
@@ -762,9 +771,10 @@ def test_the_stage_sorts_every_figure_by_score_and_draws_class_sizes_of_imbalanc
     tied = comparison(sizes)
     for row in tied.table[:2]:
         row |= {"fd_classifier_low": 1.0, "fd_classifier_high": 20.0}
-    tied.table[2]["status"] = "collapsed"
+    tied.table[2] = {"model": "gran3", "fd_classifier": 2.0, "parameters": 9, "status": "collapsed"}
+    tied.table = with_ranks(tied.table, Evidence([], columns()))
     notes = [text.get_text() for text in dict(figures_stage.figures(tied))["samples"].texts]
-    assert {"FD 13, rank 1 of 2", "FD 4, rank 1 of 2", "FD 2"} <= set(notes)
+    assert {"FD 13, rank 1-2 of 2", "FD 4, rank 1-2 of 2", "FD 2"} <= set(notes)
     title = "gran3 leads on Frechet distance (classifier) with 2; real images get 0.1"
     assert shown[0].replace("\n", " ") == title
     order = [[axis.get_title("left").split("\n")[0] for axis in drawn[name].axes] for name in ("losses", "classes")]

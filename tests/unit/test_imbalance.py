@@ -326,7 +326,7 @@ def test_a_conditional_model_is_asked_for_the_rare_classes(folder: Path) -> None
 def test_the_gain_and_the_bands_reach_the_model_s_metrics(folder: Path) -> None:
     augmented(folder)
     artifacts.write_images(Path(PLACES["samples"]), patterned((33, 33, 34), 9)[0])
-    block = {"n": 100, "protocol_seed": 0, "groups": 5, "pooled": False, "augmented": True}
+    block = {"n": 100, "protocol_seed": 0, "groups": 5, "frechet_images": 8, "pooled": False, "augmented": True}
     reads = ["samples", "train", "valid", "test", "classifier", "more_classifiers", "features", "augmented"]
     evaluate.run(job_of("evaluate", reads, block))
     content = json.loads(Path(PLACES["metrics"]).read_text())
@@ -341,7 +341,9 @@ def test_a_copy_is_seen_whichever_training_image_it_is_of(folder: Path) -> None:
     training = artifacts.read_images(Path(PLACES["train"]))[0]
     artifacts.write_images(Path(PLACES["samples"]), training[::2])
     reads = ["samples", "train", "valid", "test", "classifier", "more_classifiers", "features"]
-    evaluate.run(job_of("evaluate", reads, {"n": 30, "protocol_seed": 0, "groups": 5, "pooled": False}))
+    evaluate.run(
+        job_of("evaluate", reads, {"n": 30, "protocol_seed": 0, "groups": 5, "frechet_images": 8, "pooled": False})
+    )
     content = artifacts.read_json(Path(PLACES["metrics"]))
     assert content["estimates"]["copying"]["value"] == 1
 

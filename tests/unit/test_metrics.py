@@ -163,7 +163,7 @@ def test_pixels_are_compared_without_rounding() -> None:
 def test_ties_go_to_the_lowest_index() -> None:
     (points,) = distances.prepare(torch.zeros(50, 3))
     assert torch.equal(distances.nearest(points, points, 4)[1], torch.arange(4).expand(50, 4))
-    assert distances.nearest(points, points, 2, itself=True)[1][0].tolist() == [1, 2]
+    assert distances.nearest(points, points, 2, own=torch.arange(50))[1][0].tolist() == [1, 2]
 
 
 def test_chunks_do_not_show(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,6 +237,15 @@ def test_frechet_with_fewer_points_than_dimensions_is_flagged() -> None:
     found = frechet.measure(Comparison(real={"pixels": x}, fake={"pixels": y}, groups=5))
     assert found["fd_pixels"].kind == "delete-d jackknife, n <= d"
     assert found["fd_pixels"].value == pytest.approx(frechet.frechet_distance(real=x, fake=y), rel=1e-9)
+
+
+@pytest.mark.parametrize(("fewest", "there"), [(30, True), (31, False)])
+def test_too_few_held_out_images_have_no_frechet_distance_but_its_reason(fewest: int, there: bool) -> None:
+    sides = {"real": {"pixels": gaussian(30, 4, 1)}, "fake": {"pixels": gaussian(50, 4, 2)}}
+    found = frechet.measure(Comparison(**sides, groups=5, frechet_images=fewest))
+    assert math.isfinite(found["fd_pixels"].value) == there
+    assert there or found == dict.fromkeys(frechet.COLUMNS, found["fd_pixels"])
+    assert there or "of 30 held-out images, under 31" in found["fd_pixels"].kind
 
 
 def test_frechet_of_one_distribution_at_1000_points_in_64_dimensions() -> None:

@@ -134,7 +134,7 @@ def test_an_edited_view_is_copied_again_and_a_dry_run_changes_nothing(
     (copied / TABLE).write_text("edited by hand")
     assert snakemake(copied, mnist_mirror, TABLE, options=("-n",)).returncode == 0
     assert (copied / TABLE).read_text() == "edited by hand"
-    assert not list((copied / ".snakemake/easel").glob("changed-view-*"))
+    assert [path.name for path in (copied / ".snakemake/easel").glob("changed*")] == ["changed-view"]
     done = snakemake(copied, mnist_mirror, TABLE)
     assert done.returncode == 0, done.stderr
     assert (copied / TABLE).read_bytes() == (tiny / TABLE).read_bytes()

@@ -14,7 +14,7 @@ DOCS := .venv-docs
 BENCH ?=
 
 .DEFAULT_GOAL := mnist
-.PHONY: help env build mnist nine all table smoke test quick bench build-bench chaos fuzz audit check docs build-docs lock status tune prune publish verify ui pull experiments unlock clean
+.PHONY: help env build mnist nine all table smoke test quick bench build-bench chaos fuzz audit check docs build-docs lock status tune prune publish verify ui pull experiments clean
 
 help:  ## list the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,7 +75,7 @@ build-docs:  ## build .venv-docs from envs/docs.txt
 	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/docs.txt && cp envs/docs.txt $(DOCS)/.built
 
 status: env  ## print what is done, what is stale and why, and the estimated time of the rest
-	@$(EASEL) status
+	@$(EASEL) status --cores $(CORES)
 
 tune: env  ## search a model's settings on the validation split: make tune MODEL=draw [DATASET=mnist TRIALS=12]
 	@test -n "$(MODEL)" || { echo "easel: which model? make tune MODEL=draw [DATASET=mnist TRIALS=12]"; exit 1; }
@@ -101,9 +101,6 @@ verify: env  ## recompute the smoke tables in a temporary folder and compare the
 
 ui: env  ## show the runs in MLflow on http://127.0.0.1:5000
 	@$(EASEL) ui
-
-unlock: env  ## release Snakemake's lock by hand (the next run does it by itself)
-	@$(SNAKEMAKE) --unlock
 
 env:  ## build .venv from envs/requirements.txt if that has changed (Debian: apt install python3-venv make git ca-certificates)
 	@cmp -s $(LOCKED) $(BUILT) || $(MAKE) --no-print-directory build

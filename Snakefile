@@ -11,18 +11,7 @@ sys.path.insert(0, workflow.basedir)
 from pipeline.workflow import layout as at
 from pipeline import snakefile as easel
 
-config.update(easel.plain(f"{workflow.basedir}/params.yaml"))
-
-
-configfile: f"{workflow.basedir}/params.yaml"
-
-
-if easel.has_own(workflow.basedir):
-
-    configfile: f"{workflow.basedir}/own.yaml"
-
-
-plan = easel.load(config, workflow)
+plan = easel.load(config, workflow)  # params.yaml, own.yaml, then what --configfile and --config gave
 
 
 wildcard_constraints:

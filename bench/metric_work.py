@@ -262,7 +262,7 @@ def comparison(n: int) -> Any:
         real_labels=labels,
         bands=bands_of(histogram),
         asked=labels,
-        tail_correct=(labels[: n // 10] % 2 == 0, labels[: n // 10] % 3 == 0),
+        correct_by_band={"tail": (labels[: n // 10] % 2 == 0, labels[: n // 10] % 3 == 0)},
         seed=0,
     )
 

@@ -19,8 +19,11 @@ from bench.sanity_page import page
 from pipeline import metrics
 from pipeline.core import artifacts
 from pipeline.metrics.comparison import Comparison
+from pipeline.runtime.job_context import commit
+from pipeline.runtime.machine import cpu_model
 from pipeline.tables.rows import Row
 from pipeline.tables.text import to_csv
+from pipeline.workflow import job_hash
 
 MODULES = ("mmd", "frechet", "kid", "neighbours", "naive_bayes", "prdc", "copying", "authenticity", "fld", "diversity")
 MODULES_OF_COPYING = ("neighbours", "copying", "authenticity", "fld")
@@ -153,6 +156,13 @@ def is_monotone(column: str, rows: Sequence[Mapping[str, object]]) -> bool:
     return bool(np.all(np.diff(values) * LADDER_COLUMNS[column] > 0))
 
 
+def made_by(begun: str | None) -> str:
+    """What decides the numbers: the commit that the command was started at, the libraries, the CPU."""
+    versions = job_hash.library_versions(job_hash.code_closure(tuple(f"pipeline.metrics.{name}" for name in MODULES)))
+    libraries = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"One run of the command at commit {begun or 'unknown'}, with {libraries}, on {cpu_model()}."
+
+
 def main(words: list[str] | None = None) -> None:
     """Run every check, write all values and the page."""
     parser = argparse.ArgumentParser(prog="python -m bench.sanity", description=__doc__)
@@ -161,6 +171,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=3, help="draws that each value is the mean of (default: 3)")
     parser.add_argument("--only", nargs="+", metavar="TITLE", help="checks whose title begins so")
     asked = parser.parse_args(words)
+    begun = commit()
     values: list[Row] = []
     judged: list[Row] = []
     for check in CHECKS:
@@ -175,7 +186,7 @@ def main(words: list[str] | None = None) -> None:
     steps = ladder(asked.repeats)
     monotone = {column: is_monotone(column, steps) for column in LADDER_COLUMNS}
     artifacts.write_text(asked.to, to_csv(values, ("check", "variant", "x", "column", "value", "real")))
-    artifacts.write_text(asked.page, page(judged, steps, monotone, asked.repeats))
+    artifacts.write_text(asked.page, page(judged, steps, monotone, asked.repeats, made_by(begun)))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,10 @@ good metric would show. This page applies their 15 checks to our columns, with t
 .venv/bin/python -m bench.sanity --to runs/sanity.csv --page docs/sanity.md
 ```
 
-The command writes this page from its numbers. Each value is the mean of {repeats} draws of 1,000 points (FLD: one).
-Shapes, bounds and tolerances are those of the paper's code. What differs:
+The command writes this page from its numbers. {made_by}
+
+Each value is the mean of {repeats} draws of 1,000 points (FLD: one). Shapes, bounds and tolerances are those of the
+paper's code. What differs:
 
 - Our sweeps have fewer points, and end at 4,000 images instead of 10,000.
 - Our columns do not put every feature on one scale before they compare, so neither do the checks.
@@ -51,9 +53,9 @@ dimensions). A column of copying must change with every step.
 BLIND = "The last four columns are not checked: copies of training images look as good as new real images to them.\n"
 
 
-def page(judged: Sequence[Row], steps: Sequence[Row], monotone: Mapping[str, bool], repeats: int) -> str:
+def page(judged: Sequence[Row], steps: Sequence[Row], monotone: Mapping[str, bool], repeats: int, made_by: str) -> str:
     """The whole page, as Markdown."""
-    parts = [INTRO.format(repeats=repeats)]
+    parts = [INTRO.format(repeats=repeats, made_by=made_by)]
     for kind, title in HEADS.items():
         rows = [row for row in judged if KINDS[str(row["column"])] == kind]
         parts.append(f"## {title}\n\n" + (f"{ALARMS}\n\n" if kind == COPYING else "") + verdict_table(kind, rows))

@@ -136,7 +136,6 @@ class Project:
         found += [
             str(path.relative_to(self.folder)) for top in folders for path in (self.folder / top).rglob("*.partial")
         ]
-        found += [path.name for path in (self.folder / ".snakemake/locks").glob("*.lock")]
         held = [self.folder / ".snakemake/easel.lock", *(self.folder / "results/.locks").glob("*")]
         return found + [path.name for path in held if locks.is_held(path)]
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
-import functools
 import gc
 import io
 import os
 import platform
 import sys
-import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -23,12 +22,15 @@ from typing import Any, NoReturn
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
-from pipeline.runtime import signals
+from pipeline.runtime import display, signals
 from pipeline.runtime.progress import duration
 from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.tracking import live, mlflow_runs
-from pipeline.workflow import estimate, layout, params, report_inputs, run_lock, specs, store, yaml_loader
+from pipeline.workflow import estimate, layout, params, report_inputs, run_lock, specs, store
 from pipeline.workflow.plan import Job, Plan
+
+CHANGED_VIEW = Path(layout.PLANNED).parent / "changed-view"
+"""One small file, kept: a Snakemake that is killed leaves nothing else."""
 
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]
@@ -45,59 +47,37 @@ class Workflow:
         self.datasets = "|".join(sorted(plan.params.datasets))
         self.models = "|".join(sorted(plan.params.models))
         self.planned: dict[str, Job] = {}
+        self.newest = time.time()
+        self.screen = contextlib.ExitStack()
 
     def inputs(self, stage: str) -> InputFunction:
         """All that a stage's job reads, by name; for `unpack`."""
-
-        def of(wildcards: Wildcards) -> dict[str, Any]:
-            try:
-                return self._ancient(self._paths(stage, wildcards))
-            except UserError as error:
-                stop(str(error))
-
-        return of
+        return in_one_line(lambda wildcards: self._ancient(self._paths(stage, wildcards)))
 
     def view(self, kind: str) -> InputFunction:
         """The stored files that a view copies, and a new file if the view differs from them; for `unpack`."""
-
-        def of(wildcards: Wildcards) -> dict[str, Any]:
-            try:
-                sources = self._sources(kind, wildcards)
-                paths = [self._sound(job).outputs[output] for job, output in sources.values()]
-            except UserError as error:
-                stop(str(error))
-            if self.submitted or all(is_copy(Path(view), job, output) for view, (job, output) in sources.items()):
-                return self._ancient({"sources": paths})
-            return self._ancient({"sources": paths}) | {"changed": self.newer_than(map(Path, sources))}
-
-        return of
+        return in_one_line(lambda wildcards: self._copied(self._sources(kind, wildcards)))
 
     def seconds(self, stage: str) -> InputFunction:
         """About how long a job takes, for its priority: the longest starts first, so that it is not the last to end."""
+        return lambda wildcards: round(estimate.job_seconds(self.plan, stage, wildcards, {}))
 
-        def of(wildcards: Wildcards) -> int:
-            return round(estimate.job_seconds(self.plan, stage, wildcards, {}))
-
-        return of
+    def _copied(self, sources: Mapping[str, tuple[Job, str]]) -> dict[str, Any]:
+        paths = self._ancient({"sources": [self._sound(job).outputs[output] for job, output in sources.values()]})
+        if self.submitted or all(is_copy(Path(view), job, output) for view, (job, output) in sources.items()):
+            return paths
+        return paths | {"changed": self.newer_than(map(Path, sources))}
 
     def newer_than(self, views: Iterable[Path]) -> str:
         """A file that is newer than these views: Snakemake makes a view again that reads it.
 
         A clock that was set back may have left a view in the future.
         """
-        later = max([Path(self.marker).stat().st_mtime, *(view.stat().st_mtime + 1 for view in views if view.exists())])
-        os.utime(self.marker, (later, later))
-        return self.marker
-
-    @functools.cached_property
-    def marker(self) -> str:
-        """That file, gone with this process."""
-        folder = Path(layout.PLANNED).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix="changed-view-", dir=folder)
-        os.close(handle)
-        atexit.register(Path(name).absolute().unlink, missing_ok=True)
-        return name
+        self.newest = max([self.newest, *(view.stat().st_mtime + 1 for view in views if view.exists())])
+        # Replaced, as only its owner may set a file's time; of other content, or Snakemake would take it for the same.
+        artifacts.write_text(CHANGED_VIEW, str(self.newest))
+        os.utime(CHANGED_VIEW, (self.newest, self.newest))
+        return str(CHANGED_VIEW)
 
     def _paths(self, stage: str, wildcards: Wildcards) -> dict[str, Any]:
         """Input paths of the job whose hash the wildcards have."""
@@ -156,6 +136,18 @@ class Workflow:
             store.write_specification({**job.spec, "device": params.device, "budget": params.budget})
 
 
+def in_one_line(function: InputFunction) -> InputFunction:
+    """The same function, whose mistakes end Snakemake with one line."""
+
+    def of(wildcards: Wildcards) -> Any:
+        try:
+            return function(wildcards)
+        except UserError as error:
+            stop(str(error))
+
+    return of
+
+
 def is_copy(view: Path, job: Job, output: str) -> bool:
     """Whether a view is a copy of a job's output as it is stored; of a figure's job, of all that it drew."""
     record = store.read(job.folder)
@@ -190,33 +182,14 @@ def outputs_of_view(kind: str) -> Any:
     return [table if path == layout.TABLE else path for path in layout.VIEWS[kind]]
 
 
-def plain(file: str) -> dict[str, Any]:
-    """The content of params.yaml, read before Snakemake reads it, which would run Python code in it.
-
-    Put into Snakemake's configuration first, it keeps apart what Snakemake would leave shared: blocks written once and
-    named by an alias, of which an override (`--config`) of one would change all.
-    """
-    restart_in_utf8()
-    try:
-        for path in (Path(file), *params.own_files(Path(file))):
-            if "__use_yte__" in yaml_loader.block_of(path):
-                raise UserError(f"{path.name}: __use_yte__: unknown key; the file holds plain values, not a template")
-        config = yaml_loader.block_of(Path(file))
-    except UserError as error:
-        stop(str(error))
-    return config
-
-
-def has_own(folder: str) -> bool:
-    """Whether there is an own.yaml next to params.yaml."""
-    return bool(params.own_files(Path(folder, "params.yaml")))
-
-
-def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
+def load(overrides: Mapping[str, Any], snakemake: Any) -> Workflow:
     """Check params and targets before any job, and set what jobs inherit.
 
-    A mistake ends Snakemake with one line.
+    `overrides` are those of Snakemake's command line. params.yaml is read here, not by a `configfile:` of the
+    Snakefile, with which Snakemake would run Python code in it, and leave blocks shared that an alias names. A mistake
+    ends Snakemake with one line.
     """
+    restart_in_utf8()
     gc.set_threshold(100_000, 20, 100)  # a DAG lives to the end: searching it for garbage took a sixth of the time
     submitted = not snakemake.is_main_process
     options = argparse.Namespace() if submitted else command_line()
@@ -224,15 +197,20 @@ def load(config: Mapping[str, Any], snakemake: Any) -> Workflow:
         os.environ["EASEL_AFRESH"] = "yes"  # a forced job is done again
     only_looks = any(getattr(options, flag, None) for flag in LOOKS)
     try:
+        config = params.merged(file=Path(snakemake.basedir, params.PARAMS_FILE))
+        params.merge_into(config, overrides)
         plan = Plan(params.check(config))
         targets = [str(target) for target in getattr(options, "targets", ())]
         for target in targets:
             check_target(plan, target)
         if not submitted:
-            plan = Plan(params.check({**config, "report": report_inputs.datasets(plan, datasets_of(plan, targets))}))
+            shown = report_inputs.datasets(plan, datasets_of(plan, targets))
+            plan = Plan(plan.params.model_copy(update={"report": shown}))
         equip(snakemake)
         if not submitted and not only_looks:
             settle()
+            if not options.verbose:
+                display.silence_snakemake()
     except UserError as error:
         stop(str(error))
     return Workflow(plan, submitted=submitted, only_looks=only_looks)
@@ -268,10 +246,8 @@ def command_line() -> argparse.Namespace:
 
 def settle() -> None:
     """Hold the folder's lock before anything runs."""
-    released = run_lock.hold()
+    run_lock.hold()
     check_writable()
-    if released:
-        say(released)
     mlflow_runs.forget_unrecorded()
 
 
@@ -288,29 +264,18 @@ def check_writable() -> None:
 def check_target(plan: Plan, target: str) -> None:
     """Raise `UserError` for a view of an unknown data set."""
     parts = Path(target).parts
-    if parts[:1] == ("results",) and len(parts) > 2 and parts[1] in ("tables", "summary", "figures"):
-        dataset = dataset_of(plan, target)
-        if dataset is None:
-            name = parts[2].split(".")[0]
-            raise UserError(f"{target}: unknown data set {name!r}{near(name, plan.params.datasets)}")
-
-
-def dataset_of(plan: Plan, target: str) -> str | None:
-    """The data set whose view a target is; None for another target."""
-    views = [pattern for kind in layout.VIEWS.values() for pattern in kind if "{dataset}" in pattern]
-    for name in plan.params.datasets:
-        folder = layout.FIGURE_FOLDER.format(dataset=name)
-        if target == folder or target in {pattern.format(dataset=name) for pattern in views}:
-            return name
-    return None
+    a_view = parts[:1] == ("results",) and len(parts) > 2 and parts[1] in ("tables", "summary", "figures")
+    if a_view and not datasets_of(plan, [target]):
+        name = parts[2].split(".")[0]
+        raise UserError(f"{target}: unknown data set {name!r}{near(name, plan.params.datasets)}")
 
 
 def datasets_of(plan: Plan, targets: Iterable[str]) -> list[str]:
     """The data sets of the targets; without a target that of the first rule."""
-    targets = list(targets)
-    named = {dataset_of(plan, target) for target in targets or [layout.SUMMARY_TEXT.format(dataset="mnist")]}
-    named |= {target for target in targets if target in plan.params.datasets}
-    return [name for name in plan.params.datasets if name in named]
+    wanted = set(targets) or {"mnist"}
+    patterns = ["{dataset}", layout.FIGURE_FOLDER, *(pattern for kind in layout.VIEWS.values() for pattern in kind)]
+    patterns.remove(layout.REPORT)
+    return [name for name in plan.params.datasets if wanted & {pattern.format(dataset=name) for pattern in patterns}]
 
 
 def stop(message: str) -> NoReturn:
@@ -328,36 +293,43 @@ def announce(plan: Workflow, snakemake: Any) -> None:
     if plan.submitted or "EASEL_ANNOUNCED" in os.environ:
         return
     os.environ["EASEL_ANNOUNCED"] = "yes"
-    signals.end_workflow_on_term()
+    signals.end_workflow_in_one_line()
     plan.write_specifications()
     jobs = [(job.rule.name, dict(job.wildcards.items())) for job in snakemake.dag.needrun_jobs()]
     stages = [(stage, wildcards) for stage, wildcards in jobs if stage in layout.WILDCARDS]
     if not stages:
         return
+    shown = display.Display(len(stages))
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        plan.screen.callback(display.Screen(shown.lines).close)
+        atexit.register(plan.screen.close)
     counts = Counter(name for name, _ in stages)
     if counts["train"]:
         live.start(os.getpid())
-    if counts["track"] and (warning := mlflow_runs.network_disk(mlflow_runs.tracking_uri(Path("results")))):
-        say(warning)
     say(
-        f"{len(stages)} {'job' if len(stages) == 1 else 'jobs'} to run: "
+        f"{many(len(stages))} to run: "
         + ", ".join(f"{counts[name]} {name}" for name in layout.WILDCARDS if counts[name])
     )
     cores = jobs_at_once(snakemake)
     seconds, longest = estimate.wall_seconds(plan.plan, stages, cores=cores)
     if seconds > 60:
         say(
-            f"about {duration(seconds)} with {cores} jobs at once (the longest job about {duration(longest)}); "
-            "a stopped run goes on where it was"
+            f"about {duration(seconds)} with {many(cores)} at once (the longest job about {duration(longest)}); "
+            "a stopped run goes on where it was; each job's log: logs/"
         )
 
 
+def many(jobs: int) -> str:
+    """'1 job', '14 jobs'."""
+    return f"{jobs} {'job' if jobs == 1 else 'jobs'}"
+
+
 def jobs_at_once(snakemake: Any) -> int:
-    """The run's `--cores`; with a queue its `--jobs`."""
+    """The run's `--cores`, of which no more than this machine has count; with a queue its `--jobs`."""
     from snakemake.exceptions import WorkflowError
 
     try:
-        return int(snakemake.cores)
+        return min(int(snakemake.cores), os.cpu_count() or 1)
     except WorkflowError:
         return int(snakemake.nodes)
 
@@ -366,6 +338,7 @@ def finish(plan: Workflow, snakemake: Any, failed: bool = False) -> None:
     """The summaries that were made, or where to look when something failed."""
     if plan.submitted:
         return
+    plan.screen.close()
     views = {str(path) for job in snakemake.dag.jobs for path in job.output}
     if failed:
         say("a job failed, as the lines above say; finished jobs are kept: run the same command to go on")

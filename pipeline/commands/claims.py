@@ -1,4 +1,4 @@
-"""Hold the papers' claims against any table, wherever it was made: held, reversed or unresolved."""
+"""Test the papers' claims on a table of results, of any version: held, reversed or unresolved."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SCREEN = 240
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The table, and where to write."""
     parser.add_argument("table", type=Path, metavar="TABLE",
-                        help="a main table or a table by seed, of any version, or a folder with one; the other tables "
-                             "of the comparison are read from the same folder")  # fmt: skip
-    parser.add_argument("--to", type=Path, metavar="FILE", help="write the table to a .csv")
+                        help="a main table or a table by seed, or a folder with one; the other tables of the "
+                             "comparison are read from the same folder")  # fmt: skip
+    parser.add_argument("--to", type=Path, metavar="FILE", help="also write the claims to a .csv")
     overrides.add(parser)
 
 
@@ -56,8 +56,8 @@ def of_table(path: Path, params: Params) -> list[Row]:
         tables = TableFolder(file.parent, dataset)
         return tables.claims(columns(), params.judged_by, params.protocol.battle_tolerance)
     except (ValueError, TypeError, csv.Error) as error:
-        said = str(error)
-        raise UserError(said if str(file.parent) in said else f"{file}: a damaged table ({said})") from error
+        problem = str(error)
+        raise UserError(problem if str(file.parent) in problem else f"{file}: a damaged table ({problem})") from error
 
 
 def table_by_seed(folder: Path) -> Path:

@@ -14,7 +14,7 @@ from pipeline.tables.comparison import values
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """As what."""
-    parser.add_argument("--markdown", action="store_true", help="as the tables of docs/reading-the-table.md")
+    parser.add_argument("--markdown", action="store_true", help="print Markdown, as in docs/reading-the-table.md")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Compare two results folders or revisions: rows that changed, by how much, and which params and code did.
+"""Compare two results folders or Git revisions: which rows changed, by how much, and which params and code.
 
 A and B are folders (with results/ in them, or results folders themselves), Git revisions, or one of each; `.` is the
 working folder. Of a revision, results come through its dvc.lock, else from results/published/.
@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, one_line
 from pipeline.tables import comparison
-from pipeline.tables.aliases import with_current_columns
 from pipeline.tables.columns import HEADLINE_METRICS
 from pipeline.tables.comparison import COLUMN, COLUMNS, OUTSIDE, ROW
 from pipeline.tables.rows import Row
-from pipeline.tables.text import from_csv, to_csv
-from pipeline.workflow import provenance, snapshots
-from pipeline.workflow.provenance import Change
+from pipeline.tables.text import to_csv
+from pipeline.tracking.differences import TITLES, Comparison, compare, table_rows
+from pipeline.workflow import snapshots
 from pipeline.workflow.snapshots import Snapshot
 
 READ_FIRST = (*HEADLINE_METRICS, "parameters", "status", "seeds", "n_real", "n_fake", ROW, COLUMN)
@@ -33,7 +30,7 @@ SHOWN = {
 }
 BUDGET = ("training.steps", "training.batch", "steps", "n")
 """Settings that a budget decides."""
-TITLES = {"main": "main table", "battles": "battles", "standings": "standings", "judges": "judges", "seeds": "seeds"}
+BY_RECORDS = "by the records of the results"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,26 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help="a results folder, `.`, or a Git revision")
     parser.add_argument("b", metavar="B", help="the same; differences are B - A")
     parser.add_argument("--dataset", help="one data set (default: all that both sides have)")
-    parser.add_argument("--to", type=Path, metavar="FILE", help="write every difference to a .csv")
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All that differs between two snapshots; `settings` and what follows are None where nothing could be compared."""
-
-    a: Snapshot
-    b: Snapshot
-    cells: Mapping[str, int]
-    rows: Sequence[Row]
-    by: str
-    settings: Sequence[Change] | None = None
-    modules: Sequence[Change] = ()
-    versions: Sequence[Change] = ()
-
-    @property
-    def byte_equal(self) -> bool:
-        """Whether the tables are the same bytes."""
-        return self.a.tables == self.b.tables
+    parser.add_argument("--to", type=Path, metavar="FILE", help="write every difference to a .csv instead of printing")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -88,34 +66,7 @@ def shared(a: str, b: str) -> list[str]:
 def _read(name: str, dataset: str) -> Snapshot:
     if not Path(name).is_dir():
         print(f"easel: reading {one_line(name)}", file=sys.stderr)
-    snapshot = snapshots.read(name, dataset)
-    tables = {table: with_current_columns(text) for table, text in snapshot.tables.items()}
-    return replace(snapshot, tables=tables)
-
-
-def compare(a: Snapshot, b: Snapshot) -> Comparison:
-    """Everything that differs, from the tables' rows and from what made them."""
-    tables = {name: (_rows(name, a), _rows(name, b)) for name in comparison.KEYS}
-    rows = [row for name, (first, second) in tables.items() for row in comparison.changed_rows(name, first, second)]
-    cells = {name: comparison.compared_cells(name, first, second) for name, (first, second) in tables.items()}
-    lacking = [side.origin for side in (a, b) if not side.recorded]
-    if lacking or a.recorded is None or b.recorded is None:
-        return Comparison(a, b, cells, rows, f"params and code not compared: no records in {' and '.join(lacking)}")
-    sides = a.recorded, b.recorded
-    settings, modules = provenance.changed_settings(*sides), provenance.changed_modules(*sides)
-    by = "by the records of the results"
-    return Comparison(a, b, cells, rows, by, settings, modules, provenance.changed_versions(*sides))
-
-
-def _rows(table: str, snapshot: Snapshot) -> list[Row]:
-    """Rows of a table; standings get their place. Raises `UserError` for a table without its key columns."""
-    rows = from_csv(snapshot.tables.get(table, ""))
-    if rows and not set(comparison.KEYS[table]) <= set(rows[0]):
-        expected = ", ".join(comparison.KEYS[table])
-        raise UserError(f"{snapshot.origin}: its {TITLES[table]} has no column {expected}; it is no table of easel's")
-    if table == "standings":
-        return [row | {"place": place} for place, row in enumerate(rows, start=1)]
-    return rows
+    return snapshots.read(name, dataset)
 
 
 # --- as text ------------------------------------------------------------------------------------------------------
@@ -123,14 +74,15 @@ def _rows(table: str, snapshot: Snapshot) -> list[Row]:
 
 def to_text(compared: Comparison) -> str:
     """What a terminal shows."""
-    lines = [*_unlike(compared), f"A  {_side(compared.a)}", f"B  {_side(compared.b)}"]
-    if not compared.rows and compared.a.tables.keys() == compared.b.tables.keys():
-        return "\n".join([*lines, _equal(compared), *_made_lines(compared), *_unproven(compared), ""])
-    for table in SHOWN:
-        lines += ["", *_table_lines(compared, table)]
-    same = f"params, code and versions are the same ({compared.by})"
-    lines += ["", *(_made_lines(compared) or ([] if _unproven(compared) else [same])), *_unproven(compared)]
-    return "\n".join([*lines, ""])
+    a, b = compared.a, compared.b
+    lines = [*_unlike(compared), f"A  {_side(a)}", f"B  {_side(b)}"]
+    if compared.rows or a.tables.keys() != b.tables.keys():
+        for table in SHOWN:
+            lines += ["", *_table_lines(compared, table)]
+    else:
+        equal = "byte-equal" if compared.byte_equal else "the same numbers, in other digits"
+        lines.append(f"{equal}: {len(a.tables)} tables, {sum(compared.cells.values())} cells")
+    return "\n".join([*lines, "", *_made_lines(compared), ""])
 
 
 def _unlike(compared: Comparison) -> list[str]:
@@ -140,44 +92,20 @@ def _unlike(compared: Comparison) -> list[str]:
         a, b = (_values(side, column) for side in (compared.a, compared.b))
         if a != b:
             words.append(f"{column} {a} against {b}")
-    steps = [change for change in compared.settings or () if change["key"] in BUDGET]
-    words += [f"{change['key']} {change['a']} against {change['b']} ({_owners(change)})" for change in steps[:2]]
+    steps = [change for change in compared.of_kind("params") if change.name in BUDGET]
+    words += [f"{of.name} {of.a} against {of.b} ({', '.join(of.models or of.stages)})" for of in steps[:2]]
     more = f" and {len(steps) - 2} more" if len(steps) > 2 else ""
     return [f"NOT COMPARABLE as they are: {'; '.join(words)}{more}"] if words else []
 
 
 def _values(side: Snapshot, column: str) -> str:
     """The values of a column of the main table, all different ones, of rows that were trained."""
-    found = {str(row[column]) for row in _rows("main", side) if row.get("status") and row.get(column) is not None}
-    return " and ".join(sorted(found)) or "none"
-
-
-def _owners(change: Change) -> str:
-    return ", ".join(change["models"] or change["stages"])
-
-
-def _unproven(compared: Comparison) -> list[str]:
-    """Why equal params and code cannot be said of some jobs; nothing where every record is there."""
-    sides = [
-        f"{side.name} lacks the records of {side.missing} jobs" for side in (compared.a, compared.b) if side.missing
-    ]
-    return [f"not proven the same for every job: {', '.join(sides)}"] if sides else []
+    values = {str(row[column]) for row in table_rows("main", side) if row.get("status") and row.get(column) is not None}
+    return " and ".join(sorted(values)) or "none"
 
 
 def _side(snapshot: Snapshot) -> str:
     return snapshot.name if snapshot.origin.startswith(snapshot.name) else f"{snapshot.name}: {snapshot.origin}"
-
-
-def _equal(compared: Comparison) -> str:
-    """The one line for equal results."""
-    tables = f"{len(compared.a.tables)} tables, {sum(compared.cells.values())} cells"
-    if compared.settings is None:
-        return f"{'byte-equal' if compared.byte_equal else 'the same numbers'}, not proven to be made alike: {tables}"
-    differing = {"code": compared.modules, "params": compared.settings, "versions": compared.versions}
-    words = [name for name, changes in differing.items() if changes]
-    if words:
-        return f"the same numbers; made by other {' and '.join(words)}: {tables}"
-    return f"{'byte-equal' if compared.byte_equal else 'the same numbers, in other digits'}: {tables}"
 
 
 def _table_lines(compared: Comparison, table: str) -> list[str]:
@@ -206,19 +134,23 @@ def _title(compared: Comparison, table: str) -> str:
 
 
 def _single_seed(compared: Comparison) -> bool:
-    rows = [*_rows("main", compared.a), *_rows("main", compared.b)]
+    rows = [*table_rows("main", compared.a), *table_rows("main", compared.b)]
     return any(row.get("seeds") == 1 and row.get("status") is not None for row in rows)
 
 
 def _made_lines(compared: Comparison) -> list[str]:
-    """Params, code and versions that differ, one line each; nothing where all are the same."""
-    if compared.settings is None:
-        return [compared.by]
-    lines = [f"  {provenance.setting_words(change)}" for change in compared.settings]
-    parts = [(f"params ({compared.by}):", lines)]
-    parts.append(("code:", [f"  {provenance.module_words(change)}" for change in compared.modules]))
-    parts.append(("versions:", [f"  {provenance.version_words(change)}" for change in compared.versions]))
-    return [line for title, lines in parts if lines for line in (title, *lines)]
+    """Params, code and versions that differ, one line each, or that all are the same; what records are missing."""
+    sides = compared.a, compared.b
+    if compared.made_by is None:
+        lacking = [side.origin for side in sides if not side.recorded]
+        return [f"params and code not compared: no records in {' and '.join(lacking)}"]
+    titles = {"params": f"params ({BY_RECORDS}):", "code": "code:", "versions": "versions:"}
+    groups = [(title, compared.of_kind(kind)) for kind, title in titles.items()]
+    lines = [line for title, changes in groups if changes for line in (title, *(f"  {change}" for change in changes))]
+    missing = [f"{side.name} lacks the records of {side.missing} jobs" for side in sides if side.missing]
+    if missing:
+        lines.append(f"not compared for every job: {', '.join(missing)}")
+    return lines or [f"params, code and versions are the same ({BY_RECORDS})"]
 
 
 # --- as a file -----------------------------------------------------------------------------------------------------
@@ -226,16 +158,9 @@ def _made_lines(compared: Comparison) -> list[str]:
 
 def to_rows(compared: Comparison) -> list[Row]:
     """Everything as rows of COLUMNS: those of the tables, then params, code and versions with what changed as text."""
-    rows = list(compared.rows)
-    for change in compared.settings or ():
-        rows.append(_made_row("params", ", ".join(change["models"]), change["key"], change))
-    for change in compared.modules:
-        rows.append({"table": "code", "column": change["module"], "verdict": change["change"]})
-    for change in compared.versions:
-        rows.append(_made_row("versions", "", change["library"], change))
-    return rows
-
-
-def _made_row(table: str, row: str, column: str, change: Change) -> Row:
-    sides = {"a": change["a"], "b": change["b"]}
-    return {"table": table, "row": row, "column": column, **sides, "verdict": comparison.CHANGED}
+    sources: list[Row] = [
+        {"table": change.kind, "row": ", ".join(change.models), "column": change.name, "a": change.a, "b": change.b,
+         "verdict": change.verdict}
+        for change in compared.made_by or ()
+    ]  # fmt: skip
+    return [*compared.rows, *sources]

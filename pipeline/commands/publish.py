@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,9 +15,8 @@ from typing import Any
 
 from pipeline.core import artifacts, folders
 from pipeline.core.errors import UserError, near
-from pipeline.runtime import machine
 from pipeline.workflow import layout, overrides, run_lock, staleness, store
-from pipeline.workflow.plan import Job, Plan
+from pipeline.workflow.plan import Plan
 
 FIGURE_STAGES = ("figures", "canvases", "gallery")
 LARGEST = 1_000_000
@@ -35,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What, and where to."""
     parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
     parser.add_argument("--to", type=Path, default=PUBLISHED, help=f"folder for Git (default: {PUBLISHED})")
-    parser.add_argument("--remote", help="a remote of DVC (default: the one that DVC's configuration names)")
+    parser.add_argument("--remote", help="a remote of DVC (default: the only one, or DVC's default)")
     overrides.add(parser)
 
 
@@ -43,19 +40,21 @@ def run(arguments: argparse.Namespace) -> None:
     """Check, record, push, copy, and say what is left to do."""
     plan, dataset = overrides.of(arguments), arguments.dataset
     run_lock.hold()
-    remote = chosen_remote(arguments.remote)
+    remotes = known_remotes(arguments.remote)
     say(f"checking the results of {dataset}")
     records = current(plan, dataset)
     given = stages(plan, dataset)
     record(dataset, given)
-    push(given, remote)
+    push(given, remotes, arguments.remote)
     folder = arguments.to / dataset
-    files = dict(small(dataset, records))
+    files = {name: path.read_bytes() for name, path in small(plan, dataset, records)}
     origin = provenance(plan, dataset, records)
     files["provenance.json"] = (json.dumps(origin, indent=1) + "\n").encode()
     files["README.md"] = readme(origin).encode()
     say(f"{folder}: {len(files)} files" + ("" if folders.replace(folder, files) else ", as they were"))
-    say_what_to_commit(folder, f"Results of {dataset}, budget {plan.params.budget}")
+    say("now commit them:")
+    say(f"    git add dvc.lock {folder}")
+    say(f'    git commit -m "Results of {dataset}, budget {plan.params.budget}"')
 
 
 def say(line: str) -> None:
@@ -76,11 +75,13 @@ def current(plan: Plan, dataset: str) -> Records:
     jobs = [state.job for state in states.values() if state.job.stage != "fetch"]
     to_do = [job for job in jobs if not store.is_complete(job.folder)]
     if to_do:
-        causes = [f"{cause.text}" for state in states.values() for cause in state.causes]
+        causes = [cause.text for state in states.values() for cause in state.causes]
+        # by name too what nothing that is to do reads: Snakemake makes no missing file that nobody needs
+        targets = [layout.SUMMARY_TEXT.format(dataset=dataset), *(job.outputs["job"] for job in to_do[:3])]
         raise UserError(
-            f"the results are not what params.yaml and the code ask for now: {', '.join(causes[:3]) or to_do[0].name}; "
+            f"the results are not those of params.yaml and the code: {', '.join(causes[:3]) or to_do[0].name}; "
             f"{len(to_do)} of {len(states)} jobs are to do (an earlier run's --config does not count); `make status` "
-            f"says why; run `snakemake --cores 8 {' '.join(wanted(dataset, to_do))}` first"
+            f"says why; run `{overrides.snakemake(' '.join(targets))}` first"
         )
     return {job.folder: sound(job.folder) for job in jobs}
 
@@ -93,24 +94,15 @@ def sound(folder: Path) -> dict[str, Any]:
     return record
 
 
-def wanted(dataset: str, to_do: list[Job]) -> list[str]:
-    """What to ask Snakemake for: everything, and by name what nothing that is to do reads."""
-    return [layout.SUMMARY_TEXT.format(dataset=dataset), *(job.outputs["job"] for job in to_do[:3])]
-
-
 # --- DVC ----------------------------------------------------------------------------------------------------------
 
 
-def chosen_remote(name: str | None) -> str | None:
-    """The remote to push to: the named one, the default one, or the only one; None where DVC has none."""
-    settings = dict(line.split("=", 1) for line in command("dvc", "config", "--list").splitlines() if "=" in line)
-    known = [key.split(".")[1] for key in settings if key.startswith("remote.") and key.endswith(".url")]
+def known_remotes(name: str | None) -> list[str]:
+    """DVC's remotes; `UserError` unless the named one is among them."""
+    known = [line.split()[0] for line in command("dvc", "remote", "list").splitlines() if line.strip()]
     if name is not None and name not in known:
         raise UserError(f"--remote: unknown remote {name!r}" + (near(name, known) if known else "; DVC has none yet"))
-    remote = name or settings.get("core.remote") or (known[0] if len(known) == 1 else None)
-    if known and remote is None:
-        raise UserError(f"--remote: DVC has {', '.join(known)} and no default; name one")
-    return remote
+    return known
 
 
 def record(dataset: str, stages: list[str]) -> None:
@@ -132,23 +124,24 @@ def stages(plan: Plan, dataset: str) -> list[str]:
     names = [f"{stage}@{dataset}" for stage in ("prepare", "compare")]
     if store.is_complete(plan.job("report").folder):
         return [*names, "report"]
-    say(f"{layout.REPORT}: left out, it is not current; make it with `snakemake --cores 8 {layout.REPORT}`")
+    say(f"{layout.REPORT}: left out, it is not current; make it with `{overrides.snakemake(layout.REPORT)}`")
     return names
 
 
-def push(stages: list[str], remote: str | None) -> None:
-    """Push to the remote; where there is none, say so loudly."""
-    if remote is None:
+def push(stages: list[str], remotes: list[str], name: str | None) -> None:
+    """Push to the named remote, the only one, or DVC's default one; where there is none, say so loudly."""
+    if not remotes:
         say("NOT PUSHED: DVC has no remote, so nobody else can pull these results; add one with")
         say("    .venv/bin/dvc remote add --default NAME PLACE")
         return
-    say(f"pushing to {remote}")
-    command("dvc", "push", "--remote", remote, *stages, shown=True)
+    remote = name or (remotes[0] if len(remotes) == 1 else None)
+    say(f"pushing to {remote or 'the default remote'}")
+    command("dvc", "push", *(["--remote", remote] if remote else []), *stages, show_output=True)
 
 
-def command(module: str, *words: str, shown: bool = False) -> str:
-    """What one of Python's programs prints; `shown` lets a person see its progress. `UserError` where it fails."""
-    pipe = None if shown else subprocess.PIPE
+def command(module: str, *words: str, show_output: bool = False) -> str:
+    """What one of Python's programs prints; `show_output` shows its progress. `UserError` where it fails."""
+    pipe = None if show_output else subprocess.PIPE
     done = subprocess.run(
         [sys.executable, "-m", module, *words], stdout=pipe, stderr=pipe, encoding="utf-8", errors="replace"
     )
@@ -163,33 +156,29 @@ def command(module: str, *words: str, shown: bool = False) -> str:
 # --- Git ----------------------------------------------------------------------------------------------------------
 
 
-def small(dataset: str, records: Records) -> Iterator[tuple[str, bytes]]:
-    """The tables, and the figures as PNG, that are small enough for Git."""
-    for folder, record in records.items():
-        for file in record["files"]:
-            name = published_name(dataset, record, file)
-            if name is None:
-                continue
-            store.checked(folder / file)
-            if record["files"][file]["bytes"] > LARGEST:
-                say(f"{folder / file}: left out, {record['files'][file]['bytes']:,} bytes are more than {LARGEST:,}")
-                continue
-            yield name, (folder / file).read_bytes()
-
-
-def published_name(dataset: str, record: Mapping[str, Any], file: str) -> str | None:
-    """What a stored file is called where it is published; None for one that is not."""
-    if record["stage"] in FIGURE_STAGES and file.endswith(".png"):
-        return f"figures/{layout.figure_name(record, file)}"
-    outputs = {name: output for output, name in layout.FILES[record["stage"]].items()}
-    of = (record["stage"], outputs.get(file))
-    return next(
-        (Path(p.format(dataset=dataset)).name for p, source in layout.VIEWS["tables"].items() if source == of), None
-    )
+def small(plan: Plan, dataset: str, records: Records) -> Iterator[tuple[str, Path]]:
+    """The tables, and the figures as PNG, that are small enough for Git: name where they are published, file."""
+    tables = [
+        (Path(view.format(dataset=dataset)).name, Path(plan.job(stage, dataset).outputs[output]))
+        for view, (stage, output) in layout.VIEWS["tables"].items()
+        if output != "job"
+    ]
+    figures = [
+        (f"figures/{layout.figure_name(record, file)}", folder / file)
+        for folder, record in records.items()
+        if record["stage"] in FIGURE_STAGES
+        for file in record["files"]
+        if file.endswith(".png")
+    ]
+    for name, path in tables + figures:
+        if path.stat().st_size > LARGEST:
+            say(f"{path}: left out, {path.stat().st_size:,} bytes are more than {LARGEST:,}")
+        else:
+            yield name, path
 
 
 def provenance(plan: Plan, dataset: str, stored: Records) -> dict[str, Any]:
-    """Where the results come from, from their records alone but for this machine: no clock, so it is the same again."""
+    """Where the results come from, from their records alone: no clock, so it is the same again."""
     records = list(stored.values())
 
     def all_of(key: str) -> list[str]:
@@ -204,13 +193,7 @@ def provenance(plan: Plan, dataset: str, stored: Records) -> dict[str, Any]:
         "commits": all_of("commit"),
         "made": {"first": min(all_of("made")), "last": max(all_of("made"))},
         "made_on": {"machines": all_of("machine"), "devices": devices, "python": all_of("python")},
-        "published_on": {
-            "cpu": machine.cpu_model(),
-            "cores": os.cpu_count(),
-            "system": f"{platform.machine()} {platform.system()}",
-        },
         "versions": dict(sorted((name, version) for record in records for name, version in record["versions"].items())),
-        "stages": durations(stored),
         "jobs": records,
     }
 
@@ -237,27 +220,3 @@ def readme(origin: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def durations(records: Records) -> dict[str, dict[str, float]]:
-    """Stage -> number of its jobs and their total seconds."""
-    seconds = {(record["stage"], record["hash"]): record["seconds"] for record in records.values()}
-    by_stage: dict[str, dict[str, float]] = {}
-    for (stage, _), taken in seconds.items():
-        entry = by_stage.setdefault(stage, {"jobs": 0, "seconds": 0.0})
-        entry["jobs"], entry["seconds"] = entry["jobs"] + 1, round(entry["seconds"] + taken, 2)
-    return by_stage
-
-
-def say_what_to_commit(folder: Path, message: str) -> None:
-    """The commands that give it all to Git; nothing to do where Git has it already."""
-    paths = ["dvc.lock", str(folder)]
-    changed = subprocess.run(
-        ["git", "status", "--porcelain", "--", *paths], capture_output=True, encoding="utf-8", errors="replace"
-    )
-    if changed.returncode == 0 and not changed.stdout.strip():
-        say("Git has all of it already")
-        return
-    say("now give it to Git:")
-    say(f"    git add {' '.join(paths)}")
-    say(f'    git commit -m "{message}"')

@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping
 
+from pipeline.core.errors import UserError
 from pipeline.runtime.progress import duration
 from pipeline.workflow import estimate, layout, overrides, run_lock, staleness, store
 from pipeline.workflow.plan import Job, Plan
@@ -20,28 +21,34 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", action="append", metavar="NAME", help="a data set (default: all with results)")
     parser.add_argument("--all", action="store_true", help="every job with its folder, and every cause")
     parser.add_argument("--check", action="store_true", help="exit code 1 if anything is to do")
+    parser.add_argument("--cores", type=cores, default=os.environ.get("EASEL_CORES") or "all", metavar="N",
+                        help="cores of the run (default: $EASEL_CORES, else all of this machine)")  # fmt: skip
     overrides.add(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a page per data set."""
     plan = overrides.of(arguments)
+    if arguments.cores < 1:
+        raise UserError(f"--cores: found {arguments.cores}, expected 1 or more")
     if run_lock.is_live():
         print(run_lock.holder())
     needed = False
     for dataset in arguments.dataset or begun(plan):
         plan.require(dataset)
         states = staleness.look(plan, dataset)
-        print(
-            "\n".join(
-                page(plan, dataset, states, command(dataset, arguments.set, plan.flags), everything=arguments.all)
-            )
-        )
+        print("\n".join(page(plan, dataset, states, arguments)))
         needed = needed or any(state.needed for state in states.values())
     if not needed and not store.is_complete(plan.job("report").folder):
-        print(f"report: {layout.REPORT} is to be made: make mnist, or snakemake --cores 8 {layout.REPORT}")
+        again = overrides.snakemake(layout.REPORT, cores=arguments.cores)
+        print(f"report: {layout.REPORT} is to be made: make mnist, or {again}")
         needed = True
     return 1 if arguments.check and needed else 0
+
+
+def cores(text: str) -> int:
+    """A number of cores, or `all` of this machine, as Snakemake takes them."""
+    return (os.cpu_count() or 1) if text == "all" else int(text)
 
 
 def begun(plan: Plan) -> list[str]:
@@ -50,15 +57,15 @@ def begun(plan: Plan) -> list[str]:
     return [name for name in datasets if staleness.is_begun(plan, name)] or datasets[:1]
 
 
-def command(dataset: str, overrides: list[str], flags: str) -> str:
+def command(dataset: str, arguments: argparse.Namespace, flags: str) -> str:
     """What to type to have the rest made."""
-    if dataset == "mnist" and not overrides and not flags:
+    if dataset == "mnist" and not arguments.set and not flags:
         return "make mnist"
-    settings = " with the same settings" if overrides else ""
-    return f"snakemake --cores 8 {layout.SUMMARY_TEXT.format(dataset=dataset)}{flags}{settings}"
+    same = " with the same settings" if arguments.set else ""
+    return overrides.snakemake(layout.SUMMARY_TEXT.format(dataset=dataset), flags, arguments.cores) + same
 
 
-def page(plan: Plan, dataset: str, states: Mapping[str, State], command: str, everything: bool) -> list[str]:
+def page(plan: Plan, dataset: str, states: Mapping[str, State], arguments: argparse.Namespace) -> list[str]:
     """One data set in one screen."""
     needed = [state for state in states.values() if state.needed]
     models, seeds = len(plan.models(dataset)), len(plan.params.seeds_used())
@@ -70,11 +77,11 @@ def page(plan: Plan, dataset: str, states: Mapping[str, State], command: str, ev
         lines = [f"{dataset}: nothing made yet, {every} to do ({about})"]
     else:
         done = len(states) - len(needed)
-        lines = [f"{dataset}: {done} of {every} are done ({about})", *why(needed, everything)]
+        lines = [f"{dataset}: {done} of {every} are done ({about})", *why(needed, arguments.all)]
     lines += under_way(plan, needed)
     if needed:
-        lines.append(f"  to do: {rest(plan, needed)}: {command}")
-    return lines + (list(listing(states)) if everything else [])
+        lines.append(f"  to do: {rest(plan, needed, arguments.cores)}: {command(dataset, arguments, plan.flags)}")
+    return lines + (list(listing(states)) if arguments.all else [])
 
 
 def why(needed: list[State], everything: bool) -> Iterator[str]:
@@ -124,12 +131,12 @@ def title(job: Job) -> str:
     return f"{job.config['model']} {job.config['seed']}"
 
 
-def rest(plan: Plan, needed: list[State]) -> str:
+def rest(plan: Plan, needed: list[State], cores: int) -> str:
     """How many jobs, and how long."""
     jobs = [state.job for state in needed]
     saved = {title(job): staleness.saved_step(job) for job in jobs if job.stage == "train"}
-    seconds, _ = estimate.wall_seconds(plan, [(job.stage, job.wildcards) for job in jobs], saved)
-    return f"{many(len(jobs), 'job')}, about {duration(seconds)} on {os.cpu_count()} cores"
+    seconds, _ = estimate.wall_seconds(plan, [(job.stage, job.wildcards) for job in jobs], saved, cores)
+    return f"{many(len(jobs), 'job')}, about {duration(seconds)} on {many(cores, 'core')}"
 
 
 def listing(states: Mapping[str, State]) -> Iterator[str]:

@@ -18,8 +18,8 @@ SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Where to listen."""
-    parser.add_argument("--port", type=int, default=5000, help="port on this machine alone (default: 5000)")
-    parser.add_argument("--no-server", action="store_true", help="bring the store up to date, and start no server")
+    parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (default: 5000)")
+    parser.add_argument("--no-server", action="store_true", help="record missing runs and exit")
     overrides.add(parser)
 
 
@@ -27,8 +27,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Bring results/mlflow.db up to date, then become MLflow's server."""
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     uri = mlflow_runs.tracking_uri(Path("results"))
-    if message := mlflow_runs.open_store_safely(uri):
-        raise UserError(f"results/mlflow.db: {message}")
+    _, problem = mlflow_runs.attempt(mlflow_runs.create_store, uri)
+    if problem:
+        raise UserError(f"results/mlflow.db: {problem}")
     datasets = sorted(folder.parent.name for folder in Path("results").glob("store/*/track"))
     plan = overrides.of(arguments) if datasets else None
     flags = [word for file in arguments.configfile for word in ("--configfile", str(file))]

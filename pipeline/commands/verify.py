@@ -1,4 +1,4 @@
-"""Make the smoke tables again from scratch, elsewhere, and compare them with the committed ones.
+"""Recompute the smoke tables in a temporary folder and compare them with the committed ones.
 
 Nothing of yours is touched: it works in a temporary folder, on a CPU, with raw files from data/raw or DATA_MIRROR. On
 the CPU and library versions that the tables were recorded with, every byte has to be the same; on others, every cell
@@ -8,7 +8,6 @@ has to lie within the tolerances of pipeline/tables/tolerance.py. It says which 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import shutil
 import subprocess
@@ -16,23 +15,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.runtime import machine
 from pipeline.runtime.progress import duration
 from pipeline.tables import comparison, tolerance
-from pipeline.tables.aliases import with_current_columns
 from pipeline.tables.rows import Row
 from pipeline.tables.text import from_csv
-from pipeline.workflow import job_hash, layout, overrides, provenance, snapshots
+from pipeline.tracking.differences import Comparison, compare
+from pipeline.workflow import job_hash, layout, overrides, snapshots
 from pipeline.workflow.provenance import Provenance
+from pipeline.workflow.snapshots import Snapshot
 
 RECORDS = Path("docs/verify")
-TARGETS = (layout.TABLE,)
 SHOWN_CELLS = 12
 NOT_INHERITED = ("MLFLOW_TRACKING_URI", "SNAKEMAKE_PROFILE", "EASEL_OWNER", "EASEL_ANNOUNCED")
 """Variables that would track these trainings among a person's own, or run them elsewhere."""
@@ -42,14 +40,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What to make and what to compare it with."""
     parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
     parser.add_argument("--budget", default="smoke", help="a budget of params.yaml (default: smoke)")
-    parser.add_argument("--against", type=Path, default=RECORDS, metavar="FOLDER", help=f"records (default: {RECORDS})")
-    parser.add_argument("--record", action="store_true", help="write the record instead, and say what changed")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        default=RECORDS,
+        metavar="FOLDER",
+        help=f"recorded tables (default: {RECORDS})",
+    )
+    parser.add_argument("--record", action="store_true", help="record the tables instead of comparing")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="jobs at once (default: all cores)")
     overrides.add(parser)
 
 
 @dataclass(frozen=True)
-class Made:
+class TableSet:
     """Tables with what decides their bits."""
 
     dataset: str
@@ -59,9 +63,9 @@ class Made:
     tables: Mapping[str, str]
 
     @property
-    def digests(self) -> dict[str, str]:
-        """SHA-256 of each table's bytes."""
-        return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in self.tables.items()}
+    def versions(self) -> dict[str, frozenset[str]]:
+        """Library -> its versions."""
+        return {name: versions for name, versions in self.made_by.versions.items() if name != "device"}
 
     @property
     def where(self) -> str:
@@ -70,31 +74,38 @@ class Made:
         return f"{self.cpu} with {libraries}"
 
     @property
-    def versions(self) -> Mapping[str, Any]:
-        """Library -> its versions."""
-        return {name: found for name, found in self.made_by.versions.items() if name != "device"}
+    def snapshot(self) -> Snapshot:
+        """The same as one side of a comparison."""
+        return Snapshot(self.dataset, self.dataset, self.tables, self.made_by)
+
+    def rows(self) -> dict[str, list[Row]]:
+        """The rows of each table."""
+        return {name: from_csv(text) for name, text in self.tables.items()}
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make, then compare or record; 0 where all is as recorded."""
-    recorded, kept = _recorded(arguments), False
-    folder = Path(tempfile.mkdtemp(prefix="easel-verify-"))
+    record = arguments.against / f"{arguments.dataset}.json"
+    recorded = read_record(record) if record.is_file() or not arguments.record else None
+    if recorded and recorded.budget != arguments.budget and not arguments.record:
+        problem = f"recorded at budget {recorded.budget}, expected {arguments.budget}"
+        raise UserError(f"{record}: {problem}; give --budget {recorded.budget}")
+    folder, kept = Path(tempfile.mkdtemp(prefix="easel-verify-")), False
     try:
         began = time.monotonic()
-        more = _config_file(arguments, folder)
-        tables = remake(arguments.dataset, arguments.budget, folder, arguments.cores, more)
+        new = recompute(arguments.dataset, arguments.budget, folder, arguments.cores, _config_file(arguments, folder))
         took = duration(time.monotonic() - began)
         if arguments.record or recorded is None:
-            write_record(tables, recorded, arguments.against, took)
+            write_record(new, recorded, record, took)
         else:
-            kept = not compare(tables, recorded, took)
+            kept = not is_as_recorded(new, recorded, took)
     finally:
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
     if kept:
         print(
             f"kept: {folder}; `python -m pipeline compare {arguments.against} {folder}` shows everything; "
-            "where the change is meant: `python -m pipeline verify --record`"
+            "if the change is intended: `python -m pipeline verify --record`"
         )
     return int(kept)
 
@@ -102,66 +113,39 @@ def run(arguments: argparse.Namespace) -> int:
 # --- the record ---------------------------------------------------------------------------------------------------
 
 
-def _recorded(arguments: argparse.Namespace) -> Made | None:
-    """The record to compare with; None where there is none yet and one is to be written.
-
-    Raises `UserError` where it is missing, damaged, or of another budget.
-    """
-    path = arguments.against / f"{arguments.dataset}.json"
+def read_record(path: Path) -> TableSet:
+    """The record and its tables; `UserError` where one is missing, damaged or edited."""
     if not path.is_file():
-        if arguments.record:
-            return None
         raise UserError(f"{path}: not found; `python -m pipeline verify --record` makes it, or name another --against")
-    record = read_record(path)
-    if record.budget != arguments.budget and not arguments.record:
-        raise UserError(
-            f"{path}: recorded at budget {record.budget}, expected {arguments.budget}; give --budget {record.budget}"
-        )
-    return record
-
-
-def read_record(path: Path) -> Made:
-    """The record and its tables, with today's column names; `UserError` where one is damaged or of another record."""
+    again = f"`git checkout {path.parent}` or record again"
     try:
         content = artifacts.read_json(path)
-        record = Made(
-            dataset=content["dataset"],
-            budget=content["budget"],
-            cpu=content["cpu"],
-            made_by=Provenance.from_json(content["made_by"]),
-            tables={
-                name: (path.parent / _file(path.stem, name)).read_text(encoding="utf-8") for name in content["sha256"]
-            },
-        )
-        changed = [
-            _file(path.stem, name) for name, digest in content["sha256"].items() if record.digests[name] != digest
-        ]
+        made_by, files = Provenance.from_json(content["made_by"]), {}
+        for name, digest in content["sha256"].items():
+            files[name] = _file(path, name)
+            if artifacts.sha256(files[name]) != digest:
+                raise UserError(f"{files[name]}: not the table that {path.name} names (their SHA-256 differ); {again}")
+        tables = {name: file.read_text(encoding="utf-8") for name, file in files.items()}
+        return TableSet(content["dataset"], content["budget"], content["cpu"], made_by, tables)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: not a readable record ({error}); `git checkout {path.parent}` or record again"
-        ) from error
-    if changed:
-        raise UserError(
-            f"{path.parent / changed[0]}: not the table that {path.name} speaks of (their SHA-256 differ); "
-            f"`git checkout {path.parent}` or record again"
-        )
-    return replace(record, tables={name: with_current_columns(text) for name, text in record.tables.items()})
+        raise UserError(f"{path}: not a readable record ({error}); {again}") from error
 
 
-def _file(dataset: str, table: str) -> str:
-    return PurePosixPath(snapshots.TABLES[table].format(dataset=dataset)).name
+def _file(record: Path, table: str) -> Path:
+    return record.parent / Path(snapshots.TABLES[table].format(dataset=record.stem)).name
 
 
-def write_record(made: Made, before: Made | None, folder: Path, took: str) -> None:
+def write_record(new: TableSet, before: TableSet | None, record: Path, took: str) -> None:
     """Write the record and say what changed."""
-    content = {name: getattr(made, name) for name in ("dataset", "budget", "cpu")}
-    content |= {"sha256": made.digests, "made_by": made.made_by.as_json()}
-    for name, text in made.tables.items():
-        artifacts.write_text(folder / _file(made.dataset, name), text)
-    artifacts.write_json(folder / f"{made.dataset}.json", content)
-    print(f"{folder}/{made.dataset}.json: {made.budget} tables recorded on {made.where} ({took})")
+    for name, text in new.tables.items():
+        artifacts.write_text(_file(record, name), text)
+    digests = {name: artifacts.sha256(_file(record, name)) for name in new.tables}
+    about = {name: getattr(new, name) for name in ("dataset", "budget", "cpu")}
+    artifacts.write_json(record, {**about, "sha256": digests, "made_by": new.made_by.as_json()})
+    print(f"{record}: {new.budget} tables recorded on {new.where} ({took})")
     if before is not None:
-        print("\n".join([*_other_sources(made, before), *_differences(_changes(before, made))]))
+        differences = compare(before.snapshot, new.snapshot)
+        print("\n".join([*_other_sources(differences), *_differences(differences.rows)]))
 
 
 # --- making -------------------------------------------------------------------------------------------------------
@@ -178,27 +162,15 @@ def _config_file(arguments: argparse.Namespace, folder: Path) -> list[str]:
     return ["--configfile", str(path)]
 
 
-def remake(dataset: str, budget: str, folder: Path, cores: int, more: Sequence[str] = ()) -> Made:
+def recompute(dataset: str, budget: str, folder: Path, cores: int, more: Sequence[str] = ()) -> TableSet:
     """Everything that the tables need, made in an empty folder; its progress goes to the terminal.
 
-    `more` are further words of the command line.
-
-    Raises `UserError` where the workflow fails.
+    `more` are further words of the command line. Raises `UserError` where the workflow fails.
     """
-    targets = [pattern.format(dataset=dataset) for pattern in TARGETS]
+    table = layout.TABLE.format(dataset=dataset)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(job_hash.ROOT / "Snakefile")]
-    command += [
-        "--cores",
-        str(cores),
-        *more,
-        "--directory",
-        str(folder),
-        "--config",
-        f"budget={budget}",
-        "device=cpu",
-        "--",
-        *targets,
-    ]
+    command += ["--directory", str(folder), "--cores", str(cores), *more]
+    command += ["--config", f"budget={budget}", "device=cpu", "--", table]
     print(f"easel: verify: the {budget} tables of {dataset} from scratch in {folder}", file=sys.stderr)
     done = subprocess.run(command, cwd=job_hash.ROOT, env=_environment(dataset))
     if done.returncode:
@@ -206,7 +178,7 @@ def remake(dataset: str, budget: str, folder: Path, cores: int, more: Sequence[s
     shot = snapshots.from_folder(folder, dataset)
     if shot.recorded is None:
         raise UserError(f"{folder}: its tables have no record")
-    return Made(dataset, budget, machine.cpu_model(), shot.recorded, shot.tables)
+    return TableSet(dataset, budget, machine.cpu_model(), shot.recorded, shot.tables)
 
 
 def _environment(dataset: str) -> dict[str, str]:
@@ -220,52 +192,30 @@ def _environment(dataset: str) -> dict[str, str]:
 # --- comparing ----------------------------------------------------------------------------------------------------
 
 
-def compare(made: Made, recorded: Made, took: str) -> bool:
+def is_as_recorded(new: TableSet, recorded: TableSet, took: str) -> bool:
     """Say what was compared and how it came out; whether all is as it has to be."""
-    for line in _other_sources(made, recorded):
+    differences = compare(recorded.snapshot, new.snapshot)
+    for line in _other_sources(differences):
         print(line)
-    if (made.cpu, made.versions) == (recorded.cpu, recorded.versions):
-        return _compare_bits(made, recorded, took)
-    return _compare_within_tolerances(made, recorded, took)
-
-
-def _other_sources(made: Made, recorded: Made) -> list[str]:
-    """Which code and params were others when the record was made."""
-    sides = recorded.made_by, made.made_by
-    code = [provenance.module_words(change) for change in provenance.changed_modules(*sides)]
-    params = [provenance.setting_words(change) for change in provenance.changed_settings(*sides)]
-    return [f"recorded for other code: {line}" for line in code] + [
-        f"recorded for other params: {line}" for line in params
-    ]
-
-
-def _compare_bits(made: Made, recorded: Made, took: str) -> bool:
-    if made.digests == recorded.digests:
-        cells = sum(comparison.compared_cells(name, rows, rows) for name, rows in _rows(made).items())
-        print(f"bit-equal on {made.where}: {len(made.tables)} tables, {cells} cells, {took}")
+    if (new.cpu, new.versions) != (recorded.cpu, recorded.versions):
+        print(f"recorded on {recorded.where}; here {new.where}: compared by tolerances, not bits ({took})")
+        print(tolerance.IN_WORDS)
+        judged = tolerance.judge(recorded.rows(), new.rows())
+        print("\n".join([judged.summary, *_differences(judged.outside)]))
+        return not judged.failed
+    if differences.byte_equal:
+        print(f"bit-equal on {new.where}: {len(new.tables)} tables, {sum(differences.cells.values())} cells, {took}")
         return True
-    print(f"not bit-equal on {made.where}, where they were recorded ({took}):")
-    print("\n".join(_differences(_changes(recorded, made)) or ["the same numbers in other bytes"]))
+    print(f"not bit-equal on {new.where}, where they were recorded ({took}):")
+    print("\n".join(_differences(differences.rows) or ["the same numbers in other bytes"]))
     return False
 
 
-def _compare_within_tolerances(made: Made, recorded: Made, took: str) -> bool:
-    print(f"recorded on {recorded.where}; here {made.where}: compared by tolerances, not bits ({took})")
-    print(tolerance.IN_WORDS)
-    judged = tolerance.judge(_rows(recorded), _rows(made))
-    print(judged.summary)
-    for line in _differences(judged.outside):
-        print(line)
-    return not judged.failed
-
-
-def _rows(made: Made) -> dict[str, list[Row]]:
-    return {name: from_csv(text) for name, text in made.tables.items()}
-
-
-def _changes(recorded: Made, made: Made) -> list[Row]:
-    before, now = _rows(recorded), _rows(made)
-    return [row for name in now for row in comparison.changed_rows(name, before.get(name, []), now[name])]
+def _other_sources(differences: Comparison) -> list[str]:
+    """Which code and params were others when the record was made."""
+    return [
+        f"recorded for other {kind}: {change}" for kind in ("code", "params") for change in differences.of_kind(kind)
+    ]
 
 
 def _differences(changes: Sequence[Row]) -> list[str]:

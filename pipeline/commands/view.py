@@ -1,4 +1,4 @@
-"""Copy stored results to where people look for them: tables, figures, the summary, the report. Snakemake calls this.
+"""Copy stored results to results/tables/, figures/, summary/ and report.html; Snakemake calls it.
 
 Views are copies, not links: a DVC checkout may remove links inside its outs, and an edited view changes no result.
 """

@@ -1,4 +1,4 @@
-"""Write what `dvc metrics` and `dvc plots` show of a data set: headline numbers and figures.
+"""Write what `dvc metrics` and `dvc plots` show of a data set: headline numbers and figures; DVC calls it.
 
 DVC shows every file of a folder that holds metrics or plots, so these lie apart from the results, one file per
 model. dvc.yaml runs this after Snakemake; nothing else reads it.
@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.core import folders
 from pipeline.core.errors import UserError
 from pipeline.tables import Row, from_csv, headline_columns
-from pipeline.workflow import layout
+from pipeline.workflow import layout, overrides
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def rows(path: Path) -> list[Row]:
     try:
         return from_csv(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: not found; make it with `snakemake --cores 8 {path}`") from error
+        raise UserError(f"{path}: not found; make it with `{overrides.snakemake(path)}`") from error
 
 
 def metrics(table: list[Row]) -> dict[str, Any]:

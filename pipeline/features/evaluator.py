@@ -32,27 +32,21 @@ class Evaluator:
     """What every set of generated images is compared with: held-out and training images and their features."""
 
     def __init__(
-        self,
-        inputs: Mapping[str, Path],
-        *,
-        dataset: str,
-        n: int,
-        protocol_seed: int,
-        groups: int,
-        pooled: bool = False,
-        progress: Reporter,
+        self, inputs: Mapping[str, Path], config: Mapping[str, Any], *, dataset: str, progress: Reporter
     ) -> None:
         """`inputs` has `train`, `valid`, `test`, `classifier`, `more_classifiers` and `features`.
 
-        n images of each side are compared.
-
-        `pooled` says that validation and test split are not alike: see `compared_and_real`.
+        `config` has `n`, images of each side that are compared; `protocol_seed`, `groups` and `frechet_images`, the
+        `seed`, `groups` and `frechet_images` of a `Comparison`; `pooled`: see `compared_and_real`.
         """
-        self.seed, self.groups, self.progress = protocol_seed, groups, progress
+        self.seed, self.progress = config["protocol_seed"], progress
+        self.settings = {"seed": self.seed, **{name: config[name] for name in ("groups", "frechet_images")}}
+        self.settings["kept"] = {}
         self.classifier, self.more = load_classifier(inputs["classifier"]), load_more(inputs["more_classifiers"])
         kept = artifacts.read_tensors(inputs["features"])
         train_images, train_labels = load_split(inputs["train"])
-        chosen, self.others = compared_and_real(inputs, kept, n=n, seed=self.seed, pooled=pooled)
+        of_splits = {"n": config["n"], "seed": self.seed, "pooled": config["pooled"]}
+        chosen, self.others = compared_and_real(inputs, kept, **of_splits)
         enough(dataset, inputs["test"].stem, chosen)
         # As many training images as held-out ones, so that the two comparisons are alike.
         seen = subset(len(train_images), len(chosen), self.seed + 1)
@@ -94,7 +88,7 @@ class Evaluator:
             "real_labels": self.labels,
             "bands": self.bands,
         }
-        comparison = Comparison(**{**given, **known}, seed=self.seed, groups=self.groups)
+        comparison = Comparison(**{**given, **known, **self.settings})
         found = dict(self.estimates(comparison))
         known_values = {column: entry for column, entry in found.items() if "reason" not in entry}
         content: dict[str, Any] = {"protocol": self.protocol(len(fake)), "estimates": known_values}

@@ -23,6 +23,20 @@ COLUMNS: dict[str, dict[str, str]] = {
         "unit": "share",
         "scale": "linear",
     },
+    "middle_accuracy_gain": {
+        "label": "Middle accuracy gained",
+        "meaning": "The same for the classes between, which get no generated images: what the help to others costs.",
+        "better": "higher",
+        "unit": "share",
+        "scale": "linear",
+    },
+    "head_accuracy_gain": {
+        "label": "Head accuracy gained",
+        "meaning": "The same for the common classes, which get no generated images either.",
+        "better": "higher",
+        "unit": "share",
+        "scale": "linear",
+    },
 }
 
 
@@ -42,8 +56,10 @@ def gain(*, without: Tensor, augmented: Tensor) -> Estimate:
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
-    """Where both classifiers' answers on the tail are given."""
-    if comparison.tail_correct is None or not len(comparison.tail_correct[0]):
-        return {}
-    without, augmented = comparison.tail_correct
-    return {"tail_accuracy_gain": gain(without=without, augmented=augmented)}
+    """Where both classifiers' answers are given, of each band with images."""
+    answers = (comparison.correct_by_band or {}).items()
+    return {
+        f"{band}_accuracy_gain": gain(without=without, augmented=augmented)
+        for band, (without, augmented) in answers
+        if len(without)
+    }

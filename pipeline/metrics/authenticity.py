@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline.metrics.comparison import Comparison, Estimate
-from pipeline.metrics.distances import nearest, prepare
+from pipeline.metrics.distances import nearest, pair_distances, prepare
 from pipeline.metrics.intervals import delta, rate, wider
 
 ORDER = 82
@@ -33,11 +33,12 @@ def authentic(*, fake: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
     Also the number of each one's nearest training point, (m,).
     """
     samples, seen = prepare(fake, train)
-    to_train, index = (found.squeeze(1) for found in nearest(samples, seen, 1))
+    index = nearest(samples, seen, 1)[1].squeeze(1)
     originals, back = index.unique(return_inverse=True)
-    # the nearest of two is the original itself, or an exact copy of it
-    own = nearest(seen[originals], seen, 2)[0][:, 1]
-    return to_train > own[back], back
+    neighbour = nearest(seen[originals], seen, 1, own=originals)[1].squeeze(1)
+    # sought in float32, compared in float64: a copy lies at no distance from its original
+    to_train = pair_distances(samples, torch.arange(len(index)), seen, index)
+    return to_train > pair_distances(seen, originals, seen, neighbour)[back], back
 
 
 def share(authentic: Tensor, original: Tensor) -> Estimate:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pipeline.metrics.estimates import Estimate as Estimate
+
+Once = Callable[[Callable[[], Any]], Any]
+"""What calls a function, or knows what it would return."""
+
+
+def now(compute: Callable[[], Any]) -> Any:
+    """The `Once` that knows nothing."""
+    return compute()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +73,8 @@ class Comparison:
     asked: Tensor | None = None
     """(n_fake,): the class that each generated image was asked to be of; of real images their labels."""
 
-    tail_correct: tuple[Tensor, Tensor] | None = None
-    """Whether two classifiers know held-out images of the tail, each (n_tail,) bool: the reference classifier, and one
+    correct_by_band: Mapping[str, tuple[Tensor, Tensor]] | None = None
+    """Band -> whether two classifiers know its held-out images, each (n_band,) bool: the reference classifier, and one
     that was trained on generated images too."""
 
     seed: int = 0
@@ -73,6 +82,12 @@ class Comparison:
 
     groups: int = 20
     """Of the delete-a-group jackknife."""
+
+    frechet_images: int = 0
+    """Real images below which there is no Frechet distance."""
+
+    kept: dict[tuple[str, int], Any] = field(default_factory=dict)
+    """What `once` computed: comparisons that differ in their generated images alone may share it."""
 
     def __post_init__(self) -> None:
         for space in self.fake:
@@ -88,6 +103,13 @@ class Comparison:
     def has(self, space: str, *, train: bool = False) -> bool:
         """Whether both sets (and the training split) are given in that space."""
         return space in self.real and space in self.fake and (space in self.train or not train)
+
+    def once(self, name: str, compute: Callable[[], Any]) -> Any:
+        """What depends on real images and the seed alone, computed once for all comparisons that share `kept`."""
+        key = name, self._parts
+        if key not in self.kept:
+            self.kept[key] = compute()
+        return self.kept[key]
 
     @property
     def real_bands(self) -> Tensor | None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pipeline.metrics.classifiers import jackknife_over_classifiers
 from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife
 from pipeline.metrics.linear_algebra import eigenvalues, gram, square_root
 
@@ -238,7 +239,11 @@ def _flagged(estimate: Estimate, parts: Sequence[Sequence[Tensor]]) -> Estimate:
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
-    """The distances on pixels and on the reference classifier's features, where these are given."""
+    """The distances on pixels and on the reference classifier's features, where these are given; not of few images."""
+    n, fewest = next(map(len, comparison.real.values()), 0), comparison.frechet_images
+    if 0 < n < fewest:
+        reason = f"of {n:,} held-out images, under {fewest:,}, a Frechet distance would be mostly bias"
+        return dict.fromkeys(COLUMNS, undefined(reason))
     return {**_of_classifiers(comparison), **_of_pixels(comparison)}
 
 

@@ -5,13 +5,14 @@ GaussianNB.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.metrics.intervals import jackknife_rate
-from pipeline.metrics.two_sample import Verdict, draw_halves, error_columns, groups_of
+from pipeline.metrics.two_sample import draw_halves, error_columns, groups_of
 
 ORDER = 50
 
@@ -54,41 +55,53 @@ VARIANCE_FLOOR = 1e-9
 """Added to every variance, times the largest variance of a pixel in the training mix."""
 
 
-def naive_bayes_verdict(train: Tensor, generated: Tensor, test: Tensor, *, chunk: int = 2000) -> Tensor:
-    """Which of test (m, d) are called generated, (m,) bool, after train (n, d), of which (n,) bool are generated."""
-    train = train.double()
-    floor = VARIANCE_FLOOR * train.var(dim=0, correction=0).max()
-    classes = []
-    for kind in (~generated, generated):
-        points = train[kind]
-        log_prior = math.log(len(points) / len(train))
-        classes.append((points.mean(0), points.var(dim=0, correction=0) + floor, log_prior))
-    parts = []
-    for part in torch.split(test, chunk):
-        real, fake = (_log_joint(part.double(), *fitted) for fitted in classes)
-        parts.append(fake > real)
-    return torch.cat(parts)
+def naive_bayes_verdicts(train: Tensor, generated: Tensor, test: Tensor, kept: Tensor) -> Tensor:
+    """Which of test (m, d) are called generated, (rows, m) bool, after the kept points of train (n, d) of each row.
+
+    Args:
+        generated: (n,) bool, which of train are generated.
+        kept: (rows, n) bool.
+    """
+    real, fake = (_Fit.of(train[kind], kept[:, kind]) for kind in (~generated, generated))
+    share = fake.n / (real.n + fake.n)
+    between = share * (1 - share) * (real.mean - fake.mean).square()
+    floor = VARIANCE_FLOOR * (between + (1 - share) * real.variance + share * fake.variance).amax(1, keepdim=True)
+    return fake.log_densities(test, floor) + share.logit() > real.log_densities(test, floor)
 
 
-def _log_joint(x: Tensor, mean: Tensor, variance: Tensor, log_prior: float) -> Tensor:
-    """log p(class) + sum_d log N(x_d; mean_d, variance_d), (n,)."""
-    log_density = -0.5 * (2 * math.pi * variance).log().sum() - 0.5 * ((x - mean).square() / variance).sum(1)
-    return log_prior + log_density
+@dataclass(frozen=True)
+class _Fit:
+    """Of one class, by rows: images (rows, 1), mean and variance (rows, d), in float64."""
+
+    n: Tensor
+    mean: Tensor
+    variance: Tensor
+    origin: Tensor
+    """(d,) one of the points: about it a pixel that is constant has a sum of squares of 0, without rounding."""
+
+    @classmethod
+    def of(cls, points: Tensor, kept: Tensor) -> _Fit:
+        origin, weights = points[0].double(), kept.double()
+        n, moved = weights.sum(1, keepdim=True), points.double() - origin
+        mean = weights @ moved / n
+        return cls(n, mean + origin, (weights @ moved.square() / n - mean.square()).clamp_min(0), origin)
+
+    def log_densities(self, x: Tensor, floor: Tensor) -> Tensor:
+        """sum_d log N(x_d; mean_d, variance_d + floor) of points x (m, d), (rows, m)."""
+        moved, mean, precision = x.double() - self.origin, self.mean - self.origin, 1 / (self.variance + floor)
+        squares = precision @ moved.square().T - 2 * (precision * mean) @ moved.T
+        constant = (precision * mean.square()).sum(1) + (2 * math.pi / precision).log().sum(1)
+        return -0.5 * (squares + constant[:, None])
 
 
 def naive_bayes_errors(*, real: Tensor, fake: Tensor, seed: int = 0, groups: int = 20) -> dict[str, Estimate]:
     """Error rates of naive Bayes on halves drawn by `seed`, as columns `naive_bayes_error*`."""
     halves = draw_halves(real=real, fake=fake, seed=seed)
-    train_group, test_group = (groups_of(len(x), groups) for x in (halves.train_points, halves.test_points))
-
-    def verdict(without: int = -1) -> Verdict:
-        train, test = train_group != without, test_group != without
-        called = naive_bayes_verdict(
-            halves.train_points[train], halves.train_generated[train], halves.test_points[test]
-        )
-        return halves.test_generated[test], called
-
-    return error_columns("naive_bayes_error", verdict(), [verdict(g) for g in range(groups)], jackknife_rate)
+    left_out = torch.arange(-1, groups)[:, None]
+    trained, tested = (groups_of(len(x), groups) != left_out for x in (halves.train_points, halves.test_points))
+    called = naive_bayes_verdicts(halves.train_points, halves.train_generated, halves.test_points, trained)
+    whole, *others = [(halves.test_generated[rows], found[rows]) for rows, found in zip(tested, called, strict=True)]
+    return error_columns("naive_bayes_error", whole, others, jackknife_rate)
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:

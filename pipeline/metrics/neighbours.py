@@ -113,8 +113,7 @@ class LeaveOneOut:
         found = []
         for rows in chunks(len(points), len(points)):
             distances = squared_distances(points[rows], points)
-            distances = distances if distances.is_floating_point() else distances.float()
-            mask_own(distances, rows)
+            mask_own(distances, torch.arange(rows.start, rows.stop))
             found.append(torch.stack([part.amin(1) for part in torch.split(distances, sizes, dim=1)], dim=1))
         self.nearest = torch.cat(found)
 

@@ -19,7 +19,7 @@ from pipeline.datasets.prepared import load_split
 from pipeline.features.classifier import correct
 from pipeline.features.fitting import by_band, fit, load_classifier
 from pipeline.features.rare_classes import recognised, wanted_images
-from pipeline.metrics.bands import IMBALANCED_FROM, TAIL, bands_of, imbalance_ratio
+from pipeline.metrics.bands import BANDS, IMBALANCED_FROM, bands_of, imbalance_ratio
 from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
 from pipeline.training.requested import requested, seed_of
@@ -62,7 +62,10 @@ def run(job: JobContext) -> None:
     content: dict[str, Any] = {
         "generated": {"images": len(made), "classes": filled, "labelled_by": "request" if weights else "classifier"},
         "accuracy_by_band": {name: by_band(found, of_test) for name, found in right.items()},
-        "tail_correct": {name: found[of_test == TAIL].int().tolist() for name, found in right.items()},
+        "correct_by_band": {
+            band: {name: found[of_test == number].int().tolist() for name, found in right.items()}
+            for number, band in enumerate(BANDS)
+        },
     }
     job.write_json(job.outputs["augmented"], content)
     for name, accuracy in content["accuracy_by_band"].items():

@@ -29,9 +29,8 @@ def run(job: JobContext) -> None:
     use_device(job)
     known: dict[str, Any] = dict(likelihood(job)) if "weights" in job.inputs and is_binarised(job) else {}
     if "augmented" in job.inputs:
-        known["tail_correct"] = tail_correct(job.inputs["augmented"])
-    protocol = {name: job.config[name] for name in ("n", "protocol_seed", "groups", "pooled")}
-    evaluator = Evaluator(job.inputs, dataset=job.wildcards["dataset"], **protocol, progress=job.progress)
+        known["correct_by_band"] = correct_by_band(job.inputs["augmented"])
+    evaluator = Evaluator(job.inputs, job.config, dataset=job.wildcards["dataset"], progress=job.progress)
     samples, classes = artifacts.read_images(job.inputs["samples"])
     known["asked"] = None if classes is None else torch.from_numpy(classes[: len(evaluator.images)].copy())
     content = evaluator.measure(samples, known)
@@ -51,15 +50,18 @@ def is_binarised(job: JobContext) -> bool:
     return levels(job.config["data"], artifacts.read_images(job.inputs["train"])[0]) == "binarised"
 
 
-def tail_correct(path: Path) -> tuple[Tensor, Tensor] | None:
-    """Which held-out images of the tail a classifier knows: without generated images in its training, and with them.
+def correct_by_band(path: Path) -> dict[str, tuple[Tensor, Tensor]] | None:
+    """Which held-out images of a band a classifier knows: without generated images in its training, and with them.
 
     None where there were no such images: nothing was tried.
     """
     found = artifacts.read_json(path)
-    answers = found["tail_correct"]
-    without, augmented = (torch.tensor(answers[name], dtype=torch.bool) for name in ("without", "augmented"))
-    return (without, augmented) if found["generated"]["images"] else None
+    if not found["generated"]["images"]:
+        return None
+    return {
+        band: (torch.tensor(answers["without"]).bool(), torch.tensor(answers["augmented"]).bool())
+        for band, answers in found["correct_by_band"].items()
+    }
 
 
 def likelihood(job: JobContext) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Fetch the raw files of a data set, each verified by its SHA-256, or find them where a person keeps them."""
+"""Fetch the raw files of a data set, each verified by its SHA-256, or find them in a local folder."""
 
 from __future__ import annotations
 

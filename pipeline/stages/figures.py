@@ -22,8 +22,8 @@ from pipeline.metrics import columns
 from pipeline.metrics.bands import BANDS, bands_of
 from pipeline.runtime.job_context import JobContext
 from pipeline.tables import Row, from_csv, headline_columns
+from pipeline.tables.ranks import rank_of
 from pipeline.tables.sentence import leaders
-from pipeline.tables.verdict import Tables, ranks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,7 +115,7 @@ def figures(material: Material) -> Iterator[tuple[str, Figure]]:
 def samples(material: Material, score: Metric, order: Sequence[str]) -> Figure:
     """The sheet of samples, the models by their score, which stands under their names with the rank of the report."""
     values = {str(row["model"]): value for row in material.table if (value := finite(row, score.name)) is not None}
-    ranked = {name: rank for rank, name in ranks(Tables(material.table, metrics=columns())) if rank is not None}
+    ranked = {str(row["model"]): rank for row in material.table if (rank := rank_of(row, score.name))}
     notes = {name: f"FD {short(values[name])}" for name in ("real", *order) if name in values}
     notes |= {name: f"{notes[name]}, rank {rank} of {len(ranked)}" for name, rank in ranked.items() if name in notes}
     # The files are ordered, and their first images come from few writers: spread over the whole split instead.

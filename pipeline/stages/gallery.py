@@ -1,11 +1,11 @@
 """Draw what the papers show of trained models, each figure as PNG and SVG, with the numbers in them as JSON.
 
-Blends of two images (Vijayvargiya et al. section 2), walks along one latent element at a time (Stiff et al. Figs 6 and
-9), the plane of two latents (Ponnuru section 5), the training images nearest to samples (Im et al. 2016 Figs 7-8, 24,
-27-28), canvases with shared and fresh noise (Im et al. 2016 Figs 9-12, 29-33), samples after more steps than were
-trained (Im et al. 2016 Table 4), samples through a training (Stiff et al. Figs 11 and 12) and the discriminator's
-losses and accuracies (Ponnuru Fig 7). Of every training the first seed is shown. Which figures there are is the plan's
-to say: what no model of the table can show is left out.
+Reconstructions and blends of two images (Vijayvargiya et al. section 2), walks along one latent element at a time
+(Stiff et al. Figs 6 and 9), the plane of two latents (Ponnuru section 5), the training images nearest to samples (Im
+et al. 2016 Figs 7-8, 24, 27-28), canvases with shared and fresh noise (Im et al. 2016 Figs 9-12, 29-33), samples
+after more steps than were trained (Im et al. 2016 Table 4), samples through a training (Stiff et al. Figs 11 and 12)
+and the discriminator's losses and accuracies (Ponnuru Fig 7). Of every training the first seed is shown. Which
+figures there are is the plan's to say: what no model of the table can show is left out.
 """
 
 from __future__ import annotations
@@ -55,8 +55,14 @@ TRIED = 4
 CODES = 3000
 """Held-out images whose codes are shown on the plane."""
 
+MEASURED = 1000
+"""Held-out images whose reconstruction error is measured."""
+
+MEAN_IMAGE = "mean_image"
+"""What a reconstruction must beat: the mean of the training images for every image."""
+
 SHOWN = 8
-"""Samples beside their nearest training images; moments of a training."""
+"""Held-out images over their reconstructions; samples beside their nearest training images; moments of a training."""
 
 ROWS = 3
 """Samples that are followed through a training, and from canvas to canvas."""
@@ -153,6 +159,37 @@ def run(job: JobContext) -> None:
 
 
 # --- latents ------------------------------------------------------------------------------------------------------
+
+
+def reconstructions(material: Material) -> tuple[Figure, Facts]:
+    """Held-out images over their reconstructions by every model that encodes, with the squared error per value.
+
+    The error is a mean over at most `MEASURED` held-out images; that of the mean training image stands beside it.
+    """
+    chosen, measured = material.spread(SHOWN), material.spread(MEASURED)
+    mean_image = material.train.float().mean(0, keepdim=True) / 255
+    errors = {MEAN_IMAGE: squared_error(material.test[measured], mean_image)}
+    strips = []
+    for name, model in material.models(material.shown["reconstructions"]):
+        errors[name] = squared_error(material.test[measured], reconstructed(material, model, measured))
+        rows = torch.stack([material.test[chosen], quantise(reconstructed(material, model, chosen))])
+        strips.append(Strip(name, rows.numpy(), note=f"squared error {errors[name]:.3g} per value"))
+    best = min(errors.keys() - {MEAN_IMAGE}, key=errors.__getitem__)
+    title = f"{best} reconstructs best: squared error {errors[best]:.3g}; the mean image {errors[MEAN_IMAGE]:.3g}"
+    reading = "First row: held-out images; second: what is decoded from their codes. The error is the mean over "
+    reading += f"{len(measured):,} held-out images and all their values in [0, 1]."
+    return strip_sheet(strips, title=title, reading=reading), {"squared_error": errors, "images": len(measured)}
+
+
+def reconstructed(material: Material, model: ImageGenerator, chosen: Tensor) -> Tensor:
+    """Images (n, C, H, W) in [0, 1], decoded from the codes of the chosen held-out images."""
+    labels = None if material.labels is None else material.labels[chosen]
+    return latents.decode(model, latents.encode(model, material.test[chosen].float() / 255, labels))
+
+
+def squared_error(images: Tensor, others: Tensor) -> float:
+    """The mean squared difference of uint8 images (n, C, H, W) from others in [0, 1], (n, C, H, W) or (1, C, H, W)."""
+    return float((images.double() / 255 - others.cpu().double()).square().mean())
 
 
 def blends(material: Material) -> tuple[Figure, Facts]:
@@ -441,6 +478,7 @@ def adversaries(material: Material) -> tuple[Figure, Facts]:
 
 
 FIGURES: dict[str, Callable[[Material], tuple[Figure, Facts]]] = {
+    "reconstructions": reconstructions,
     "blends": blends,
     "walks": walks,
     "planes": planes,

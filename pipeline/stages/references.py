@@ -22,6 +22,9 @@ REPEATED = 10
 UNSEEN: dict[str, Any] = {"train": {}, "memory": None, "memory_features": None}
 """In place of the training images, where samples of them would be called copies."""
 
+EVERY_COLUMN = "every column"
+"""In place of a column's name in the note on an empty row."""
+
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -39,8 +42,7 @@ def run(job: JobContext) -> None:
     """What a perfect model would get (`real`), what nothing gets (`noise`), what known faults get (the others)."""
     use_device(job)
     config, dataset = job.config, job.wildcards["dataset"]
-    protocol = {name: config[name] for name in ("n", "protocol_seed", "groups")}
-    evaluator = Evaluator(job.inputs, dataset=dataset, **protocol, pooled=config["pooled"], progress=job.progress)
+    evaluator = Evaluator(job.inputs, config, dataset=dataset, progress=job.progress)
     enough(dataset, "valid", evaluator.others)
     train, labels = artifacts.read_images(job.inputs["train"])
     given = Given(train, labels, evaluator.others.images.numpy(), len(evaluator.images))
@@ -50,7 +52,11 @@ def run(job: JobContext) -> None:
         if name not in config["rows"] or (known and (labels is None or len(np.unique(labels)) < 2)):
             continue
         if name == "other_fonts":  # the last row: the validation split against the test split
-            evaluator = Evaluator(job.inputs, dataset=dataset, **protocol, progress=job.progress)
+            if short := too_few(job):
+                measured[name] = short
+                job.progress.say(f"{name}: {short['undefined'][EVERY_COLUMN]}")
+                continue
+            evaluator = Evaluator(job.inputs, {**config, "pooled": False}, dataset=dataset, progress=job.progress)
             given = given._replace(real=evaluator.others.images.numpy())
         if name == "real" and evaluator.others.labels is not None:
             known["asked"] = evaluator.others.labels
@@ -58,6 +64,17 @@ def run(job: JobContext) -> None:
         measured[name] = evaluator.measure(images, known)
         job.progress.say(f"{name}: {len(images):,} images measured")
     job.write_json(job.outputs["metrics"], measured)
+
+
+def too_few(job: JobContext) -> dict[str, Any] | None:
+    """An empty row with its reason if the validation split has too few images; with test images among them the row
+    would no longer compare the two splits.
+    """
+    test, valid = (len(artifacts.read_images(job.inputs[split])[0]) for split in ("test", "valid"))
+    n = min(job.config["n"], test)
+    reason = f"the validation split has {valid:,} images, but the comparison needs {n:,}"
+    empty = {"protocol": {"n_real": n, "n_fake": valid}, "estimates": {}, "undefined": {EVERY_COLUMN: reason}}
+    return empty if valid < n else None
 
 
 def generator(job: JobContext, stream: int) -> np.random.Generator:

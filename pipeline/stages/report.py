@@ -1,8 +1,7 @@
-"""Write the page that people look at: tables, battles, samples, canvases, figures and runs of every data set."""
+"""Write results/report.html: tables, battles, samples, canvases, figures and runs of every data set."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,7 @@ from pipeline.tables.cells import main_names, to_cells
 from pipeline.tables.columns import PAPER_METRICS, REFERENCES, SHORT_LABELS
 from pipeline.tables.published import PAPER_BATTLES
 from pipeline.tables.text import readable
-from pipeline.tables.verdict import Tables, verdict
-from pipeline.tables.verdict import ranks as verdict_ranks
+from pipeline.tables.verdict import Tables, ranked, verdict
 from pipeline.workflow import layout, store
 
 CAPTIONS = Path(__file__).parents[2] / "report"
@@ -228,10 +226,8 @@ def judged(row: Row | None, judge: str, contestant: str) -> dict[str, Any]:
 def strips(source: Source, tables: Tables) -> list[dict[str, Any]]:
     """Every model with its rank, its score and one row of its samples, the best first; then real images."""
     metric = tables.headline[0] if tables.headline else ""
-    found = verdict_ranks(tables)
-    shared = Counter(rank for rank, _ in found)
     status = {row["model"]: row["status"] for row in tables.models}
-    names = [(f"{rank or '-'}{'=' if shared[rank] > 1 and rank else ''}", name) for rank, name in found]
+    names = [(str(rank or "-"), name) for rank, name in ranked(tables)]
     return [
         {
             "rank": rank,
@@ -264,7 +260,7 @@ def sample_grids(source: Source, tables: Tables) -> Iterator[dict[str, str]]:
     """Real images, then each model's samples, the best first: the same number of each, as they come."""
     across = max(3, round(SHEET / source.images("test").shape[-1]))
     metric = tables.headline[0] if tables.headline else ""
-    for name in (REAL_IMAGES, *(model for _, model in verdict_ranks(tables))):
+    for name in (REAL_IMAGES, *(model for _, model in ranked(tables))):
         images = some_of(source, name, across**2)
         what = "held-out real images" if name == REAL_IMAGES else f"samples of {name}"
         score = f"{SHORT_LABELS.get(metric, metric)} {tables.value(name, metric)}" if metric else ""

@@ -1,4 +1,4 @@
-"""Write the headline table with the paths of all that was made and what it took."""
+"""Write the text that a run ends with: the headline table, the paths of the results, and the time taken."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pipeline.metrics import columns
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
 from pipeline.tables import Row, from_csv, to_terminal
+from pipeline.tables.agreement import agreement
 from pipeline.tables.claims import UNRESOLVED, tally
-from pipeline.tables.sentence import sentence
+from pipeline.tables.sentence import ranks_in_words, sentence
 from pipeline.tables.tail import tail_terminal
 
 MADE = (
@@ -44,9 +45,10 @@ def run(job: JobContext) -> None:
         "",
         *tail_terminal(table, columns(), artifacts.read_json(job.inputs["summary"]).get("bands")),
         to_terminal(table, columns()),
-        *filter(None, [sentence(table, columns())]),
+        *filter(None, [sentence(table, columns()), ranks_in_words(table, columns())]),
         "",
         *verdicts(battles, standings),
+        *filter(None, [agreement(table, standings, columns())]),
         *of_claims(claims),
         "",
     ]

@@ -25,17 +25,25 @@ from pipeline.tables import (
     notes_markdown,
     published_markdown,
     published_metrics,
+    ranks_markdown,
     seeds_columns,
     seeds_table,
     to_csv,
     to_latex,
     to_markdown,
 )
+from pipeline.tables.agreement import agreement
 from pipeline.tables.budget import budget_note, budget_rows, images_seen
 from pipeline.tables.claims import CLAIM_COLUMNS, Evidence, claim_rows, read_claims
 from pipeline.tables.published import FOLDER
+from pipeline.tables.ranks import with_ranks
 from pipeline.tables.sentence import sentence
 from pipeline.tables.tail import tail_markdown
+
+DEPENDENT = (
+    "Images of this data set are not independent of each other, as the frames of one film are not: intervals are too "
+    "short, and held-out images are nearly training images, so no column tells learning from learning by heart.\n"
+)
 
 
 def run(job: JobContext) -> None:
@@ -53,13 +61,16 @@ def run(job: JobContext) -> None:
     notes |= {name: content.get("undefined", {}) for name, content in references.items()}
     described, paper = columns(), published(job.config["published"])
     rows = main_table(results, described, combine=combine_seeds, references=shown, published=paper)
-    ratings = {row["model"]: row["rating"] for row in from_csv(inputs["standings"].read_text(encoding="utf-8"))}
+    standings = from_csv(inputs["standings"].read_text(encoding="utf-8"))
+    ratings = {row["model"]: row["rating"] for row in standings}
     rows = [row | {"rating": ratings.get(row["model"])} for row in rows]
-    singles = seeds_table(results, described)
+    singles = seeds_table(results | {name: shown[name] for name in shown if name == "real"}, described)
     judged, fights, judges = (
         from_csv(inputs[name].read_text(encoding="utf-8")) for name in ("judges_seeds", "battles", "judges")
     )
-    claims = claims_of(job, singles, rows, judged, fights)
+    evidence = evidence_of(job, singles, rows, judged, fights)
+    claims = claim_rows(read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8")), evidence)
+    rows = with_ranks(rows, evidence)
     spent = costs_of(runs, inputs["training_costs"], inputs["sampling_costs"], training)
     job.write_text(job.outputs["table"], to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if job.config["published"] else ""
@@ -69,10 +80,13 @@ def run(job: JobContext) -> None:
         tail_markdown(rows, described, bands),
         to_markdown(rows, described),
         f"{verdict}\n" if verdict else "",
+        ranks_markdown(rows, described),
         budget_note(budget_rows(cost_table(spent))),
+        DEPENDENT if job.config["dependent"] else "",
         notes_markdown(notes),
         beside,
         battles_markdown(fights, judges),
+        f"{agrees}\n" if (agrees := agreement(rows, standings, described)) else "",
         claims_markdown(claims),
     ]
     job.write_text(job.outputs["markdown"], "\n".join(filter(None, parts)))
@@ -107,12 +121,11 @@ def status_of(measured: dict[str, Any], trained: str) -> str:
     return "unconditional in effect" if trained == "ok" and followed and ignores_class(*followed) else trained
 
 
-def claims_of(job: JobContext, seeds: list[Row], rows: list[Row], judged: list[Row], battles: list[Row]) -> list[Row]:
-    """The papers' claims about this table's models."""
+def evidence_of(job: JobContext, seeds: list[Row], rows: list[Row], judged: list[Row], battles: list[Row]) -> Evidence:
+    """What the papers' claims about this table's models, and its ranks, are tested by."""
     real = next((row for row in rows if row["model"] == "real"), {})
     block, dataset = job.config, job.wildcards["dataset"]
-    evidence = Evidence(seeds, columns(), real, judged, block["judged_by"], block["tolerance"], battles, dataset)
-    return claim_rows(read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8")), evidence)
+    return Evidence(seeds, columns(), real, judged, block["judged_by"], block["tolerance"], battles, dataset)
 
 
 def costs_of(

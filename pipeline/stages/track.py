@@ -14,6 +14,7 @@ from pipeline.core import artifacts
 from pipeline.runtime.job_context import JobContext
 from pipeline.tables import Row, from_csv
 from pipeline.tracking import mlflow_runs, pyfunc_export
+from pipeline.tracking.mlflow_runs import attempt
 from pipeline.workflow import layout, store
 
 GENERATOR = Path(pyfunc_export.__file__).with_name("pyfunc_model.py")
@@ -22,7 +23,7 @@ GENERATOR = Path(pyfunc_export.__file__).with_name("pyfunc_model.py")
 IMAGE_STEPS = 12
 """Steps of a training whose samples are logged as images, at most."""
 
-BEST_BY = ("fd_classifier", "fd_pixels")
+BEST_BY = ("fd_classifier", "fd_pixels", "kid_classifier")
 """Metrics, lower is better: the first that was measured decides which model of a data set has the alias `best`."""
 
 
@@ -52,23 +53,23 @@ def run(job: JobContext) -> None:
 
 def record_all(job: JobContext, uri: str) -> dict[str, str | None]:
     """Record the runs one after the other: 'model/seed' -> run id, None for one that could not be recorded."""
-    runs = contents(job)
-    problem = mlflow_runs.open_store_safely(uri)
+    runs, dataset = contents(job), job.wildcards["dataset"]
     recorded: dict[str, str | None] = {f"{model}/{seed}": None for model, seed, _ in runs}
+    _, problem = attempt(mlflow_runs.create_store, uri)
     for number, (model, seed, content) in enumerate(runs, start=1):
         if problem is None:
-            run_id, message = mlflow_runs.record_run_safely(uri=uri, experiment=job.wildcards["dataset"], **content)
+            run_id, message = attempt(mlflow_runs.record_run, uri=uri, experiment=dataset, **content)
             recorded[f"{model}/{seed}"] = run_id
-            job.progress.say(f"{number}/{len(runs)} {model} seed {seed}: {message}")
+            job.progress.say(f"{number}/{len(runs)} {model} seed {seed}: {message or f'tracked as run {run_id}'}")
             if run_id is None:  # does the store still answer? else the rest would wait for it one by one
-                problem = mlflow_runs.open_store_safely(uri, patience=0.0)
+                _, problem = attempt(mlflow_runs.create_store, uri)
             else:
                 forget_live(job, model, seed, content["tags"]["hash"])
     if problem is not None:
         job.progress.say(f"{shown(uri)}: {sum(run is None for run in recorded.values())} of {len(runs)} {problem}")
     best = best_run([(recorded[f"{model}/{seed}"], content) for model, seed, content in runs])
     if best is not None:
-        mlflow_runs.mark_best_safely(uri, job.wildcards["dataset"], best)
+        attempt(mlflow_runs.mark_best, uri, dataset, best)  # a store that cannot do so loses the alias, nothing else
     return recorded
 
 

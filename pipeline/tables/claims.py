@@ -16,6 +16,7 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from statistics import fmean, stdev
 from typing import Any
 
@@ -30,6 +31,7 @@ THIRD_PARTY, NOT_ALIKE = "third_party", "not alike"
 DISAGREE = "the reference classifiers disagree on the order"
 NO_VERDICT = "no verdict of third-party judges"
 ANY, COLUMNS_OWN = "any", "column"
+REAL = "real"
 REAL_TEST, REAL_TRAIN = "real_test", "real_train"
 CLAIM_COLUMNS = (
     "claim", "paper", "section", "family", "definition", "open", "measure", "better", "worse", "seeds", "difference",
@@ -249,16 +251,19 @@ def _of_a_column(claim: Mapping[str, str], evidence: Evidence) -> Sides:
     moved, note = _on_its_scale(claim, evidence, [evidence.values(model, measure) for model in pair])
     if not moved:
         return Sides(note=note)
-    if _classifiers_disagree(claim, evidence, pair):
+    if classifiers_disagree(claim, evidence, pair):
         note = _joined(DISAGREE, note)
     better, worse = moved
     return Sides(better, worse, paired=evidence.are_paired(*pair), note=note)
 
 
 def _on_its_scale(
-    claim: Mapping[str, str], evidence: Evidence, sides: Sequence[Mapping[int, float]]
+    claim: Mapping[str, str], evidence: Evidence, sides: Sequence[Mapping[int, float]], real: Value = None
 ) -> tuple[list[dict[int, float]], str]:
-    """Both sides' values such that greater is better, and what has to be known; none without a row to be near to."""
+    """Both sides' values such that greater is better, and what has to be known; none without a row to be near to.
+
+    `real` takes the place of the row `real`'s value.
+    """
     description = evidence.metrics[claim["measure"]]
     direction = claim.get("direction", COLUMNS_OWN)
     direction = description["better"] if direction == COLUMNS_OWN else direction
@@ -269,7 +274,7 @@ def _on_its_scale(
         on_scale, note = _scale(description["scale"]), ""
     moved = [{seed: on_scale(value) for seed, value in side.items()} for side in sides]
     if direction == "near_real":
-        real = evidence.real.get(claim["measure"])
+        real = evidence.real.get(claim["measure"]) if real is None else real
         if real is None:
             return [], "no row `real` to be near to: the main table is missing"
         goal = on_scale(float(real))
@@ -279,11 +284,16 @@ def _on_its_scale(
     return moved, note
 
 
-def _classifiers_disagree(claim: Mapping[str, str], evidence: Evidence, pair: Sequence[str]) -> bool:
-    """Whether two models' order is not the same by every reference classifier."""
+def classifiers_disagree(claim: Mapping[str, str], evidence: Evidence, pair: Sequence[str]) -> bool:
+    """Whether two models' order is not the same by every reference classifier, each with its own value of `real`.
+
+    A table by seed without the row `real` has the mean over the classifiers in its place.
+    """
+    sides = zip(*(evidence.each(model, claim["measure"]) for model in pair), strict=False)
+    goals = [fmean(goal.values()) for goal in evidence.each(REAL, claim["measure"])]
     ahead = set()
-    for sides in zip(*(evidence.each(model, claim["measure"]) for model in pair), strict=False):
-        better, worse = (fmean(side.values()) for side in _on_its_scale(claim, evidence, sides)[0])
+    for both, goal in zip(sides, goals or repeat(None), strict=False):
+        better, worse = (fmean(side.values()) for side in _on_its_scale(claim, evidence, both, goal)[0])
         ahead.add(better > worse)
     return len(ahead) > 1
 

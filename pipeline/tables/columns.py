@@ -51,6 +51,7 @@ GROUPS = {
         "precision", "recall", "density", "coverage", "classes_covered", "copying", "authenticity", "diversity",
     ),
     "Likelihood": ("elbo", "iwae_", "log_likelihood"),
+    "Ranks": ("rank_",),
     "Classes": ("class_", "confident_", "tail_"),
     "Appearance": ("sharpness", "brightness"),
     "Other metrics": (),
@@ -172,6 +173,8 @@ BATTLES = {
     "rating_without": _described(
         "Rating, some left out", "The rating among the models that `left_out` does not name.", "points", "higher"
     ),
+    "rating_half_1": _described("Rating, half 1", "The rating by every second judge model alone.", "points", "higher"),
+    "rating_half_2": _described("Rating, half 2", "The rating by the other judge models alone.", "points", "higher"),
     "left_out": _described("Left out", "Why rating_without leaves the model out."),
     "judged": _described("Judged by", "Judge models that have a verdict on the model, its own left out."),
 }  # fmt: skip
@@ -181,12 +184,22 @@ def describe(metrics: Mapping[str, Description] | None = None) -> dict[str, Desc
     """Every column by its name, `metrics` (the metrics' own descriptions) among them, with the bounds of intervals."""
     known: dict[str, Description] = {**RUN_COLUMNS, **(metrics or {}), **COSTS, **BATTLES}
     known |= {f"{name}_each": _each(known[name]) for name in known if f"{name}_min" in known}
+    known |= {f"rank_{name}": _rank(known[name]) for name in HEADLINE_METRICS if name in known}
     return known | {f"{name}_{side}": _bound(known[name], side) for name in known for side in ("low", "high")}
 
 
 def _each(description: Description) -> dict[str, Any]:
     label = description["label"]
     return _described(f"{label}, each", f"{label} by each reference classifier, parted by spaces.")
+
+
+def _rank(description: Description) -> dict[str, Any]:
+    label = description["label"]
+    meaning = (
+        f"Place among the models by: {label}. Its interval has the places that tests of all pairs leave open: with "
+        "one seed over images, else over seeds."
+    )
+    return _described(f"Rank, {label}", meaning, better="lower")
 
 
 def _bound(description: Description, side: str) -> dict[str, Any]:
@@ -196,9 +209,16 @@ def _bound(description: Description, side: str) -> dict[str, Any]:
 
 
 def main_columns(metrics: Iterable[str]) -> tuple[str, ...]:
-    """Columns of the main table in their order, each metric followed by its interval."""
-    measured = [name for metric in metrics for name in (metric, f"{metric}_low", f"{metric}_high")]
+    """Columns of the main table in their order, each metric and rank followed by its interval."""
+    names = (*metrics,)
+    measured = [f"{name}{end}" for name in (*names, *rank_columns(names)) for end in ("", "_low", "_high")]
     return (*BEFORE_METRICS, *measured, *AFTER_METRICS, *PAPER_METRICS)
+
+
+def rank_columns(metrics: Iterable[str]) -> tuple[str, ...]:
+    """The columns of ranks: one for each headline metric that there is."""
+    there = set(metrics)
+    return tuple(f"rank_{name}" for name in HEADLINE_METRICS if name in there)
 
 
 def seeds_columns(metrics: Iterable[str]) -> tuple[str, ...]:

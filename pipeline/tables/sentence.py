@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.tables.columns import Description, headline_columns
 from pipeline.tables.comparison import interval
+from pipeline.tables.ranks import rank_of
 from pipeline.tables.text import best_rows, competing, contenders
 
 ONE_SEED = "With one seed the intervals say how images vary, not how another training would differ."
@@ -31,6 +32,17 @@ def sentence(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Descriptio
     seeds = [row.get("seeds") for row in rows if row.get("status") is not None]
     words = "; ".join(parts) + "."
     return f"{words} {ONE_SEED}" if set(seeds) == {1} else words
+
+
+def ranks_in_words(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Description]) -> str:
+    """The ranks by the first headline metric in a line, the best first; empty where none is known.
+
+    'Ranks by FD: a 1, b 2-3, c 2-3'.
+    """
+    metric = next((name for name in headline_columns(metrics) if name in metrics), "")
+    ranked = sorted((rank, str(row["model"])) for row in rows if (rank := rank_of(row, metric)))
+    words = ", ".join(f"{model} {rank}" for rank, model in ranked)
+    return f"Ranks by {metrics[metric]['label']}: {words}." if words else ""
 
 
 def leaders(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> list[str]:

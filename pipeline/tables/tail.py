@@ -10,7 +10,7 @@ from pipeline.tables.text import to_markdown, to_terminal
 
 TAIL_COLUMNS = (
     "model", "status", "coverage_tail", "class_accuracy_tail", "class_accuracy_tail_chance", "tail_accuracy_gain",
-    "kid_tail", "sharpness_tail",
+    "middle_accuracy_gain", "head_accuracy_gain", "kid_tail", "sharpness_tail",
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from pipeline.tables.columns import (
     Description,
     describe,
     headline_columns,
+    rank_columns,
 )
 from pipeline.tables.published import BATTLE_CAVEAT, CAVEAT, PAPER_BATTLES
 from pipeline.tables.rows import Row, Value
@@ -216,6 +217,17 @@ def notes_markdown(undefined: Mapping[str, Mapping[str, str]]) -> str:
     return "\n".join([*lines, ""]) if lines else ""
 
 
+def ranks_markdown(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Description]) -> str:
+    """The ranks of the models that have any, with their intervals; empty where none is known."""
+    columns = _there(rows, rank_columns(metrics))
+    ranked = [row for row in rows if any(row.get(column) is not None for column in columns)]
+    return f"## Ranks\n\n{to_markdown(ranked, metrics, ('model', *columns))}\n{RANKS_NOTE}\n" if ranked else ""
+
+
+RANKS_NOTE = (
+    "An interval has the places that tests of all pairs of models leave open (Holm, 5 %): [1, 2] is the first or the "
+    "second place."
+)
 BATTLES_SHOWN = (
     "model_1", "model_2", "verdict", "advantage", "third_party_judges", "r_test", "r_sample", "r_sample_matched",
     "winner", "winner_tested", "note",

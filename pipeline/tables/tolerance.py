@@ -41,7 +41,8 @@ distances moved by 1: they are compared for reference images alone."""
 BY_CLASSIFIER = (
     "fd_classifier", "fd_classifier_infinite", "kid_classifier", "precision", "recall", "density", "coverage",
     "coverage_head", "coverage_middle", "coverage_tail", "kid_tail", "sharpness_head", "sharpness_middle",
-    "sharpness_tail", "tail_accuracy_gain", "authenticity", "fld", "fld_gap", "fd_classifier_min", "fd_classifier_max",
+    "sharpness_tail", "tail_accuracy_gain", "middle_accuracy_gain", "head_accuracy_gain",
+    "authenticity", "fld", "fld_gap", "fd_classifier_min", "fd_classifier_max",
     "kid_classifier_min", "kid_classifier_max", "coverage_min", "coverage_max", *CLASSES,
 )  # fmt: skip
 """Columns of features that were trained too."""
@@ -59,6 +60,8 @@ ABSOLUTE = {
     "advantage": 1.0,
     "rating": 100.0,
     "rating_without": 100.0,
+    "rating_half_1": 100.0,
+    "rating_half_2": 100.0,
 }
 """Allowed in the column's unit where it has no interval, or one without a width."""
 RATIOS = ("r_test", "r_sample", "r_sample_matched")
@@ -144,8 +147,8 @@ def share_of_allowed(
     if column in VERDICTS:
         return 0.0 if before == now or _undecided(recorded, column) else math.inf
     first, second = number(before), number(now)
-    if first is None or second is None or column.startswith(("errors", "advantage_p")):
-        # errors are compared as rates, a p as its advantage
+    if first is None or second is None or column.startswith(("errors", "advantage_p", "rank_")):
+        # errors are compared as rates, a p as its advantage, ranks as the values that they are made of
         return None
     if column in CLASSES and recorded["model"] not in REFERENCES:
         return None

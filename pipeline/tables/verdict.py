@@ -14,10 +14,11 @@ from typing import Any
 from pipeline.tables.budget import FAR_APART
 from pipeline.tables.claims import DISAGREE, UNRESOLVED, Evidence, claim_rows, tally
 from pipeline.tables.columns import REFERENCES, Description, describe, headline_columns
+from pipeline.tables.ranks import Rank, ranks
 from pipeline.tables.rows import Row
-from pipeline.tables.sentence import ONE_SEED, is_compared, leaders, listed, overlap
+from pipeline.tables.sentence import ONE_SEED, is_compared, leaders, listed
 from pipeline.tables.tail import few
-from pipeline.tables.text import competing, contenders, losses_of, no_better_than_noise, readable, with_interval
+from pipeline.tables.text import contenders, no_better_than_noise, readable, with_interval
 
 Table = Sequence[Mapping[str, Any]]
 NAMED = 4
@@ -75,7 +76,7 @@ def verdict(tables: Tables) -> dict[str, Any]:
         "Unequal training": unequal(tables),
         "The papers' claims": claimed(tables.claims),
     }
-    return {"lead": lead(tables), "points": [item for item in parts.items() if item[1]], "ranks": ranks(tables)}
+    return {"lead": lead(tables), "points": [item for item in parts.items() if item[1]], "ranks": ranked(tables)}
 
 
 def lead(tables: Tables) -> str:
@@ -222,21 +223,15 @@ def tail(tables: Tables) -> str:
     return " ".join(filter(None, [_sentence(parts), f"{few(tables.bands)}."]))
 
 
-def ranks(tables: Tables) -> list[tuple[int | None, str]]:
-    """Every model with its rank by the first headline metric, the best first; last, without a rank, those that failed.
-
-    The rank is one more than the number of better models whose intervals do not overlap the model's own.
-    """
-    metric = tables.headline[0] if tables.headline else ""
-    better = describe(tables.metrics)[metric]["better"] if metric else None
-    rows = tables.main
-    losses = {i: v for i, v in losses_of(rows, metric, better).items() if competing(rows[i], metric) is not None}
-    found: list[tuple[int | None, str]] = []
-    for index in sorted(losses, key=lambda i: losses[i]):
-        ahead = [i for i in losses if losses[i] < losses[index] and not overlap(rows[i], rows[index], metric)]
-        found.append((1 + len(ahead), str(rows[index]["model"])))
-    known = {model for _, model in found}
-    return [*found, *((None, str(row["model"])) for row in tables.models if row["model"] not in known)]
+def ranked(tables: Tables) -> list[tuple[Rank | None, str]]:
+    """Every model with its rank by the first headline metric, the best first; last, without one, those that failed."""
+    found: dict[str, Rank] = {}
+    if tables.headline:
+        known = describe(tables.metrics)
+        real = next((row for row in tables.main if row["model"] == "real"), {})
+        found = ranks(tables.main, tables.headline[0], Evidence(tables.seeds, known, real, judged_by=tables.trained))
+    failed = [str(row["model"]) for row in tables.models if row["model"] not in found]
+    return [*((rank, model) for model, rank in found.items()), *((None, model) for model in failed)]
 
 
 def _some(models: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from pipeline.core.errors import UserError
 from pipeline.runtime import signals
 from pipeline.runtime.progress import Progress, duration
 from pipeline.tracking import class_choice, export_folder
-from pipeline.workflow import store
+from pipeline.workflow import overrides, store
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -245,7 +245,7 @@ def stored(plan: Plan, job: Job, output: str) -> Path:
     """An output of a finished job; `UserError` with the command that makes it."""
     path = Path(job.outputs[output])
     if not store.is_complete(job.folder):
-        raise UserError(f"{path}: not there yet; make it with `snakemake --cores 8 {path}{plan.flags}`")
+        raise UserError(f"{path}: not there yet; make it with `{overrides.snakemake(path, plan.flags)}`")
     store.checked(path)
     return path
 

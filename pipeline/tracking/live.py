@@ -1,19 +1,18 @@
 """A training's history while it grows: one small file per training, rewritten as it goes on.
 
-The training only writes that file. It imports no tracker and talks to no server; `python -m pipeline live`, one
-process for each workflow, reads the files and passes the rows on. If that process, the file or the server fails, the
-training goes on, and the `track` stage replays what is missing from the history at the end.
+The training only writes that file. It imports no tracker and talks to no server; another process,
+`pipeline.tracking.relay`, sends the rows to MLflow. If that process, the file or the server fails, the training goes
+on, and the `track` stage logs what is missing from the history at the end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +55,6 @@ class LiveHistory:
             "hash": self.job.hash,
             "block": self.job.config,
             "seconds": round(now - self.began, 1),
-            "finished": finished,
             "rows": rows,
         }
         try:
@@ -67,57 +65,33 @@ class LiveHistory:
         self.wrote, self.rows = now, len(rows)
 
 
-@dataclass
-class Watched:
-    """What a live file held when it was read."""
-
-    dataset: str
-    model: str
-    seed: int
-    hash: str
-    block: dict[str, Any]
-    seconds: float
-    """For how long the process that wrote it had been training."""
-    finished: bool
-    rows: list[dict[str, float]]
-
-
-def read(path: Path) -> Watched | None:
-    """What a live file holds; None for one that was deleted or that another version wrote."""
+def read(path: Path) -> dict[str, Any] | None:
+    """What a live file holds; None for one that was deleted or that cannot be read."""
     try:
-        return Watched(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
+    return content
 
 
-def files(results: Path = Path("results")) -> dict[Path, tuple[int, int]]:
+def versions(results: Path = Path("results")) -> dict[Path, tuple[int, int]]:
     """Every live file, with what changes when it is written: its time in ns and its inode."""
-    versions = {}
+    times = {}
     for path in results.glob("live/*/*/*/*.json"):
-        try:
+        with contextlib.suppress(OSError):
             status = path.stat()
-        except OSError:
-            continue
-        versions[path] = (status.st_mtime_ns, status.st_ino)
-    return versions
+            times[path] = (status.st_mtime_ns, status.st_ino)
+    return times
 
 
-def start(owner: int) -> subprocess.Popen[bytes] | None:
-    """Start the process that passes live rows on to MLflow; it ends when `owner`, its parent, does.
+def start(owner: int) -> None:
+    """Start the process that sends live rows to MLflow; it ends when `owner`, its parent, does.
 
-    In a session of its own, so that Ctrl-C does not end it in the middle of a write. None where it cannot be
-    started: what it would have passed on is replayed at the end.
+    In a session of its own, so that Ctrl-C does not end it in the middle of a write. Where it cannot be started, the
+    `track` stage logs everything at the end.
     """
-    try:
+    with contextlib.suppress(OSError):
         LOG.parent.mkdir(parents=True, exist_ok=True)
         with LOG.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "pipeline", "live"],
-                env={**os.environ, "EASEL_OWNER": str(owner)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-    except OSError:
-        return None
+            command = [sys.executable, "-m", "pipeline.tracking.relay", str(owner)]
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +20,6 @@ if TYPE_CHECKING:
 LARGEST_FILE = 64 * 2**20
 """Bytes of a picture that is read."""
 
-MOST_PIXELS = 50_000_000
-"""Of a picture that is read: a small file may unfold into one that takes all memory."""
-
-READ = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
-"""What is read; a file is what its bytes say, whatever its name."""
-
 STILL = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 MOVING = {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG"}
 """What is written, by the ending of the name."""
@@ -35,56 +28,27 @@ MOVING = {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG"}
 def read(path: Path, shape: Sequence[int], *, invert: bool = False) -> Picture:
     """A picture file as an image (C, H, W) uint8 of `shape`, cut to its aspect around the middle and resized.
 
-    A picture of that size keeps its very pixels; of a moving one the first frame counts; where it is transparent it is
-    white. `invert` turns light into dark. Raises `UserError` for a file that cannot be read or is no picture.
+    It is read as a data set's images are. `invert` turns light into dark. Raises `UserError` for a file that cannot be
+    read or is no picture.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import ImageOps
+
+    from pipeline.datasets.fitting import Fit, decoded
 
     if not path.is_file():
         raise UserError(f"{path}: {'not a plain file' if path.exists() else 'not found'}; name a picture file")
+    channels, height, width = shape
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"{path.stat().st_size:,} bytes, expected at most {LARGEST_FILE:,}")
-        with warnings.catch_warnings(), path.open("rb") as handle:
-            warnings.simplefilter("error")  # a decompression bomb is a warning up to twice Pillow's own bound
-            with Image.open(handle, formats=READ) as image:
-                return _fitted(image, shape, invert)
-    except Exception as error:  # Pillow raises many kinds for bytes that are no picture
-        problem = "not a picture that can be read" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise UserError(f"{path}: {problem or type(error).__name__}; expected one of {', '.join(READ)}") from None
-
-
-def _fitted(image: Image, shape: Sequence[int], invert: bool) -> Picture:
-    import numpy as np
-    from PIL import ImageOps
-    from PIL.Image import Resampling
-
-    if image.width * image.height > MOST_PIXELS:
-        raise ValueError(f"{image.width:,} x {image.height:,} pixels, expected at most {MOST_PIXELS:,} in all")
-    channels, height, width = shape
-    image = ImageOps.exif_transpose(_of_8_bits(image))
-    if image.has_transparency_data:
-        image = _on_white(image)
-    image = image.convert({1: "L", 3: "RGB"}[channels])
-    if image.size != (width, height):
-        image = ImageOps.fit(image, (width, height), Resampling.LANCZOS)
-    pixels = np.asarray(image, dtype=np.uint8).reshape(height, width, channels).transpose(2, 0, 1)
+            raise ValueError(f"{path}: {path.stat().st_size:,} bytes, expected at most {LARGEST_FILE:,}")
+        image = decoded(str(path), path.read_bytes())
+        upright = ImageOps.exif_transpose(image)
+        scale = min(upright.height / height, upright.width / width)
+        cut = round(scale * height), round(scale * width)
+        pixels = Fit((channels, height, width), cut, resize=True)(str(path), image)
+    except (ValueError, OSError) as error:
+        raise UserError(str(error)) from None
     return 255 - pixels if invert else pixels.copy()
-
-
-def _of_8_bits(image: Image) -> Image:
-    """A picture of 16 bits as one of 8: Pillow would cut off what is above 255."""
-    import numpy as np
-    from PIL import Image
-
-    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if image.mode.startswith("I;16") else image
-
-
-def _on_white(image: Image) -> Image:
-    from PIL import Image
-
-    clear = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
 
 
 def check_ending(path: Path, *kinds: dict[str, str]) -> str:

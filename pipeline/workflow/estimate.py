@@ -15,7 +15,7 @@ from pipeline.workflow import layout, store
 from pipeline.workflow.plan import Plan
 
 REFERENCE_PRODUCT = 0.06
-"""Seconds that `product_seconds` took on the machine that measured the rest, one thread."""
+"""CPU seconds that `product_seconds` took on the machine that measured the rest, one thread."""
 
 START = 4.0
 """CPU seconds that any stage takes to start."""
@@ -71,16 +71,15 @@ def seconds(
     speed: float,
 ) -> float:
     """CPU seconds of one job: by the rates that this machine measured, else by those of the reference machine."""
-    n = plan.params.at_budget(plan.params.protocol.samples)
-    config: dict[str, Any] = {"n": n}
+    config: dict[str, Any] = {"n": plan.n_samples()}
     if stage == "train":
         block = plan.model(wildcards["model"], wildcards["dataset"])
         done = saved.get(f"{wildcards['model']} {wildcards['seed']}", 0)
         steps = plan.steps(wildcards["model"], wildcards["dataset"]) - done
         config = {"class": block["class"], "training": {"steps": steps}, "arguments": block["arguments"]}
     elif stage in ("classifier", "augment"):
-        count = plan.params.at_budget(plan.params.classifier.count) if stage == "classifier" else 1
-        config = {"steps": plan.params.at_budget(plan.params.classifier.steps), "count": count}
+        count = plan.params.classifier.count if stage == "classifier" else 1
+        config = {"steps": plan.params.classifier.steps, "count": count}
     elif stage == "battle":
         config |= {"seeds": plan.params.seeds_used()}
     elif stage == "references":
@@ -121,14 +120,14 @@ def learned_rates(folder: Path = Path()) -> dict[tuple[str, str], float]:
 
 
 def product_seconds() -> float:
-    """Seconds of a fixed matrix product on one thread: how fast this machine is."""
+    """CPU seconds of a fixed matrix product on one thread: how fast this machine is, however busy."""
     import numpy as np
     from threadpoolctl import threadpool_limits
 
     a: Any = np.ones((768, 768), dtype=np.float32)
     with threadpool_limits(1):
         a @ a
-        began = time.perf_counter()
+        began = time.thread_time()
         for _ in range(8):
             a @ a
-    return float(time.perf_counter() - began)
+    return float(time.thread_time() - began)

@@ -41,7 +41,9 @@ FIGURES = (
 OF_IMBALANCED = ("class_sizes",)
 """Those that a data set has only if its classes are imbalanced, which its images decide: no rule declares them."""
 
-GALLERY = ("blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries", "asked")
+GALLERY = (
+    "reconstructions", "blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries", "asked",
+)  # fmt: skip
 """What the papers show of trained models; a table has those that its models can show."""
 
 
@@ -111,6 +113,16 @@ def folder(stage: str) -> str:
     parts = [f"{{{name}}}" for name in WILDCARDS[stage]]
     store = "/".join(["results/store", *parts[:1], stage, *parts[1:]])
     return f"{places.get(stage, store)}/{{hash}}"
+
+
+def job_name(stage: str, wildcards: Mapping[str, Any]) -> str:
+    """A job's name for a person, 'train mnist vae 0', and the one that its lock has."""
+    return " ".join([stage, *(str(value) for value in wildcards.values())])
+
+
+def job_folder(stage: str, wildcards: Mapping[str, Any], hash_: str) -> Path:
+    """Where a job's results are stored."""
+    return path(folder(stage), **wildcards, hash=hash_)
 
 
 def outputs(stage: str) -> dict[str, str]:

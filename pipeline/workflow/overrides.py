@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     parser.add_argument("--configfile", action="append", type=Path, default=[], metavar="FILE",
-                        help="YAML put over params.yaml, block by block; may be repeated (own.yaml beside params.yaml "
-                        "is read without it)")  # fmt: skip
+                        help="YAML file whose keys override those of params.yaml; may be repeated (own.yaml next to "
+                        "params.yaml is read anyway)")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of params.yaml")
 
 
@@ -32,3 +34,11 @@ def plan(overrides: Sequence[str], files: Sequence[Path] = ()) -> Plan:
     found = Plan(params.load(overrides, more=files))
     found.flags = "".join(f" --configfile {file}" for file in files)
     return found
+
+
+def snakemake(target: object, flags: str = "", cores: int | str = "all") -> str:
+    """The command that makes a file, to be pasted: this environment's Snakemake."""
+    program = Path(sys.executable).with_name("snakemake")
+    with contextlib.suppress(ValueError):
+        program = program.relative_to(Path.cwd())
+    return f"{program} --cores {cores} {target}{flags}"

@@ -9,10 +9,12 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
+import itertools
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
@@ -41,11 +43,19 @@ RENAMED_KEYS = {
 """Key of an earlier version, in whatever block -> its new name."""
 
 
-def _no_bool(value: Any) -> Any:
-    """`true` is no number, though Python lets it pass for 1."""
-    if isinstance(value, bool):
-        raise ValueError(f"found {value}, expected a number")
-    return value
+def _expecting(fits: Callable[[Any], bool], words: str) -> BeforeValidator:
+    """A check that comes before pydantic's, in words of our own."""
+
+    def check(value: Any) -> Any:
+        if not fits(value):
+            raise ValueError(f"found {value!r}, expected {words}")
+        return value
+
+    return BeforeValidator(check)
+
+
+NO_BOOL = _expecting(lambda value: not isinstance(value, bool), "a number")
+"""`true` is no number, though Python lets it pass for 1."""
 
 
 def _plain_name(value: Any) -> Any:
@@ -63,13 +73,9 @@ Name = Annotated[str, BeforeValidator(_plain_name)]
 
 def _list_or(word: str, of: str) -> BeforeValidator:
     """One word may stand in the list's place."""
-
-    def check(value: Any) -> Any:
-        if value != word and not (isinstance(value, list) and value):
-            raise ValueError(f"found {value!r}, expected a list of {of}, or {word}")
-        return value
-
-    return BeforeValidator(check)
+    return _expecting(
+        lambda value: value == word or bool(isinstance(value, list) and value), f"a list of {of}, or {word}"
+    )
 
 
 Names = Annotated[Literal["all"] | list[Name], _list_or("all", "models")]
@@ -84,9 +90,9 @@ Reported = Annotated[Literal["current"] | list[Name], _list_or(CURRENT, "data se
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=128)]
 """A plain name: nothing is fetched to anywhere but the data set's own folder."""
 
-Positive = Annotated[int, Field(ge=1), BeforeValidator(_no_bool)]
-NotNegative = Annotated[int, Field(ge=0), BeforeValidator(_no_bool)]
-Rate = Annotated[float, Field(gt=0), BeforeValidator(_no_bool)]
+Positive = Annotated[int, Field(ge=1), NO_BOOL]
+NotNegative = Annotated[int, Field(ge=0), NO_BOOL]
+Rate = Annotated[float, Field(gt=0), NO_BOOL]
 
 
 class _Block(BaseModel):
@@ -103,39 +109,26 @@ class _Block(BaseModel):
         return block
 
 
-Value = TypeVar("Value")
-
-
-class PerBudget(_Block, Generic[Value]):
-    """A value that differs by budget."""
-
-    tiny: Value
-    smoke: Value
-    laptop: Value
-    paper: Value
-
-
-CountPerBudget = PerBudget[Positive]
-
-Seeds = Annotated[int, Field(ge=1, le=100), BeforeValidator(_no_bool)]
+Seeds = Annotated[int, Field(ge=1, le=100), NO_BOOL]
 """Trainings of one model: every one judges the samples of all."""
 
 FEWEST_COMPARED = 8
 """Images of a set that metrics are computed on: a fifth neighbour needs six, a covariance of each half four."""
 
-Compared = Annotated[int, Field(ge=FEWEST_COMPARED), BeforeValidator(_no_bool)]
+Compared = Annotated[int, Field(ge=FEWEST_COMPARED), NO_BOOL]
 
 
 class Protocol(_Block):
     """How models are compared."""
 
-    samples: PerBudget[Compared] | Compared
-    importance_samples: CountPerBudget | Positive
+    samples: Compared
+    importance_samples: Positive
     canvases: Positive
     seed: NotNegative
-    jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]
+    jackknife_groups: Annotated[int, Field(ge=2), NO_BOOL]
+    frechet_images: Positive
     judged_images: Positive
-    more_references: PerBudget[bool] | bool
+    more_references: bool
     battle_tolerance: Rate
     battle_ratio: Literal["error", "accuracy"]
 
@@ -143,8 +136,8 @@ class Protocol(_Block):
 class Classifier(_Block):
     """The reference classifiers' training."""
 
-    count: CountPerBudget | Positive
-    steps: CountPerBudget | Positive
+    count: Positive
+    steps: Positive
     batch: Positive
     learning_rate: Rate
     seed: NotNegative
@@ -215,14 +208,7 @@ class Form(_Block):
     test: Part = 0.1
 
 
-def _keys_and_values(value: Any) -> Any:
-    """What holds the keys of a model."""
-    if not isinstance(value, dict):
-        raise ValueError(f"found {value!r}, expected a block of keys")
-    return value
-
-
-ModelBlock = Annotated[dict[str, Any], BeforeValidator(_keys_and_values)]
+ModelBlock = Annotated[dict[str, Any], _expecting(lambda value: isinstance(value, dict), "a block of keys")]
 """Its keys are checked against the constructor of the model's class."""
 
 OF_A_FORM_ALONE = ("reader", "files", "sources", "path", "options")
@@ -245,9 +231,11 @@ class Dataset(Form):
 
     shape: Annotated[tuple[Positive, Positive, Positive], BeforeValidator(_channels_first)]
     split_seed: NotNegative = 0
-    models: PerBudget[Names] | Names
+    models: Names
     classes: NotNegative | None = None
     imbalanced: bool = False
+    dependent: bool = False
+    """Whether its images are not independent of each other, as the frames of one film are not."""
     published: Name | None = None
     settings: dict[Name, ModelBlock] = {}
     alternatives: list[Form] = []
@@ -277,9 +265,9 @@ class Training(_Block):
     precision: Literal["float32", "bfloat16"] = "float32"
     lr_decay_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     sampler: Literal["natural", "balanced", "tempered"] = "natural"
-    sampler_power: Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_no_bool)] = 0.5
+    sampler_power: Annotated[float, Field(ge=0.0, le=1.0), NO_BOOL] = 0.5
     average: bool = False
-    steps: CountPerBudget | Positive | None = None
+    steps: Positive | None = None
     epochs: Rate | None = None
     """In place of `steps`: passes over the training split, whose size is known when the training starts."""
 
@@ -295,10 +283,8 @@ class Training(_Block):
 class Params(_Block):
     """The whole of params.yaml, resolved for one budget."""
 
-    FILE: ClassVar[Path] = PARAMS_FILE
-
     budget: Budget
-    seeds: PerBudget[Seeds] | Seeds
+    seeds: Seeds
     device: Literal["auto", "cpu", "cuda"]
     protocol: Protocol
     classifier: Classifier
@@ -306,35 +292,34 @@ class Params(_Block):
     models: dict[Name, ModelBlock]
     report: Reported = CURRENT
     dvc_tracked: list[Name] = []
-
-    def at_budget(self, value: PerBudget[Any] | Any) -> Any:
-        """A value at this budget."""
-        return getattr(value, self.budget) if isinstance(value, PerBudget) else value
+    training_share: float = Field(default=1.0, gt=0, le=1)
+    """Which part of its steps each model is trained for; see docs/verdicts.md."""
 
     def models_of(self, dataset: str) -> list[str]:
-        """The models in a data set's table at this budget."""
-        chosen = self.at_budget(self.datasets[dataset].models)
+        """The models in a data set's table."""
+        chosen = self.datasets[dataset].models
         return list(self.models if chosen == "all" else chosen)
 
     def seeds_used(self) -> list[int]:
         """0, 1, ... up to the number of independent trainings."""
-        return list(range(self.at_budget(self.seeds)))
+        return list(range(self.seeds))
 
     @functools.cached_property
+    def adapted(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Every model's block in full, as `models` has it (at '') and for each data set with settings of its own."""
+        own = {name: block.settings for name, block in self.datasets.items() if block.settings}
+        return {dataset: adapted_models(self.models, dataset, of) for dataset, of in {"": {}, **own}.items()}
+
+    @property
     def resolved_models(self) -> dict[str, dict[str, Any]]:
-        """Every model's block at this budget: {class, training: {...}, arguments: {...}}, defaults filled in."""
-        return {name: resolve_model(name, block, self.budget, self.models) for name, block in self.models.items()}
+        """Every model's block: {class, training: {...}, arguments: {...}}, defaults filled in."""
+        return self.adapted[""]
 
     @functools.cached_property
     def judged_by(self) -> dict[str, str]:
         """Other samples of a training -> the model whose training and judge are theirs."""
         blocks = self.resolved_models.items()
         return {name: block["reuse_training_of"] for name, block in blocks if "reuse_training_of" in block}
-
-    @functools.cached_property
-    def adapted(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """The models that a data set has settings of its own for, resolved with them: {data set: {model: block}}."""
-        return {dataset: adapted_models(self, dataset) for dataset, block in self.datasets.items() if block.settings}
 
     def model_for(self, dataset: str, model: str) -> dict[str, Any]:
         """A model's resolved block as a data set's table has it: without labels no classes, and no choice by class.
@@ -352,15 +337,13 @@ class Params(_Block):
 
     def _goes_by_images(self, dataset: str, model: str, block: Mapping[str, Any]) -> bool:
         own = self.datasets[dataset]
-        said = own.settings.get(block.get("reuse_training_of", model), {})
-        silent = "data" not in said and not any("data" in said.get(budget, {}) for budget in BUDGETS)
-        binarised = block["training"]["data"] == "binarised"
-        if own.path is None or not silent or not binarised:
+        settings = own.settings.get(block.get("reuse_training_of", model), {})
+        if own.path is None or "data" in settings or block["training"]["data"] != "binarised":
             return False
         return "elbo" in job_hash.methods_of(f"pipeline.models.{block['class']}")
 
     def classes_of(self, dataset: str, model: str) -> int:
-        """How many classes a conditional model draws from; `UserError` where the data set names none."""
+        """How many classes a conditional model draws from."""
         return self._classes(dataset, f"models.{model}.conditional: found true", "say false")
 
     def check_labels(self, dataset: str, model: str) -> None:
@@ -411,9 +394,12 @@ def merged(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequen
         if not equals:
             raise UserError(f"--set {override}: expected KEY=VALUE, for instance --set budget=smoke")
         try:
-            _set(config, key.split("."), yaml_loader.value_of(value))
+            nested = yaml_loader.value_of(value)
         except ValueError as error:
             raise UserError(f"--set {override}: the value is not YAML ({error}); put it in quotes") from None
+        for name in reversed(key.split(".")):
+            nested = {name: nested}
+        merge_into(config, nested)
     return config
 
 
@@ -433,15 +419,6 @@ def merge_into(config: dict[str, Any], other: Mapping[str, Any]) -> None:
             config[key] = value
 
 
-def _set(config: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Set a nested key, making blocks on the way; a block is put over the block that is there."""
-    for key in keys[:-1]:
-        config = config.setdefault(key, {})
-        if not isinstance(config, dict):
-            raise UserError(f"--set {'.'.join(keys)}: {key} is a value, not a block")
-    merge_into(config, {keys[-1]: value})
-
-
 def check(config: Mapping[str, Any]) -> Params:
     """Validate a whole configuration.
 
@@ -450,44 +427,53 @@ def check(config: Mapping[str, Any]) -> Params:
     if not isinstance(config, Mapping):
         raise UserError(f"params.yaml: found {type(config).__name__}, expected a block of keys")
     try:
-        config = yaml_loader.plain(dict(config))
+        config = _yaml_numbers(yaml_loader.plain(dict(config)))
     except ValueError as error:
         raise UserError(f"params.yaml: {error}") from None
     _check_renamed(config)
-    params = _validated("", Params, datasets_at_budget(_yaml_numbers(config)))
+    params = _at_budget(config, config.get("budget"))
+    for budget in BUDGETS:  # a mistake in another budget's values is found before it is used
+        try:
+            params if budget == params.budget else _at_budget(config, budget)
+        except UserError as error:
+            raise UserError(f"{error} (at budget {budget})") from None
     if not params.datasets:
         raise UserError("params.yaml: datasets: found an empty block, expected at least one data set")
     _check_places(params)
     _check_names(params)
-    params.resolved_models  # noqa: B018  every model's block is checked, not only those of this budget
+    _check_warmups(params)
+    return params
+
+
+def _at_budget(config: Mapping[str, Any], budget: Any) -> Params:
+    """The configuration at a budget, with every model's block checked."""
+    params = _validated("", Params, at_budget({**config, "budget": budget}, str(budget)))
     params.adapted  # noqa: B018
     return params
 
 
-def datasets_at_budget(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with each data set's block for the budget merged into its other keys; all blocks are checked.
+def at_budget(block: dict[str, Any], budget: str, where: str = "") -> Any:
+    """A block of params.yaml at one budget.
 
-    Raises `UserError` for a malformed block of any budget.
+    Of a value for each budget, `{tiny: 1, smoke: 2, ...}`, it is the budget's; of a block with keys named after budgets
+    it has what those of the budget put over the others.
     """
-    datasets = config.get("datasets")
-    if not isinstance(datasets, dict):
-        return config
-    resolved = {}
-    for name, block in datasets.items():
-        levels = {key: block[key] for key in BUDGETS if key in block} if isinstance(block, dict) else {}
-        resolved[name] = {key: block[key] for key in block if key not in levels} if levels else block
-        merged = {level: resolved[name] | _block(f"datasets.{name}.{level}", levels[level]) for level in levels}
-        for level, values in merged.items():
-            _validated(f"datasets.{name}.{level}", Dataset, values)
-        resolved[name] = merged.get(str(config.get("budget")), resolved[name])
-    return config | {"datasets": resolved}
-
-
-def _block(where: str, value: Any) -> dict[str, Any]:
-    """The keys and values of a budget's own block."""
-    if not isinstance(value, dict):
-        raise UserError(f"params.yaml: {where}: found {value!r}, expected a block of keys for this budget")
-    return value
+    levels = {key: block[key] for key in BUDGETS if key in block}
+    others = {key: value for key, value in block.items() if key not in levels}
+    if levels and where in ("datasets.", "models."):
+        raise UserError(f"params.yaml: {where}{min(levels)}: the name of a budget; choose another name")
+    if len(levels) > len(others) and not all(isinstance(level, dict) for level in levels.values()):
+        wrong = next((str(key) for key in (*others, *BUDGETS) if key not in levels), None)
+        if wrong is not None:
+            problem = "missing" if wrong in BUDGETS else f"unknown key{near(wrong, BUDGETS)}"
+            raise UserError(f"params.yaml: {where}{wrong}: {problem}")
+        return levels.get(budget)
+    for level, changes in levels.items():
+        if not isinstance(changes, dict):
+            raise UserError(f"params.yaml: {where}{level}: found {changes!r}, expected a block of keys for this budget")
+    merged = with_changes(others, levels.get(budget, {}))
+    inner = ((key, value, f"{where}{key}.") for key, value in merged.items())
+    return {key: at_budget(value, budget, path) if isinstance(value, dict) else value for key, value, path in inner}
 
 
 def _check_renamed(block: Mapping[str, Any], *where: str) -> None:
@@ -511,17 +497,13 @@ def _yaml_numbers(value: Any) -> Any:
 
 
 def _check_places(params: Params) -> None:
-    """No two data sets may write one file, no model may take a reference's row, no raw file the list of them."""
+    """No two data sets may write one file, and no model may take a reference's row."""
     owners: dict[str, str] = {}
     patterns = [pattern for of in layout.VIEWS.values() for pattern in of if "{dataset}" in pattern]
-    for dataset, block in params.datasets.items():
-        for path in (pattern.format(dataset=dataset) for pattern in patterns):
-            if owners.setdefault(path, dataset) != dataset:
-                other = owners[path]
-                raise UserError(f"params.yaml: datasets.{dataset}: {path} is {other}'s; choose another name")
-        for file in (name for form in block.forms for name in form.files or {}):
-            if file.startswith("."):
-                raise UserError(f"params.yaml: datasets.{dataset}.files: found {file!r}, a hidden file; rename it")
+    for dataset, pattern in itertools.product(params.datasets, patterns):
+        path = pattern.format(dataset=dataset)
+        if owners.setdefault(path, dataset) != dataset:
+            raise UserError(f"params.yaml: datasets.{dataset}: {path} is {owners[path]}'s; choose another name")
     for model in params.models:
         if model in layout.REFERENCES:
             raise UserError(f"params.yaml: models.{model}: the name of a row that no model makes; choose another name")
@@ -533,9 +515,7 @@ def _check_names(params: Params) -> None:
     for key, name in [*listed, *(("dvc_tracked", name) for name in params.dvc_tracked)]:
         _require(f"{key}: unknown data set {name!r}", name, params.datasets)
     for dataset, block in params.datasets.items():
-        by_budget = block.models.model_dump() if isinstance(block.models, PerBudget) else {"": block.models}
-        for budget, names in by_budget.items():
-            _check_models(f"datasets.{dataset}.models{'.' + budget if budget else ''}", names, params.models)
+        _check_models(f"datasets.{dataset}.models", block.models, params.models)
         for name in block.settings:
             _require(f"datasets.{dataset}.settings: unknown model {name!r}", name, params.models)
         if block.imbalanced and not block.classes:
@@ -568,6 +548,16 @@ def _check_models(where: str, names: Any, known: Iterable[str]) -> None:
         raise UserError(f"params.yaml: {where}: a model is listed twice: {', '.join(names)}")
 
 
+def _check_warmups(params: Params) -> None:
+    """A training may not be warm-up alone; one of a length in epochs is checked when its number of images is known."""
+    for dataset, name in ((dataset, name) for dataset, blocks in params.adapted.items() for name in blocks):
+        block = params.adapted[dataset][name]
+        try:
+            length.check_warmup(block["training"].get("steps", math.inf), block["arguments"].get("warmup", 0))
+        except ValueError as error:
+            raise UserError(f"params.yaml: models.{name}.{error}{_with_settings(dataset)}") from None
+
+
 NAMES = list[str | int]
 OPTION_TYPES: dict[str, Any] = {
     **dict.fromkeys(
@@ -582,15 +572,11 @@ OPTION_TYPES: dict[str, Any] = {
 """What the options of readers are; those of `telugu_print` are checked where it renders."""
 
 
-def is_reader(name: str) -> bool:
-    """Whether a module of the data sets' folder reads a format: such a module says which options it has."""
-    module = f"pipeline.datasets.{name}"
-    return job_hash.module_file(module) is not None and job_hash.literal(module, "OPTIONS") is not None
-
-
 def _check_form(where: str, form: Form) -> None:
     """There must be a reader, with the options that it has, and something to read."""
-    readers = [name for name in files_in("datasets") if is_reader(name)]
+    readers = [
+        name for name in files_in("datasets") if job_hash.literal(f"pipeline.datasets.{name}", "OPTIONS") is not None
+    ]
     _require(f"{where}.reader: no file pipeline/datasets/{form.reader}.py", form.reader, readers)
     if (form.files is None) == (form.path is None):
         problem = "missing" if form.files is None else "found beside `path`; say `files: null` to read the path"
@@ -620,31 +606,30 @@ def published_file(name: str) -> Path:
     return job_hash.ROOT / "pipeline" / "tables" / "published" / f"{name}.csv"
 
 
+@functools.cache
 def files_in(folder: str) -> list[str]:
     """Names of the modules in a folder of the pipeline."""
     return sorted(file.stem for file in (job_hash.ROOT / "pipeline" / folder).glob("*.py") if file.stem != "__init__")
 
 
-def adapted_models(params: Params, dataset: str) -> dict[str, dict[str, Any]]:
-    """Every model's block at the budget, with the data set's own settings put over those of `models`."""
-    settings = params.datasets[dataset].settings
-    merged = {name: merged_block(block, settings.get(name, {})) for name, block in params.models.items()}
+def adapted_models(
+    models: Mapping[str, Mapping[str, Any]], dataset: str, settings: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Every model's block in full, with a data set's own settings put over those of `models`."""
     for name, block in settings.items():
         owned = sorted({"class", "reuse_training_of"} & set(block))
         if owned:
             where = f"params.yaml: datasets.{dataset}.settings.{name}.{owned[0]}"
             raise UserError(f"{where}: what a model is does not depend on the data set; give it a block of its own")
+    merged = {name: with_changes(block, settings.get(name, {})) for name, block in models.items()}
     try:
-        return {name: resolve_model(name, block, params.budget, merged) for name, block in merged.items()}
+        return {name: resolve_model(name, block, merged) for name, block in merged.items()}
     except UserError as error:
-        raise UserError(f"{error} (with datasets.{dataset}.settings)") from None
+        raise UserError(f"{error}{_with_settings(dataset)}") from None
 
 
-def merged_block(block: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's block with settings put over it; those of one budget are put over those of that budget."""
-    levels = [key for key in BUDGETS if isinstance(block.get(key), dict) and isinstance(settings.get(key), dict)]
-    both = {key: with_changes(block[key], settings[key]) for key in levels}
-    return {**with_changes(block, settings), **both}
+def _with_settings(dataset: str) -> str:
+    return f" (with datasets.{dataset}.settings)" if dataset else ""
 
 
 def with_changes(block: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -657,45 +642,28 @@ def with_changes(block: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[s
 # --- a model's block against its class's constructor ---------------------------------------------------------------
 
 
-def resolve_model(
-    name: str, block: Mapping[str, Any], budget: str, others: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
-    """A model's block at a budget: the class's file, the loop's settings, and the constructor's arguments in full.
+def resolve_model(name: str, block: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A model's block in full: the class's file, the loop's settings, and the constructor's arguments.
 
     A block with `reuse_training_of: other` is the other's with the arguments that it changes: one training, sampled
     twice.
     """
-    where = f"params.yaml: models.{name}"
     if "reuse_training_of" in block:
-        return _other_samples(name, block, budget, others)
-    flat = {key: value for key, value in block.items() if key not in ("class", *BUDGETS)}
+        return _other_samples(name, block, others)
     source = str(block.get("class", name))
-    module = f"pipeline.models.{source}"
     shared = ("adversarial", "base", "blocks", "kinds", "philox")
     known = [item for item in files_in("models") if item not in shared]
     _require(f"models.{name}: no file pipeline/models/{source}.py", source, known)
-    resolved: dict[str, Any] = {}
-    for level in BUDGETS:  # every budget's block is checked, not only this one's
-        changes = _block(f"models.{name}.{level}", block.get(level, {}))
-        values = _validated(f"models.{name}", _model_schema(module), _yaml_numbers(with_changes(flat, changes)))
-        if level == budget:
-            resolved = values.model_dump(mode="json")  # as a job on file has it
-    training = {key: resolved.pop(key) for key in Training.model_fields}
-    steps = training["steps"]
-    training["steps"] = steps[budget] if isinstance(steps, dict) else steps
+    schema = _model_schema(f"pipeline.models.{source}")
+    values = _validated(f"models.{name}", schema, {key: value for key, value in block.items() if key != "class"})
+    arguments = values.model_dump(mode="json")  # as a job on file has it
+    training = {key: arguments.pop(key) for key in Training.model_fields}
     training = {key: value for key, value in training.items() if key not in ("steps", "epochs") or value is not None}
-    if "steps" in training:  # a length in epochs is checked when the size of the training split is known
-        try:
-            length.check_warmup(training["steps"], resolved.get("warmup", 0))
-        except ValueError as error:
-            raise UserError(f"{where}.{error}") from None
-    return {"class": source, "training": training, "arguments": resolved}
+    return {"class": source, "training": training, "arguments": arguments}
 
 
-def _other_samples(
-    name: str, block: Mapping[str, Any], budget: str, others: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Another model's resolved block with the arguments that its samples are to be made with."""
+def _other_samples(name: str, block: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Another model's block in full, with the arguments that its samples are to be made with."""
     where, source = f"params.yaml: models.{name}", block["reuse_training_of"]
     trained = {key: other for key, other in others.items() if "reuse_training_of" not in other}
     if not isinstance(source, str) or source not in trained:
@@ -703,15 +671,12 @@ def _other_samples(
             f"{where}.reuse_training_of: found {source!r}, expected a model with a training{near(str(source), trained)}"
         )
     changed = {key: value for key, value in block.items() if key != "reuse_training_of"}
-    owned = sorted({"class", *Training.model_fields, *BUDGETS} & set(changed))
+    owned = sorted({"class", *Training.model_fields} & set(changed))
     if owned:
         raise UserError(
             f"{where}.{owned[0]}: its training is {source}'s; set it there, or give {name} its own training"
         )
-    return {
-        **resolve_model(name, {"class": source, **others[source], **changed}, budget, {}),
-        "reuse_training_of": source,
-    }
+    return resolve_model(name, {"class": source, **others[source], **changed}, {}) | {"reuse_training_of": source}
 
 
 @functools.cache
@@ -769,7 +734,7 @@ def _kind(annotation: ast.expr | None, where: str) -> Any:
     if isinstance(annotation, ast.Name) and hasattr(kinds, annotation.id):
         kind = getattr(kinds, annotation.id)
         bounds = getattr(kind, "__metadata__", None)
-        return Annotated[kind.__origin__, Field(**bounds[0]), BeforeValidator(_no_bool)] if bounds else kind
+        return Annotated[kind.__origin__, Field(**bounds[0]), NO_BOOL] if bounds else kind
     if isinstance(annotation, ast.Name) and annotation.id in PLAIN:
         return PLAIN[annotation.id]
     if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):
@@ -785,7 +750,7 @@ def _kind(annotation: ast.expr | None, where: str) -> Any:
 
 # --- one line for a person --------------------------------------------------------------------------------------
 
-OF_UNIONS = re.compile(r"(function-|constrained-|PerBudget|list\[).*|int|str|\[key\]")
+OF_UNIONS = re.compile(r"(function-|constrained-|list\[).*|int|str|\[key\]")
 """Parts of a place that name a kind of value and no key."""
 
 Schema = TypeVar("Schema", bound=BaseModel)
@@ -796,8 +761,7 @@ def _validated(where: str, schema: type[Schema], block: Any) -> Schema:
     try:
         return schema.model_validate(block)
     except ValidationError as error:
-        # Of a union's complaints the one about the plain value says more than 'not a block'.
-        first = min(error.errors(), key=lambda item: item["type"] in ("model_type", "dict_type"))
+        first = error.errors()[0]
     place = [str(part) for part in first["loc"] if not OF_UNIONS.fullmatch(str(part))]
     problem = str(first["ctx"]["error"]) if first["type"] == "value_error" else _problem(first)
     key = ".".join([*([where] if where else []), *place])

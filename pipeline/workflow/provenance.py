@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import yaml
 
 Record = Mapping[str, Any]
-Change = dict[str, Any]
 
 NONE = "(none)"
 WILDCARDS = ("dataset", "model", "seed")
@@ -58,18 +58,16 @@ def flattened(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def from_records(records: Iterable[Record]) -> Provenance:
     """What the records of one data set's results say together."""
     settings: dict[tuple[str, str], dict[str, Any]] = {}
-    modules: dict[str, set[str]] = {}
-    versions: dict[str, set[str]] = {}
-    users: dict[str, set[str]] = {}
+    modules, versions, users = (collections.defaultdict[str, set[str]](set) for _ in range(3))
     for record in records:
         stage, config = record["stage"], record["config"]
         shown_keys = {key: value for key, value in config.items() if key not in LEFT_OUT.get(stage, WILDCARDS)}
         settings.setdefault((stage, config.get("model", "")), {}).update(flattened(shown_keys))
         for name, found in record["modules"].items():
-            modules.setdefault(name, set()).add(found)
-            users.setdefault(name, set()).add(stage)
+            modules[name].add(found)
+            users[name].add(stage)
         for name, found in {**record["versions"], "device": record["device"]}.items():
-            versions.setdefault(name, set()).add(found)
+            versions[name].add(found)
     return Provenance(settings, _frozen(modules), _frozen(versions), _frozen(users))
 
 
@@ -84,25 +82,50 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[st
             yield key, old.get(key, NONE), new.get(key, NONE)
 
 
-def changed_settings(a: Provenance, b: Provenance) -> list[Change]:
-    """Params that differ: {key, models, stages, a, b}, once for all that share a change.
+@dataclass(frozen=True)
+class Change:
+    """One difference in what made two results A and B."""
 
-    A stage or a model that one side alone has is left out: its rows tell.
+    kind: str
+    """params, code or versions."""
+    name: str
+    """The dotted key, the module, or the library (or `device`)."""
+    a: str
+    b: str
+    verdict: str = "changed"
+    models: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Such as 'draw: arguments.glimpses: 10 -> 20 (train)' or 'pipeline/models/draw.py changed (train)'."""
+        stages = f" ({', '.join(self.stages)})" if self.stages else ""
+        if self.kind == "code":
+            return f"{self.name.replace('.', '/')}.py {self.verdict}{stages}"
+        owner = f"{', '.join(self.models)}: " if self.models else ""
+        colon = ":" if self.kind == "params" else ""
+        return f"{owner}{self.name}{colon} {self.a} -> {self.b}{stages}"
+
+
+def differences(a: Provenance, b: Provenance) -> list[Change]:
+    """Params, then modules, then libraries that differ.
+
+    Params are listed once for all models and stages that share a change. A stage or a model that one side alone has is
+    left out: its rows tell.
     """
     owners: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     for owner in sorted(set(a.settings) & set(b.settings)):
         for key, old, new in changes(a.settings[owner], b.settings[owner]):
             owners.setdefault((key, _text(old), _text(new)), []).append(owner)
-    return [
-        {
-            "key": key,
-            "models": sorted({model for _, model in found if model}),
-            "stages": sorted({stage for stage, _ in found}),
-            "a": old,
-            "b": new,
-        }
-        for (key, old, new), found in sorted(owners.items(), key=lambda item: item[1])
-    ]
+    found = []
+    for (key, old, new), jobs in sorted(owners.items(), key=lambda item: item[1]):
+        stages, models = (tuple(sorted({job[k] for job in jobs if job[k]})) for k in (0, 1))
+        found.append(Change("params", key, old, new, models=models, stages=stages))
+    for name, old, new in sorted(changes(a.modules, b.modules)):
+        verdict = "only in A" if new == NONE else "only in B" if old == NONE else "changed"
+        users = a.users.get(name, frozenset()) | b.users.get(name, frozenset())
+        found.append(Change("code", name, "", "", verdict, stages=tuple(sorted(users))))
+    versions = sorted(changes(a.versions, b.versions))
+    return found + [Change("versions", name, _all(old), _all(new)) for name, old, new in versions]
 
 
 def _text(value: Any) -> str:
@@ -112,41 +135,5 @@ def _text(value: Any) -> str:
     return str(yaml.safe_dump(value, default_flow_style=True, width=10_000)).removesuffix("\n...\n").strip()
 
 
-def changed_modules(a: Provenance, b: Provenance) -> list[Change]:
-    """Modules whose syntax trees differ or that one side lacks: {module, change, stages}."""
-    modules = []
-    for name, old, new in sorted(changes(a.modules, b.modules)):
-        change = "only in A" if new == NONE else "only in B" if old == NONE else "changed"
-        stages = sorted(a.users.get(name, frozenset()) | b.users.get(name, frozenset()))
-        modules.append({"module": name, "change": change, "stages": stages})
-    return modules
-
-
-def changed_versions(a: Provenance, b: Provenance) -> list[Change]:
-    """Libraries (and the device) that differ: {library, a, b}."""
-    both = sorted(changes(a.versions, b.versions))
-    return [{"library": name, "a": _all(old), "b": _all(new)} for name, old, new in both]
-
-
 def _all(versions: Any) -> str:
     return NONE if versions == NONE else " and ".join(sorted(versions))
-
-
-def setting_words(change: Change) -> str:
-    """'draw: arguments.glimpses: 10 -> 20 (sample, train)'."""
-    owner = f"{', '.join(change['models'])}: " if change["models"] else ""
-    return f"{owner}{change['key']}: {change['a']} -> {change['b']}{_stages(change)}"
-
-
-def module_words(change: Change) -> str:
-    """'pipeline/models/draw.py changed (train, sample)'."""
-    return f"{change['module'].replace('.', '/')}.py {change['change']}{_stages(change)}"
-
-
-def version_words(change: Change) -> str:
-    """'torch 2.14.0 -> 2.15.0'."""
-    return f"{change['library']} {change['a']} -> {change['b']}"
-
-
-def _stages(change: Change) -> str:
-    return f" ({', '.join(change['stages'])})" if change["stages"] else ""

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
@@ -65,13 +65,10 @@ class NoAnswer(Exception):
     """Nothing more is to be expected from this source."""
 
 
-class Readable(Protocol):
-    """As much of a binary stream as is needed here."""
+Stream = Any
+"""What has `read(size)`: a file, a gzip or tar member, an HTTP response."""
 
-    def read(self, size: int, /) -> bytes: ...
-
-
-Opener = Callable[[str], contextlib.AbstractContextManager[Readable]]
+Opener = Callable[[str], contextlib.AbstractContextManager[Stream]]
 
 
 @dataclass(frozen=True)
@@ -84,15 +81,25 @@ class Room:
 
 
 class Guarded:
-    """A stream that is given up when it brings more than `limit` bytes, or hardly any in `timeout` seconds."""
+    """A stream that is given up when it brings more than `limit` bytes, or hardly any in `timeout` seconds.
+
+    Whatever goes wrong with it is Missing or NoAnswer, so that any other error is one of the disk that is written.
+    """
 
     def __init__(self, read: Callable[[int], bytes], limit: float, timeout: float = math.inf) -> None:
         self._read, self.limit, self.timeout = read, limit, timeout
         self.count, self.mark, self.since = 0, 0, time.monotonic()
 
     def read(self, size: int, /) -> bytes:
-        """The next bytes; raises NoAnswer to end the attempt."""
-        chunk = self._read(size)
+        """The next bytes."""
+        try:
+            chunk = self._read(size)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise Missing(f"damaged gzip ({_plain(error)})") from error
+        except TimeoutError as error:
+            raise NoAnswer(f"sent nothing for {self.timeout:g} s") from error
+        except (OSError, HTTPException) as error:
+            raise Missing(_plain(error)) from error
         self.count += len(chunk)
         if self.count > self.limit:
             raise NoAnswer(f"more than {self.limit:,} bytes (size_limit)")
@@ -133,7 +140,8 @@ def fetch(
         destination.mkdir(parents=True, exist_ok=True)
         for abandoned in destination.glob(".partial-*"):
             shutil.rmtree(abandoned)
-    wanted = [file for file, digest in files.items() if not _is_right(destination / file, digest)]
+    places = {file: destination / file for file in files}
+    wanted = [file for file, at in places.items() if not (at.is_file() and artifacts.sha256(at) == files[file])]
     answers: list[str] = []
     for source in [*_folders(name, wanted, destination, mirror), *sources]:
         if not wanted:
@@ -153,7 +161,7 @@ def fetch(
         wanted = list(refusals)
     if wanted:
         raise SourceError(_what_to_do(name, wanted, answers, destination, mirror))
-    return [destination / file for file in files]
+    return list(places.values())
 
 
 def _folders(name: str, wanted: Sequence[str], destination: Path, mirror: Path | None) -> Iterator[Mapping[str, Any]]:
@@ -176,7 +184,7 @@ def _take(source: Mapping[str, Any], room: Room, files: Mapping[str, str], desti
                 del refusals[file]
             except Missing as reason:
                 refusals[file] = str(reason)
-    except NoAnswer as reason:
+    except (NoAnswer, Missing) as reason:
         refusals = {file: earlier or str(reason) for file, earlier in refusals.items()}
     return refusals
 
@@ -184,34 +192,22 @@ def _take(source: Mapping[str, Any], room: Room, files: Mapping[str, str], desti
 def _place(opener: Opener, file: str, digest: str, room: Room, destination: Path, limit: int) -> None:
     """Copy one file into the room, and only if its digest is right into its place."""
     arriving = room.folder / f"{file}.arriving"
-    try:
-        with opener(file) as stream:
-            sha256 = _copy(stream, arriving, limit)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise Missing(f"damaged gzip ({_plain(error)})") from error
-    except TimeoutError as error:
-        raise NoAnswer(f"sent nothing for {room.timeout:g} s") from error
-    except (OSError, HTTPException) as error:
-        raise Missing(_plain(error)) from error
+    with opener(file) as stream:
+        sha256 = _copy(stream, arriving, limit)
     if sha256 != digest:
         raise Missing(f"wrong contents (SHA-256 {sha256[:12]}..., expected {digest[:12]}...)")
     with _writing(destination):
-        with arriving.open("rb+") as handle:
-            os.fsync(handle.fileno())
         arriving.replace(destination / file)
 
 
-def _copy(stream: Readable, path: Path, limit: int) -> str:
+def _copy(stream: Stream, path: Path, limit: int) -> str:
     """Write a stream to `path`, at most `limit` bytes of it; returns the SHA-256 of what was written."""
-    digest = hashlib.sha256()
-    guarded = Guarded(stream.read, limit)
-    with _writing(path):
-        handle = path.open("wb", buffering=0)
-    with handle:
+    digest, guarded = hashlib.sha256(), Guarded(stream.read, limit)
+    with _writing(path), path.open("wb", buffering=0) as handle:
         while chunk := guarded.read(CHUNK):
             digest.update(chunk)
-            with _writing(path):
-                handle.write(chunk)
+            handle.write(chunk)
+        os.fsync(handle.fileno())
     return digest.hexdigest()
 
 
@@ -227,10 +223,6 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _is_right(path: Path, digest: str) -> bool:
-    return path.is_file() and artifacts.sha256(path) == digest
-
-
 # --- the kinds of sources -------------------------------------------------------------------------------------
 
 
@@ -239,7 +231,7 @@ def from_folder(room: Room, *, path: str, size_limit: int = SIZE_LIMIT) -> Opene
     folder = Path(path)
     if not folder.is_dir():
         raise NoAnswer("no such folder")
-    return _plain_or_gz(folder.joinpath)
+    return _of_this_machine(folder.joinpath)
 
 
 def from_python(room: Room, *, packages: str, size_limit: int = SIZE_LIMIT) -> Opener:
@@ -254,18 +246,20 @@ def from_python(room: Room, *, packages: str, size_limit: int = SIZE_LIMIT) -> O
         except importlib.metadata.PackageNotFoundError:
             raise NoAnswer(f"not installed: {package}; pip installs them, as envs/requirements.txt has them") from None
         places |= {re.sub(r"\[.*?\]", "", file.name): Path(str(file.locate())) for file in files}
-    return _plain_or_gz(lambda file: places.get(file, room.folder / file))
+    return _of_this_machine(lambda file: places.get(file, room.folder / file))
 
 
-def _plain_or_gz(locate: Callable[[str], Path]) -> Opener:
+def _of_this_machine(locate: Callable[[str], Path], absent: str = "not there") -> Opener:
     """Opens a file of this machine, or the same with .gz."""
 
-    def opener(file: str) -> contextlib.AbstractContextManager[Readable]:
-        if locate(file).is_file():
-            return locate(file).open("rb")
-        if locate(f"{file}.gz").is_file():
-            return cast(contextlib.AbstractContextManager[Readable], gzip.open(locate(f"{file}.gz")))
-        raise Missing("not there")
+    def opener(file: str) -> contextlib.AbstractContextManager[Stream]:
+        plain, compressed = locate(file), locate(file).with_name(f"{locate(file).name}.gz")
+        try:
+            return plain.open("rb") if plain.is_file() or not compressed.is_file() else gzip.open(compressed)
+        except FileNotFoundError as error:
+            raise Missing(absent.replace("FILE", file)) from error
+        except OSError as error:
+            raise Missing(_plain(error)) from error
 
     return opener
 
@@ -274,9 +268,9 @@ def from_http(room: Room, *, address: str, suffix: str = "", size_limit: int = S
     """One file each at `address`<file>`suffix`; a suffix .gz means gzip."""
 
     @contextlib.contextmanager
-    def opener(file: str) -> Iterator[Readable]:
+    def opener(file: str) -> Iterator[Stream]:
         with _download(f"{address}{urllib.parse.quote(file)}{suffix}", room) as stream:
-            yield _uncompressed(stream, suffix)
+            yield gzip.GzipFile(fileobj=stream) if suffix.endswith(".gz") else stream
 
     return opener
 
@@ -286,11 +280,8 @@ def from_http_archive(
 ) -> Opener:
     """A .tar.gz whose members are `folder`/<file>`suffix`; `sha256` is the archive's own."""
     archive = room.folder / "archive.tar.gz"
-    try:
-        with _download(address, room) as stream:
-            _copy(stream, archive, size_limit)
-    except (OSError, HTTPException, Missing) as error:
-        raise NoAnswer(_plain(error)) from error
+    with _download(address, room) as stream:
+        _copy(stream, archive, size_limit)
     return _from_tar_gz(room, archive, sha256, folder, suffix, size_limit)
 
 
@@ -330,18 +321,21 @@ def check_source(source: Mapping[str, Any]) -> None:
     except TypeError as error:
         raise UserError(f"{where}: {error}") from error
     for key, value in options.items():
-        expected = "a number of bytes, at least 1" if key == "size_limit" else "text"
-        fits = type(value) is int and value > 0 if key == "size_limit" else isinstance(value, str)
-        if key == "package" and fits and not PACKAGES[kind].fullmatch(value):
-            fits, expected = False, f"a package of {kind}'s by its name" + (" and version" if kind == "npm" else "")
-        if not fits or "\0" in str(value):
+        if key == "size_limit":
+            fits, expected = type(value) is int and value > 0, "a number of bytes, at least 1"
+        elif key == "package":
+            fits, expected = bool(PACKAGES[kind].fullmatch(str(value))), f"the name of a package of {kind}'s"
+        else:
+            fits, expected = isinstance(value, str) and "\0" not in value, "text"
+        if not fits:
             raise UserError(f"{where}: {key}: found {value!r}, expected {expected}")
 
 
 def _kind(kind: str) -> Callable[..., Opener]:
     if kind not in kinds():
         raise UserError(f"source of unknown kind '{kind}' in params.yaml{near(str(kind), kinds())}")
-    return cast(Callable[..., Opener], globals()[f"from_{kind}"])
+    function: Callable[..., Opener] = globals()[f"from_{kind}"]
+    return function
 
 
 # --- archives, clients, downloads -----------------------------------------------------------------------------
@@ -353,39 +347,26 @@ def _from_tar_gz(room: Room, archive: Path, expected: str, folder: str, suffix: 
     if actual != expected:
         raise NoAnswer(f"wrong archive (SHA-256 {actual[:12]}..., expected {expected[:12]}...)")
     with gzip.open(archive) as stream:
-        return _members(room, cast(Readable, stream), folder, suffix, limit)
+        return _members(room, stream, folder, suffix, limit)
 
 
-def _members(room: Room, archive: Readable, folder: str, suffix: str, limit: int) -> Opener:
+def _members(room: Room, archive: Stream, folder: str, suffix: str, limit: int) -> Opener:
     """Copy the wanted members into the room, in one pass over a tar stream, under names of our own."""
-    places = {f"{folder}/{file}{suffix}": room.folder / f"{k}.member" for k, file in enumerate(room.wanted)}
-    refused: dict[Path, str] = {}
+    names = {file: room.folder / f"{number}.member" for number, file in enumerate(room.wanted)}
+    ending = ".gz" if suffix.endswith(".gz") else ""
+    places = {f"{folder}/{file}{suffix}": Path(f"{place}{ending}") for file, place in names.items()}
+    guarded: Stream = Guarded(archive.read, limit)
     try:
-        with tarfile.open(fileobj=cast(Any, Guarded(archive.read, limit)), mode="r|") as tar:
+        with tarfile.open(fileobj=guarded, mode="r|") as tar:
             for number, member in enumerate(tar, start=1):
                 if number > MOST_MEMBERS:
                     raise NoAnswer(f"more than {MOST_MEMBERS:,} files in the archive")
                 place = places.get(member.name.removeprefix("./"))
                 if place is not None and (content := tar.extractfile(member) if member.isreg() else None):
                     _copy(content, place, limit)
-                elif place is not None:
-                    refused[place] = "not a plain file in the archive"
-    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, RecursionError) as error:
+    except (tarfile.TarError, Missing, EOFError, zlib.error, OSError, ValueError, RecursionError) as error:
         raise NoAnswer(f"damaged archive ({_plain(error)})") from error
-
-    @contextlib.contextmanager
-    def opener(file: str) -> Iterator[Readable]:
-        place = places[f"{folder}/{file}{suffix}"]
-        if not place.exists():
-            raise Missing(refused.get(place, f"no {folder}/{file}{suffix} in the archive"))
-        with place.open("rb") as stream:
-            yield _uncompressed(stream, suffix)
-
-    return opener
-
-
-def _uncompressed(stream: Readable, suffix: str) -> Readable:
-    return gzip.GzipFile(fileobj=cast(Any, stream)) if suffix.endswith(".gz") else stream
+    return _of_this_machine(names.__getitem__, f"no file {folder}/FILE{suffix} in the archive")
 
 
 def _client(
@@ -423,7 +404,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 @contextlib.contextmanager
-def _download(address: str, room: Room) -> Iterator[Readable]:
+def _download(address: str, room: Room) -> Iterator[Stream]:
     """The body at an http(s) address, as a stream; NoAnswer where no server answers in time."""
     if not address.startswith(("http://", "https://")):
         raise NoAnswer("not an http or https address")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError
-from pipeline.workflow import job_hash, layout, provenance, store
+from pipeline.workflow import job_hash, layout, overrides, provenance, store
 from pipeline.workflow.plan import Job, Plan
 
 TARGET = "summary"
@@ -165,7 +165,7 @@ def trained(plan: Plan, dataset: str, model: str, training: int) -> tuple[Path, 
     if not store.is_complete(job.folder):
         raise UserError(
             f"{model} on {dataset}, training {training}: no weights for today's params.yaml and code ({weights}); "
-            f"train it with `snakemake --cores 8 {weights}{plan.flags}`"
+            f"train it with `{overrides.snakemake(weights, plan.flags)}`"
         )
     store.checked(weights)
     return weights, plan.job("sample", dataset, model, training).config

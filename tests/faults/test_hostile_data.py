@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import pickle
 import stat
 import struct
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -24,7 +22,7 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import fetch, prepare
 from pipeline.workflow import content_hash, layout
-from tests.integration.test_readers import database, film, parquet, pictures, png, read, rows
+from tests.data_files import database, film, parquet, pictures, png, read, rows, tarred, write, zipped
 
 BEGUN: list[Progress] = []
 """Logs to be closed."""
@@ -61,51 +59,30 @@ def refusal(reader: str, place: Path, shape: tuple[int, ...] = (3, 8, 8), **opti
     return str(caught.value)
 
 
-def zipped(path: Path, files: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
-
-
-def tarred(path: Path, files: dict[str, bytes], links: dict[str, str] | None = None) -> Path:
-    with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-        for name, target in (links or {}).items():
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = tarfile.SYMTYPE, target
-            tar.addfile(member)
-    return path
-
-
 def many(n: int = 40) -> dict[str, bytes]:
     return {f"a/{number:03d}.png": png(image) for number, image in enumerate(pictures(n, 8, 8, 3))}
 
 
-MAKERS: dict[str, Callable[[Path], Path]] = {
-    "images.zip": lambda place: zipped(place, many()),
-    "images.tar": lambda place: tarred(place, many()),
-    "images.tar.gz": lambda place: tarred(place, many()),
+ARCHIVES = {
+    "images.zip": zipped(many()),
+    "images.tar": tarred(many().items()),
+    "images.tar.gz": tarred(many().items(), "w:gz"),
 }
 
 
-@pytest.mark.parametrize("name", list(MAKERS))
+@pytest.mark.parametrize("name", ARCHIVES)
 def test_an_archive_that_is_cut_short(name: str, given: Path) -> None:
-    whole = MAKERS[name](given / name).read_bytes()
+    whole = ARCHIVES[name]
     for length in (len(whole) // 2, *range(1, 13)):
         (given / name).write_bytes(whole[:length])
         assert f"{name}: damaged or cut short" in refusal("images", given / name), length
 
 
-@pytest.mark.parametrize("name", list(MAKERS))
+@pytest.mark.parametrize("name", ARCHIVES)
 def test_an_archive_with_a_bit_turned_over(name: str, given: Path) -> None:
-    place = MAKERS[name](given / name)
-    content = bytearray(place.read_bytes())
+    content = bytearray(ARCHIVES[name])
     content[len(content) // 2] ^= 0x10
-    place.write_bytes(content)
+    place = write(given, {name: bytes(content)}) / name
     said = refusal("images", place) if not name.endswith(".tar") else refusal_or_image(place)
     assert said == "" or "damaged" in said or "expected one of PNG" in said
 
@@ -122,17 +99,18 @@ def refusal_or_image(place: Path) -> str:
 @pytest.mark.parametrize("name", ["../escaped.png", "/tmp/escaped.png", "a/../../escaped.png", "..\\escaped.png"])
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_an_archive_that_climbs_out(kind: str, name: str, given: Path) -> None:
-    pack = zipped if kind == "zip" else tarred
-    place = pack(given / f"it.{kind}", {"a/1.png": png(pictures(1, 8, 8, 3)[0]), name: b"gotcha"})
-    assert f"it.{kind}: {name!r} climbs out of the archive; nothing of it was used" in refusal("images", place)
+    files = {"a/1.png": png(pictures(1, 8, 8, 3)[0]), name: b"gotcha"}
+    write(given, {f"it.{kind}": zipped(files) if kind == "zip" else tarred(files.items())})
+    said = refusal("images", given / f"it.{kind}")
+    assert f"it.{kind}: {name!r} climbs out of the archive; nothing of it was used" in said
 
 
 def test_symbolic_links_are_not_followed(given: Path) -> None:
     (given / "shirts").mkdir()
     (given / "shirts" / "secret.png").symlink_to("/etc/passwd")
     assert "shirts/secret.png: a symbolic link, which is not followed" in refusal("images", given)
-    place = tarred(given / "it.tar", {}, {"a/1.png": "/etc/passwd"})
-    assert "it.tar: 'a/1.png' is a link, which is not followed" in refusal("images", place)
+    write(given, {"it.tar": tarred([], links={"a/1.png": "/etc/passwd"})})
+    assert "it.tar: 'a/1.png' is a link, which is not followed" in refusal("images", given / "it.tar")
     with zipfile.ZipFile(given / "it.zip", "w") as archive:
         member = zipfile.ZipInfo("a/1.png")
         member.external_attr = (stat.S_IFLNK | 0o777) << 16
@@ -213,7 +191,7 @@ def test_images_of_mixed_sizes_and_modes(given: Path) -> None:
 
 @pytest.mark.parametrize(("label", "found"), [(2, "0 to 2"), (-1, "-1 to 1")])
 def test_labels_out_of_range(label: int, found: str, given: Path) -> None:
-    parquet(given / "train.parquet", pictures(3, 8, 8, 3), [0, 1, label], ["cat", "dog"])
+    write(given, {"train.parquet": parquet(pictures(3, 8, 8, 3), [0, 1, label], ["cat", "dog"])})
     assert f"train labels: expected 0 to 1, found {found}" in refusal("parquet", given)
 
 
@@ -265,9 +243,8 @@ def test_databases(given: Path) -> None:
 
 
 def test_parquet_that_is_damaged(given: Path) -> None:
-    parquet(given / "train.parquet", pictures(50, 8, 8, 3), [0] * 50, ["cat", "dog"])
-    whole = (given / "train.parquet").read_bytes()
-    (given / "train.parquet").write_bytes(whole[: len(whole) // 2])
+    whole = parquet(pictures(50, 8, 8, 3), [0] * 50, ["cat", "dog"])
+    write(given, {"train.parquet": whole[: len(whole) // 2]})
     assert "train.parquet: no Parquet file, or a damaged one" in refusal("parquet", given)
     for place in range(40, len(whole) - 40, len(whole) // 12):
         turned = bytearray(whole)

@@ -98,3 +98,4 @@ def test_the_command_writes_values_and_a_page_in_words(tmp_path: Path, monkeypat
     assert "| Scale of one dimension: invariance | " in page
     assert "| 100% | " in page
     assert "a feature of a large scale hides the others" in page
+    assert "One run of the command at commit " in page and ", with numpy " in page

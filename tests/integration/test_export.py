@@ -24,6 +24,7 @@ from pipeline.tracking import class_choice, export, export_folder
 from pipeline.training.device import build
 from pipeline.training.requested import requested
 from pipeline.training.sampling import quantise
+from pipeline.workflow import overrides
 from pipeline.workflow.plan import Job
 from tests.conftest import plan_of, told
 from tests.stored import stored
@@ -362,7 +363,7 @@ def test_a_missing_classifier_is_named_with_the_command_that_trains_it(
 ) -> None:
     path = job("classifier").outputs["classifier"]
     (Path(path).parent / "job.json").unlink()
-    assert f"{path}: not there yet; make it with `snakemake --cores 8 {path}`" in told(capsys, *words())
+    assert f"{path}: not there yet; make it with `{overrides.snakemake(path)}`" in told(capsys, *words())
     assert leftovers() == []
 
 

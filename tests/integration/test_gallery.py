@@ -26,16 +26,16 @@ def plan(*words: str) -> Plan:
 @pytest.mark.parametrize(
     ("models", "figures"),
     [
-        ("[vae]", ["blends"]),
+        ("[vae]", ["reconstructions", "blends"]),
         ("[gan]", ["adversaries"]),
-        ("[vae_2d]", ["blends", "planes"]),
+        ("[vae_2d]", ["reconstructions", "blends", "planes"]),
         ("[gran3, gran3_noise]", ["noise", "adversaries"]),
         ("[gran1, gran3_noise]", ["adversaries"]),
         ("[gran5, gran5_at7]", ["steps", "adversaries"]),
         ("[gran5_at9]", ["adversaries"]),
-        ("[autoencoder]", ["blends"]),
-        ("[vae_2d]; models.vae_2d.conditional=true", ["blends", "planes", "asked"]),
-        ("all", ["blends", "planes", "noise", "steps", "adversaries"]),
+        ("[autoencoder]", ["reconstructions", "blends"]),
+        ("[vae_2d]; models.vae_2d.conditional=true", ["reconstructions", "blends", "planes", "asked"]),
+        ("all", ["reconstructions", "blends", "planes", "noise", "steps", "adversaries"]),
     ],
 )
 def test_a_table_has_the_figures_that_its_models_can_show(models: str, figures: list[str]) -> None:
@@ -106,6 +106,13 @@ def test_brightness_is_the_mean_intensity_with_its_standard_error() -> None:
     found = gallery.brightness(images)
     assert found == {"brightness": 0.5, "brightness_error": round(1 / 12**0.5, 6), "images": 4}
     assert gallery.brightness(np.full((1, 1, 2, 2), 51, dtype=np.uint8))["brightness"] == 0.2
+
+
+def test_the_error_of_a_reconstruction_is_the_mean_square_over_all_values() -> None:
+    images = torch.zeros(2, 3, 2, 2, dtype=torch.uint8)
+    images[0] = 255
+    assert gallery.squared_error(images, torch.full((1, 3, 2, 2), 0.25)) == (0.75**2 + 0.25**2) / 2
+    assert gallery.squared_error(images, images.float() / 255) == 0
 
 
 @pytest.mark.parametrize(

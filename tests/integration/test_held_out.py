@@ -16,6 +16,7 @@ from pipeline.features.classifier import DomainClassifier, extract
 from pipeline.features.fitting import load_more
 from pipeline.features.held_out import compared_and_real
 from pipeline.stages import classifier, evaluate, references
+from pipeline.tables import notes_markdown
 from tests.made_up_mnist import digits
 
 SIZES = {"train": 120, "valid": 40, "test": 40}
@@ -115,7 +116,7 @@ def test_the_references_stage_measures_each_row_that_can_be_made(
     monkeypatch.setattr(references, "use_device", lambda job: "cpu")
     inputs = stage_inputs(tmp_path, classifiers=2)
     rows = ["real", "mean_image", "copies", "half_the_classes", "other_fonts"]
-    config = {"n": 40, "protocol_seed": 0, "groups": 3, "pooled": True, "rows": rows}
+    config = {"n": 40, "protocol_seed": 0, "groups": 3, "frechet_images": 8, "pooled": True, "rows": rows}
     job: Any = Job(inputs, config, tmp_path, "metrics")
     references.run(job)
     measured = json.loads(job.outputs["metrics"].read_text())
@@ -131,6 +132,23 @@ def test_the_references_stage_measures_each_row_that_can_be_made(
     each = measured["copies"]["estimates"]["fd_classifier"]["each"]
     assert len(each) == 2
     assert values["copies"]["fd_classifier"] == pytest.approx((each[0] * each[1]) ** 0.5)
+
+
+def test_other_fonts_has_a_reason_where_the_validation_split_is_too_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With test images to make up the number, the row would compare the test split's fonts with themselves."""
+    monkeypatch.setattr(references, "use_device", lambda job: "cpu")
+    inputs = stage_inputs(tmp_path, SIZES | {"valid": 30})
+    config = {"n": 40, "protocol_seed": 0, "groups": 3, "pooled": True, "rows": ["other_fonts"]}
+    job: Any = Job(inputs, config, tmp_path, "metrics")
+    references.run(job)
+    (row,) = json.loads(job.outputs["metrics"].read_text()).values()
+    assert not row["estimates"]
+    notes = notes_markdown({"other_fonts": row["undefined"]})
+    assert notes == (
+        "- Empty, the validation split has 30 images, but the comparison needs 40: `every column` of other_fonts\n"
+    )
 
 
 def test_the_first_of_several_classifiers_is_that_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +183,9 @@ def test_an_evaluation_compares_as_many_samples_as_there_are_held_out_images(
     inputs["samples"] = tmp_path / "samples.arrow"
     pixels, labels = digits(50, seed=7)
     artifacts.write_images(inputs["samples"], pixels[:, None], labels.astype(np.int64))
-    job: Any = Job(inputs, {"n": 50, "protocol_seed": 0, "groups": 3, "pooled": False}, tmp_path, "metrics")
+    job: Any = Job(
+        inputs, {"n": 50, "protocol_seed": 0, "groups": 3, "frechet_images": 8, "pooled": False}, tmp_path, "metrics"
+    )
     evaluate.run(job)
     content = json.loads(job.outputs["metrics"].read_text())
     assert (content["protocol"]["n_real"], content["protocol"]["n_fake"]) == (20, 20)

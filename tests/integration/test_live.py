@@ -22,7 +22,6 @@ from typing import Any
 import pytest
 
 from pipeline.commands import ui
-from pipeline.commands.live import Follower
 from pipeline.core import artifacts
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
@@ -30,6 +29,7 @@ from pipeline.stages import track
 from pipeline.tables import from_csv
 from pipeline.tracking import live, mlflow_runs
 from pipeline.tracking.live import LiveHistory
+from pipeline.tracking.relay import Relay
 from pipeline.workflow import params, store
 from pipeline.workflow.plan import Plan
 from tests import made_up_mnist
@@ -122,9 +122,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, mnist_mirror: Path) -> Path
 
 
 def start(folder: Path, *words: str, **environment: str) -> subprocess.Popen[bytes]:
-    """`python -m pipeline ...` that goes on while the test does; it follows the test process."""
-    own = {**os.environ, "PYTHONPATH": str(ROOT), "EASEL_OWNER": str(os.getpid()), **environment}
-    return subprocess.Popen([sys.executable, "-m", "pipeline", *words], cwd=folder, env=own)
+    """`python -m ...` that goes on while the test does."""
+    own = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.Popen([sys.executable, "-m", *words], cwd=folder, env=own)
 
 
 def plan_training(folder: Path) -> None:
@@ -136,8 +136,8 @@ def plan_training(folder: Path) -> None:
 
 def live_rows(folder: Path) -> int:
     """How many rows the training has told of so far."""
-    seen = [live.read(path) for path in live.files(folder / "results")]
-    return max((len(watched.rows) for watched in seen if watched), default=0)
+    seen = [live.read(path) for path in live.versions(folder / "results")]
+    return max((len(training["rows"]) for training in seen if training), default=0)
 
 
 OF_TRAINING = ("history", "training", "cost", "weights", "snapshots")
@@ -196,19 +196,17 @@ def trained(server: Server, folder: Path) -> Iterator[dict[str, int]]:
     settings = [word for item in CONFIG for word in ("--set", item)]
     where = {"MLFLOW_TRACKING_URI": server.uri}
     plan_training(folder)
-    follower = start(folder, "live", "--after", "1", **where)
-    training = start(folder, "train", "--model", "vae", "--seed", "0", "--device", "cpu", *settings)
+    relay = start(folder, "pipeline.tracking.relay", str(os.getpid()), "1", **where)
+    training = start(folder, "pipeline", "train", "--model", "vae", "--seed", "0", "--device", "cpu", *settings)
     try:
-        yield trouble(server, folder, training, follower)
+        yield trouble(server, folder, training)
     finally:
-        for process in (training, follower):
+        for process in (training, relay):
             process.kill()
             process.wait()
 
 
-def trouble(
-    server: Server, folder: Path, training: subprocess.Popen[bytes], follower: subprocess.Popen[bytes]
-) -> dict[str, int]:
+def trouble(server: Server, folder: Path, training: subprocess.Popen[bytes]) -> dict[str, int]:
     """Kill, restart and stall the server. The training is held while we wait for others: it must not end before."""
 
     def go_on_until(what: Callable[[], bool], words: str) -> None:
@@ -237,13 +235,11 @@ def trouble(
     time.sleep(3.0)  # longer than a client waits for an answer: requests are given up and repeated
     server.send(signal.SIGCONT)
     wait_for(lambda: len(server.points()) > seen["stalled"], "points after the stall")
-    follower.send_signal(signal.SIGTERM)
-    seen["follower"] = follower.wait()
     return seen
 
 
 def test_training_goes_on_while_the_server_is_killed_restarted_and_stalled(trained: dict[str, int]) -> None:
-    assert trained["exit"] == 0 and trained["follower"] == 0
+    assert trained["exit"] == 0
     assert 0 < trained["killed"] < trained["stalled"]
 
 
@@ -353,7 +349,7 @@ def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_recor
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setitem(mlflow_runs.PATIENCE, "server", 1.0)  # type: ignore[index]
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     job = track_job(folder, monkeypatch)
     record = job.outputs["tracked"]
@@ -410,10 +406,10 @@ def test_the_file_is_written_now_and_then_and_once_at_the_end(tmp_path: Path, mo
     rows.append({"step": 2.0, "loss": 1.0})
     history.write(rows)
     seen = live.read(history.path)
-    assert seen and len(seen.rows) == 1 and not seen.finished and seen.seconds == 2.0
+    assert seen and len(seen["rows"]) == 1 and seen["seconds"] == 2.0
     history.write(rows, finished=True)
     seen = live.read(history.path)
-    assert seen and seen.rows[1] == {"step": 2.0, "loss": 1.0} and seen.finished
+    assert seen and seen["rows"][1] == {"step": 2.0, "loss": 1.0}
     assert [path.name for path in history.path.parent.iterdir()] == ["aaaaaaaaaaaaaaaa.json"]
 
 
@@ -442,57 +438,45 @@ def test_a_file_that_cannot_be_written_is_said_once(
 
 
 def test_the_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
-    code = "import os; from pipeline.tracking import live; print(live.start(os.getpid()).pid, flush=True); os._exit(0)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    started = int(done.stdout)
+    code = "import os; from pipeline.tracking import live; live.start(os.getpid())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0
 
-    def gone() -> bool:
-        try:
-            return Path(f"/proc/{started}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except OSError:
-            return True
+    def relays() -> list[str]:
+        folders = (path.parent for path in Path("/proc").glob("[0-9]*/cwd") if os.access(path, os.R_OK))
+        return [f.name for f in folders if (f / "cwd").resolve() == tmp_path.resolve()]
 
-    wait_for(gone, "the end of the live process")
+    wait_for(lambda: not relays(), "the end of the relay")
     assert (tmp_path / "logs" / "live.log").read_text() == ""
 
 
-def test_only_new_versions_of_files_are_passed_on_and_all_rows_arrive_after_failures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_only_new_versions_of_files_are_sent_and_all_rows_arrive_after_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(live, "WRITE_EVERY", 0.0)
     store.write_specification({"hash": "a" * 16, "budget": "tiny"})
     arrived: list[int] = []
-    fails = [True]
+    fails = [False]
 
-    def pass_on(*, curves: list[tuple[int, dict[str, float]]], **run: Any) -> None:
+    def add_rows(*, curves: list[tuple[int, dict[str, float]]], **run: Any) -> None:
         if fails[0]:
             raise ConnectionError("nobody there")
         arrived.extend(step for step, _ in curves)
 
-    monkeypatch.setattr(mlflow_runs, "pass_on", pass_on)
+    monkeypatch.setattr(mlflow_runs, "add_rows", add_rows)
     job = job_in(tmp_path)
     job.config = {"class": "vae", "training": {}, "arguments": {}}
     history, rows = LiveHistory(job), [{"step": 1.0, "loss": 3.0}]
     history.write(rows)
-    follower = Follower(Path("results"), after=0.0)
-    fails[0] = False
-    follower.pass_on()
-    assert arrived == [], "what lay there before belongs to a training that ended"
+    relay = Relay(Path("results"), shown_after=0.0)
+    assert relay.send_new() and arrived == [], "what lay there before belongs to a training that ended"
     fails[0] = True
     for step in (2.0, 3.0):
         rows.append({"step": step, "loss": 2.0})
         history.write(rows)
-        follower.pass_on()
-    assert arrived == [] and follower.failures == 1, "it waits before the next attempt"
-    fails[0], follower.wait_until = False, 0.0
-    follower.pass_on()
-    follower.pass_on()
-    assert arrived == [1, 2, 3] and follower.failures == 0
+        assert not relay.send_new()
+    assert arrived == [] and capsys.readouterr().err.count("nobody there; tried again") == 1
+    fails[0] = False
+    assert relay.send_new() and relay.send_new()
+    assert arrived == [1, 2, 3]

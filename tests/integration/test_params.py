@@ -5,15 +5,13 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from snakemake.common.configfile import load_configfile
-from snakemake.utils import update_config
 
-from pipeline import snakefile
 from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash, params
 from pipeline.workflow.params import BUDGETS, check, constructor, load
@@ -49,7 +47,7 @@ def refusal(config: Any) -> str:
 def test_the_file_itself_is_valid_at_every_budget(budget: str) -> None:
     resolved = load([f"budget={budget}"], FILE)
     assert resolved.budget == budget
-    assert resolved.at_budget(resolved.protocol.samples) == CONFIG["protocol"]["samples"][budget]
+    assert resolved.protocol.samples == CONFIG["protocol"]["samples"][budget]
     for name, block in resolved.resolved_models.items():
         owner = CONFIG["models"][block.get("reuse_training_of", name)]
         length = {key: block["training"][key] for key in ("steps", "epochs") if key in block["training"]}
@@ -131,13 +129,14 @@ def test_a_key_that_resembles_none_gets_the_list() -> None:
         ("budget", "big", "budget: found 'big', expected 'tiny', 'smoke', 'laptop' or 'paper'"),
         ("seeds", 0, "seeds: found 0, expected greater than or equal to 1"),
         ("seeds", "three", "seeds: found 'three', expected a valid integer"),
-        ("seeds.paper", -1, "seeds.paper: found -1, expected greater than or equal to 1"),
+        ("seeds.paper", -1, "seeds: found -1, expected greater than or equal to 1 (at budget paper)"),
         ("seeds", 1.5, "seeds: found 1.5, expected a valid integer"),
         ("device", "gpu", "device: found 'gpu', expected 'auto', 'cpu' or 'cuda'"),
         ("protocol", 3, "protocol: found 3, expected"),
         ("protocol.battle_tolerance", 0, "protocol.battle_tolerance: found 0, expected greater than 0"),
         ("protocol.samples", 7, "protocol.samples: found 7, expected greater than or equal to 8"),
-        ("protocol.samples.tiny", 7, "protocol.samples.tiny: found 7, expected greater than or equal to 8"),
+        ("protocol.samples.tiny", 7, "protocol.samples: found 7, expected greater than or equal to 8 (at budget tiny)"),
+        ("datasets", {"tiny": {}}, "datasets.tiny: the name of a budget; choose another name"),
         ("protocol.jackknife_groups", 1, "protocol.jackknife_groups: found 1, expected greater than or equal to 2"),
         ("protocol.battle_ratio", "errors", "protocol.battle_ratio: found 'errors', expected 'error' or 'accuracy'"),
         ("classifier.learning_rate", float("nan"), "classifier.learning_rate: found nan, expected"),
@@ -199,9 +198,9 @@ def test_a_file_that_is_not_there_or_not_yaml_is_named(tmp_path: Path) -> None:
 def test_a_data_set_lists_only_models_that_there_are() -> None:
     names = CONFIG["datasets"]["mnist"]["models"]
     message = refusal(changed("datasets.mnist.models.laptop", [*names["laptop"], "drw"]))
-    assert message == "params.yaml: datasets.mnist.models.laptop: unknown model 'drw'; did you mean 'draw'?"
+    assert message == "params.yaml: datasets.mnist.models: unknown model 'drw'; did you mean 'draw'?"
     assert "a model is listed twice" in refusal(changed("datasets.mnist.models", ["vae", "vae"]))
-    assert "models.tiny: found [], expected a list of models, or all" in refusal(
+    assert "models: found [], expected a list of models, or all (at budget tiny)" in refusal(
         changed("datasets.mnist.models.tiny", [])
     )
 
@@ -263,13 +262,11 @@ def test_nested_overrides_arrive_as_text() -> None:
 
 def test_what_an_alias_shares_is_set_for_the_one_that_is_named() -> None:
     """By `--set`, and by Snakemake's `--config`: cifar10 and celeba have their settings from one text."""
-    block = {"datasets": {"celeba": {"settings": {"draw_gan": {"smoke": {"batch": 3}}}}}}
-    merged = snakefile.plain(str(FILE))
-    update_config(merged, load_configfile(FILE))
-    update_config(merged, block)
-    told = load(["datasets.celeba.settings.draw_gan.smoke.batch=3"], FILE)
+    merged = params.merged(file=FILE)
+    params.merge_into(merged, {"datasets": {"celeba": {"settings": {"draw_gan": {"batch": 3}}}}})
+    told = load(["datasets.celeba.settings.draw_gan.batch=3"], FILE)
     for found in (check(merged), told):
-        assert found.datasets["celeba"].settings["draw_gan"]["smoke"]["batch"] == 3
+        assert found.datasets["celeba"].settings["draw_gan"]["batch"] == 3
         assert found.datasets["cifar10"].settings == check(CONFIG).datasets["cifar10"].settings
 
 
@@ -279,12 +276,12 @@ def test_set_overrides_one_key_and_is_checked_after() -> None:
     assert resolved.seeds_used() == [0, 1]
     for override, expected in (
         ("seeds", "expected KEY=VALUE"),
-        ("budget.deep=1", "budget is a value, not a block"),
+        ("budget.deep=1", "budget: found {'deep': 1}, expected 'tiny'"),
         ("seeds=[1", "the value is not YAML"),
         ("modles.draw.batch=3", "did you mean 'models'"),
         ("seeds=0", "found 0"),
     ):
-        with pytest.raises(UserError, match=expected.replace("[", r"\[")) as caught:
+        with pytest.raises(UserError, match=re.escape(expected)) as caught:
             load([override], FILE)
         assert "\n" not in str(caught.value)
 
@@ -314,7 +311,7 @@ def test_all_is_every_model_of_the_file() -> None:
 @pytest.mark.parametrize("found", ["al", 5, {"laptop": "all", "tiny": "all"}])
 def test_a_table_is_of_a_list_of_models_or_of_all(found: Any) -> None:
     message = refusal(changed("datasets.mnist.models.laptop", found))
-    assert message == f"params.yaml: datasets.mnist.models.laptop: found {found!r}, expected a list of models, or all"
+    assert message == f"params.yaml: datasets.mnist.models: found {found!r}, expected a list of models, or all"
 
 
 # --- one training, sampled in two ways ---------------------------------------------------------------------------
@@ -355,7 +352,6 @@ def test_other_samples_have_a_row_but_no_judge_of_their_own() -> None:
         ({"reuse_training_of": "odd"}, "models.odd.reuse_training_of: found 'odd', expected a model with a training"),
         ({"reuse_training_of": ["gran3"]}, "models.odd.reuse_training_of: found ['gran3']"),
         ({"reuse_training_of": "gran3", "steps": 5}, "models.odd.steps: its training is gran3's"),
-        ({"reuse_training_of": "gran3", "tiny": {}}, "models.odd.tiny: its training is gran3's"),
         ({"reuse_training_of": "gran3", "class": "vae"}, "models.odd.class: its training is gran3's"),
         ({"reuse_training_of": "gran3", "sample_step": 5}, "sample_step: unknown key; did you mean 'sample_steps'?"),
     ],
@@ -426,12 +422,13 @@ def test_a_new_models_file_that_does_not_fit_is_named(
     folder.mkdir(parents=True)
     (folder / "odd.py").write_text(text + "\n")
     monkeypatch.setattr(job_hash, "ROOT", tmp_path)
-    cached = [job_hash.syntax_tree, job_hash.class_chain, job_hash.is_model, constructor, params._model_schema]
+    cached = [job_hash.syntax_tree, job_hash.class_chain, job_hash.is_model, params.files_in]
+    cached += [constructor, params._model_schema]
     for function in cached:
         function.cache_clear()
     block = {"batch": 1, "data": "grey", "steps": 1}
     with pytest.raises(UserError, match=expected) as caught:
-        params.resolve_model("odd", block, "tiny", {})
+        params.resolve_model("odd", block, {})
     assert "odd" in str(caught.value)
     assert "\n" not in str(caught.value)
     monkeypatch.undo()

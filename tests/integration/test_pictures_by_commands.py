@@ -16,6 +16,7 @@ from pipeline.figures.mosaic import mosaic
 from pipeline.models.base import ImageGenerator
 from pipeline.training.device import build
 from pipeline.training.sampling import quantise, sample, sample_canvases
+from pipeline.workflow import overrides
 from pipeline.workflow.plan import Job
 from tests.conftest import plan_of, told
 from tests.stored import stored
@@ -145,7 +146,7 @@ def test_weights_are_used_only_if_they_are_those_that_are_asked_for(
 ) -> None:
     words = ["generate", "--model", "vae", *SET, "--n", "1", "--to", "a.png"]
     path = job_of("vae").outputs["weights"]
-    missing = "no weights for today's params.yaml and code ({0}); train it with `snakemake --cores 8 {0}`"
+    missing = "no weights for today's params.yaml and code ({0}); train it with `" + overrides.snakemake("{0}") + "`"
     assert missing.format(path) in told(capsys, *words)
     assert "unknown model 'veaa'" in told(capsys, *["veaa" if word == "vae" else word for word in words])
     trained("vae")
@@ -224,7 +225,7 @@ def test_dark_strokes_on_white_may_be_turned(pair: Any) -> None:
         (("A.png", "B.png", "--to", "a.png", "--percent", "101"), "--percent: found 101, expected 0 to 100"),
         (("A.png", "B.png", "--to", "a.png", "--percent", "nan"), "--percent: found nan, expected 0 to 100"),
         (("A.png", "none.png", "--to", "a.png"), "none.png: not found; name a picture file"),
-        (("A.png", "params.yaml", "--to", "a.png"), "params.yaml: not a picture that can be read"),
+        (("A.png", "params.yaml", "--to", "a.png"), "params.yaml: no image that can be read"),
         (
             ("A.png", "B.png", "--to", "a.png", "--model", "gran3"),
             "--model: gran3 has no encoder; expected one of",

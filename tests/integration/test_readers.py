@@ -2,110 +2,53 @@
 
 from __future__ import annotations
 
-import io
-import json
 import pickle
-import tarfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import av
-import lmdb
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import scipy
 from PIL import Image
 
-from pipeline.datasets import load_reader
 from pipeline.datasets.fitting import Fit, decoded
 from pipeline.datasets.loaded import Loaded
 from pipeline.datasets.splits import parted
-
-DRAW = np.random.default_rng(0)
-
-
-def pictures(n: int, *shape: int) -> np.ndarray:
-    return DRAW.integers(0, 256, (n, *shape), dtype=np.uint8)
-
-
-def png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def read(reader: str, raw: Path, shape: tuple[int, ...] = (3, 8, 8), **options: Any) -> Loaded:
-    return load_reader(reader)(raw, {"shape": shape, **options})
-
-
-def last(images: np.ndarray) -> np.ndarray:
-    """(n, C, H, W) as (n, H, W, C)."""
-    return images.transpose(0, 2, 3, 1)
-
+from tests.data_files import (
+    bytes_of,
+    check,
+    database,
+    film,
+    last,
+    parquet,
+    pictures,
+    png,
+    read,
+    rows,
+    tarred,
+    write,
+    zipped,
+)
 
 # --- each format ------------------------------------------------------------------------------------------------
 
 
-def test_cifar(tmp_path: Path) -> None:
-    images, labels = pictures(7, 3, 32, 32), np.arange(7) % 10
-    records = [bytes([label]) + image.tobytes() for label, image in zip(labels, images, strict=True)]
-    for number in range(1, 6):
-        (tmp_path / f"data_batch_{number}.bin").write_bytes(records[number - 1])
-    (tmp_path / "test_batch.bin").write_bytes(b"".join(records[5:]))
-    loaded = read("cifar", tmp_path, (3, 32, 32))
-    assert np.array_equal(loaded.train_images, images[:5]) and np.array_equal(loaded.test_images, images[5:])
-    assert loaded.train_labels is not None and loaded.train_labels.tolist() == [0, 1, 2, 3, 4]
-    assert loaded.class_names[6] == "frog"
-
-
-def parquet(path: Path, images: np.ndarray, labels: list[int], names: list[str] | None) -> None:
-    rows = [{"bytes": png(image), "path": None} for image in images]
-    schema = pa.schema([("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("label", pa.int64())])
-    if names:
-        said = {"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}}
-        schema = schema.with_metadata({"huggingface": json.dumps(said)})
-    pq.write_table(pa.table({"image": rows, "label": labels}, schema=schema), path)
-
-
 def test_parquet_of_several_files_a_split(tmp_path: Path) -> None:
-    images = pictures(6, 8, 8, 3)
-    parquet(tmp_path / "train-00000-of-00002.parquet", images[:2], [1, 0], ["cat", "dog"])
-    parquet(tmp_path / "train-00001-of-00002.parquet", images[2:3], [1], ["cat", "dog"])
-    parquet(tmp_path / "validation.parquet", images[3:4], [0], ["cat", "dog"])
-    parquet(tmp_path / "test.parquet", images[4:], [1, 1], ["cat", "dog"])
-    loaded = read("parquet", tmp_path)
-    assert np.array_equal(last(loaded.train_images), images[:3]) and np.array_equal(
-        last(loaded.test_images), images[4:]
-    )
-    assert loaded.valid_images is not None and np.array_equal(last(loaded.valid_images), images[3:4])
-    assert loaded.train_labels is not None and loaded.train_labels.tolist() == [1, 0, 1]
-    assert loaded.class_names == ("cat", "dog")
+    images, names = pictures(6, 8, 8, 3), ["cat", "dog"]
+    for name, part, labels in (
+        ("train-00000-of-00002", slice(0, 2), [1, 0]), ("train-00001-of-00002", slice(2, 3), [1]),
+        ("validation", slice(3, 4), [0]), ("test", slice(4, 6), [1, 1]),
+    ):  # fmt: skip
+        write(tmp_path, {f"{name}.parquet": parquet(images[part], labels, names)})
+    check(read("parquet", tmp_path), train=images[:3], valid=images[3:4], test=images[4:], train_labels=[1, 0, 1],
+          names=names)  # fmt: skip
 
 
 def test_parquet_without_class_names_takes_their_number(tmp_path: Path) -> None:
-    parquet(tmp_path / "train.parquet", pictures(2, 8, 8, 3), [0, 2], None)
+    write(tmp_path, {"train.parquet": parquet(pictures(2, 8, 8, 3), [0, 2])})
     with pytest.raises(ValueError, match="column 'label' has no class names; give their number as `classes`"):
         read("parquet", tmp_path)
     assert read("parquet", tmp_path, classes=3).class_names == ("0", "1", "2")
-
-
-@pytest.mark.parametrize("layout", [(8, 8), (8, 8, 3), (3, 8, 8)])
-def test_arrays(layout: tuple[int, ...], tmp_path: Path) -> None:
-    images, labels = pictures(5, *layout), np.array([0, 2, 1, 0, 1], dtype=np.int32)
-    shape = (1, 8, 8) if len(layout) == 2 else (3, 8, 8)
-    np.savez_compressed(tmp_path / "all.npz", images=images, labels=labels, test_images=images[:1], test_labels=[1])
-    packed = read("arrays", tmp_path, shape)
-    np.save(tmp_path / "images.npy", images)
-    np.save(tmp_path / "labels.npy", labels)
-    apart = read("arrays", tmp_path, shape, files=["images.npy", "labels.npy"])
-    expected = images[:, None] if len(layout) == 2 else images if layout[0] == 3 else images.transpose(0, 3, 1, 2)
-    assert np.array_equal(packed.train_images, expected) and np.array_equal(apart.train_images, expected)
-    assert len(packed.test_images) == 1 and len(apart.test_images) == 0
-    assert packed.train_labels is not None and packed.train_labels.tolist() == labels.tolist()
-    assert packed.class_names == ("0", "1", "2")
 
 
 def files_of_classes(images: np.ndarray) -> dict[str, bytes]:
@@ -119,29 +62,19 @@ def files_of_classes(images: np.ndarray) -> dict[str, bytes]:
 def test_class_folders_with_official_splits(kind: str, tmp_path: Path) -> None:
     images = pictures(5, 8, 8, 3)
     files, place = files_of_classes(images), tmp_path / f"it.{kind}"
-    if kind == "zip":
-        with zipfile.ZipFile(place, "w") as archive:
-            for name, content in files.items():
-                archive.writestr(name, content)
-    elif kind == "folder":
-        for name, content in files.items():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            (place / name).write_bytes(content)
+    if kind == "folder":
+        write(place, files)
+    elif kind == "zip":
+        place.write_bytes(zipped(files))
     else:
-        with tarfile.open(place, "w:gz" if kind.endswith("gz") else "w") as tar:
-            for name, content in files.items():
-                member = tarfile.TarInfo(f"./{name}")
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
+        members = [(f"./{name}", content) for name, content in files.items()]
+        place.write_bytes(tarred(members, "w:gz" if kind.endswith("gz") else "w"))
     loaded = read("images", tmp_path, path=str(place))
-    assert loaded.class_names == ("cat", "dog") and loaded.train_labels is not None
-    found = {
-        (int(label), image.tobytes())
-        for label, image in zip(loaded.train_labels, last(loaded.train_images), strict=True)
+    check(loaded, valid=images[3:4], test=images[4:], names=("cat", "dog"))
+    found = zip(loaded.train_labels.tolist(), last(loaded.train_images), strict=True)
+    assert {(label, image.tobytes()) for label, image in found} == {
+        (label, image.tobytes()) for label, image in zip((1, 0, 1), images, strict=False)
     }
-    assert found == {(1, images[0].tobytes()), (0, images[1].tobytes()), (1, images[2].tobytes())}
-    assert loaded.valid_images is not None and np.array_equal(last(loaded.valid_images), images[3:4])
-    assert np.array_equal(last(loaded.test_images), images[4:])
     assert {path.name for path in tmp_path.iterdir()} == {place.name}, "nothing is unpacked, nothing is left behind"
 
 
@@ -166,12 +99,6 @@ def test_cats_are_cut_to_the_face_and_their_shelves_are_no_classes(tmp_path: Pat
         read("images", tmp_path, labels="none", face=True)
 
 
-def database(folder: Path, contents: list[bytes]) -> None:
-    with lmdb.open(str(folder), map_size=1 << 22) as environment, environment.begin(write=True) as transaction:
-        for number, content in enumerate(contents):
-            transaction.put(f"{number:04d}".encode(), content)
-
-
 def test_lsun_takes_one_image_of_each_category_in_turn(tmp_path: Path) -> None:
     images = pictures(5, 8, 8, 3)
     database(tmp_path / "kitchen_train_lmdb", [png(image) for image in images[:3]])
@@ -182,68 +109,41 @@ def test_lsun_takes_one_image_of_each_category_in_turn(tmp_path: Path) -> None:
     assert len(read("lsun", tmp_path, path=str(tmp_path), limit=2).train_images) == 2
 
 
-def film(path: Path, frames: np.ndarray) -> None:
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("ffv1", rate=10)
-        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "bgr0"
-        container.start_encoding()
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-
-
 def test_a_film(tmp_path: Path) -> None:
     frames = pictures(7, 16, 16, 3)
     film(tmp_path / "film.mkv", frames)
-    loaded = read("video", tmp_path, (3, 16, 16), files=["film.mkv"])
-    assert loaded.train_labels is None and np.array_equal(last(loaded.train_images), frames)
-    assert np.array_equal(
-        last(read("video", tmp_path, (3, 16, 16), files=["film.mkv"], every=3).train_images), frames[::3]
-    )
-
-
-def rows(images: np.ndarray, labels: list[int]) -> str:
-    return "".join(
-        ",".join(map(str, [*image.reshape(-1), label])) + "\n" for image, label in zip(images, labels, strict=True)
-    )
+    loaded = read("video", tmp_path, (3, 16, 16), files=["film.mkv"], every=3)
+    check(loaded, train=frames[::3])
+    assert loaded.train_labels is None
 
 
 def test_uhtelpcc_as_text_and_as_a_pickle(tmp_path: Path) -> None:
-    ink = DRAW.integers(0, 2, (4, 32, 32))
-    (tmp_path / "train.csv").write_text(",".join(["pixel"] * 1024 + ["label"]) + "\n" + rows(ink[:2], [324, 0]))
-    (tmp_path / "valid.csv").write_text(rows(ink[2:3], [7]))
-    (tmp_path / "test.csv").write_text(rows(ink[3:], [8]))
-    splits = [
-        (ink[:2].reshape(2, 1024).astype(np.float32), [324, 0]),
-        (ink[2:3], np.array([7])),
-        (ink[3:] > 0, np.array([8])),
-    ]
-    (tmp_path / "it.pkl").write_bytes(pickle.dumps(splits, protocol=2))
+    ink = (pictures(4, 32, 32) > 127).astype(np.int64)
+    write(tmp_path, {
+        "train.csv": ",".join(["pixel"] * 1024 + ["label"]) + "\n" + rows(ink[:2], [324, 0]),
+        "valid.csv": rows(ink[2:3], [7]),
+        "test.csv": rows(ink[3:], [8]),
+        "it.pkl": pickle.dumps([
+            (ink[:2].reshape(2, 1024).astype(np.float32), [324, 0]), (ink[2:3], np.array([7])),
+            (ink[3:] > 0, np.array([8])),
+        ], protocol=2),
+    })  # fmt: skip
     for reader, files, own in (
         ("csv", ["train.csv", "valid.csv", "test.csv"], {"label": "last"}),
         ("uhtelpcc_pickle", ["it.pkl"], {}),
     ):
         loaded = read(reader, tmp_path, (1, 32, 32), classes=325, files=files, **own)
-        assert np.array_equal(loaded.train_images[:, 0], 255 * ink[:2]) and np.array_equal(
-            loaded.test_images[:, 0], 255 * ink[3:]
-        )
-        assert loaded.train_labels is not None and loaded.train_labels.tolist() == [324, 0]
-        assert loaded.valid_labels is not None and loaded.valid_labels.tolist() == [7]
+        check(loaded, train=255 * ink[:2], test=255 * ink[3:], train_labels=[324, 0], valid_labels=[7])
 
 
 def test_the_flowers_official_lists(tmp_path: Path) -> None:
     images = pictures(4, 8, 8, 3)
-    with tarfile.open(tmp_path / "102flowers.tgz", "w:gz") as tar:
-        for number, image in enumerate(images, start=1):
-            member = tarfile.TarInfo(f"jpg/image_{number:05d}.jpg")
-            member.size = len(png(image))
-            tar.addfile(member, io.BytesIO(png(image)))
+    members = [(f"jpg/image_{number:05d}.jpg", png(image)) for number, image in enumerate(images, start=1)]
+    write(tmp_path, {"102flowers.tgz": tarred(members, "w:gz")})
     scipy.io.savemat(tmp_path / "imagelabels.mat", {"labels": np.array([[77, 1, 102, 5]], dtype=np.uint8)})
     scipy.io.savemat(tmp_path / "setid.mat", {"trnid": [[4, 1]], "valid": [[2]], "tstid": [[3]]}, do_compression=True)
     loaded = read("oxford_flowers", tmp_path)
-    assert np.array_equal(last(loaded.train_images), images[[0, 3]]) and loaded.train_labels is not None
-    assert loaded.train_labels.tolist() == [76, 4] and loaded.test_labels is not None
-    assert loaded.test_labels.tolist() == [101] and np.array_equal(last(loaded.test_images), images[2:3])
+    check(loaded, train=images[[0, 3]], test=images[2:3], train_labels=[76, 4], test_labels=[101])
 
 
 # --- sizes and modes --------------------------------------------------------------------------------------------
@@ -278,10 +178,9 @@ def test_images_of_every_mode_are_the_same_white(mode: str) -> None:
         if mode == "I;16"
         else Image.new("RGB", (4, 4), "white").convert(mode)
     )
-    buffer = io.BytesIO()
-    image.save(buffer, "TIFF")
+    content = bytes_of(lambda file: image.save(file, "TIFF"))
     for channels in (1, 3):
-        fitted = Fit((channels, 4, 4))("it", decoded("it", buffer.getvalue()))
+        fitted = Fit((channels, 4, 4))("it", decoded("it", content))
         assert fitted.shape == (channels, 4, 4) and (fitted == 255).all()
 
 

@@ -187,7 +187,7 @@ def test_the_pictures_are_the_models_own(made: Made) -> None:
         assert np.array_equal(last[:28, 30:58], canvases[1, -1, 0])
 
 
-GALLERY_OF_TINY = ("blends", "walks", "neighbours", "epochs", "adversaries")
+GALLERY_OF_TINY = ("reconstructions", "blends", "walks", "neighbours", "epochs", "adversaries")
 """What the models of the tiny budget have to show."""
 
 

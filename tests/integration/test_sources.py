@@ -282,7 +282,7 @@ def test_a_wrong_archive_is_not_opened(tmp_path: Path, server: str) -> None:
 
 
 def test_an_archive_without_the_files(tmp_path: Path, server: str) -> None:
-    with pytest.raises(SourceError, match="no elsewhere/images in the archive"):
+    with pytest.raises(SourceError, match="no file elsewhere/images in the archive"):
         attempt(tmp_path, [archive_source(server, folder="elsewhere")])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import shutil
@@ -59,11 +60,11 @@ def plan(*words: str) -> made_up.Plan:
 
 
 def test_nothing_made_yet_is_one_line_and_what_to_type(status: Lines) -> None:
-    first, last = status()
+    first, last = status("--cores", "8")
     assert first == "mnist: nothing made yet, 23 jobs to do (tiny budget, 3 models, 1 seed)"
     assert re.fullmatch(
-        r"  to do: 23 jobs, about \d+ (s|min) on \d+ cores: "
-        r"snakemake --cores 8 results/summary/mnist.txt with the same settings",
+        r"  to do: 23 jobs, about \d+ (s|min) on 8 cores: "
+        r"\S*bin/snakemake --cores 8 results/summary/mnist.txt with the same settings",
         last,
     )
 
@@ -71,6 +72,20 @@ def test_nothing_made_yet_is_one_line_and_what_to_type(status: Lines) -> None:
 def test_with_the_files_own_settings_it_is_make_mnist(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["status"])
     assert capsys.readouterr().out.splitlines()[-1].endswith(": make mnist")
+
+
+@pytest.mark.parametrize(
+    ("words", "minutes", "cores"), [((), 8, 3), (("--cores", "5"), 5, 5), (("--cores", "0"), 0, 0)]
+)
+def test_time_and_command_are_for_the_cores_of_the_run(
+    status: Lines, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], minutes: int, cores: int
+) -> None:
+    monkeypatch.setenv("EASEL_CORES", "3")
+    monkeypatch.setattr("pipeline.workflow.estimate.seconds", lambda *_: 60.0)
+    with contextlib.nullcontext() if cores else pytest.raises(SystemExit):
+        last = status(*words)[-1]
+        words = f"  to do: 23 jobs, about {minutes} min on {cores} cores: "
+        assert last.startswith(words) and f"/snakemake --cores {cores} results/" in last, last
 
 
 def test_all_done_is_one_line(status: Lines) -> None:

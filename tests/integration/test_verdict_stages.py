@@ -84,7 +84,8 @@ def job_of_tables(folder: Path, steps: dict[str, int], batch: int) -> Any:
     inputs |= {"references": file("references", {}), "summary": file("summary", {})}
     names = ("table", "markdown", "latex", "seeds", "claims", "cost", "networks")
     return SimpleNamespace(
-        config={"runs": [(model, 0) for model in steps], "published": None, "judged_by": {}, "tolerance": 0.3},
+        config={"runs": [(model, 0) for model in steps], "published": None, "judged_by": {}, "tolerance": 0.3,
+                "dependent": True},
         inputs=inputs, outputs={name: folder / f"out_{name}" for name in names}, wildcards={"dataset": "mnist"},
         write_text=Path.write_text, progress=SimpleNamespace(say=print),
     )  # fmt: skip
@@ -96,6 +97,7 @@ def test_tables_say_how_many_images_each_row_saw_and_name_those_that_saw_five_ti
     cost, networks = (from_csv(job.outputs[name].read_text()) for name in ("cost", "networks"))
     assert [row["images_seen"] for row in cost] == [row["images_seen"] for row in networks] == [21184, 4224, 4288]
     told = job.outputs["markdown"].read_text()
+    assert "Images of this data set are not independent" in told
     assert "Images seen in training: long 21,184, short 4,224, middle 4,288." in told
     assert "long saw at least 5 times the images of short." in told
     assert "images_seen" not in job.outputs["table"].read_text()

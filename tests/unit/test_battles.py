@@ -16,7 +16,7 @@ import pipeline.tables
 from pipeline.battles.matrix import REAL_TEST, REAL_TRAIN, judge_matrix, wilson_interval
 from pipeline.battles.ratios import Cells, Ratio, paired_ratio, ratio_of_cells, smoothed_rates, welch_freedom
 from pipeline.battles.scores import JudgeScores, beats_chance, errors_on_generated, errors_on_real, matched_threshold
-from pipeline.battles.standings import BEYOND_TRAINING, OUTPASSED, POINTS, davidson, standings
+from pipeline.battles.standings import BEYOND_TRAINING, HALVES, OUTPASSED, POINTS, davidson, standings
 from pipeline.battles.verdicts import BATTLE_COLUMNS, TIE, battle, battle_rows, winner, winner_tested
 
 PUBLISHED = Path(pipeline.tables.__file__).parent / "published"
@@ -427,7 +427,7 @@ def test_a_judges_own_generator_does_not_move_the_standings() -> None:
 
 def test_standings_without_any_comparison_are_empty_ratings() -> None:
     rows = standings(skilled_judges(["a", "b"], [1.0, 0.0], ["a", "b"]), ["a", "b"])
-    empty = dict.fromkeys(("rating", "rating_low", "rating_high", "rating_without", "left_out"))
+    empty = dict.fromkeys(("rating", "rating_low", "rating_high", "rating_without", "left_out", *HALVES))
     assert rows == [{"model": name, "judged": 0, **empty} for name in ("a", "b")]
 
 

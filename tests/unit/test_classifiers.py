@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import fmean
 
 import pytest
 import torch
@@ -93,3 +94,21 @@ def test_an_order_that_classifiers_disagree_on_is_unresolved() -> None:
     assert verdict(good, bad) == ("held", None)
     assert verdict(bad, good) == ("reversed", None)
     assert verdict(good, torn) == ("unresolved", DISAGREE)
+
+
+def test_each_classifier_has_its_own_row_real_to_be_near_to() -> None:
+    """By the mean of `real`, 0.5, the second classifier would have b nearer; by its own, 0.3, a is."""
+    each = {"a": "0.8 0.28", "b": "0.9 0.6", "real": "0.7 0.3"}
+    rows = [
+        {"model": model, "seed": seed, "coverage": fmean(map(float, values.split())), "coverage_each": values}
+        for model, values in each.items()
+        for seed in range(1 if model == "real" else 2)
+    ]
+    claim = {"paper": "p", "claim": "c", "definition": "ours", "measure": "coverage", "better": "a", "worse": "b"}
+    metrics = {"coverage": columns()["coverage"]}
+
+    def reason(seeds: list[dict]) -> str | None:
+        return claim_rows([claim], Evidence(seeds, metrics, {"coverage": 0.5}))[0]["reason"]
+
+    assert DISAGREE in str(reason(rows[:-1]))
+    assert DISAGREE not in str(reason(rows))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,7 @@ from pipeline.datasets import load_reader
 from pipeline.datasets.idx import FILES, load, read
 from pipeline.datasets.loaded import Loaded
 from tests.conftest import ROOT, stage
-
-
-def idx(array: np.ndarray, kind: int = 0x08) -> bytes:
-    return bytes([0, 0, kind, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+from tests.data_files import idx
 
 
 def small_mnist(folder: Path) -> dict[str, np.ndarray]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from pipeline.core.errors import UserError
 from pipeline.features import classifier as features
 from pipeline.features.fitting import fit
 from pipeline.metrics import augmentation, coverage_bands, kid, kid_tail, prdc, sharpness
-from pipeline.metrics.bands import HEAD, MIDDLE, NO_BAND, TAIL, bands_of, imbalance_ratio, tail_ends_at
+from pipeline.metrics.bands import BANDS, HEAD, MIDDLE, NO_BAND, TAIL, bands_of, imbalance_ratio, tail_ends_at
 from pipeline.metrics.comparison import Comparison
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
@@ -84,7 +87,7 @@ def test_coverage_of_all_classes_is_coverage() -> None:
     real, fake = list(gaussian(90, 1).split(18)), list(gaussian(80, 2, at=0.5).split(16))
     one = {"real_bands": torch.zeros(90, dtype=torch.long), "fake_bands": torch.zeros(80, dtype=torch.long)}
     found = coverage_bands.coverage_by_band(real=real, fake=fake, **one)[HEAD]
-    wanted = prdc.prdc_estimates(real=real, fake=fake)["coverage"]
+    wanted = prdc.estimates(prdc.membership(real=real, fake=fake))["coverage"]
     assert found.value == wanted.value
     assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=0.05)
 
@@ -242,15 +245,27 @@ def job_of(stage: str, reads: list[str], block: dict[str, Any]) -> JobContext:
     return JobContext(stage, wildcards, {**wildcards, **block}, (), "hash", inputs, Progress(stage), device="cpu")
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared imbalanced set with its classifier, and samples of a generator that has seen it all."""
+    with contextlib.chdir(folder := tmp_path_factory.mktemp("prepared")):
+        prepare()
+    return folder
+
+
+@pytest.fixture
+def folder(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A test's own copy of the prepared set."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def prepare() -> None:
     for seed, (pattern, sizes) in enumerate(zip(("train", "valid", "test"), SIZES.values(), strict=True)):
         artifacts.write_images(Path(PLACES[pattern]), *patterned(sizes, seed))
     classifier.run(job_of("classifier", ["train", "valid", "test"], SETTINGS | COUNT))
     artifacts.write_images(Path(PLACES["samples"]), patterned((60, 60, 60), 9)[0])
-    return tmp_path
 
 
 READS = ["samples", "train", "test", "classifier"]
@@ -293,9 +308,11 @@ def test_the_tail_is_filled_with_images_that_the_classifier_is_sure_of(folder: P
     assert found["generated"]["labelled_by"] == "classifier"
     assert 0 < found["generated"]["images"] <= wanted
     assert found["generated"]["classes"] == 1
-    for name, accuracy in found["accuracy_by_band"].items():
-        assert len(found["tail_correct"][name]) == SIZES["test"][2]
-        assert np.mean(found["tail_correct"][name]) == pytest.approx(accuracy["tail"])
+    for (name, accuracy), (band, size) in itertools.product(
+        found["accuracy_by_band"].items(), zip(BANDS, SIZES["test"], strict=True)
+    ):
+        assert len(found["correct_by_band"][band][name]) == size
+        assert np.mean(found["correct_by_band"][band][name]) == pytest.approx(accuracy[band])
 
 
 def test_without_a_generated_image_the_two_classifiers_are_one(folder: Path) -> None:
@@ -303,8 +320,8 @@ def test_without_a_generated_image_the_two_classifiers_are_one(folder: Path) -> 
     artifacts.write_images(path, patterned((60, 0, 0), 9)[0])
     found = augmented(folder)
     assert found["generated"]["images"] == 0
-    assert found["tail_correct"]["without"] == found["tail_correct"]["augmented"]
-    assert evaluate.tail_correct(Path(PLACES["augmented"])) is None
+    assert all(of["without"] == of["augmented"] for of in found["correct_by_band"].values())
+    assert evaluate.correct_by_band(Path(PLACES["augmented"])) is None
     images, labels = map(torch.from_numpy, patterned(SIZES["train"], 0))
     again = fit(Progress("augment"), images, labels, 3, balanced=True, settings=SETTINGS)
     kept = artifacts.read_tensors(Path(PLACES["classifier"]))
@@ -323,13 +340,13 @@ def test_a_conditional_model_is_asked_for_the_rare_classes(folder: Path) -> None
 def test_the_gain_and_the_bands_reach_the_model_s_metrics(folder: Path) -> None:
     augmented(folder)
     artifacts.write_images(Path(PLACES["samples"]), patterned((33, 33, 34), 9)[0])
-    block = {"n": 100, "protocol_seed": 0, "groups": 5, "pooled": False, "augmented": True}
+    block = {"n": 100, "protocol_seed": 0, "groups": 5, "frechet_images": 8, "pooled": False, "augmented": True}
     reads = ["samples", "train", "valid", "test", "classifier", "more_classifiers", "features", "augmented"]
     evaluate.run(job_of("evaluate", reads, block))
     content = json.loads(Path(PLACES["metrics"]).read_text())
     estimates = content["estimates"]
     wanted = {"class_tv", "coverage_head", "coverage_tail", "kid_tail", "sharpness", "sharpness_tail"}
-    assert wanted | {"tail_accuracy_gain"} <= set(estimates)
+    assert wanted | {f"{band}_accuracy_gain" for band in BANDS} <= set(estimates)
     assert all(entry["low"] <= entry["value"] <= entry["high"] for entry in estimates.values())
 
 
@@ -338,7 +355,9 @@ def test_a_copy_is_seen_whichever_training_image_it_is_of(folder: Path) -> None:
     training = artifacts.read_images(Path(PLACES["train"]))[0]
     artifacts.write_images(Path(PLACES["samples"]), training[::2])
     reads = ["samples", "train", "valid", "test", "classifier", "more_classifiers", "features"]
-    evaluate.run(job_of("evaluate", reads, {"n": 30, "protocol_seed": 0, "groups": 5, "pooled": False}))
+    evaluate.run(
+        job_of("evaluate", reads, {"n": 30, "protocol_seed": 0, "groups": 5, "frechet_images": 8, "pooled": False})
+    )
     content = artifacts.read_json(Path(PLACES["metrics"]))
     assert content["estimates"]["copying"]["value"] == 1
 

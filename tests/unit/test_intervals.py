@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline import metrics
 from pipeline.features.evaluator import FEWEST
 from pipeline.metrics import intervals
-from pipeline.metrics.bands import TOO_FEW
+from pipeline.metrics.bands import BANDS, TOO_FEW
 from pipeline.metrics.comparison import Comparison, Estimate
 from pipeline.workflow.params import FEWEST_COMPARED
 
@@ -114,7 +114,9 @@ def _gaussian_draw(seed: int, n: int = 200, d: int = 3) -> Comparison:
         fake_images=_noise(n, generator, contrast=30),
         real_labels=torch.randint(4, (n,), generator=generator),
         bands=torch.tensor([0, 1, 2, 2]),
-        tail_correct=(torch.rand(100, generator=generator) < 0.5, torch.rand(100, generator=generator) < 0.7),
+        correct_by_band=dict.fromkeys(
+            BANDS, (torch.rand(100, generator=generator) < 0.5, torch.rand(100, generator=generator) < 0.7)
+        ),
         elbo=torch.randn(n, generator=generator) * 3 - 80,
         iwae_bound=torch.randn(n, generator=generator) * 3 - 78,
         log_likelihood=torch.randn(n, generator=generator) * 3 - 77,

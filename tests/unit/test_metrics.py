@@ -6,6 +6,7 @@ import ast
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from pipeline.metrics import (
     neighbours,
     prdc,
 )
+from pipeline.metrics.bands import BANDS
 from pipeline.metrics.comparison import Comparison
 
 ASKED_FOR = [
@@ -38,9 +40,9 @@ ASKED_FOR = [
     "coverage_tail", "classes_covered", "class_tv", "class_accuracy", "class_accuracy_chance", "class_accuracy_head",
     "class_accuracy_middle", "class_accuracy_tail", "class_accuracy_tail_chance", "copying", "elbo", "iwae_bound",
     "log_likelihood", "diversity", "confident_fraction", "sharpness", "sharpness_head", "sharpness_middle",
-    "sharpness_tail", "brightness", "authenticity", "fld", "fld_gap", "tail_accuracy_gain",
-    "fd_classifier_min", "fd_classifier_max", "kid_classifier_min", "kid_classifier_max", "coverage_min",
-    "coverage_max",
+    "sharpness_tail", "brightness", "authenticity", "fld", "fld_gap", "tail_accuracy_gain", "middle_accuracy_gain",
+    "head_accuracy_gain", "fd_classifier_min", "fd_classifier_max", "kid_classifier_min", "kid_classifier_max",
+    "coverage_min", "coverage_max",
 ]  # fmt: skip
 
 
@@ -69,7 +71,7 @@ def comparison() -> Comparison:
         real_labels=torch.arange(120) % 4,
         bands=torch.tensor([0, 1, 2, 2]),
         asked=torch.arange(120) % 4,
-        tail_correct=(torch.arange(60) % 2 == 0, torch.arange(60) % 3 == 0),
+        correct_by_band=dict.fromkeys(BANDS, (torch.arange(60) % 2 == 0, torch.arange(60) % 3 == 0)),
         elbo=gaussian(120, 1, 7).squeeze(1) - 80,
         iwae_bound=gaussian(120, 1, 8).squeeze(1) - 78,
         log_likelihood=gaussian(120, 1, 11).squeeze(1) - 77,
@@ -126,6 +128,16 @@ def test_metric_leaves_out_what_it_cannot_know(name: str) -> None:
     assert metrics.load(name).measure(Comparison(real={}, fake={})) == {}
 
 
+@pytest.mark.parametrize("name", ["copying", "fld", "kid", "prdc"])
+def test_what_is_kept_of_the_real_images_changes_no_value(name: str, comparison: Comparison) -> None:
+    measure, kept = metrics.load(name).measure, {}
+    other = {space: points.flip(0) * 0.5 for space, points in comparison.fake.items()}
+    measure(replace(comparison, kept=kept))
+    known, second = set(kept), replace(comparison, fake=other, kept={})
+    assert measure(replace(second, kept=kept)) == measure(second)
+    assert known == set(kept) != set()
+
+
 @pytest.mark.parametrize("name", metrics.names())
 def test_real_and_fake_are_keyword_only(name: str) -> None:
     tree = ast.parse(Path(str(metrics.load(name).__file__)).read_text(encoding="utf-8"))
@@ -162,7 +174,7 @@ def test_pixels_are_compared_without_rounding() -> None:
 def test_ties_go_to_the_lowest_index() -> None:
     (points,) = distances.prepare(torch.zeros(50, 3))
     assert torch.equal(distances.nearest(points, points, 4)[1], torch.arange(4).expand(50, 4))
-    assert distances.nearest(points, points, 2, itself=True)[1][0].tolist() == [1, 2]
+    assert distances.nearest(points, points, 2, own=torch.arange(50))[1][0].tolist() == [1, 2]
 
 
 def test_chunks_do_not_show(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,6 +248,15 @@ def test_frechet_with_fewer_points_than_dimensions_is_flagged() -> None:
     found = frechet.measure(Comparison(real={"pixels": x}, fake={"pixels": y}, groups=5))
     assert found["fd_pixels"].kind == "delete-d jackknife, n <= d"
     assert found["fd_pixels"].value == pytest.approx(frechet.frechet_distance(real=x, fake=y), rel=1e-9)
+
+
+@pytest.mark.parametrize(("fewest", "there"), [(30, True), (31, False)])
+def test_too_few_held_out_images_have_no_frechet_distance_but_its_reason(fewest: int, there: bool) -> None:
+    sides = {"real": {"pixels": gaussian(30, 4, 1)}, "fake": {"pixels": gaussian(50, 4, 2)}}
+    found = frechet.measure(Comparison(**sides, groups=5, frechet_images=fewest))
+    assert math.isfinite(found["fd_pixels"].value) == there
+    assert there or found == dict.fromkeys(frechet.COLUMNS, found["fd_pixels"])
+    assert there or "of 30 held-out images, under 31" in found["fd_pixels"].kind
 
 
 def test_frechet_of_one_distribution_at_1000_points_in_64_dimensions() -> None:

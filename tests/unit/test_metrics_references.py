@@ -111,5 +111,6 @@ def test_bayes_is_scikit_learns(features, constant_pixels: bool) -> None:
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(1))
     train, test = order[:800], order[800:]
     judge = sklearn.GaussianNB().fit(points[train].numpy(), generated[train].numpy())
-    verdict = naive_bayes.naive_bayes_verdict(points[train], generated[train], points[test])
+    kept = torch.ones(1, 800, dtype=torch.bool)
+    verdict = naive_bayes.naive_bayes_verdicts(points[train], generated[train], points[test], kept)[0]
     assert np.array_equal(verdict.numpy(), judge.predict(points[test].numpy()))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +25,6 @@ def saved(folder: Path, image: Image.Image, name: str = "a.png", **options: Any)
     return folder / name
 
 
-def png_that_claims(width: int, height: int) -> bytes:
-    """A few bytes that unfold into a picture of this size."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
-
-
 def test_a_picture_of_the_data_sets_size_keeps_its_very_pixels(tmp_path: Path) -> None:
     grey, colour = pixels(28, 28), pixels(32, 32, 3)
     read = pictures.read(saved(tmp_path, Image.fromarray(grey)), SHAPE)
@@ -55,33 +42,13 @@ def test_a_long_picture_is_cut_around_its_middle_and_not_squeezed(tmp_path: Path
     assert (pictures.read(saved(tmp_path, Image.fromarray(wide)), SHAPE) > 230).all()
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "I;16", "LA", "RGBA"])
-def test_every_mode_gives_grey_and_colour(tmp_path: Path, mode: str) -> None:
-    grey = Image.new("L", (40, 40), 255 if mode == "1" else 204)
-    image = Image.new(mode, (40, 40), 204 * 257) if mode == "I;16" else grey.convert("RGB").convert(mode)
-    path = saved(tmp_path, image, "a.jpg" if mode == "CMYK" else "a.png")
-    with Image.open(path) as written:
-        assert written.mode == mode
-    for shape in (SHAPE, COLOUR):
-        read = pictures.read(path, shape)
-        assert read.shape == shape
-        assert np.abs(read.astype(int) - grey.getpixel((0, 0))).max() <= 2
-
-
-def test_what_is_clear_is_white_and_a_camera_turned_on_its_side_is_put_upright(tmp_path: Path) -> None:
-    assert (pictures.read(saved(tmp_path, Image.new("RGBA", (28, 28), (0, 0, 0, 0))), SHAPE) == 255).all()
-    top = np.zeros((28, 28), np.uint8)
+def test_a_camera_turned_on_its_side_is_put_upright(tmp_path: Path) -> None:
+    top = np.zeros((56, 28), np.uint8)
     top[:14] = 255
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
-    read = pictures.read(saved(tmp_path, Image.fromarray(top), exif=exif), SHAPE)
+    read = pictures.read(saved(tmp_path, Image.fromarray(top), exif=exif), (1, 56, 28))
     np.testing.assert_array_equal(read[0], top[::-1])
-
-
-def test_of_a_moving_picture_the_first_frame_counts(tmp_path: Path) -> None:
-    first, second = Image.new("L", (28, 28), 10), Image.new("L", (28, 28), 90)
-    path = saved(tmp_path, first, "a.gif", save_all=True, append_images=[second])
-    assert (pictures.read(path, SHAPE) == 10).all()
 
 
 def refused(path: Path) -> str:
@@ -89,13 +56,6 @@ def refused(path: Path) -> str:
         pictures.read(path, SHAPE)
     assert str(caught.value).startswith(f"{path}: ") and len(str(caught.value).splitlines()) == 1
     return str(caught.value)
-
-
-@pytest.mark.parametrize("size", [(7_200, 7_000), (12_000, 8_000), (60_000, 60_000), (2**31 - 1, 1)])
-def test_a_small_file_may_not_unfold_into_a_huge_picture(tmp_path: Path, size: tuple[int, int]) -> None:
-    (tmp_path / "bomb.png").write_bytes(png_that_claims(*size))
-    assert (tmp_path / "bomb.png").stat().st_size < 200
-    assert "expected" in refused(tmp_path / "bomb.png")
 
 
 def test_what_is_no_file_of_a_picture_is_one_line(tmp_path: Path) -> None:
@@ -108,30 +68,11 @@ def test_what_is_no_file_of_a_picture_is_one_line(tmp_path: Path) -> None:
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(pictures.LARGEST_FILE + 1)
     for name, said in {
-        "text.png": "not a picture", "empty.png": "not a picture", "vector.png": "not a picture", "cut.png": "expected",
+        "text.png": "no image that can be read", "empty.png": "no image", "vector.png": "no image",
+        "cut.png": "damaged",
         "pipe.png": "not a plain file", "large.png": "67,108,865 bytes", "none.png": "not found", ".": "not a plain",
     }.items():  # fmt: skip
         assert said in refused(tmp_path / name), name
-
-
-@pytest.mark.parametrize("ending", ["png", "jpg", "gif", "bmp", "webp"])
-def test_broken_bytes_are_read_or_refused_in_one_line(tmp_path: Path, ending: str) -> None:
-    """Two hundred files with some bytes changed, cut off or doubled: never another error, never a warning."""
-    rng = np.random.default_rng(len(ending))
-    sound = bytearray(saved(tmp_path, Image.fromarray(pixels(40, 30, 3)), f"a.{ending}").read_bytes())
-    path, outcomes = tmp_path / "broken", set()
-    for _ in range(200):
-        content = bytearray(sound)
-        for place in rng.integers(0, min(len(content), 400), rng.integers(1, 6)):
-            content[place] = rng.integers(256)
-        path.write_bytes(content[: rng.integers(1, len(content))] if rng.random() < 0.3 else content)
-        try:
-            assert pictures.read(path, SHAPE).shape == SHAPE
-            outcomes.add("read")
-        except UserError as error:
-            assert len(str(error).splitlines()) == 1
-            outcomes.add("refused")
-    assert outcomes == ({"refused"} if ending == "png" else {"read", "refused"})  # PNG sums its own bytes up
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.PNG"])

@@ -139,7 +139,7 @@ def test_a_diverged_seed_leaves_its_metrics_to_the_others_and_marks_the_row() ->
     assert (row["fd_classifier"], row["seeds"], row["status"]) == (10.0, 2, "diverged")
     alone = main_table({"gan": runs[1:]}, METRICS, combine=mean_of_seeds)[0]
     assert alone.get("fd_classifier") is None
-    assert to_csv([alone], main_columns(METRICS)).splitlines()[1] == "gan,1" + "," * 15 + "diverged,,,,"
+    assert to_csv([alone], main_columns(METRICS)).splitlines()[1] == "gan,1" + "," * 21 + "diverged,,,,"
 
 
 def test_a_bound_that_is_missing_is_empty() -> None:

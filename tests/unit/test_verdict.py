@@ -46,9 +46,9 @@ def test_models_that_overlap_share_the_lead_and_the_rank() -> None:
     rows = [row("c", fd_classifier=3.0), row("b", fd_classifier=1.1), row("a", fd_classifier=1.0)]
     found = verdict(Tables([*rows, REAL, NOISE], metrics=columns()))
     assert found["lead"] == "a and b lead on Frechet distance (classifier) and cannot be told apart."
-    assert found["ranks"] == [(1, "a"), (1, "b"), (3, "c")]
+    assert found["ranks"] == [((1, 1, 2), "a"), ((2, 1, 2), "b"), ((3, 3, 3), "c")]
     collapsed = [*rows[:2], row("a", status="collapsed", fd_classifier=1.0), REAL]
-    assert verdict(Tables(collapsed, metrics=columns()))["ranks"] == [(1, "b"), (2, "c"), (None, "a")]
+    assert verdict(Tables(collapsed, metrics=columns()))["ranks"] == [((1, 1, 1), "b"), ((2, 2, 2), "c"), (None, "a")]
 
 
 def test_another_metric_names_its_own_leader_and_who_is_alike() -> None:

@@ -343,7 +343,7 @@ def test_publish_refuses_what_is_not_current(recorded: Recorded, tmp_path: Path)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert "arguments.hidden" in line and "[400] -> [399]" in line
-    assert "snakemake --cores 8 results/summary/mnist.txt" in line
+    assert "snakemake --cores all results/summary/mnist.txt" in line
     project.git("checkout", "--", "params.yaml")
     (damaged,) = (project.folder / "results/store/mnist/figures").glob("*/samples.png")
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
@@ -368,7 +368,7 @@ def test_publish_records_pushes_and_copies_and_a_second_one_changes_nothing(made
     before = folders.content(published), (project.folder / "dvc.lock").read_bytes(), published.stat().st_ino
     done = project.easel("publish")
     assert done.returncode == 0, done.stderr
-    assert "pushing to store" in done.stdout and "Git has all of it already" in done.stdout
+    assert "pushing to store" in done.stdout and "files, as they were" in done.stdout
     assert (folders.content(published), (project.folder / "dvc.lock").read_bytes(), published.stat().st_ino) == before
     assert "up to date" in project("dvc", "push", "--remote", "store").stdout
     files = before[0]
@@ -377,8 +377,7 @@ def test_publish_records_pushes_and_copies_and_a_second_one_changes_nothing(made
     assert not [name for name in files if name.endswith(".svg")]
     told = json.loads(files["provenance.json"])
     assert json.loads((project.folder / "results/tables/mnist.json").read_text()) in told["jobs"]
-    assert told["published_on"]["cpu"] and told["made_on"]["devices"] == ["cpu"] and told["budget"] == "tiny"
-    assert told["stages"]["train"]["jobs"] == 3 and told["stages"]["train"]["seconds"] > 0
+    assert told["made_on"]["devices"] == ["cpu"] and told["budget"] == "tiny"
 
 
 def test_publish_to_a_remote_that_is_not_there_is_one_line_and_copies_nothing(made: Project, tmp_path: Path) -> None:

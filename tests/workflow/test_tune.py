@@ -218,7 +218,7 @@ def made(folder: Path) -> dict[str, bytes]:
 def test_a_search_says_what_it_tries_and_ends_with_the_best_block(searched: Path) -> None:
     text = said(searched)
     assert f"vae on mnist: {TRIALS} trials of {STEPS} steps (40 at this budget)" in text
-    assert "trial 1 of 3: the block as it stands: fd_classifier " in text and " left" in text
+    assert "to do: about " in text and "trial 1 of 3: the block as it stands: fd_classifier " in text
     rows = (searched / layout.TUNING.format(dataset="mnist", model=MODEL) / "trials.csv").read_text().splitlines()
     cells = [dict(zip(rows[0].split(","), row.split(","), strict=True)) for row in rows[1:]]
     assert [row["trial"] for row in cells] == ["1", "2", "3"] and {row["status"] for row in cells} <= {
@@ -227,7 +227,8 @@ def test_a_search_says_what_it_tries_and_ends_with_the_best_block(searched: Path
     }
     best = min(cells, key=lambda row: float(row["fd_classifier"]))
     block = yaml.safe_load((searched / layout.TUNING.format(dataset="mnist", model=MODEL) / "best.yaml").read_text())
-    changed = {} if best["trial"] == "1" else {MODEL: {"learning_rate": float(best["learning_rate"])}}
+    values = {"learning_rate": float(best["learning_rate"])}
+    changed = {} if best["trial"] == "1" else {MODEL: {"tiny": values}}
     assert block["models"] == changed
     assert f"best of 3: trial {best['trial']}, fd_classifier" in text
 

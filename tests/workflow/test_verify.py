@@ -1,28 +1,18 @@
-"""make verify: one real run at the tiny budget, then what is said of the same, of tampered and of foreign tables."""
+"""make verify: a real run at the tiny budget; tests/integration/test_verify.py has what is said of its tables."""
 
 from __future__ import annotations
 
-import argparse
-import csv
-import dataclasses
-import io
-import json
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline.commands import verify
-from pipeline.commands.verify import Made
-from pipeline.core.errors import UserError
+from pipeline.commands.verify import TableSet
 from pipeline.runtime import machine
-from pipeline.tables import from_csv, to_csv, tolerance
+from pipeline.tables import from_csv
 from pipeline.tables.columns import COST_COLUMNS
-from pipeline.tables.text import csv_value
 from pipeline.workflow import job_hash, snapshots
-from pipeline.workflow.provenance import Provenance
 from tests.conftest import ROOT, copy_project
 
 pytestmark = pytest.mark.workflow
@@ -31,7 +21,7 @@ TINY = "vae,draw_gan,gran3,real,noise,mean_image"
 
 
 @pytest.fixture(scope="module")
-def made(mnist_mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(mnist_mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> TableSet:
     """The tiny tables, really made from scratch, with a tracking server of the person's in the environment."""
     folder = tmp_path_factory.mktemp("made")
     copy_project(folder / "project")
@@ -40,48 +30,12 @@ def made(mnist_mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'persons.db'}")
         patch.setattr(job_hash, "ROOT", folder / "project")
         patch.setenv("PATH", os.pathsep.join([str(ROOT / ".venv/bin"), os.environ["PATH"]]))
-        found = verify.remake("mnist", "tiny", folder / "work", cores=1)
+        found = verify.recompute("mnist", "tiny", folder / "work", cores=1)
     assert not (folder / "persons.db").exists(), "trainings made to verify are not tracked among a person's own"
     return found
 
 
-@pytest.fixture
-def record(made: Made, tmp_path: Path) -> Path:
-    """A folder with the record of the real run."""
-    verify.write_record(made, None, tmp_path / "record", "1 s")
-    return tmp_path / "record"
-
-
-def words(record: Path, *more: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    verify.arguments(parser)
-    return parser.parse_args(["--budget", "tiny", "--against", str(record), *more])
-
-
-def run(record: Path, made: Made, temporary: Path, *more: str) -> int:
-    """The command with tables that are made already; its temporary folders go into `temporary`."""
-    with pytest.MonkeyPatch.context() as patch:
-        temporary.mkdir(exist_ok=True)
-        patch.setattr(verify.tempfile, "tempdir", str(temporary))
-        patch.setattr(verify, "remake", lambda *_: made)
-        return verify.run(words(record, *more))
-
-
-def edited(made: Made, table: str, row: int, **cells: Any) -> Made:
-    """The tables with some cells of one row changed, all others to the letter."""
-    rows = list(csv.DictReader(io.StringIO(made.tables[table])))
-    rows[row] |= {column: csv_value(value) for column, value in cells.items()}
-    return dataclasses.replace(made, tables={**made.tables, table: to_csv(rows, list(rows[0]))})
-
-
-def elsewhere(made: Made) -> Made:
-    return dataclasses.replace(made, cpu="Another CPU (family 6)")
-
-
-# --- what is made and recorded ----------------------------------------------------------------------------------
-
-
-def test_a_real_run_makes_every_table_that_does_not_depend_on_the_clock(made: Made) -> None:
+def test_a_real_run_makes_every_table_that_does_not_depend_on_the_clock(made: TableSet) -> None:
     assert [row["model"] for row in from_csv(made.tables["main"])] == TINY.split(",")
     assert set(made.tables) == {"main", "seeds", "battles", "judges", "standings"}
     assert not any(set(COST_COLUMNS[2:]) & set(text.splitlines()[0].split(",")) for text in made.tables.values())
@@ -89,197 +43,7 @@ def test_a_real_run_makes_every_table_that_does_not_depend_on_the_clock(made: Ma
     assert made.made_by.settings[("train", "vae")]["training.steps"] > 0
 
 
-def test_another_folder_and_one_core_give_the_same_bytes(made: Made, tiny: Path) -> None:
+def test_another_folder_and_one_core_give_the_same_bytes(made: TableSet, tiny: Path) -> None:
     """The shared finished tree was made in a clone, with eight cores."""
     for name, pattern in snapshots.TABLES.items():
         assert made.tables[name] == (tiny / pattern.format(dataset="mnist")).read_text(), name
-
-
-def test_a_record_reads_back_as_what_was_made(made: Made, record: Path) -> None:
-    assert verify.read_record(record / "mnist.json") == made
-    assert (record / "mnist.csv").read_text() == made.tables["main"]
-
-
-def test_what_was_really_made_is_bit_equal_to_its_record(
-    made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(record, made, tmp_path / "temporary") == 0
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(f"bit-equal on {made.cpu} with ") and "5 tables" in line
-    assert not list((tmp_path / "temporary").iterdir())
-
-
-# --- the same CPU -----------------------------------------------------------------------------------------------
-
-
-def test_one_other_digit_is_found_named_and_kept(
-    made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    value = from_csv(made.tables["main"])[1]["fd_classifier"]
-    assert isinstance(value, float)
-    other = value * 1.00002  # in the last of the six digits that are written
-    assert run(record, edited(made, "main", 1, fd_classifier=other), tmp_path / "temporary") == 1
-    said = capsys.readouterr().out
-    assert said.startswith("not bit-equal on ") and "draw_gan  fd_classifier" in said and "vae  " not in said
-    assert f"{value:g}" in said and f"{other:g}" in said, "shown with the digit that differs"
-    (kept,) = (tmp_path / "temporary").iterdir()
-    assert f"kept: {kept}" in said
-
-
-def test_a_tampered_record_is_noticed_before_anything_is_made(record: Path, tmp_path: Path) -> None:
-    table = record / "mnist.csv"
-    table.write_text(table.read_text().replace("ok", "no", 1).replace("collapsed", "ok", 1))
-    with pytest.raises(UserError, match=r"mnist\.csv: not the table that mnist\.json speaks of"):
-        verify.run(words(record))
-    content = json.loads((record / "mnist.json").read_text())
-    content["sha256"]["battles"] = "0" * 64
-    (record / "mnist.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match="SHA-256 differ"):
-        verify.run(words(record))
-
-
-def test_other_code_and_params_are_told_first_and_the_tables_compared_all_the_same(
-    made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    settings: Mapping[tuple[str, str], Mapping[str, Any]] = {
-        **made.made_by.settings,
-        ("train", "vae"): {**made.made_by.settings[("train", "vae")], "arguments.hidden": [399]},
-    }
-    modules = {**made.made_by.modules, "pipeline.models.vae": frozenset({"0" * 16})}
-    other = Provenance(settings, modules, made.made_by.versions, made.made_by.users)
-    assert run(record, dataclasses.replace(made, made_by=other), tmp_path / "temporary") == 0
-    first, second, third = capsys.readouterr().out.splitlines()
-    assert first.startswith("recorded for other code: pipeline/models/vae.py changed")
-    assert second.startswith("recorded for other params: vae: arguments.hidden: [400] -> [399]")
-    assert third.startswith("bit-equal on ")
-
-
-# --- another CPU ------------------------------------------------------------------------------------------------
-
-
-def test_on_another_cpu_tolerances_are_named_and_take_the_place_of_bits(
-    made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    row = from_csv(made.tables["main"])[0]
-    value, high = row["fd_pixels"], row["fd_pixels_high"]
-    assert isinstance(value, float) and isinstance(high, float)
-    near = edited(elsewhere(made), "main", 0, fd_pixels=value + 0.25 * (high - value))
-    assert run(record, near, tmp_path / "temporary") == 0
-    said = capsys.readouterr().out
-    assert "compared by tolerances, not bits" in said and f"recorded on {made.cpu}" in said
-    assert "half-widths" in said and "within the tolerances" in said and "vae fd_pixels" in said
-    assert "bit-equal" not in said
-    far = edited(elsewhere(made), "main", 0, fd_pixels=value + 3 * (high - value))
-    assert run(record, far, tmp_path / "temporary") == 1
-    said = capsys.readouterr().out
-    assert "outside the tolerances: 1, of" in said and "times what is allowed" in said
-
-
-def test_another_library_version_takes_the_tolerances_too(
-    made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    versions = {**made.made_by.versions, "torch": frozenset({"9.9.9"})}
-    assert run(record, dataclasses.replace(made, made_by=dataclasses.replace(made.made_by, versions=versions)),
-               tmp_path / "temporary") == 0  # fmt: skip
-    assert "torch 9.9.9: compared by tolerances" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("cells", [{"status": "diverged"}, {"parameters": 1}, {"elbo": None}])
-def test_what_no_rounding_explains_is_outside_any_tolerance(made: Made, cells: dict[str, Any]) -> None:
-    before, now = tables(made), tables(edited(made, "main", 0, **cells))
-    judged = tolerance.judge(before, now)
-    assert judged.failed and [row["verdict"] for row in judged.outside] == ["not allowed"]
-
-
-def tables(made: Made) -> dict[str, Any]:
-    return {name: from_csv(text) for name, text in made.tables.items()}
-
-
-def test_a_missing_row_is_outside(made: Made) -> None:
-    before = tables(made)
-    judged = tolerance.judge(before, {**before, "main": before["main"][1:]})
-    assert [(row["row"], row["verdict"]) for row in judged.outside] == [("vae", "only in A")]
-    assert not tolerance.judge(before, before).failed
-
-
-def battle(r_sample: float, winner: str) -> dict[str, Any]:
-    bounds = {"r_sample_low": r_sample / 1.1, "r_sample_high": r_sample * 1.1, "r_test_low": 0.99, "r_test_high": 1.01}
-    return {"model_1": "a", "model_2": "b", "r_test": 1.0, "r_sample": r_sample, **bounds, "winner": winner}
-
-
-def test_a_winner_may_differ_only_where_its_ratios_may_cross_what_decides_it() -> None:
-    close, clear = battle(0.95, "a"), battle(0.2, "a")
-    assert not tolerance.judge({"battles": [close]}, {"battles": [close | {"winner": "b"}]}).failed
-    (outside,) = tolerance.judge({"battles": [clear]}, {"battles": [clear | {"winner": "b"}]}).outside
-    assert (outside["column"], outside["verdict"]) == ("winner", "not allowed")
-
-
-def test_reference_rows_are_held_closer_than_trained_ones() -> None:
-    def row(model: str, value: float) -> dict[str, Any]:
-        return {"model": model, "copying": value, "copying_low": 0.4, "copying_high": 0.6}
-
-    found = {
-        model: tolerance.judge({"main": [row(model, 0.5)]}, {"main": [row(model, 0.53)]}).failed
-        for model in ("real", "vae")
-    }
-    assert found == {"real": True, "vae": False}
-
-
-# --- mistakes, and recording again ------------------------------------------------------------------------------
-
-
-def test_no_record_or_one_of_another_budget_is_one_line(made: Made, record: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"mnist\.json: not found; .*verify --record"):
-        verify.run(words(tmp_path / "nowhere"))
-    with pytest.raises(UserError, match="recorded at budget tiny, expected smoke; give --budget tiny"):
-        verify.run(words(record, "--budget", "smoke"))
-    (record / "mnist.json").write_text("{}")
-    with pytest.raises(UserError, match="not a readable record"):
-        verify.run(words(record))
-
-
-def test_recording_again_says_what_changed(
-    made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    after = edited(made, "main", 0, n_fake=7)
-    assert run(record, after, tmp_path / "temporary", "--record") == 0
-    said = capsys.readouterr().out
-    assert "tiny tables recorded on" in said and "vae" in said and "n_fake" in said
-    assert verify.read_record(record / "mnist.json") == after
-
-
-def test_a_run_that_fails_leaves_no_folder(record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object) -> Made:
-        raise UserError("the tables could not be made")
-
-    monkeypatch.setattr(verify, "remake", fails)
-    monkeypatch.setattr(verify.tempfile, "tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
-    with pytest.raises(UserError, match="could not be made"):
-        verify.run(words(record))
-    assert not list((tmp_path / "temporary").iterdir())
-
-
-@pytest.mark.parametrize(
-    ("cpuinfo", "expected"),
-    [
-        ("model name\t: AMD EPYC\ncpu family\t: 26\nmodel\t\t: 2\nflags\t\t: fpu avx2 fma avx\n\nmodel name\t: X\n",
-         "AMD EPYC (family 26, model 2; avx avx2 fma; "),
-        ("CPU part\t: 0xd40\nFeatures\t: asimd sve\n", "0xd40 (asimd sve; "),
-    ],
-)  # fmt: skip
-def test_a_cpu_is_named_by_what_decides_its_bits(tmp_path: Path, cpuinfo: str, expected: str) -> None:
-    file = tmp_path / "cpuinfo"
-    file.write_text(cpuinfo)
-    assert machine.cpu_model(file).startswith(expected)
-    assert machine.cpu_model(tmp_path / "none"), "elsewhere than on Linux it has a name too"
-
-
-def test_raw_files_fetched_here_serve_as_a_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DATA_MIRROR", raising=False)
-    environment: Callable[[str], dict[str, str]] = verify._environment
-    assert "DATA_MIRROR" not in environment("mnist")
-    (tmp_path / "data/raw/mnist").mkdir(parents=True)
-    (tmp_path / "data/raw/mnist/fetched.json").write_text("{}")
-    assert environment("mnist")["DATA_MIRROR"] == str(tmp_path / "data/raw")

@@ -1,0 +1,112 @@
+"""Ranks of models with 95 % confidence sets, from pairwise comparisons.
+
+Mogstad, Romano, Shaikh and Wilhelm, 'Inference for Ranks with Applications to Mobility across Neighbourhoods and
+Academic Achievement across Countries', Review of Economic Studies 91(1), 2024: of K models, the rank of one lies
+between 1 + (those that are better by a test) and K - (those that are worse by a test). The tests of all pairs are
+corrected together (Holm), so all sets of a column hold their models' true ranks at once in 95 % of all cases.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from pipeline.tables.claims import LEVEL, Evidence, classifiers_disagree, holm
+from pipeline.tables.columns import HEADLINE_METRICS, Description
+from pipeline.tables.comparison import interval
+from pipeline.tables.rows import Row
+from pipeline.tables.text import competing, losses_of
+
+Table = Sequence[Mapping[str, Any]]
+ENDS = ("", "_low", "_high")
+
+
+class Rank(NamedTuple):
+    """A model's rank, 1 being the best, and the least and the largest that the tests leave open."""
+
+    value: int
+    low: int
+    high: int
+
+    def __str__(self) -> str:
+        return f"{self.low}" if self.low == self.high else f"{self.low}-{self.high}"
+
+
+@dataclass(frozen=True)
+class Position:
+    """A model's loss on the scale of the test; `freedom` is infinite where images are the only replicates."""
+
+    model: str
+    loss: float
+    error: float
+    freedom: float
+
+
+def with_ranks(rows: Sequence[Row], evidence: Evidence) -> list[Row]:
+    """The rows of a main table with the columns `rank_<metric>` of the headline metrics."""
+    found: dict[str, Row] = {}
+    for column in (name for name in HEADLINE_METRICS if name in evidence.metrics):
+        for model, rank in ranks(rows, column, evidence).items():
+            names = (f"rank_{column}{end}" for end in ENDS)
+            found.setdefault(model, {}).update(zip(names, rank, strict=True))
+    return [row | found.get(str(row["model"]), {}) for row in rows]
+
+
+def rank_of(row: Mapping[str, Any], metric: str) -> Rank | None:
+    """A row's rank by a metric as `with_ranks` has put it into the table; None where there is none."""
+    cells = [row.get(f"rank_{metric}{end}") for end in ENDS]
+    return None if None in cells else Rank(*(int(cell) for cell in cells if cell is not None))
+
+
+def ranks(rows: Table, column: str, evidence: Evidence) -> dict[str, Rank]:
+    """Rank of each model that competes in a column and has an interval there, the best first.
+
+    Two models that the reference classifiers order differently count as not told apart.
+    """
+    models = positions(rows, column, evidence.metrics[column])
+    pairs = list(combinations(models, 2))
+    decided = [
+        (better, worse)
+        for (better, worse), p in zip(pairs, holm([p_value(*pair) for pair in pairs]), strict=True)
+        if p <= LEVEL and not classifiers_disagree({"measure": column}, evidence, (better.model, worse.model))
+    ]
+    ahead, behind = (Counter(pair[side] for pair in decided) for side in (1, 0))
+    return {
+        model.model: Rank(1 + sum(x.loss < model.loss for x in models), 1 + ahead[model], len(models) - behind[model])
+        for model in models
+    }
+
+
+def positions(rows: Table, column: str, description: Description) -> list[Position]:
+    """Loss (see `losses_of`) of each model, the least first: distances by their logarithm, on which they are tested."""
+    from scipy.special import stdtrit
+
+    losses = losses_of(rows, column, description["better"])
+    kept = {i: loss for i, loss in losses.items() if competing(rows[i], column) is not None}
+    log = description["scale"] == "log" and description["better"] == "lower" and min(kept.values(), default=0) > 0
+    found = []
+    for index, loss in kept.items():
+        low, high = interval(rows[index], column)
+        if low is None or high is None or (log and low <= 0):
+            continue
+        freedom = int(rows[index].get("seeds") or 1) - 1 or math.inf
+        reach = (math.log(high / low) if log else high - low) / 2
+        error = reach / float(stdtrit(freedom, 1 - LEVEL / 2))
+        found.append(Position(str(rows[index]["model"]), math.log(loss) if log else loss, error, freedom))
+    return sorted(found, key=lambda model: model.loss)
+
+
+def p_value(first: Position, second: Position) -> float:
+    """Two-sided p of equal losses: Welch's t over seeds, the normal distribution over images."""
+    from scipy.special import stdtr
+
+    gap, parts = abs(first.loss - second.loss), [model.error**2 for model in (first, second)]
+    if not gap or not sum(parts):
+        return 0.0 if gap else 1.0
+    spread = sum(part**2 / model.freedom for part, model in zip(parts, (first, second), strict=True))
+    freedom = sum(parts) ** 2 / spread if spread else math.inf
+    return 2 * float(stdtr(freedom, -gap / math.sqrt(sum(parts))))

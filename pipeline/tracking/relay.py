@@ -1,0 +1,90 @@
+"""Sends the histories of running trainings to MLflow: one process for each workflow, which starts it by itself.
+
+It reads the files of `pipeline.tracking.live` with the standard library alone, and imports MLflow once some training
+has gone on for more than ten seconds. A server that is dead, slow or restarted costs this process retries and nothing
+else anything: what it could not send, the `track` stage logs from the history at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import UserError
+from pipeline.tracking import live
+from pipeline.workflow import store
+
+POLL = 0.5
+"""Seconds between two checks that the workflow still runs."""
+
+SEND_EVERY, RETRY_AFTER = 2.0, 10.0
+"""Seconds between two looks at the files, and after a failure."""
+
+SHOWN_AFTER = 10.0
+"""Seconds of training before it is sent; MLflow's import alone takes four CPU seconds."""
+
+
+def main(owner: int, shown_after: float = SHOWN_AFTER) -> None:
+    """Send rows until the process `owner` is no longer the parent of this one: it has ended, killed or not."""
+    relay, due = Relay(Path("results"), shown_after), 0.0
+    while os.getppid() == owner:
+        if time.monotonic() >= due:
+            due = time.monotonic() + (SEND_EVERY if relay.send_new() else RETRY_AFTER)
+        time.sleep(POLL)
+    relay.send_new()
+
+
+class Relay:
+    """The live files of a results folder, and what of them is in the store."""
+
+    def __init__(self, results: Path, shown_after: float = SHOWN_AFTER) -> None:
+        self.results, self.shown_after = results, shown_after
+        # Files that exist already are of trainings that ended; one that goes on writes a new version.
+        self.sent = live.versions(results)
+        self.last_step: dict[Path, int] = {}
+        self.failing = False
+
+    def send_new(self) -> bool:
+        """Send all rows that are new; False after a failure, of which the first in a row is printed."""
+        try:
+            for path, version in live.versions(self.results).items():
+                training = live.read(path) if version != self.sent.get(path) else None
+                if training is not None and training["seconds"] >= self.shown_after:
+                    self.send(path, training)
+                    self.sent[path] = version
+        except Exception as error:  # whatever MLflow raises: the next attempt sends the same rows
+            if not self.failing:
+                text = (str(error) or type(error).__name__).splitlines()[0][:200]
+                print(f"easel: relay: {type(error).__name__}: {text}; tried again", file=sys.stderr, flush=True)
+            self.failing = True
+            return False
+        self.failing = False
+        return True
+
+    def send(self, path: Path, training: dict[str, Any]) -> None:
+        """Send the rows after the last one that arrived; none of a training that was started by hand."""
+        rows = [row for row in training["rows"] if row["step"] > self.last_step.get(path, 0)]
+        try:
+            budget = store.specification(training["hash"]).get("budget")
+        except UserError:
+            return
+        if not rows or budget is None:
+            return
+        from pipeline.tracking import mlflow_runs
+
+        mlflow_runs.add_rows(
+            uri=mlflow_runs.tracking_uri(self.results),
+            experiment=training["dataset"],
+            tags={name: training[name] for name in ("dataset", "model", "seed", "hash")} | {"budget": budget},
+            params=mlflow_runs.run_params(training["block"]),
+            curves=[(int(row["step"]), {k: v for k, v in row.items() if k != "step"}) for row in rows],
+            started=time.time() - training["seconds"],
+        )
+        self.last_step[path] = int(rows[-1]["step"])
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), *map(float, sys.argv[2:]))

@@ -7,6 +7,7 @@ changed parameter or module changes the job's hash, and with it the outputs' pat
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import gc
 import io
@@ -21,7 +22,7 @@ from typing import Any, NoReturn
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
-from pipeline.runtime import signals
+from pipeline.runtime import display, signals
 from pipeline.runtime.progress import duration
 from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.tracking import live, mlflow_runs
@@ -47,6 +48,7 @@ class Workflow:
         self.models = "|".join(sorted(plan.params.models))
         self.planned: dict[str, Job] = {}
         self.newest = time.time()
+        self.screen = contextlib.ExitStack()
 
     def inputs(self, stage: str) -> InputFunction:
         """All that a stage's job reads, by name; for `unpack`."""
@@ -207,6 +209,8 @@ def load(overrides: Mapping[str, Any], snakemake: Any) -> Workflow:
         equip(snakemake)
         if not submitted and not only_looks:
             settle()
+            if not options.verbose:
+                display.silence_snakemake()
     except UserError as error:
         stop(str(error))
     return Workflow(plan, submitted=submitted, only_looks=only_looks)
@@ -289,26 +293,35 @@ def announce(plan: Workflow, snakemake: Any) -> None:
     if plan.submitted or "EASEL_ANNOUNCED" in os.environ:
         return
     os.environ["EASEL_ANNOUNCED"] = "yes"
-    signals.end_workflow_on_term()
+    signals.end_workflow_in_one_line()
     plan.write_specifications()
     jobs = [(job.rule.name, dict(job.wildcards.items())) for job in snakemake.dag.needrun_jobs()]
     stages = [(stage, wildcards) for stage, wildcards in jobs if stage in layout.WILDCARDS]
     if not stages:
         return
+    shown = display.Display(len(stages))
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        plan.screen.callback(display.Screen(shown.lines).close)
+        atexit.register(plan.screen.close)
     counts = Counter(name for name, _ in stages)
     if counts["train"]:
         live.start(os.getpid())
     say(
-        f"{len(stages)} {'job' if len(stages) == 1 else 'jobs'} to run: "
+        f"{many(len(stages))} to run: "
         + ", ".join(f"{counts[name]} {name}" for name in layout.WILDCARDS if counts[name])
     )
     cores = jobs_at_once(snakemake)
     seconds, longest = estimate.wall_seconds(plan.plan, stages, cores=cores)
     if seconds > 60:
         say(
-            f"about {duration(seconds)} with {cores} jobs at once (the longest job about {duration(longest)}); "
-            "a stopped run goes on where it was"
+            f"about {duration(seconds)} with {many(cores)} at once (the longest job about {duration(longest)}); "
+            "a stopped run goes on where it was; each job's log: logs/"
         )
+
+
+def many(jobs: int) -> str:
+    """'1 job', '14 jobs'."""
+    return f"{jobs} {'job' if jobs == 1 else 'jobs'}"
 
 
 def jobs_at_once(snakemake: Any) -> int:
@@ -325,6 +338,7 @@ def finish(plan: Workflow, snakemake: Any, failed: bool = False) -> None:
     """The summaries that were made, or where to look when something failed."""
     if plan.submitted:
         return
+    plan.screen.close()
     views = {str(path) for job in snakemake.dag.jobs for path in job.output}
     if failed:
         say("a job failed, as the lines above say; finished jobs are kept: run the same command to go on")

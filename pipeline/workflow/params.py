@@ -292,6 +292,8 @@ class Params(_Block):
     models: dict[Name, ModelBlock]
     report: Reported = CURRENT
     dvc_tracked: list[Name] = []
+    training_share: float = Field(default=1.0, gt=0, le=1)
+    """Which part of its steps each model is trained for; see docs/verdicts.md."""
 
     def models_of(self, dataset: str) -> list[str]:
         """The models in a data set's table."""
@@ -303,20 +305,21 @@ class Params(_Block):
         return list(range(self.seeds))
 
     @functools.cached_property
+    def adapted(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Every model's block in full, as `models` has it (at '') and for each data set with settings of its own."""
+        own = {name: block.settings for name, block in self.datasets.items() if block.settings}
+        return {dataset: adapted_models(self.models, dataset, of) for dataset, of in {"": {}, **own}.items()}
+
+    @property
     def resolved_models(self) -> dict[str, dict[str, Any]]:
         """Every model's block: {class, training: {...}, arguments: {...}}, defaults filled in."""
-        return {name: resolve_model(name, block, self.models) for name, block in self.models.items()}
+        return self.adapted[""]
 
     @functools.cached_property
     def judged_by(self) -> dict[str, str]:
         """Other samples of a training -> the model whose training and judge are theirs."""
         blocks = self.resolved_models.items()
         return {name: block["reuse_training_of"] for name, block in blocks if "reuse_training_of" in block}
-
-    @functools.cached_property
-    def adapted(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """The models that a data set has settings of its own for, resolved with them: {data set: {model: block}}."""
-        return {dataset: adapted_models(self, dataset) for dataset, block in self.datasets.items() if block.settings}
 
     def model_for(self, dataset: str, model: str) -> dict[str, Any]:
         """A model's resolved block as a data set's table has it: without labels no classes, and no choice by class.
@@ -391,9 +394,12 @@ def merged(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequen
         if not equals:
             raise UserError(f"--set {override}: expected KEY=VALUE, for instance --set budget=smoke")
         try:
-            _set(config, key.split("."), yaml_loader.value_of(value))
+            nested = yaml_loader.value_of(value)
         except ValueError as error:
             raise UserError(f"--set {override}: the value is not YAML ({error}); put it in quotes") from None
+        for name in reversed(key.split(".")):
+            nested = {name: nested}
+        merge_into(config, nested)
     return config
 
 
@@ -411,15 +417,6 @@ def merge_into(config: dict[str, Any], other: Mapping[str, Any]) -> None:
             merge_into(below, value)
         else:
             config[key] = value
-
-
-def _set(config: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Set a nested key, making blocks on the way; a block is put over the block that is there."""
-    for key in keys[:-1]:
-        config = config.setdefault(key, {})
-        if not isinstance(config, dict):
-            raise UserError(f"--set {'.'.join(keys)}: {key} is a value, not a block")
-    merge_into(config, {keys[-1]: value})
 
 
 def check(config: Mapping[str, Any]) -> Params:
@@ -451,7 +448,6 @@ def check(config: Mapping[str, Any]) -> Params:
 def _at_budget(config: Mapping[str, Any], budget: Any) -> Params:
     """The configuration at a budget, with every model's block checked."""
     params = _validated("", Params, at_budget({**config, "budget": budget}, str(budget)))
-    params.resolved_models  # noqa: B018
     params.adapted  # noqa: B018
     return params
 
@@ -554,13 +550,12 @@ def _check_models(where: str, names: Any, known: Iterable[str]) -> None:
 
 def _check_warmups(params: Params) -> None:
     """A training may not be warm-up alone; one of a length in epochs is checked when its number of images is known."""
-    for dataset, blocks in {"": params.resolved_models, **params.adapted}.items():
-        for name, block in blocks.items():
-            try:
-                length.check_warmup(block["training"].get("steps", math.inf), block["arguments"].get("warmup", 0))
-            except ValueError as error:
-                where = f" (with datasets.{dataset}.settings)" if dataset else ""
-                raise UserError(f"params.yaml: models.{name}.{error}{where}") from None
+    for dataset, name in ((dataset, name) for dataset, blocks in params.adapted.items() for name in blocks):
+        block = params.adapted[dataset][name]
+        try:
+            length.check_warmup(block["training"].get("steps", math.inf), block["arguments"].get("warmup", 0))
+        except ValueError as error:
+            raise UserError(f"params.yaml: models.{name}.{error}{_with_settings(dataset)}") from None
 
 
 NAMES = list[str | int]
@@ -577,15 +572,11 @@ OPTION_TYPES: dict[str, Any] = {
 """What the options of readers are; those of `telugu_print` are checked where it renders."""
 
 
-def is_reader(name: str) -> bool:
-    """Whether a module of the data sets' folder reads a format: such a module says which options it has."""
-    module = f"pipeline.datasets.{name}"
-    return job_hash.module_file(module) is not None and job_hash.literal(module, "OPTIONS") is not None
-
-
 def _check_form(where: str, form: Form) -> None:
     """There must be a reader, with the options that it has, and something to read."""
-    readers = [name for name in files_in("datasets") if is_reader(name)]
+    readers = [
+        name for name in files_in("datasets") if job_hash.literal(f"pipeline.datasets.{name}", "OPTIONS") is not None
+    ]
     _require(f"{where}.reader: no file pipeline/datasets/{form.reader}.py", form.reader, readers)
     if (form.files is None) == (form.path is None):
         problem = "missing" if form.files is None else "found beside `path`; say `files: null` to read the path"
@@ -621,19 +612,24 @@ def files_in(folder: str) -> list[str]:
     return sorted(file.stem for file in (job_hash.ROOT / "pipeline" / folder).glob("*.py") if file.stem != "__init__")
 
 
-def adapted_models(params: Params, dataset: str) -> dict[str, dict[str, Any]]:
-    """Every model's block, with the data set's own settings put over those of `models`."""
-    settings = params.datasets[dataset].settings
-    merged = {name: with_changes(block, settings.get(name, {})) for name, block in params.models.items()}
+def adapted_models(
+    models: Mapping[str, Mapping[str, Any]], dataset: str, settings: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Every model's block in full, with a data set's own settings put over those of `models`."""
     for name, block in settings.items():
         owned = sorted({"class", "reuse_training_of"} & set(block))
         if owned:
             where = f"params.yaml: datasets.{dataset}.settings.{name}.{owned[0]}"
             raise UserError(f"{where}: what a model is does not depend on the data set; give it a block of its own")
+    merged = {name: with_changes(block, settings.get(name, {})) for name, block in models.items()}
     try:
         return {name: resolve_model(name, block, merged) for name, block in merged.items()}
     except UserError as error:
-        raise UserError(f"{error} (with datasets.{dataset}.settings)") from None
+        raise UserError(f"{error}{_with_settings(dataset)}") from None
+
+
+def _with_settings(dataset: str) -> str:
+    return f" (with datasets.{dataset}.settings)" if dataset else ""
 
 
 def with_changes(block: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,11 @@ class Input:
 
     job: Job
     output: str
-    path: str
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return self.job.outputs[self.output]
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,12 @@ class Plan(Catalogue):
         super().__init__(params)
         self.cached = functools.cache(self._job)
 
+    def with_share(self, share: float) -> Plan:
+        """The same plan with each model trained for a part of its steps."""
+        found = Plan(self.params.model_copy(update={"training_share": share}))
+        found.flags = self.flags
+        return found
+
     def job(self, stage: str, dataset: str | None = None, model: str | None = None, seed: int | None = None) -> Job:
         """The job of a stage for some wildcards."""
         self.require(dataset, model)
@@ -122,7 +132,7 @@ class Plan(Catalogue):
     def _job(self, stage: str, dataset: str | None, model: str | None, seed: int | None) -> Job:
         given = {"dataset": dataset, "model": model, "seed": seed}
         wildcards = {key: value for key, value in given.items() if value is not None}
-        request = specs.request(self, stage, **wildcards)
+        request = specs.STAGES[stage](self, **wildcards)
         inputs: dict[str, Input | tuple[Input, ...]] = {
             name: self._input(source) if isinstance(source, specs.Source) else tuple(map(self._input, source))
             for name, source in request.inputs.items()
@@ -132,8 +142,7 @@ class Plan(Catalogue):
         return Job(stage, wildcards, config, modules, inputs, dict(request.runtime_only))
 
     def _input(self, source: specs.Source) -> Input:
-        job = self.job(*source.job)
-        return Input(job, source.output, job.outputs[source.output])
+        return Input(self.job(*source.job), source.output)
 
     def steps(self, model: str, dataset: str) -> int:
         """Optimiser steps of a training; with `epochs`, of the prepared data set, or of `IMAGES` before it is."""

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pipeline.core.errors import UserError, near
 from pipeline.workflow import params, yaml_loader
+from pipeline.workflow.catalogue import IN_STEPS
 from pipeline.workflow.plan import Job, Plan
 
 FACTOR = 4.0
@@ -34,9 +35,6 @@ SEED = 0
 
 REDRAWS = 100
 """Draws for one trial, so that none stands twice, before the space is taken to hold no more."""
-
-IN_STEPS = ("warmup",)
-"""Arguments that count steps of the training: a trial shortens them as it shortens the training."""
 
 LOOP = {"batch": "Count", "lr_decay_fraction": "Fraction", "data": "str", "precision": "str", "sampler": "str"}
 LOOP |= {"average": "bool"}
@@ -270,10 +268,8 @@ class Search:
     def _on_valid(self, job: Job) -> Job:
         """An evaluation with the validation split in the test split's place."""
         (test,) = (source for source in job.sources if source.output == "test")
-        valid = dataclasses.replace(test, output="valid", path=test.job.outputs["valid"])
-        return dataclasses.replace(
-            job, config={**job.config, "held_out": "valid"}, inputs={**job.inputs, "test": valid}
-        )
+        inputs = {**job.inputs, "test": dataclasses.replace(test, output="valid")}
+        return dataclasses.replace(job, config={**job.config, "held_out": "valid"}, inputs=inputs)
 
     def block_with(self, changed: Mapping[str, Any]) -> dict[str, Any]:
         """What to put under `models:` for values that were found at this budget."""

@@ -287,7 +287,7 @@ def test_results_and_locks_have_the_rights_of_the_umask(umask: int, rights: int,
     before = os.umask(umask)
     try:
         artifacts.write_tensors(tmp_path / "weights.safetensors", {"a": torch.zeros(2)})
-        store.write(tmp_path, {"hash": "a" * 16}, {"weights.safetensors": tmp_path / "weights.safetensors"})
+        store.write(tmp_path, {"hash": "a" * 16})
         handle = locks.take(tmp_path / "a.lock")
     finally:
         os.umask(before)

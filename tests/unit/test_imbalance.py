@@ -87,7 +87,7 @@ def test_coverage_of_all_classes_is_coverage() -> None:
     real, fake = list(gaussian(90, 1).split(18)), list(gaussian(80, 2, at=0.5).split(16))
     one = {"real_bands": torch.zeros(90, dtype=torch.long), "fake_bands": torch.zeros(80, dtype=torch.long)}
     found = coverage_bands.coverage_by_band(real=real, fake=fake, **one)[HEAD]
-    wanted = prdc.prdc_estimates(real=real, fake=fake)["coverage"]
+    wanted = prdc.estimates(prdc.membership(real=real, fake=fake))["coverage"]
     assert found.value == wanted.value
     assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=0.05)
 

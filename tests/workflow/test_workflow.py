@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +58,10 @@ def test_every_run_is_in_mlflow_with_its_curves_and_final_metrics(tiny: Path) ->
 def test_what_a_person_sees_while_it_runs_and_at_the_end(tiny: Path) -> None:
     terminal = (tiny / "terminal.txt").read_text()
     assert "jobs to run: " in terminal
-    assert "steps (100%) done" in terminal
+    (jobs,) = re.findall(r"easel: (\d+) jobs to run: ", terminal)
+    ended = re.findall(rf"done after \d+ \w+ \((\d+) of {jobs} jobs\)$", terminal, re.MULTILINE)
+    assert [int(number) for number in ended] == list(range(1, int(jobs) + 1))
+    assert "Finished jobid" not in terminal
     assert TABLE in terminal and "results/figures/mnist/" in terminal
     assert "easel: the report, to be opened in a browser: results/report.html" in terminal
 

@@ -23,10 +23,9 @@ def make(plan: Plan, *names: str, dataset: str = "mnist") -> None:
 
 def write(job: Job) -> None:
     """A job's files, with the record that the job itself would have written."""
-    files = {file: job.folder / file for file in layout.FILES[job.stage].values()}
-    for path in files.values():
+    for path in (job.folder / file for file in layout.FILES[job.stage].values()):
         artifacts.write_text(path, f"{path} of {job.hash}\n")
-    store.write(job.folder, record(job), files)
+    store.write(job.folder, record(job))
 
 
 def record(job: Job) -> store.Record:

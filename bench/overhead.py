@@ -78,7 +78,7 @@ def job(asked: Asked) -> list[Row]:
         prepared = planned.parents[0]
         split = folder / prepared.outputs["train"]
         artifacts.write_images(split, images.numpy(), np.zeros(len(images), dtype=np.int64))
-        store.write(split.parent, made_up.record(prepared), {split.name: split})
+        store.write(split.parent, made_up.record(prepared))
         artifacts.write_json(folder / "spec.json", planned.spec)
         cost = folder / planned.outputs["cost"]
         for _ in range(asked.pace.rounds + 1):

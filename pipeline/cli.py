@@ -22,8 +22,8 @@ from pipeline.core.errors import InUse, UserError, near, one_line
 from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.workflow import job_hash, layout
 
-OF_THE_DISK: dict[int | None, str] = {
-    None: "see that it is there and readable, and that there is room",  # by a library that tells no more
+REMEDIES: dict[int | None, str] = {
+    None: "check that it exists and is readable, and that the disk has room",  # of a library that says no more
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",
     errno.EROFS: "make the file system writable",
@@ -34,8 +34,8 @@ OF_THE_DISK: dict[int | None, str] = {
 }
 """What a person can do about an error of the file system that no stage foresaw."""
 
-TOLD_BY_TORCH = re.compile(r"unable to .*<(?P<file>[^>]+)>.*: (?P<words>[^:]+) \((?P<number>\d+)\)")
-"""How torch, which maps the files of weights into memory, tells such an error: 'unable to open file <..>: .. (13)'."""
+TORCH_FILE_ERROR = re.compile(r"unable to .*<(?P<file>[^>]+)>.*: (?P<words>[^:]+) \((?P<number>\d+)\)")
+"""Such an error as torch words it, which maps files of weights into memory: 'unable to open file <..>: .. (13)'."""
 
 
 def stages() -> dict[str, str]:
@@ -58,7 +58,7 @@ def _listed(folder: str) -> dict[str, str]:
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line whose mistakes are told in one line."""
+    """A command line whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         """One line instead of the usage."""
@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """What comes before a stage's or a command's own flags."""
+    """The program: its help and version, and the name of a stage or command."""
     groups = {"commands": commands(), "stages, which Snakemake calls": stages()}
     listing = [
         "\n".join([f"{title}:", *(f"  {name:<20} {line}" for name, line in names.items())])
@@ -115,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     flags.set_defaults(name=name)
     module.arguments(flags)
     arguments = flags.parse_args(words[1:])
-    with mistakes_in_one_line(*_title_and_log(module, arguments)):
+    with errors_in_one_line(*_title_and_log(module, arguments)):
         code = module.run(arguments)
         sys.stdout.flush()
     if code:
@@ -130,13 +130,13 @@ def _title_and_log(module: Any, arguments: argparse.Namespace) -> tuple[str, Pat
 
 
 @contextlib.contextmanager
-def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
+def errors_in_one_line(title: str, log: Path) -> Iterator[None]:
     """End the process with one line and an exit code for whatever is raised inside."""
     try:
         yield
     except UserError as error:
         if not isinstance(error, InUse):  # the log is that of the process that is at it
-            _keep_line(log, str(error))
+            _append(log, one_line(str(error)), only_if_there=True)  # the end of it is shown when a run ends
         fail(f"{title}: {error}", error.exit_code)
     except KeyboardInterrupt:
         fail(f"{title}: interrupted", 130)
@@ -146,29 +146,23 @@ def mistakes_in_one_line(title: str, log: Path) -> Iterator[None]:
     except MemoryError:
         fail(f"{title}: out of memory; lower `batch` in params.yaml or run fewer jobs at once (--cores)")
     except Exception as error:  # the last resort: a traceback is for the log, one line for the person
-        written, remedy = _keep_traceback(log), _remedy(error)
+        written, remedy = _append(log, traceback.format_exc()), _remedy(error)
         if remedy:
             fail(f"{title}: {remedy}, then run the same command again")
         if not written:
             traceback.print_exc()
         problem = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        fail(f"{title}: {problem} (a bug here; traceback in {log})", 70)
+        fail(f"{title}: {problem} (a bug in easel; traceback in {log})", 70)
 
 
-def _keep_line(log: Path, message: str) -> None:
-    """A stage's mistake at the end of its log, which is shown when a run ends."""
-    with contextlib.suppress(OSError):  # a damaged job may name no possible file
-        if log.exists():
-            with log.open("a", encoding="utf-8") as handle:
-                print(one_line(message), file=handle)
-
-
-def _keep_traceback(log: Path) -> bool:
-    """Whether there was room for it."""
-    try:
+def _append(log: Path, text: str, *, only_if_there: bool = False) -> bool:
+    """Whether the text could be added to a log."""
+    try:  # a damaged job may name no possible file
+        if only_if_there and not log.exists():
+            return False
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as handle:
-            traceback.print_exc(file=handle)
+            print(text, file=handle)
     except OSError:
         return False
     return True
@@ -176,11 +170,11 @@ def _keep_traceback(log: Path) -> bool:
 
 def _remedy(error: Exception) -> str | None:
     """What went wrong with a file and what to do; None for what is no error of the file system."""
-    match = TOLD_BY_TORCH.search(str(error)) if isinstance(error, RuntimeError) else None
+    match = TORCH_FILE_ERROR.search(str(error)) if isinstance(error, RuntimeError) else None
     if match:
         error = OSError(int(match["number"]), match["words"], match["file"])
-    if not isinstance(error, OSError) or error.errno not in OF_THE_DISK:
+    if not isinstance(error, OSError) or error.errno not in REMEDIES:
         return None
     where = f"{error.filename}: " if error.filename else ""
     problem = f"{where}{error.strerror}" if error.errno else " ".join(str(error).split())
-    return f"{problem}; {OF_THE_DISK[error.errno]}"
+    return f"{problem}; {REMEDIES[error.errno]}"

@@ -7,6 +7,7 @@ changed parameter or module changes the job's hash, and with it the outputs' pat
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import gc
 import io
@@ -21,7 +22,7 @@ from typing import Any, NoReturn
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
-from pipeline.runtime import signals
+from pipeline.runtime import display, machine, signals
 from pipeline.runtime.progress import duration
 from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.tracking import live, mlflow_runs
@@ -29,7 +30,7 @@ from pipeline.workflow import estimate, layout, params, report_inputs, run_lock,
 from pipeline.workflow.plan import Job, Plan
 
 CHANGED_VIEW = Path(layout.PLANNED).parent / "changed-view"
-"""One empty file, kept: a Snakemake that is killed leaves nothing else."""
+"""One small file, kept: a Snakemake that is killed leaves nothing else."""
 
 Wildcards = Any
 InputFunction = Callable[[Wildcards], Any]
@@ -47,40 +48,25 @@ class Workflow:
         self.models = "|".join(sorted(plan.params.models))
         self.planned: dict[str, Job] = {}
         self.newest = time.time()
+        self.screen = contextlib.ExitStack()
 
     def inputs(self, stage: str) -> InputFunction:
         """All that a stage's job reads, by name; for `unpack`."""
-
-        def of(wildcards: Wildcards) -> dict[str, Any]:
-            try:
-                return self._ancient(self._paths(stage, wildcards))
-            except UserError as error:
-                stop(str(error))
-
-        return of
+        return in_one_line(lambda wildcards: self._ancient(self._paths(stage, wildcards)))
 
     def view(self, kind: str) -> InputFunction:
         """The stored files that a view copies, and a new file if the view differs from them; for `unpack`."""
-
-        def of(wildcards: Wildcards) -> dict[str, Any]:
-            try:
-                sources = self._sources(kind, wildcards)
-                paths = [self._sound(job).outputs[output] for job, output in sources.values()]
-            except UserError as error:
-                stop(str(error))
-            if self.submitted or all(is_copy(Path(view), job, output) for view, (job, output) in sources.items()):
-                return self._ancient({"sources": paths})
-            return self._ancient({"sources": paths}) | {"changed": self.newer_than(map(Path, sources))}
-
-        return of
+        return in_one_line(lambda wildcards: self._copied(self._sources(kind, wildcards)))
 
     def seconds(self, stage: str) -> InputFunction:
         """About how long a job takes, for its priority: the longest starts first, so that it is not the last to end."""
+        return lambda wildcards: round(estimate.job_seconds(self.plan, stage, wildcards, {}))
 
-        def of(wildcards: Wildcards) -> int:
-            return round(estimate.job_seconds(self.plan, stage, wildcards, {}))
-
-        return of
+    def _copied(self, sources: Mapping[str, tuple[Job, str]]) -> dict[str, Any]:
+        paths = self._ancient({"sources": [self._sound(job).outputs[output] for job, output in sources.values()]})
+        if self.submitted or all(is_copy(Path(view), job, output) for view, (job, output) in sources.items()):
+            return paths
+        return paths | {"changed": self.newer_than(map(Path, sources))}
 
     def newer_than(self, views: Iterable[Path]) -> str:
         """A file that is newer than these views: Snakemake makes a view again that reads it.
@@ -88,7 +74,8 @@ class Workflow:
         A clock that was set back may have left a view in the future.
         """
         self.newest = max([self.newest, *(view.stat().st_mtime + 1 for view in views if view.exists())])
-        artifacts.write_text(CHANGED_VIEW, "")  # replaced: only its owner may set a file's time
+        # Replaced, as only its owner may set a file's time; of other content, or Snakemake would take it for the same.
+        artifacts.write_text(CHANGED_VIEW, str(self.newest))
         os.utime(CHANGED_VIEW, (self.newest, self.newest))
         return str(CHANGED_VIEW)
 
@@ -147,6 +134,18 @@ class Workflow:
         for job in self.planned.values():
             params = self.plan.params
             store.write_specification({**job.spec, "device": params.device, "budget": params.budget})
+
+
+def in_one_line(function: InputFunction) -> InputFunction:
+    """The same function, whose mistakes end Snakemake with one line."""
+
+    def of(wildcards: Wildcards) -> Any:
+        try:
+            return function(wildcards)
+        except UserError as error:
+            stop(str(error))
+
+    return of
 
 
 def is_copy(view: Path, job: Job, output: str) -> bool:
@@ -210,6 +209,8 @@ def load(overrides: Mapping[str, Any], snakemake: Any) -> Workflow:
         equip(snakemake)
         if not submitted and not only_looks:
             settle()
+            if not options.verbose:
+                display.silence_snakemake()
     except UserError as error:
         stop(str(error))
     return Workflow(plan, submitted=submitted, only_looks=only_looks)
@@ -263,29 +264,18 @@ def check_writable() -> None:
 def check_target(plan: Plan, target: str) -> None:
     """Raise `UserError` for a view of an unknown data set."""
     parts = Path(target).parts
-    if parts[:1] == ("results",) and len(parts) > 2 and parts[1] in ("tables", "summary", "figures"):
-        dataset = dataset_of(plan, target)
-        if dataset is None:
-            name = parts[2].split(".")[0]
-            raise UserError(f"{target}: unknown data set {name!r}{near(name, plan.params.datasets)}")
-
-
-def dataset_of(plan: Plan, target: str) -> str | None:
-    """The data set whose view a target is; None for another target."""
-    views = [pattern for kind in layout.VIEWS.values() for pattern in kind if "{dataset}" in pattern]
-    for name in plan.params.datasets:
-        folder = layout.FIGURE_FOLDER.format(dataset=name)
-        if target == folder or target in {pattern.format(dataset=name) for pattern in views}:
-            return name
-    return None
+    a_view = parts[:1] == ("results",) and len(parts) > 2 and parts[1] in ("tables", "summary", "figures")
+    if a_view and not datasets_of(plan, [target]):
+        name = parts[2].split(".")[0]
+        raise UserError(f"{target}: unknown data set {name!r}{near(name, plan.params.datasets)}")
 
 
 def datasets_of(plan: Plan, targets: Iterable[str]) -> list[str]:
     """The data sets of the targets; without a target that of the first rule."""
-    targets = list(targets)
-    named = {dataset_of(plan, target) for target in targets or [layout.SUMMARY_TEXT.format(dataset="mnist")]}
-    named |= {target for target in targets if target in plan.params.datasets}
-    return [name for name in plan.params.datasets if name in named]
+    wanted = set(targets) or {"mnist"}
+    patterns = ["{dataset}", layout.FIGURE_FOLDER, *(pattern for kind in layout.VIEWS.values() for pattern in kind)]
+    patterns.remove(layout.REPORT)
+    return [name for name in plan.params.datasets if wanted & {pattern.format(dataset=name) for pattern in patterns}]
 
 
 def stop(message: str) -> NoReturn:
@@ -303,26 +293,40 @@ def announce(plan: Workflow, snakemake: Any) -> None:
     if plan.submitted or "EASEL_ANNOUNCED" in os.environ:
         return
     os.environ["EASEL_ANNOUNCED"] = "yes"
-    signals.end_workflow_on_term()
+    signals.end_workflow_in_one_line()
     plan.write_specifications()
     jobs = [(job.rule.name, dict(job.wildcards.items())) for job in snakemake.dag.needrun_jobs()]
     stages = [(stage, wildcards) for stage, wildcards in jobs if stage in layout.WILDCARDS]
     if not stages:
         return
+    shown = display.Display(len(stages))
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        plan.screen.callback(display.Screen(shown.lines).close)
+        atexit.register(plan.screen.close)
     counts = Counter(name for name, _ in stages)
     if counts["train"]:
         live.start(os.getpid())
+    if counts["track"] and "MLFLOW_TRACKING_URI" not in os.environ and (disk := machine.network_disk(Path("results"))):
+        say(
+            f"results/mlflow.db: found on a network disk ({disk}), where SQLite's locks may fail; "
+            "expected a local one; set MLFLOW_TRACKING_URI to a server or to sqlite:////local/disk/mlflow.db"
+        )
     say(
-        f"{len(stages)} {'job' if len(stages) == 1 else 'jobs'} to run: "
+        f"{many(len(stages))} to run: "
         + ", ".join(f"{counts[name]} {name}" for name in layout.WILDCARDS if counts[name])
     )
     cores = jobs_at_once(snakemake)
     seconds, longest = estimate.wall_seconds(plan.plan, stages, cores=cores)
     if seconds > 60:
         say(
-            f"about {duration(seconds)} with {cores} jobs at once (the longest job about {duration(longest)}); "
-            "a stopped run goes on where it was"
+            f"about {duration(seconds)} with {many(cores)} at once (the longest job about {duration(longest)}); "
+            "a stopped run goes on where it was; each job's log: logs/"
         )
+
+
+def many(jobs: int) -> str:
+    """'1 job', '14 jobs'."""
+    return f"{jobs} {'job' if jobs == 1 else 'jobs'}"
 
 
 def jobs_at_once(snakemake: Any) -> int:
@@ -339,6 +343,7 @@ def finish(plan: Workflow, snakemake: Any, failed: bool = False) -> None:
     """The summaries that were made, or where to look when something failed."""
     if plan.submitted:
         return
+    plan.screen.close()
     views = {str(path) for job in snakemake.dag.jobs for path in job.output}
     if failed:
         say("a job failed, as the lines above say; finished jobs are kept: run the same command to go on")

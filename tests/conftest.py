@@ -33,8 +33,8 @@ for name in [name for name in os.environ if name.startswith("OPENBLAS_")]:
 
 Run = subprocess.CompletedProcess[str]
 
-SLOW = {"tiny", "installed", "server", "drawn", "dry_run"}
-"""Fixtures that run the workflow, or start servers, builds and interpreters of many seconds."""
+SLOW = {"tiny", "installed", "server", "drawn", "dry_run", "tab"}
+"""Fixtures that run the workflow, or start servers, builds, browsers and interpreters of many seconds."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -97,6 +97,13 @@ def images(n: int, shape: kinds.Shape = (1, 28, 28), seed: int = 0) -> Tensor:
     return ((0.1 + 0.2 * radius - distance) * 1500).clamp(0, 255).to(torch.uint8)
 
 
+def bars(n: int) -> Tensor:
+    """Images (n, 1, 6, 6): a row of ones at a random place on zeros."""
+    x = torch.zeros(n, 1, 6, 6)
+    x[torch.arange(n), 0, torch.randint(0, 6, (n,), generator=torch.Generator().manual_seed(0))] = 1.0
+    return x
+
+
 def real_batch(name: str, n: int, shape: kinds.Shape = (1, 28, 28)) -> Tensor:
     """A batch as the loop would feed it to the model: binary or grey, float (n, C, H, W)."""
     real = images(n, shape).float() / 255

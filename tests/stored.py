@@ -6,15 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.workflow import layout, store
+from pipeline.workflow import store
 from pipeline.workflow.plan import Job
 
 
 def record(folder: Path, hash_: str, **more: Any) -> None:
     """Write a record of all files that are in a folder."""
-    files = {path.name: path for path in folder.iterdir() if path.is_file() and path.name != layout.RECORD}
     about = {"stage": "prepare", "wildcards": {}, "config": {}, "modules": {}, "versions": {}, "inputs": {}}
-    store.write(folder, {"hash": hash_, **about, **more}, files)
+    store.write(folder, {"hash": hash_, **about, **more})
 
 
 def stored(job: Job, root: Path = Path()) -> Path:

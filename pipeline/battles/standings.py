@@ -22,7 +22,10 @@ from pipeline.battles.verdicts import Row
 
 Floats = NDArray[np.floating]
 
-STANDINGS_COLUMNS = ("model", "rating", "rating_low", "rating_high", "judged", "rating_without", "left_out")
+HALVES = ("rating_half_1", "rating_half_2")
+STANDINGS_COLUMNS = (
+    "model", "rating", "rating_low", "rating_high", "judged", "rating_without", "left_out", *HALVES,
+)  # fmt: skip
 MEAN_RATING = 1500.0
 POINTS = 400 / math.log(10)  # per unit of log odds: 400 points more are odds of 10 to 1
 RIDGE = 0.01  # precision of the prior N(0, 10^2) on a model's log odds
@@ -53,6 +56,10 @@ class Games:
     def judged(self) -> NDArray[np.intp]:
         """Judge models with a verdict on each contestant, (C,)."""
         return (self.played.sum(axis=2) > 0).sum(axis=0)
+
+    def half(self, which: int) -> Games:
+        """The verdicts of every second judge model, from the one with the index `which`, 0 or 1."""
+        return Games(self.wins[which::2], self.ties[which::2], self.contestants)
 
     def among(self, names: Collection[str]) -> Games:
         """The verdicts on pairs of some contestants."""
@@ -89,7 +96,7 @@ def standings(
 
     Ratings have a mean of 1500; 400 points more mean that a verdict, if it is no tie, goes to this model ten times to
     one. The 95 % interval is a Bayesian bootstrap (Rubin 1981) over judge models, and is empty with fewer than three. A
-    model that is compared with nobody has no rating.
+    model that is compared with nobody has no rating. HALVES are the ratings by two disjoint halves of the judge models.
 
     Args:
         judged_by: the model whose discriminator a contestant shares.
@@ -104,9 +111,13 @@ def standings(
     )
     rows = rated(games, draws, seed)
     without = {row["model"]: row["rating"] for row in rated(games.among(set(contestants) - reasons.keys()), 0, seed)}
+    halves = [{row["model"]: row["rating"] for row in rated(games.half(which), 0, seed)} for which in (0, 1)]
     rows += [dict.fromkeys(STANDINGS_COLUMNS) | {"model": name, "judged": 0} for name in beyond_training]
     return [
-        row | {"rating_without": without.get(row["model"]), "left_out": reasons.get(str(row["model"]))} for row in rows
+        row
+        | {"rating_without": without.get(row["model"]), "left_out": reasons.get(str(row["model"]))}
+        | {name: half.get(row["model"]) for name, half in zip(HALVES, halves, strict=True)}
+        for row in rows
     ]
 
 

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 SHOWN_SIDE = 84
 """Screen pixels that an image's side is brought near to."""
 
-MOST = 1000
-"""Percentages at once."""
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
@@ -35,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="share of B, 0 to 100 (default: 50); several make a strip from A to B")  # fmt: skip
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="picture to write: .png or .jpg")
     parser.add_argument("--invert", action="store_true", help="invert the pictures first: MNIST is white on black")
-    parser.add_argument("--training", type=int, default=0, help="seed of the training (default: 0)")
+    parser.add_argument("--training", type=int, default=0, help="which independent training (default: 0)")
     overrides.add(parser)
 
 
@@ -63,9 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def check_percentages(percentages: list[float]) -> None:
-    """Numbers from 0 to 100, and not too many of them."""
-    if len(percentages) > MOST:
-        raise UserError(f"--percent: found {len(percentages):,} numbers, expected at most {MOST:,}")
+    """Numbers from 0 to 100."""
     for percent in percentages:
         if not 0 <= percent <= 100:
             raise UserError(f"--percent: found {percent:g}, expected 0 to 100")

@@ -56,8 +56,8 @@ def of_table(path: Path, params: Params) -> list[Row]:
         tables = TableFolder(file.parent, dataset)
         return tables.claims(columns(), params.judged_by, params.protocol.battle_tolerance)
     except (ValueError, TypeError, csv.Error) as error:
-        said = str(error)
-        raise UserError(said if str(file.parent) in said else f"{file}: a damaged table ({said})") from error
+        problem = str(error)
+        raise UserError(problem if str(file.parent) in problem else f"{file}: a damaged table ({problem})") from error
 
 
 def table_by_seed(folder: Path) -> Path:

@@ -74,14 +74,15 @@ def _read(name: str, dataset: str) -> Snapshot:
 
 def to_text(compared: Comparison) -> str:
     """What a terminal shows."""
-    lines = [*_unlike(compared), f"A  {_side(compared.a)}", f"B  {_side(compared.b)}"]
-    if not compared.rows and compared.a.tables.keys() == compared.b.tables.keys():
-        return "\n".join([*lines, _equal(compared), *_made_lines(compared), *_unproven(compared), ""])
-    for table in SHOWN:
-        lines += ["", *_table_lines(compared, table)]
-    same = f"params, code and versions are the same ({BY_RECORDS})"
-    lines += ["", *(_made_lines(compared) or ([] if _unproven(compared) else [same])), *_unproven(compared)]
-    return "\n".join([*lines, ""])
+    a, b = compared.a, compared.b
+    lines = [*_unlike(compared), f"A  {_side(a)}", f"B  {_side(b)}"]
+    if compared.rows or a.tables.keys() != b.tables.keys():
+        for table in SHOWN:
+            lines += ["", *_table_lines(compared, table)]
+    else:
+        equal = "byte-equal" if compared.byte_equal else "the same numbers, in other digits"
+        lines.append(f"{equal}: {len(a.tables)} tables, {sum(compared.cells.values())} cells")
+    return "\n".join([*lines, "", *_made_lines(compared), ""])
 
 
 def _unlike(compared: Comparison) -> list[str]:
@@ -99,31 +100,12 @@ def _unlike(compared: Comparison) -> list[str]:
 
 def _values(side: Snapshot, column: str) -> str:
     """The values of a column of the main table, all different ones, of rows that were trained."""
-    found = {str(row[column]) for row in table_rows("main", side) if row.get("status") and row.get(column) is not None}
-    return " and ".join(sorted(found)) or "none"
-
-
-def _unproven(compared: Comparison) -> list[str]:
-    """Why equal params and code cannot be said of some jobs; nothing where every record is there."""
-    sides = [
-        f"{side.name} lacks the records of {side.missing} jobs" for side in (compared.a, compared.b) if side.missing
-    ]
-    return [f"not proven the same for every job: {', '.join(sides)}"] if sides else []
+    values = {str(row[column]) for row in table_rows("main", side) if row.get("status") and row.get(column) is not None}
+    return " and ".join(sorted(values)) or "none"
 
 
 def _side(snapshot: Snapshot) -> str:
     return snapshot.name if snapshot.origin.startswith(snapshot.name) else f"{snapshot.name}: {snapshot.origin}"
-
-
-def _equal(compared: Comparison) -> str:
-    """The one line for equal results."""
-    tables = f"{len(compared.a.tables)} tables, {sum(compared.cells.values())} cells"
-    if compared.made_by is None:
-        return f"{'byte-equal' if compared.byte_equal else 'the same numbers'}, not proven to be made alike: {tables}"
-    words = [kind for kind in ("code", "params", "versions") if compared.of_kind(kind)]
-    if words:
-        return f"the same numbers; made by other {' and '.join(words)}: {tables}"
-    return f"{'byte-equal' if compared.byte_equal else 'the same numbers, in other digits'}: {tables}"
 
 
 def _table_lines(compared: Comparison, table: str) -> list[str]:
@@ -157,13 +139,18 @@ def _single_seed(compared: Comparison) -> bool:
 
 
 def _made_lines(compared: Comparison) -> list[str]:
-    """Params, code and versions that differ, one line each; nothing where all are the same."""
+    """Params, code and versions that differ, one line each, or that all are the same; what records are missing."""
+    sides = compared.a, compared.b
     if compared.made_by is None:
-        lacking = [side.origin for side in (compared.a, compared.b) if not side.recorded]
+        lacking = [side.origin for side in sides if not side.recorded]
         return [f"params and code not compared: no records in {' and '.join(lacking)}"]
     titles = {"params": f"params ({BY_RECORDS}):", "code": "code:", "versions": "versions:"}
     groups = [(title, compared.of_kind(kind)) for kind, title in titles.items()]
-    return [line for title, found in groups if found for line in (title, *(f"  {change}" for change in found))]
+    lines = [line for title, changes in groups if changes for line in (title, *(f"  {change}" for change in changes))]
+    missing = [f"{side.name} lacks the records of {side.missing} jobs" for side in sides if side.missing]
+    if missing:
+        lines.append(f"not compared for every job: {', '.join(missing)}")
+    return lines or [f"params, code and versions are the same ({BY_RECORDS})"]
 
 
 # --- as a file -----------------------------------------------------------------------------------------------------
@@ -171,9 +158,9 @@ def _made_lines(compared: Comparison) -> list[str]:
 
 def to_rows(compared: Comparison) -> list[Row]:
     """Everything as rows of COLUMNS: those of the tables, then params, code and versions with what changed as text."""
-    made: list[Row] = [
+    sources: list[Row] = [
         {"table": change.kind, "row": ", ".join(change.models), "column": change.name, "a": change.a, "b": change.b,
          "verdict": change.verdict}
         for change in compared.made_by or ()
     ]  # fmt: skip
-    return [*compared.rows, *made]
+    return [*compared.rows, *sources]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core import artifacts, folders
-from pipeline.core.errors import UserError, near
+from pipeline.core.errors import UserError
 from pipeline.workflow import layout, params, yaml_loader
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 DOCS, PUBLISHED = Path("docs/papers"), Path("results/published")
 IMAGES = "images"
-PAGE_KEYS, SECTION_KEYS = ("cites", "title", "about", "models", "results"), ("title", "dataset", "sets")
 COMPANIONS = ("battles", "judges", "networks", "cost")
 
 
@@ -33,41 +32,28 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.tables.paper_page import page
     from pipeline.tables.published import FOLDER
 
-    blocks = checked(yaml_loader.block_of(DOCS / "pages.yaml"))
+    blocks = yaml_loader.block_of(DOCS / "pages.yaml")
     settings = list(csv.DictReader((DOCS / "settings.csv").read_text(encoding="utf-8").splitlines()))
     stated = read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8"))
     configured = params.load(["budget=paper"])
     images: dict[str, bytes] = {}
     texts: dict[Path, str] = {}
     for name, about in blocks.items():
-        own = [with_ours(row, configured) for row in settings if row["paper"] == about["cites"]]
-        theirs = [row for row in stated if row["paper"] == about["cites"]]
+        path = arguments.to / f"{name}.md"
         try:
+            own_rows = [with_ours(row, configured) for row in settings if row["paper"] == about["cites"]]
+            claims = [row for row in stated if row["paper"] == about["cites"]]
             results = list(results_of(about, configured, images))
+            texts[path] = page(about, own_rows, claims, results, list(not_run(own_rows, results, configured)))
+        except KeyError as error:
+            problem = f"a key is missing, or a form is unknown: {error}"
+            raise UserError(f"{DOCS}/pages.yaml: {name}: {problem}; see the head of the file") from error
         except ValueError as error:
             raise UserError(str(error)) from error
-        path = arguments.to / f"{name}.md"
-        texts[path] = page(about, own, theirs, results, list(not_run(own, results, configured)))
-        print(f"{path}: {', '.join(found.name for found in results) or 'no results yet'}")
+        print(f"{path}: {', '.join(section.name for section in results) or 'no results yet'}")
     for path, text in texts.items():
         artifacts.write_text(path, text)
     folders.replace(arguments.to / IMAGES, images)
-
-
-def checked(blocks: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The blocks of pages.yaml; `UserError` for one that lacks a key or names a form that there is not."""
-    from pipeline.tables.paper_page import FORMS
-
-    for name, about in blocks.items():
-        sections = [(f"{name}.results[{place}]", block) for place, block in enumerate(about.get("results", ()))]
-        for where, block, needed in [(name, about, PAGE_KEYS), *((*section, SECTION_KEYS) for section in sections)]:
-            missing = [key for key in needed if key not in block]
-            if missing:
-                raise UserError(f"{DOCS}/pages.yaml: {where}: lacks {', '.join(missing)}; see the head of the file")
-            unknown = [form for form in block.get("forms", ()) if form not in FORMS]
-            if unknown:
-                raise UserError(f"{DOCS}/pages.yaml: {where}.forms: found {unknown[0]!r}{near(unknown[0], FORMS)}")
-    return blocks
 
 
 def with_ours(row: Mapping[str, str], configured: params.Params) -> dict[str, str]:
@@ -92,9 +78,9 @@ def results_of(about: Mapping[str, Any], configured: params.Params, images: dict
         if tables is None:
             continue
         tested = tables.claims(columns(), configured.judged_by, configured.protocol.battle_tolerance)
-        own = [(key_of(row, block["dataset"]), row) for row in tested if row["paper"] == about["cites"]]
-        rows = {"claims": [row for key, row in own if key not in settled], "main": tables.rows("")}
-        settled |= {key for key, row in own if row["p"] is not None}
+        claims = [(key_of(row, block["dataset"]), row) for row in tested if row["paper"] == about["cites"]]
+        rows = {"claims": [row for key, row in claims if key not in settled], "main": tables.rows("")}
+        settled |= {key for key, row in claims if row["p"] is not None}
         budget, origin = tables.origin()
         yield Results(
             name=name_of(tables),
@@ -139,8 +125,8 @@ def not_run(
     """Data sets of the paper whose networks no published set has at the budget `paper`, with the command."""
     for dataset in dict.fromkeys(row["data set"] for row in settings):
         models = list(dict.fromkeys(row["model"] for row in settings if row["data set"] == dataset))
-        there = [(found.budget, str(row["model"])) for found in results if found.dataset == dataset
-                 for row in found.tables["main"]]  # fmt: skip
+        there = [(section.budget, str(row["model"])) for section in results if section.dataset == dataset
+                 for row in section.tables["main"]]  # fmt: skip
         left = [model for model in models if ("paper", model) not in there]
         if left:
             shorter = [model for model in left if model in {name for _, name in there}]

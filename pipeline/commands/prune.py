@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
 
 from pipeline.core.errors import UserError
 from pipeline.workflow import garbage, overrides, run_lock
@@ -94,12 +93,8 @@ def delete(items: list[Garbage]) -> None:
                 item.path.unlink(missing_ok=True)
         except OSError as error:
             raise UserError(f"{item.path}: could not be deleted: {error.strerror}; correct its permissions") from error
-        remove_empty(item.path.parent)
-
-
-def remove_empty(folder: Path) -> None:
-    """Remove a folder and those above it up to results/ and data/, as long as nothing is in them."""
-    with contextlib.suppress(OSError):
-        while len(folder.parts) > 1:
-            folder.rmdir()
-            folder = folder.parent
+        with contextlib.suppress(
+            OSError
+        ):  # of the folders above it those that are empty go, but for results/ and data/
+            for folder in item.path.parents[:-2]:
+                folder.rmdir()

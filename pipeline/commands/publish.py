@@ -136,12 +136,12 @@ def push(stages: list[str], remotes: list[str], name: str | None) -> None:
         return
     remote = name or (remotes[0] if len(remotes) == 1 else None)
     say(f"pushing to {remote or 'the default remote'}")
-    command("dvc", "push", *(["--remote", remote] if remote else []), *stages, shown=True)
+    command("dvc", "push", *(["--remote", remote] if remote else []), *stages, show_output=True)
 
 
-def command(module: str, *words: str, shown: bool = False) -> str:
-    """What one of Python's programs prints; `shown` lets a person see its progress. `UserError` where it fails."""
-    pipe = None if shown else subprocess.PIPE
+def command(module: str, *words: str, show_output: bool = False) -> str:
+    """What one of Python's programs prints; `show_output` shows its progress. `UserError` where it fails."""
+    pipe = None if show_output else subprocess.PIPE
     done = subprocess.run(
         [sys.executable, "-m", module, *words], stdout=pipe, stderr=pipe, encoding="utf-8", errors="replace"
     )

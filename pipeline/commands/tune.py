@@ -126,7 +126,7 @@ def told(trial: Trial, count: int, column: str, device: str) -> Row:
 
 def attempt(trial: Trial, device: str) -> Row:
     """Train, sample and measure, as far as that is not done; a setting that the model refuses is a trial too."""
-    values = {k: " ".join(map(str, of)) if isinstance(of, tuple | list) else of for k, of in trial.values.items()}
+    values = {k: " ".join(map(str, v)) if isinstance(v, tuple | list) else v for k, v in trial.values.items()}
     row: Row = {"trial": trial.number, "status": "refused", **values, "note": None}
     for job in trial.jobs:
         if store.is_complete(job.folder):
@@ -142,8 +142,8 @@ def attempt(trial: Trial, device: str) -> Row:
             return row | {"note": str(error).removeprefix(refusal)}
     train, _, evaluate = trial.jobs
     row["status"] = artifacts.read_json(Path(train.outputs["training"]))["status"]
-    for name, of in artifacts.read_json(Path(evaluate.outputs["metrics"]))["estimates"].items():
-        row |= {name: of["value"], f"{name}_low": of["low"], f"{name}_high": of["high"]}
+    for name, entry in artifacts.read_json(Path(evaluate.outputs["metrics"]))["estimates"].items():
+        row |= {name: entry["value"], f"{name}_low": entry["low"], f"{name}_high": entry["high"]}
     return row
 
 

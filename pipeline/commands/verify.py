@@ -53,7 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True)
-class Made:
+class TableSet:
     """Tables with what decides their bits."""
 
     dataset: str
@@ -65,7 +65,7 @@ class Made:
     @property
     def versions(self) -> dict[str, frozenset[str]]:
         """Library -> its versions."""
-        return {name: found for name, found in self.made_by.versions.items() if name != "device"}
+        return {name: versions for name, versions in self.made_by.versions.items() if name != "device"}
 
     @property
     def where(self) -> str:
@@ -88,17 +88,17 @@ def run(arguments: argparse.Namespace) -> int:
     record = arguments.against / f"{arguments.dataset}.json"
     recorded = read_record(record) if record.is_file() or not arguments.record else None
     if recorded and recorded.budget != arguments.budget and not arguments.record:
-        found = f"recorded at budget {recorded.budget}, expected {arguments.budget}"
-        raise UserError(f"{record}: {found}; give --budget {recorded.budget}")
+        problem = f"recorded at budget {recorded.budget}, expected {arguments.budget}"
+        raise UserError(f"{record}: {problem}; give --budget {recorded.budget}")
     folder, kept = Path(tempfile.mkdtemp(prefix="easel-verify-")), False
     try:
         began = time.monotonic()
-        made = remake(arguments.dataset, arguments.budget, folder, arguments.cores, _config_file(arguments, folder))
+        new = recompute(arguments.dataset, arguments.budget, folder, arguments.cores, _config_file(arguments, folder))
         took = duration(time.monotonic() - began)
         if arguments.record or recorded is None:
-            write_record(made, recorded, record, took)
+            write_record(new, recorded, record, took)
         else:
-            kept = not is_as_recorded(made, recorded, took)
+            kept = not is_as_recorded(new, recorded, took)
     finally:
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
 # --- the record ---------------------------------------------------------------------------------------------------
 
 
-def read_record(path: Path) -> Made:
+def read_record(path: Path) -> TableSet:
     """The record and its tables; `UserError` where one is missing, damaged or edited."""
     if not path.is_file():
         raise UserError(f"{path}: not found; `python -m pipeline verify --record` makes it, or name another --against")
@@ -126,7 +126,7 @@ def read_record(path: Path) -> Made:
             if artifacts.sha256(files[name]) != digest:
                 raise UserError(f"{files[name]}: not the table that {path.name} names (their SHA-256 differ); {again}")
         tables = {name: file.read_text(encoding="utf-8") for name, file in files.items()}
-        return Made(content["dataset"], content["budget"], content["cpu"], made_by, tables)
+        return TableSet(content["dataset"], content["budget"], content["cpu"], made_by, tables)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not a readable record ({error}); {again}") from error
 
@@ -135,17 +135,17 @@ def _file(record: Path, table: str) -> Path:
     return record.parent / Path(snapshots.TABLES[table].format(dataset=record.stem)).name
 
 
-def write_record(made: Made, before: Made | None, record: Path, took: str) -> None:
+def write_record(new: TableSet, before: TableSet | None, record: Path, took: str) -> None:
     """Write the record and say what changed."""
-    for name, text in made.tables.items():
+    for name, text in new.tables.items():
         artifacts.write_text(_file(record, name), text)
-    digests = {name: artifacts.sha256(_file(record, name)) for name in made.tables}
-    about = {name: getattr(made, name) for name in ("dataset", "budget", "cpu")}
-    artifacts.write_json(record, {**about, "sha256": digests, "made_by": made.made_by.as_json()})
-    print(f"{record}: {made.budget} tables recorded on {made.where} ({took})")
+    digests = {name: artifacts.sha256(_file(record, name)) for name in new.tables}
+    about = {name: getattr(new, name) for name in ("dataset", "budget", "cpu")}
+    artifacts.write_json(record, {**about, "sha256": digests, "made_by": new.made_by.as_json()})
+    print(f"{record}: {new.budget} tables recorded on {new.where} ({took})")
     if before is not None:
-        found = compare(before.snapshot, made.snapshot)
-        print("\n".join([*_other_sources(found), *_differences(found.rows)]))
+        differences = compare(before.snapshot, new.snapshot)
+        print("\n".join([*_other_sources(differences), *_differences(differences.rows)]))
 
 
 # --- making -------------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def _config_file(arguments: argparse.Namespace, folder: Path) -> list[str]:
     return ["--configfile", str(path)]
 
 
-def remake(dataset: str, budget: str, folder: Path, cores: int, more: Sequence[str] = ()) -> Made:
+def recompute(dataset: str, budget: str, folder: Path, cores: int, more: Sequence[str] = ()) -> TableSet:
     """Everything that the tables need, made in an empty folder; its progress goes to the terminal.
 
     `more` are further words of the command line. Raises `UserError` where the workflow fails.
@@ -178,7 +178,7 @@ def remake(dataset: str, budget: str, folder: Path, cores: int, more: Sequence[s
     shot = snapshots.from_folder(folder, dataset)
     if shot.recorded is None:
         raise UserError(f"{folder}: its tables have no record")
-    return Made(dataset, budget, machine.cpu_model(), shot.recorded, shot.tables)
+    return TableSet(dataset, budget, machine.cpu_model(), shot.recorded, shot.tables)
 
 
 def _environment(dataset: str) -> dict[str, str]:
@@ -192,28 +192,30 @@ def _environment(dataset: str) -> dict[str, str]:
 # --- comparing ----------------------------------------------------------------------------------------------------
 
 
-def is_as_recorded(made: Made, recorded: Made, took: str) -> bool:
+def is_as_recorded(new: TableSet, recorded: TableSet, took: str) -> bool:
     """Say what was compared and how it came out; whether all is as it has to be."""
-    found = compare(recorded.snapshot, made.snapshot)
-    for line in _other_sources(found):
+    differences = compare(recorded.snapshot, new.snapshot)
+    for line in _other_sources(differences):
         print(line)
-    if (made.cpu, made.versions) != (recorded.cpu, recorded.versions):
-        print(f"recorded on {recorded.where}; here {made.where}: compared by tolerances, not bits ({took})")
+    if (new.cpu, new.versions) != (recorded.cpu, recorded.versions):
+        print(f"recorded on {recorded.where}; here {new.where}: compared by tolerances, not bits ({took})")
         print(tolerance.IN_WORDS)
-        judged = tolerance.judge(recorded.rows(), made.rows())
+        judged = tolerance.judge(recorded.rows(), new.rows())
         print("\n".join([judged.summary, *_differences(judged.outside)]))
         return not judged.failed
-    if found.byte_equal:
-        print(f"bit-equal on {made.where}: {len(made.tables)} tables, {sum(found.cells.values())} cells, {took}")
+    if differences.byte_equal:
+        print(f"bit-equal on {new.where}: {len(new.tables)} tables, {sum(differences.cells.values())} cells, {took}")
         return True
-    print(f"not bit-equal on {made.where}, where they were recorded ({took}):")
-    print("\n".join(_differences(found.rows) or ["the same numbers in other bytes"]))
+    print(f"not bit-equal on {new.where}, where they were recorded ({took}):")
+    print("\n".join(_differences(differences.rows) or ["the same numbers in other bytes"]))
     return False
 
 
-def _other_sources(found: Comparison) -> list[str]:
+def _other_sources(differences: Comparison) -> list[str]:
     """Which code and params were others when the record was made."""
-    return [f"recorded for other {kind}: {change}" for kind in ("code", "params") for change in found.of_kind(kind)]
+    return [
+        f"recorded for other {kind}: {change}" for kind in ("code", "params") for change in differences.of_kind(kind)
+    ]
 
 
 def _differences(changes: Sequence[Row]) -> list[str]:

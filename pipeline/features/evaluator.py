@@ -41,6 +41,7 @@ class Evaluator:
         """
         self.seed, self.progress = config["protocol_seed"], progress
         self.settings = {"seed": self.seed, **{name: config[name] for name in ("groups", "frechet_images")}}
+        self.settings["kept"] = {}
         self.classifier, self.more = load_classifier(inputs["classifier"]), load_more(inputs["more_classifiers"])
         kept = artifacts.read_tensors(inputs["features"])
         train_images, train_labels = load_split(inputs["train"])

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pipeline.metrics.estimates import Estimate as Estimate
+
+Once = Callable[[Callable[[], Any]], Any]
+"""What calls a function, or knows what it would return."""
+
+
+def now(compute: Callable[[], Any]) -> Any:
+    """The `Once` that knows nothing."""
+    return compute()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +86,9 @@ class Comparison:
     frechet_images: int = 0
     """Real images below which there is no Frechet distance."""
 
+    kept: dict[tuple[str, int], Any] = field(default_factory=dict)
+    """What `once` computed: comparisons that differ in their generated images alone may share it."""
+
     def __post_init__(self) -> None:
         for space in self.fake:
             sizes = {side[space].shape[1] for side in (self.real, self.fake, self.train) if space in side}
@@ -91,6 +103,13 @@ class Comparison:
     def has(self, space: str, *, train: bool = False) -> bool:
         """Whether both sets (and the training split) are given in that space."""
         return space in self.real and space in self.fake and (space in self.train or not train)
+
+    def once(self, name: str, compute: Callable[[], Any]) -> Any:
+        """What depends on real images and the seed alone, computed once for all comparisons that share `kept`."""
+        key = name, self._parts
+        if key not in self.kept:
+            self.kept[key] = compute()
+        return self.kept[key]
 
     @property
     def real_bands(self) -> Tensor | None:

@@ -7,10 +7,12 @@ large the distances are those of 256 principal components and of the length of t
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.comparison import Comparison, Estimate, Once, now
 from pipeline.metrics.distances import nearest_distances, prepare
 from pipeline.metrics.intervals import delta
 
@@ -42,11 +44,11 @@ def auc(*, smaller: Tensor, larger: Tensor) -> Estimate:
     return delta(placements_a.mean().item(), error, "logit")
 
 
-def copying(*, real: Tensor, fake: Tensor, train: Tensor) -> Estimate:
+def copying(*, real: Tensor, fake: Tensor, train: Tensor, once: Once = now) -> Estimate:
     """Of held-out (n, d), generated (m, d) and training (t, d) images."""
     held_out, generated, seen = prepare(real, fake, train)
-    to_real, to_fake = (nearest_distances(points, seen) for points in (held_out, generated))
-    return auc(smaller=to_fake, larger=to_real)
+    to_real = once(lambda: nearest_distances(held_out, seen))
+    return auc(smaller=nearest_distances(generated, seen), larger=to_real)
 
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
@@ -54,4 +56,4 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
     if not comparison.has("pixels") or comparison.memory is None:
         return {}
     sides = {"real": comparison.real["pixels"], "fake": comparison.fake["pixels"]}
-    return {"copying": copying(**sides, train=comparison.memory)}
+    return {"copying": copying(**sides, train=comparison.memory, once=partial(comparison.once, "copying"))}

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.comparison import Comparison, Estimate, Once, now
 from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife
 
@@ -38,7 +39,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
 }
 
-STEPS, RATE = 50, 0.5
+STEPS, RATE, BETAS, EPSILON = 50, 0.5, (0.9, 0.999), 1e-8
 """Of Adam, as in the authors' code."""
 ORIGIN_SHARE = 0.1
 NEAREST_AT_LEAST = 1e-3
@@ -105,21 +106,35 @@ def fit(means: Tensor, points: Tensor) -> Mixture:
     """
     distances, d = squares(points, means), points.shape[1]
     origin = (1 - ORIGIN_SHARE) ** 2 * squares(points, points.mean(0, keepdim=True))
-    log_variances = ((distances.amin(0) + NEAREST_AT_LEAST) / d).log()
-    broad = torch.zeros(1, dtype=points.dtype)
-    optimiser = torch.optim.Adam([log_variances, broad], lr=RATE)
-    step = max(1, CACHED // len(means))
-    for _ in range(STEPS):
-        log_variances.grad, broad.grad = torch.zeros_like(log_variances), torch.zeros_like(broad)
-        for near, far in zip(distances.split(step), origin.split(step), strict=True):
-            add_gradients(near, far, log_variances, broad, d, len(points))
-        optimiser.step()
-        log_variances.clamp_(*LOG_VARIANCES)
-    return Mixture(means, log_variances)
+    logs = torch.cat([((distances.amin(0) + NEAREST_AT_LEAST) / d).log(), torch.zeros(1, dtype=points.dtype)])
+    mean, square = torch.zeros_like(logs), torch.zeros_like(logs)
+    rows = max(1, CACHED // len(means))
+    for step in range(1, STEPS + 1):
+        gradient = torch.zeros_like(logs)
+        for near, far in zip(distances.split(rows), origin.split(rows), strict=True):
+            add_gradients(gradient, near, far, logs, d, len(points))
+        adam_step(logs, gradient, mean, square, step)
+        logs[:-1].clamp_(*LOG_VARIANCES)
+    return Mixture(means, logs[:-1])
 
 
-def add_gradients(near: Tensor, far: Tensor, log_variances: Tensor, broad: Tensor, d: int, n: int) -> None:
-    """Add the gradients of some points' part of the mean loss, from squared distances (k, m) and (k, 1), in place."""
+def adam_step(x: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, step: int) -> None:
+    """One step (from 1) of Adam in place, as torch.optim.Adam takes it, whose first use imports 2 s of a compiler.
+
+    `mean` and `square` are the moving averages of the gradient and of its square.
+    """
+    mean.lerp_(gradient, 1 - BETAS[0])
+    square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+    deviation = (square.sqrt() / (1 - BETAS[1] ** step) ** 0.5).add_(EPSILON)
+    x.addcdiv_(mean, deviation, value=-RATE / (1 - BETAS[0] ** step))
+
+
+def add_gradients(gradient: Tensor, near: Tensor, far: Tensor, logs: Tensor, d: int, n: int) -> None:
+    """Add the gradient of some points' part of the mean loss, from squared distances (k, m) and (k, 1), in place.
+
+    `logs` (m + 1,) are log variances, the last of them the broad Gaussian's.
+    """
+    log_variances, broad = logs[:-1], logs[-1:]
     weights = log_densities(near, log_variances, d)
     largest = weights.amax(1, keepdim=True)
     exp_below_0(weights.sub_(largest))
@@ -128,8 +143,8 @@ def add_gradients(near: Tensor, far: Tensor, log_variances: Tensor, broad: Tenso
     shares = (largest - total).exp().squeeze(1)
     mass = shares @ weights
     spread = shares @ weights.mul_(near)
-    log_variances.grad -= (spread / log_variances.exp() - d * mass) / (2 * n * d)  # type: ignore[operator]
-    broad.grad -= ((from_far - total).exp() * (far / broad.exp() - d)).sum(0) / (2 * n * d)  # type: ignore[operator]
+    gradient[:-1] -= (spread / log_variances.exp() - d * mass) / (2 * n * d)
+    gradient[-1:] -= ((from_far - total).exp() * (far / broad.exp() - d)).sum(0) / (2 * n * d)
 
 
 def losses(mixture: Mixture, points: Tensor, groups: Sequence[Tensor] | None = None) -> Tensor:
@@ -155,7 +170,13 @@ def without_each(values: Tensor, groups: Sequence[Tensor]) -> list[float]:
 
 
 def fld(
-    *, real: Tensor, fake: Tensor, train: Tensor, parts: tuple[Sequence[Tensor], Sequence[Tensor]], seed: int = 0
+    *,
+    real: Tensor,
+    fake: Tensor,
+    train: Tensor,
+    parts: tuple[Sequence[Tensor], Sequence[Tensor]],
+    seed: int = 0,
+    once: Once = now,
 ) -> dict[str, Estimate]:
     """FLD and its gap of held-out (n, d), generated (m, d) and training (t, d) features, scaled by held-out ones.
 
@@ -167,7 +188,7 @@ def fld(
     test, samples, seen = (((side - real.mean(0)) / deviation)[:, kept] for side in (real, fake, train))
     mixture = fit(samples, seen)
     held_out, trained = losses(mixture, test, parts[1]), losses(mixture, seen, parts[1])
-    start = baseline(seen, test, seed)
+    start = once(lambda: baseline(seen, test, seed))
     value, fewer = held_out[:, 0].mean().item() - start, [x - start for x in without_each(held_out, parts[0])]
     seen_parts = [torch.arange(g, len(seen), len(parts[0])) for g in range(len(parts[0]))]
     gaps = [x - y for x, y in zip(without_each(trained, seen_parts), without_each(held_out, parts[0]), strict=True)]
@@ -197,4 +218,4 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
     if reason:
         return dict.fromkeys(COLUMNS, undefined(reason))
     parts = comparison.real_groups, comparison.fake_groups
-    return fld(**sides, train=train, parts=parts, seed=comparison.seed)
+    return fld(**sides, train=train, parts=parts, seed=comparison.seed, once=partial(comparison.once, "fld"))

@@ -6,12 +6,13 @@ Kernel (x.y / d + 1)^3. The public tools average 100 subsets of 1,000 images; al
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from pipeline.metrics.classifiers import jackknife_over_classifiers
-from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.comparison import Comparison, Estimate, Once, now
 from pipeline.metrics.kernel_sums import KernelSums, block_sums
 from pipeline.metrics.linear_algebra import inner_products
 
@@ -57,13 +58,14 @@ def polynomial(a: Tensor, b: Tensor) -> Tensor:
     return kernel.mul_(kernel.square())
 
 
-def polynomial_sums(*, real: Sequence[Tensor], fake: Sequence[Tensor]) -> KernelSums:
+def polynomial_sums(*, real: Sequence[Tensor], fake: Sequence[Tensor], once: Once = now) -> KernelSums:
     """Kernel sums of real and generated features, given as groups of points (n_g, d)."""
     # values in float32, sums in float64: the roundings of so many values are independent and cancel
     x, y = torch.cat(list(real)).float(), torch.cat(list(fake)).float()
     sizes = [len(g) for g in real], [len(g) for g in fake]
     cross = block_sums(*sizes, lambda r, c: polynomial(x[r], y[c]))
-    return KernelSums(_within(x, sizes[0]), _within(y, sizes[1]), cross, *map(torch.tensor, sizes))
+    within_real = once(lambda: _within(x, sizes[0]))
+    return KernelSums(within_real, _within(y, sizes[1]), cross, *map(torch.tensor, sizes))
 
 
 def _within(points: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -82,9 +84,15 @@ def kid(*, real: Tensor, fake: Tensor) -> float:
 
 def measure(comparison: Comparison) -> dict[str, Estimate]:
     """KID on the reference classifiers' features."""
-    sides = [(comparison.real_parts(space), comparison.fake_parts(space)) for space in comparison.classifier_spaces]
-    if not sides:
+    sums = [
+        polynomial_sums(
+            real=comparison.real_parts(space),
+            fake=comparison.fake_parts(space),
+            once=partial(comparison.once, f"kernel in {space}"),
+        )
+        for space in comparison.classifier_spaces
+    ]
+    if not sums:
         return {}
-    sums = [polynomial_sums(real=real, fake=fake) for real, fake in sides]
     values = [(found.unbiased(), found.without_each()) for found in sums]
     return jackknife_over_classifiers("kid_classifier", values, "linear")

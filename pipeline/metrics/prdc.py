@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from pipeline.metrics.classifiers import over_classifiers
-from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.comparison import Comparison, Estimate, Once, now
 from pipeline.metrics.distances import (
     Points,
     cast,
@@ -166,7 +167,9 @@ def settled(
     return near.index_put((at,), pair_distances(a, i[at], b, j[at]))
 
 
-def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K, recall: bool = True) -> Membership:
+def membership(
+    *, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K, recall: bool = True, once: Once = now
+) -> Membership:
     """Of groups of features (n_g, d); balls are closed, and their centre does not count as a neighbour.
 
     Without `recall` generated images have no balls: what is said of real images' balls takes half of the time.
@@ -182,7 +185,7 @@ def membership(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K, re
     precise = real[0].dtype == torch.float64  # float32 points are as exact as they came
     x, y = prepare(torch.cat(list(real)), torch.cat(list(fake)), precise=precise)
     kept_real, kept_fake = kept_rows(real), kept_rows(fake)
-    real_radii = radii(x, kept_real, k)
+    real_radii = once(lambda: radii(x, kept_real, k))
     fake_radii = radii(y, kept_fake, k) if recall else torch.full((len(kept_fake), m), -1.0, dtype=torch.float64)
     balls = torch.zeros(len(kept_fake), m, dtype=torch.long)
     recalled, covered = (torch.zeros(len(kept_real), n, dtype=torch.bool) for _ in range(2))
@@ -220,34 +223,22 @@ def prdc(*, real: Tensor, fake: Tensor, k: int = K) -> dict[str, float]:
     return {name: values.double().mean().item() for name, values in found.items()}
 
 
-def prdc_estimates(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) -> dict[str, Estimate]:
-    """The same from groups of features (n_g, d), with the wider of the per-image and the jackknife interval."""
-    found = membership(real=real, fake=fake, k=k)
+def estimates(found: Membership, k: int = K) -> dict[str, Estimate]:
+    """The same of groups of features, with the wider of the per-image and the jackknife interval."""
     without = [found.statistics(row, k) for row in range(1, len(found.kept_real))]
-    estimates = {}
+    result = {}
     for name, values in found.statistics(0, k).items():
         fewer = [each[name] for each in without]
-        estimates[name] = jackknife_mean(values, fewer) if name == "density" else jackknife_rate(values, fewer)
-    return estimates
+        result[name] = jackknife_mean(values, fewer) if name == "density" else jackknife_rate(values, fewer)
+    return result
 
 
-def coverage(*, real: Sequence[Tensor], fake: Sequence[Tensor], k: int = K) -> tuple[Tensor, list[Tensor]]:
-    """Whether each real image's ball holds a generated one, (n,) bool, and the same without each group in turn."""
-    found = membership(real=real, fake=fake, k=k, recall=False)
-    rows = [found.statistics(row, k)["coverage"] for row in range(len(found.kept_real))]
-    return rows[0], rows[1:]
-
-
-def coverage_over_classifiers(first: Estimate, comparison: Comparison) -> dict[str, Estimate]:
-    """The mean of the coverage by every classifier, of which the first one's is known."""
-    spaces = comparison.classifier_spaces
-    if len(spaces) == 1:
-        return {"coverage": first}
-    sides = [(comparison.real_parts(space), comparison.fake_parts(space)) for space in spaces]
-    found = [coverage(real=real, fake=fake) for real, fake in sides]
-    covered, without = zip(*found, strict=True)
-    mean = jackknife_rate(_mean(covered), [_mean(group) for group in zip(*without, strict=True)])
-    return over_classifiers("coverage", [jackknife_rate(*each) for each in found], mean)
+def coverage_over_classifiers(found: Sequence[Membership], k: int = K) -> dict[str, Estimate]:
+    """The mean of the coverage by every classifier."""
+    rows = [[each.statistics(row, k)["coverage"] for row in range(len(each.kept_real))] for each in found]
+    whole, *without = [_mean(group) for group in zip(*rows, strict=True)]
+    alone = [jackknife_rate(covered[0], covered[1:]) for covered in rows]
+    return over_classifiers("coverage", alone, jackknife_rate(whole, without))
 
 
 def _mean(indicators: Sequence[Tensor]) -> Tensor:
@@ -262,5 +253,13 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
     n, m = (len(side["classifier"]) for side in (comparison.real, comparison.fake))
     if min(n, m) <= K:
         return dict.fromkeys(COLUMNS, undefined(f"{n} real and {m} generated images have no neighbour number {K}"))
-    found = prdc_estimates(real=comparison.real_parts("classifier"), fake=comparison.fake_parts("classifier"))
-    return found | coverage_over_classifiers(found["coverage"], comparison)
+    found = [
+        membership(
+            real=comparison.real_parts(space),
+            fake=comparison.fake_parts(space),
+            recall=space == "classifier",
+            once=partial(comparison.once, f"balls in {space}"),
+        )
+        for space in comparison.classifier_spaces
+    ]
+    return estimates(found[0]) | coverage_over_classifiers(found)

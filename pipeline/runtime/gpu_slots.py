@@ -40,9 +40,22 @@ def hold_gpu(say: Callable[[str], None]) -> None:
     devices = visible_gpus()
     if _held or not devices:
         return
-    slots = [f"{device}.{number}" for number in range(jobs_per_gpu()) for device in devices]  # emptiest GPU first
-    slot = _next(slots_folder(), [name.replace("/", "_") for name in slots], say)
-    os.environ[VISIBLE] = devices[slot % len(devices)]
+    each = os.environ.get(JOBS_PER_GPU, "1")
+    if not each.isdecimal() or int(each) < 1:
+        raise UserError(f"{JOBS_PER_GPU}: found {each!r}, expected a whole number from 1 on")
+    folder, silent_until = slots_folder(), 0.0
+    slots = [(device, f"gpu-{device}.{number}") for number in range(int(each)) for device in devices]
+    while True:
+        for device, slot in slots:  # emptiest GPU first
+            handle = locks.take(folder / slot.replace("/", "_"), patience=0.0)
+            if handle is not None:
+                _held.append(handle)
+                os.environ[VISIBLE] = device
+                return
+        if time.monotonic() > silent_until:
+            silent_until = time.monotonic() + SAY_EVERY
+            say(f"waits for a GPU: {len(slots)} at most may work at once here")
+        time.sleep(ASK_EVERY)
 
 
 def visible_gpus() -> list[str]:
@@ -64,14 +77,6 @@ def _listed() -> list[str]:
     return []
 
 
-def jobs_per_gpu() -> int:
-    """How many jobs may share one GPU; raises `UserError` if that is no whole number from 1 on."""
-    given = os.environ.get(JOBS_PER_GPU, "1")
-    if not given.isdecimal() or int(given) < 1:
-        raise UserError(f"{JOBS_PER_GPU}: found {given!r}, expected a whole number from 1 on")
-    return int(given)
-
-
 def slots_folder() -> Path:
     """This user's folder of slots on this machine (not on a shared file system), or a Slurm job's own one.
 
@@ -91,18 +96,3 @@ def slots_folder() -> Path:
     if owner != os.getuid():
         raise UserError(f"{shared}: belongs to user {owner}, not to you; give another folder as {FOLDER}")
     return folder
-
-
-def _next(folder: Path, slots: list[str], say: Callable[[str], None]) -> int:
-    """Wait for the first free slot; which one it is."""
-    silent_until = 0.0
-    while True:
-        for place, slot in enumerate(slots):
-            handle = locks.take(folder / f"gpu-{slot}", patience=0.0)
-            if handle is not None:
-                _held.append(handle)
-                return place
-        if time.monotonic() > silent_until:
-            silent_until = time.monotonic() + SAY_EVERY
-            say(f"waits for a GPU: {len(slots)} at most may work at once here")
-        time.sleep(ASK_EVERY)

@@ -11,19 +11,16 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.core import artifacts, locks
 from pipeline.core.errors import InUse, UserError
 from pipeline.runtime import machine
 from pipeline.runtime.progress import Progress
 from pipeline.workflow import job_hash, layout, store
-
-if TYPE_CHECKING:  # numpy starts its threads when it is imported, so `one_thread` comes first
-    import numpy as np
 
 
 @dataclass
@@ -42,18 +39,17 @@ class JobContext:
     """What the job needs but its result does not depend on (addresses of sources)."""
     device: str = "auto"
     checkpoint_steps: int | None = None
-    written: list[Path] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
 
     @property
     def name(self) -> str:
         """The job's name for a person."""
-        return " ".join([self.stage, *(str(value) for value in self.wildcards.values())])
+        return layout.job_name(self.stage, self.wildcards)
 
     @property
     def folder(self) -> Path:
         """Where the job's results are stored."""
-        return layout.path(layout.folder(self.stage), **self.wildcards, hash=self.hash)
+        return layout.job_folder(self.stage, self.wildcards, self.hash)
 
     @property
     def outputs(self) -> dict[str, Path]:
@@ -69,30 +65,12 @@ class JobContext:
         """A path of the layout for this job's wildcards."""
         return layout.path(pattern, **({"hash": self.hash} | self.wildcards | more))
 
-    def write_images(self, path: Path, images: np.ndarray, labels: np.ndarray | None = None) -> None:
-        """Write an Arrow file of images."""
-        artifacts.write_images(path, images, labels)
-        self.written.append(path)
-
-    def write_tensors(self, path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
-        """Write safetensors."""
-        artifacts.write_tensors(path, tensors, metadata)
-        self.written.append(path)
-
-    def write_json(self, path: Path, content: Any) -> None:
-        """Write JSON."""
-        artifacts.write_json(path, content)
-        self.written.append(path)
-
-    def write_text(self, path: Path, content: str) -> None:
-        """Write text."""
-        artifacts.write_text(path, content)
-        self.written.append(path)
-
-    def write_bytes(self, path: Path, content: bytes) -> None:
-        """Write bytes."""
-        artifacts.write_bytes(path, content)
-        self.written.append(path)
+    # Every file that is in its folder when it ends becomes part of its record.
+    write_images = staticmethod(artifacts.write_images)
+    write_tensors = staticmethod(artifacts.write_tensors)
+    write_json = staticmethod(artifacts.write_json)
+    write_text = staticmethod(artifacts.write_text)
+    write_bytes = staticmethod(artifacts.write_bytes)
 
     # -- what the runner does around a stage --------------------------------------------------------------------
 
@@ -108,7 +86,7 @@ class JobContext:
             )
 
     def write_record(self) -> None:
-        """Write the record of what was written, last of all."""
+        """Write the record of the job and of its files, last of all."""
         closure = job_hash.code_closure(self.modules)
         record = {
             "hash": self.hash,
@@ -125,7 +103,7 @@ class JobContext:
             "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": round(time.monotonic() - self.began, 2),
         }
-        store.write(self.folder, record, {path.name: path for path in self.written})
+        store.write(self.folder, record)
         store.age(self.reads)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-TERMINAL_EVERY = 10.0
+TERMINAL_EVERY = 5.0
 """Seconds between two lines of one stage on the terminal."""
 
 

@@ -43,11 +43,11 @@ def end_in_one_line(name: str) -> None:
     answer(end)
 
 
-def end_workflow_on_term() -> None:
+def end_workflow_in_one_line() -> None:
     """From now on SIGTERM ends this Snakemake as Ctrl-C does: submitted jobs are cancelled, local stages save and end.
 
-    Snakemake's own answer to it is to wait until every running job has ended, which takes hours with trainings. What it
-    says of the cancelled jobs goes to its log alone; each stage says by itself where it stopped.
+    Snakemake's own answer to SIGTERM is to wait until every running job has ended, which takes hours with trainings.
+    What it says of the cancelled jobs goes to its log alone; each stage says by itself where it stopped.
     """
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
@@ -55,16 +55,20 @@ def end_workflow_on_term() -> None:
 
         signal.signal(number, signal.SIG_DFL)  # asked twice, it ends at once
         with contextlib.suppress(OSError):
-            line = "easel: stopped by SIGTERM: jobs are cancelled, trainings save; run the same command to go on\n"
+            word = signal.Signals(number).name
+            line = f"easel: stopped by {word}: jobs are cancelled, trainings save; run the same command to go on\n"
             os.write(sys.stderr.fileno(), line.encode())
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-        for process in psutil.Process().children(recursive=True):
+        told = number == signal.SIGINT  # Ctrl-C reaches the stages too; told twice, they would not save
+        for process in () if told else psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 if process.cmdline()[1:3] == ["-m", "pipeline"]:
                     process.send_signal(number)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, end)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
 
 
 def follow_owner() -> None:

@@ -7,26 +7,19 @@ import contextlib
 import importlib
 import json
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core import untrusted
 from pipeline.core.errors import UserError
 from pipeline.runtime import signals
-from pipeline.workflow import job_hash, layout, overrides, store
+from pipeline.workflow import layout, overrides, store
 
 if TYPE_CHECKING:
     from pipeline.runtime.job_context import JobContext
     from pipeline.runtime.progress import Progress
 
 WILDCARDS = ("dataset", "model", "seed")
-
-TAKES = {
-    ("model", "seed"): "--model and --seed",
-    ("model",): "--model and no --seed: it is all seeds' at once",
-    (): "neither --model nor --seed",
-}
-"""What else a stage of a data set wants to be told, by its wildcards."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,9 +47,11 @@ def wildcards(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def title_and_log(arguments: argparse.Namespace) -> tuple[str, Path]:
     """The job's name for a person, and its log."""
-    words = [str(value) for value in wildcards(arguments).values()]
-    log = arguments.log or layout.path(layout.LOG, stage=arguments.name, name="-".join(words) or "all")
-    return " ".join([arguments.name, *words]), log
+    given = wildcards(arguments)
+    name = "-".join(str(value) for value in given.values()) or "all"
+    return layout.job_name(arguments.name, given), arguments.log or layout.path(
+        layout.LOG, stage=arguments.name, name=name
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -86,17 +81,9 @@ def context(spec: dict[str, Any], progress: Progress, **more: Any) -> JobContext
     """A running job from its specification."""
     from pipeline.runtime.job_context import JobContext
 
-    return JobContext(
-        stage=spec["stage"],
-        wildcards=spec["wildcards"],
-        config=spec["config"],
-        modules=tuple(spec["modules"]),
-        hash=spec["hash"],
-        inputs={name: as_paths(found) for name, found in spec["inputs"].items()},
-        progress=progress,
-        runtime_only=spec["runtime_only"],
-        **more,
-    )
+    inputs = {name: as_paths(paths) for name, paths in spec["inputs"].items()}
+    job = {key: spec[key] for key in SPEC} | {"modules": tuple(spec["modules"]), "inputs": inputs}
+    return JobContext(**job, progress=progress, **more)
 
 
 def perform(job: Any) -> None:
@@ -125,11 +112,11 @@ def as_paths(paths: Any) -> Any:
 
 SPEC: dict[str, type] = {"hash": str, "stage": str, "wildcards": dict, "config": dict, "modules": list, "inputs": dict}
 SPEC["runtime_only"] = dict
-NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+NAME = re.compile(r"[a-z0-9_]{1,64}")
 
 
 def _check_spec(spec: Any, expected: dict[str, Any], stage: str) -> None:
-    """ValueError unless it has a job's shape, is the expected one, and names files of this folder alone."""
+    """ValueError unless it has a job's shape, and is the expected one; its hash is checked before it begins."""
     if not isinstance(spec, dict):
         raise ValueError(f"found {type(spec).__name__}, expected an object")
     for key, kind in SPEC.items():
@@ -137,22 +124,14 @@ def _check_spec(spec: Any, expected: dict[str, Any], stage: str) -> None:
             raise ValueError(f"{key}: found {spec.get(key)!r}, expected {kind.__name__}")
     if not layout.HASH.fullmatch(spec["hash"]):
         raise ValueError(f"hash: found {spec['hash']!r}, expected 16 hexadecimal digits")
-    for module in spec["modules"]:
-        if not isinstance(module, str) or not job_hash.MODULE.fullmatch(module):
-            raise ValueError(f"modules: found {module!r}, expected a module of this project")
-    for name, paths in spec["inputs"].items():
-        for path in paths if isinstance(paths, list) else [paths]:
-            if not isinstance(path, str) or not path.isprintable() or not _is_within(PurePosixPath(path)):
-                raise ValueError(f"inputs.{name}: found {path!r}, expected a path within this folder")
+    lists = [paths if isinstance(paths, list) else [paths] for paths in spec["inputs"].values()]
+    if any(not isinstance(text, str) for texts in (spec["modules"], *lists) for text in texts):
+        raise ValueError("modules, inputs: expected the names of modules and of files")
     if spec["stage"] != stage or spec["wildcards"] != expected or tuple(expected) != layout.WILDCARDS[stage]:
         raise ValueError(f"a job of {spec['stage']} {spec['wildcards']}, expected {stage} {expected}")
-    for name in (expected[key] for key in ("dataset", "model") if key in expected):
+    for name in expected.values():  # parts of the paths that it writes to
         if not NAME.fullmatch(str(name)):
             raise ValueError(f"found {name!r}, expected a name of small letters, digits and _")
-
-
-def _is_within(path: PurePosixPath) -> bool:
-    return not path.is_absolute() and ".." not in path.parts
 
 
 def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -162,9 +141,8 @@ def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
         raise UserError(f"--seed: found {arguments.seed}, expected 0 or more")
     given = wildcards(arguments)
     takes = layout.WILDCARDS[arguments.name]
-    if "dataset" in given and "dataset" not in takes:
-        raise UserError(f"this stage takes no --dataset; its data sets are listed in params.yaml: {arguments.name}")
     if tuple(given) != takes:
-        raise UserError(f"this stage takes {TAKES[takes[1:]]}")
+        flags = " and ".join(f"--{name}" for name in takes) or "none of --dataset, --model and --seed"
+        raise UserError(f"this stage takes {flags}; found {' '.join(f'--{name}' for name in given) or 'none'}")
     spec = plan.job(arguments.name, **given).spec
     return json.loads(json.dumps(spec)), arguments.device or plan.params.device

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from pipeline.battles.judging import REFRESHED_WITH, logits, refresh
 from pipeline.battles.scores import JudgeScores, beats_chance, errors_on_generated, errors_on_real, judges_of
 from pipeline.core import artifacts
 from pipeline.datasets.prepared import load_split, subset
@@ -19,10 +19,6 @@ from pipeline.models.base import ImageGenerator
 from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
 from pipeline.training.trained import rebuilt
-
-BATCH = 500
-REFRESHED_WITH = 2000
-"""Images on which batch-norm statistics are estimated again: half real training images, half its own samples."""
 
 
 def run(job: JobContext) -> None:
@@ -65,37 +61,6 @@ def _parts(
 def chosen(images: Tensor, n: int) -> Tensor:
     """At most n of the images, the same for every judge."""
     return images[subset(len(images), n, 2)]
-
-
-def logits(judge: ImageGenerator, images: Tensor) -> Tensor:
-    """The discriminator's logits (N,) of uint8 images, in evaluation mode."""
-    judge.eval()
-    with torch.inference_mode():
-        parts = [judge.discriminate(part.to(judge.device).float() / 255).cpu() for part in images.split(BATCH)]  # type: ignore[operator]
-    return torch.cat(parts).float()
-
-
-def refresh(judge: ImageGenerator, real: Tensor, generated: Tensor) -> None:
-    """Take the discriminator's batch-norm statistics again on a fixed 50:50 set (uint8 images).
-
-    In training it met real and generated images in batches apart, so its running statistics fit neither.
-    """
-    discriminator: nn.Module = judge.discriminator  # type: ignore[assignment]
-    layers = [m for m in discriminator.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    if not layers:
-        return
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # a plain mean over the batches
-    judge.eval()
-    for layer in layers:
-        layer.train()
-    half = min(len(real), len(generated))
-    mixed = torch.stack([real[:half], generated[:half]], 1).flatten(0, 1)  # real, generated, real, ...
-    with torch.no_grad():
-        for part in mixed.split(BATCH):
-            judge.discriminate(part.to(judge.device).float() / 255)  # type: ignore[operator]
-    judge.eval()
 
 
 def report(job: JobContext, scores: dict[str, Tensor]) -> None:

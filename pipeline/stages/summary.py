@@ -13,6 +13,7 @@ from pipeline.metrics import columns
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
 from pipeline.tables import Row, from_csv, to_terminal
+from pipeline.tables.agreement import agreement
 from pipeline.tables.claims import UNRESOLVED, tally
 from pipeline.tables.sentence import ranks_in_words, sentence
 from pipeline.tables.tail import tail_terminal
@@ -47,6 +48,7 @@ def run(job: JobContext) -> None:
         *filter(None, [sentence(table, columns()), ranks_in_words(table, columns())]),
         "",
         *verdicts(battles, standings),
+        *filter(None, [agreement(table, standings, columns())]),
         *of_claims(claims),
         "",
     ]

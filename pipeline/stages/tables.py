@@ -32,6 +32,7 @@ from pipeline.tables import (
     to_latex,
     to_markdown,
 )
+from pipeline.tables.agreement import agreement
 from pipeline.tables.budget import budget_note, budget_rows, images_seen
 from pipeline.tables.claims import CLAIM_COLUMNS, Evidence, claim_rows, read_claims
 from pipeline.tables.published import FOLDER
@@ -60,7 +61,8 @@ def run(job: JobContext) -> None:
     notes |= {name: content.get("undefined", {}) for name, content in references.items()}
     described, paper = columns(), published(job.config["published"])
     rows = main_table(results, described, combine=combine_seeds, references=shown, published=paper)
-    ratings = {row["model"]: row["rating"] for row in from_csv(inputs["standings"].read_text(encoding="utf-8"))}
+    standings = from_csv(inputs["standings"].read_text(encoding="utf-8"))
+    ratings = {row["model"]: row["rating"] for row in standings}
     rows = [row | {"rating": ratings.get(row["model"])} for row in rows]
     singles = seeds_table(results | {name: shown[name] for name in shown if name == "real"}, described)
     judged, fights, judges = (
@@ -84,6 +86,7 @@ def run(job: JobContext) -> None:
         notes_markdown(notes),
         beside,
         battles_markdown(fights, judges),
+        f"{agrees}\n" if (agrees := agreement(rows, standings, described)) else "",
         claims_markdown(claims),
     ]
     job.write_text(job.outputs["markdown"], "\n".join(filter(None, parts)))

@@ -181,6 +181,8 @@ BATTLES = {
     "rating_without": _described(
         "Rating, some left out", "The rating among the models that `left_out` does not name.", "points", "higher"
     ),
+    "rating_half_1": _described("Rating, half 1", "The rating by every second judge model alone.", "points", "higher"),
+    "rating_half_2": _described("Rating, half 2", "The rating by the other judge models alone.", "points", "higher"),
     "left_out": _described("Left out", "Why rating_without leaves the model out."),
     "judged": _described("Judged by", "Judge models that have a verdict on the model, its own left out."),
 }  # fmt: skip

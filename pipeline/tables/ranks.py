@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from pipeline.battles.ratios import student_quantile, two_sided_p, welch_freedom
 from pipeline.tables.claims import LEVEL, Evidence, classifiers_disagree, holm
 from pipeline.tables.columns import HEADLINE_METRICS, Description
 from pipeline.tables.comparison import interval
@@ -84,6 +83,8 @@ def ranks(rows: Table, column: str, evidence: Evidence) -> dict[str, Rank]:
 
 def positions(rows: Table, column: str, description: Description) -> list[Position]:
     """Loss (see `losses_of`) of each model, the least first: distances by their logarithm, on which they are tested."""
+    from scipy.special import stdtrit
+
     losses = losses_of(rows, column, description["better"])
     kept = {i: loss for i, loss in losses.items() if competing(rows[i], column) is not None}
     log = description["scale"] == "log" and description["better"] == "lower" and min(kept.values(), default=0) > 0
@@ -94,13 +95,18 @@ def positions(rows: Table, column: str, description: Description) -> list[Positi
             continue
         freedom = int(rows[index].get("seeds") or 1) - 1 or math.inf
         reach = (math.log(high / low) if log else high - low) / 2
-        error = reach / student_quantile(1 - LEVEL / 2, freedom)
+        error = reach / float(stdtrit(freedom, 1 - LEVEL / 2))
         found.append(Position(str(rows[index]["model"]), math.log(loss) if log else loss, error, freedom))
     return sorted(found, key=lambda model: model.loss)
 
 
 def p_value(first: Position, second: Position) -> float:
     """Two-sided p of equal losses: Welch's t over seeds, the normal distribution over images."""
-    parts = [(model.error**2, model.freedom) for model in (first, second)]
-    variance = sum(part for part, _ in parts)
-    return two_sided_p(first.loss - second.loss, math.sqrt(variance), welch_freedom(parts, variance))
+    from scipy.special import stdtr
+
+    gap, parts = abs(first.loss - second.loss), [model.error**2 for model in (first, second)]
+    if not gap or not sum(parts):
+        return 0.0 if gap else 1.0
+    spread = sum(part**2 / model.freedom for part, model in zip(parts, (first, second), strict=True))
+    freedom = sum(parts) ** 2 / spread if spread else math.inf
+    return 2 * float(stdtr(freedom, -gap / math.sqrt(sum(parts))))

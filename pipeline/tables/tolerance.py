@@ -60,6 +60,8 @@ ABSOLUTE = {
     "advantage": 1.0,
     "rating": 100.0,
     "rating_without": 100.0,
+    "rating_half_1": 100.0,
+    "rating_half_2": 100.0,
 }
 """Allowed in the column's unit where it has no interval, or one without a width."""
 RATIOS = ("r_test", "r_sample", "r_sample_matched")

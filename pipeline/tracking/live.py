@@ -76,12 +76,12 @@ def read(path: Path) -> dict[str, Any] | None:
 
 def versions(results: Path = Path("results")) -> dict[Path, tuple[int, int]]:
     """Every live file, with what changes when it is written: its time in ns and its inode."""
-    found = {}
+    times = {}
     for path in results.glob("live/*/*/*/*.json"):
         with contextlib.suppress(OSError):
             status = path.stat()
-            found[path] = (status.st_mtime_ns, status.st_ino)
-    return found
+            times[path] = (status.st_mtime_ns, status.st_ino)
+    return times
 
 
 def start(owner: int) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
-import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pipeline.core import artifacts
 
@@ -25,9 +26,8 @@ RACY = 2_000_000_000
 
 ABSENT = "absent"
 UNREADABLE = "unreadable"
-ENTRY = re.compile(r"([0-9a-f]{64}) ([0-9]{1,19}) ([0-9]{1,19}) (.+)")
 
-Index = Mapping[str, tuple[str, int, int]]
+Index = dict[str, list[Any]]
 """Path -> SHA-256, size in bytes, time of the last change in ns."""
 
 
@@ -56,15 +56,11 @@ def digest(path: Path, raw: Path) -> str:
 def write_index(path: Path, raw: Path) -> None:
     """Note what was found, so that the next plan need not read it all again."""
     now, index = time.time_ns(), _read(raw / INDEX)
-    lines = []
+    found: Index = {}
     for file in [path] if path.is_file() else [path / name for name in files(path)]:
-        if not file.is_file():
-            continue
-        status = file.stat()
-        if status.st_mtime_ns < now - RACY:
-            lines.append(f"{_of_file(file, index)} {status.st_size} {status.st_mtime_ns} {file.absolute()}\n")
-    text = "".join(line for line in lines if line.count("\n") == 1)
-    artifacts.write_bytes(raw / INDEX, text.encode(errors="surrogateescape"))  # names may be no UTF-8
+        if file.is_file() and (status := file.stat()).st_mtime_ns < now - RACY:
+            found[str(file.absolute())] = [_of_file(file, index), status.st_size, status.st_mtime_ns]
+    artifacts.write_text(raw / INDEX, json.dumps(found))
 
 
 def files(folder: Path) -> list[str]:
@@ -91,8 +87,8 @@ def _of_file(path: Path, index: Index) -> str:
         return "link" if path.is_symlink() else "no file"  # a pipe would be waited for
     status = path.stat()  # of a link the file that it leads to
     known = index.get(str(path.absolute()))
-    if known is not None and known[1:] == (status.st_size, status.st_mtime_ns):
-        return known[0]
+    if known is not None and known[1:] == [status.st_size, status.st_mtime_ns]:
+        return str(known[0])
     return _sha256(str(path), status.st_size, status.st_mtime_ns)
 
 
@@ -101,11 +97,14 @@ def _sha256(path: str, size: int, changed: int) -> str:
     return artifacts.sha256(Path(path))
 
 
-def _read(path: Path) -> dict[str, tuple[str, int, int]]:
-    """The index; lines that are none are passed over, so that a damaged one costs time alone."""
+def _read(path: Path) -> Index:
+    """The index; a damaged one costs time alone."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
-    entries = (ENTRY.fullmatch(line) for line in lines)
-    return {entry[4]: (entry[1], int(entry[2]), int(entry[3])) for entry in entries if entry}
+    return (
+        {name: entry for name, entry in index.items() if isinstance(entry, list) and len(entry) == 3}
+        if isinstance(index, dict)
+        else {}
+    )

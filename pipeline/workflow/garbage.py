@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core import untrusted
 from pipeline.workflow import layout, store
 from pipeline.workflow.plan import Job, Plan
 from pipeline.workflow.staleness import jobs_of
@@ -37,8 +38,7 @@ def find(plan: Plan) -> list[Garbage]:
     needed = {job.hash for job in all_jobs(plan)} | trials()
     return [
         *_earlier_results(plan, needed),
-        *_training_states(needed),
-        *_live_histories(needed),
+        *_of_trainings(needed),
         *(Garbage("damaged results", path, "") for path in sorted(Path(layout.DAMAGED).glob("*"))),
         *_unfinished_files(),
     ]
@@ -67,8 +67,6 @@ def all_jobs(plan: Plan) -> Iterator[Job]:
 
 def trials() -> set[str]:
     """Hashes of the jobs of searches for settings, as their summaries list them."""
-    from pipeline.core import untrusted
-
     hashes: set[str] = set()
     for path in Path("results/tuning").glob("*/*/trials.json"):
         try:
@@ -87,32 +85,26 @@ def _earlier_results(plan: Plan, needed: set[str]) -> Iterator[Garbage]:
     for folder, record in store.records():
         if folder.name in needed:
             continue
-        name = " ".join([record["stage"], *(str(value) for value in record["wildcards"].values())])
+        name = layout.job_name(record["stage"], record["wildcards"])
         if store.is_being_written(f"{name} {folder.name}"):
             continue
         unknown = [f"{key} {value}" for key, value in record["wildcards"].items() if str(value) not in known[key]]
         yield Garbage(UNKNOWN, folder, ", ".join(unknown)) if unknown else Garbage("earlier results", folder, name)
 
 
-def _training_states(needed: set[str]) -> Iterator[Garbage]:
-    pattern = re.compile(r"results/checkpoints/([^/]+)/([^/]+)/(\d+)/([0-9a-f]{16})-(\d+)\.(safetensors|json)")
-    for path in sorted(Path("results/checkpoints").rglob("*-*.*")):
-        match = pattern.fullmatch(path.as_posix())
-        if match:
-            dataset, model, seed, hash_, step, _ = match.groups()
-            name = f"train {dataset} {model} {seed}"
-            finished = store.is_complete(
-                layout.path(layout.folder("train"), dataset=dataset, model=model, seed=seed, hash=hash_)
-            )
-            if (finished or hash_ not in needed) and not store.is_being_written(f"{name} {hash_}"):
-                yield Garbage("saved training states", path, f"{model} {seed} at step {int(step):,}")
-
-
-def _live_histories(needed: set[str]) -> Iterator[Garbage]:
-    for path in sorted(Path("results/live").glob("*/*/*/*.json")):
-        dataset, model, seed = path.parts[2:5]
-        if path.stem not in needed and not store.is_being_written(f"train {dataset} {model} {seed} {path.stem}"):
-            yield Garbage("histories of earlier trainings", path, f"{model} {seed}")
+def _of_trainings(needed: set[str]) -> Iterator[Garbage]:
+    """Saved states, HASH-STEP.*, and live histories, HASH.json, of trainings that are done or that no plan has."""
+    for path in sorted(path for top in ("checkpoints", "live") for path in Path("results", top).glob("*/*/*/*.*")):
+        top, *values = path.parts[1:-1]
+        hash_, _, step = path.stem.partition("-")
+        wildcards = dict(zip(layout.WILDCARDS["train"], values, strict=True))
+        finished = bool(step) and store.is_complete(layout.job_folder("train", wildcards, hash_))
+        running = store.is_being_written(f"{layout.job_name('train', wildcards)} {hash_}")
+        if running or (hash_ in needed and not finished) or not layout.HASH.fullmatch(hash_):
+            continue
+        kind = "saved training states" if top == "checkpoints" else "histories of earlier trainings"
+        at = f" at step {int(step):,}" if step.isdecimal() else ""
+        yield Garbage(kind, path, f"{values[1]} {values[2]}{at}")
 
 
 def _unfinished_files() -> Iterator[Garbage]:

@@ -112,12 +112,7 @@ def closure_digest(closure: tuple[str, ...]) -> str:
 @functools.cache
 def module_digest(name: str) -> str:
     """Digest of a module's normalised syntax tree: comments, docstrings and layout do not count."""
-    return tree_digest(syntax_tree(name))
-
-
-def tree_digest(tree: ast.Module) -> str:
-    """The same for a tree that was parsed elsewhere, from another revision's text."""
-    return digest(_normalised(tree))
+    return digest(_normalised(syntax_tree(name)))
 
 
 def _normalised(node: Any) -> Any:

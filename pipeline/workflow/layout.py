@@ -115,6 +115,16 @@ def folder(stage: str) -> str:
     return f"{places.get(stage, store)}/{{hash}}"
 
 
+def job_name(stage: str, wildcards: Mapping[str, Any]) -> str:
+    """A job's name for a person, 'train mnist vae 0', and the one that its lock has."""
+    return " ".join([stage, *(str(value) for value in wildcards.values())])
+
+
+def job_folder(stage: str, wildcards: Mapping[str, Any], hash_: str) -> Path:
+    """Where a job's results are stored."""
+    return path(folder(stage), **wildcards, hash=hash_)
+
+
 def outputs(stage: str) -> dict[str, str]:
     """Output name -> path pattern; `job` is the record."""
     return {name: f"{folder(stage)}/{file}" for name, file in (FILES[stage] | {"job": RECORD}).items()}

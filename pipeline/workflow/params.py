@@ -12,7 +12,7 @@ import functools
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -43,11 +43,19 @@ RENAMED_KEYS = {
 """Key of an earlier version, in whatever block -> its new name."""
 
 
-def _no_bool(value: Any) -> Any:
-    """`true` is no number, though Python lets it pass for 1."""
-    if isinstance(value, bool):
-        raise ValueError(f"found {value}, expected a number")
-    return value
+def _expecting(fits: Callable[[Any], bool], words: str) -> BeforeValidator:
+    """A check that comes before pydantic's, in words of our own."""
+
+    def check(value: Any) -> Any:
+        if not fits(value):
+            raise ValueError(f"found {value!r}, expected {words}")
+        return value
+
+    return BeforeValidator(check)
+
+
+NO_BOOL = _expecting(lambda value: not isinstance(value, bool), "a number")
+"""`true` is no number, though Python lets it pass for 1."""
 
 
 def _plain_name(value: Any) -> Any:
@@ -65,13 +73,9 @@ Name = Annotated[str, BeforeValidator(_plain_name)]
 
 def _list_or(word: str, of: str) -> BeforeValidator:
     """One word may stand in the list's place."""
-
-    def check(value: Any) -> Any:
-        if value != word and not (isinstance(value, list) and value):
-            raise ValueError(f"found {value!r}, expected a list of {of}, or {word}")
-        return value
-
-    return BeforeValidator(check)
+    return _expecting(
+        lambda value: value == word or bool(isinstance(value, list) and value), f"a list of {of}, or {word}"
+    )
 
 
 Names = Annotated[Literal["all"] | list[Name], _list_or("all", "models")]
@@ -86,9 +90,9 @@ Reported = Annotated[Literal["current"] | list[Name], _list_or(CURRENT, "data se
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=128)]
 """A plain name: nothing is fetched to anywhere but the data set's own folder."""
 
-Positive = Annotated[int, Field(ge=1), BeforeValidator(_no_bool)]
-NotNegative = Annotated[int, Field(ge=0), BeforeValidator(_no_bool)]
-Rate = Annotated[float, Field(gt=0), BeforeValidator(_no_bool)]
+Positive = Annotated[int, Field(ge=1), NO_BOOL]
+NotNegative = Annotated[int, Field(ge=0), NO_BOOL]
+Rate = Annotated[float, Field(gt=0), NO_BOOL]
 
 
 class _Block(BaseModel):
@@ -105,13 +109,13 @@ class _Block(BaseModel):
         return block
 
 
-Seeds = Annotated[int, Field(ge=1, le=100), BeforeValidator(_no_bool)]
+Seeds = Annotated[int, Field(ge=1, le=100), NO_BOOL]
 """Trainings of one model: every one judges the samples of all."""
 
 FEWEST_COMPARED = 8
 """Images of a set that metrics are computed on: a fifth neighbour needs six, a covariance of each half four."""
 
-Compared = Annotated[int, Field(ge=FEWEST_COMPARED), BeforeValidator(_no_bool)]
+Compared = Annotated[int, Field(ge=FEWEST_COMPARED), NO_BOOL]
 
 
 class Protocol(_Block):
@@ -121,7 +125,7 @@ class Protocol(_Block):
     importance_samples: Positive
     canvases: Positive
     seed: NotNegative
-    jackknife_groups: Annotated[int, Field(ge=2), BeforeValidator(_no_bool)]
+    jackknife_groups: Annotated[int, Field(ge=2), NO_BOOL]
     frechet_images: Positive
     judged_images: Positive
     more_references: bool
@@ -204,14 +208,7 @@ class Form(_Block):
     test: Part = 0.1
 
 
-def _keys_and_values(value: Any) -> Any:
-    """What holds the keys of a model."""
-    if not isinstance(value, dict):
-        raise ValueError(f"found {value!r}, expected a block of keys")
-    return value
-
-
-ModelBlock = Annotated[dict[str, Any], BeforeValidator(_keys_and_values)]
+ModelBlock = Annotated[dict[str, Any], _expecting(lambda value: isinstance(value, dict), "a block of keys")]
 """Its keys are checked against the constructor of the model's class."""
 
 OF_A_FORM_ALONE = ("reader", "files", "sources", "path", "options")
@@ -268,7 +265,7 @@ class Training(_Block):
     precision: Literal["float32", "bfloat16"] = "float32"
     lr_decay_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     sampler: Literal["natural", "balanced", "tempered"] = "natural"
-    sampler_power: Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_no_bool)] = 0.5
+    sampler_power: Annotated[float, Field(ge=0.0, le=1.0), NO_BOOL] = 0.5
     average: bool = False
     steps: Positive | None = None
     epochs: Rate | None = None
@@ -295,6 +292,8 @@ class Params(_Block):
     models: dict[Name, ModelBlock]
     report: Reported = CURRENT
     dvc_tracked: list[Name] = []
+    training_share: float = Field(default=1.0, gt=0, le=1)
+    """Which part of its steps each model is trained for; see docs/verdicts.md."""
 
     def models_of(self, dataset: str) -> list[str]:
         """The models in a data set's table."""
@@ -306,20 +305,21 @@ class Params(_Block):
         return list(range(self.seeds))
 
     @functools.cached_property
+    def adapted(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Every model's block in full, as `models` has it (at '') and for each data set with settings of its own."""
+        own = {name: block.settings for name, block in self.datasets.items() if block.settings}
+        return {dataset: adapted_models(self.models, dataset, of) for dataset, of in {"": {}, **own}.items()}
+
+    @property
     def resolved_models(self) -> dict[str, dict[str, Any]]:
         """Every model's block: {class, training: {...}, arguments: {...}}, defaults filled in."""
-        return {name: resolve_model(name, block, self.models) for name, block in self.models.items()}
+        return self.adapted[""]
 
     @functools.cached_property
     def judged_by(self) -> dict[str, str]:
         """Other samples of a training -> the model whose training and judge are theirs."""
         blocks = self.resolved_models.items()
         return {name: block["reuse_training_of"] for name, block in blocks if "reuse_training_of" in block}
-
-    @functools.cached_property
-    def adapted(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """The models that a data set has settings of its own for, resolved with them: {data set: {model: block}}."""
-        return {dataset: adapted_models(self, dataset) for dataset, block in self.datasets.items() if block.settings}
 
     def model_for(self, dataset: str, model: str) -> dict[str, Any]:
         """A model's resolved block as a data set's table has it: without labels no classes, and no choice by class.
@@ -343,7 +343,7 @@ class Params(_Block):
         return "elbo" in job_hash.methods_of(f"pipeline.models.{block['class']}")
 
     def classes_of(self, dataset: str, model: str) -> int:
-        """How many classes a conditional model draws from; `UserError` where the data set names none."""
+        """How many classes a conditional model draws from."""
         return self._classes(dataset, f"models.{model}.conditional: found true", "say false")
 
     def check_labels(self, dataset: str, model: str) -> None:
@@ -394,9 +394,12 @@ def merged(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequen
         if not equals:
             raise UserError(f"--set {override}: expected KEY=VALUE, for instance --set budget=smoke")
         try:
-            _set(config, key.split("."), yaml_loader.value_of(value))
+            nested = yaml_loader.value_of(value)
         except ValueError as error:
             raise UserError(f"--set {override}: the value is not YAML ({error}); put it in quotes") from None
+        for name in reversed(key.split(".")):
+            nested = {name: nested}
+        merge_into(config, nested)
     return config
 
 
@@ -414,15 +417,6 @@ def merge_into(config: dict[str, Any], other: Mapping[str, Any]) -> None:
             merge_into(below, value)
         else:
             config[key] = value
-
-
-def _set(config: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Set a nested key, making blocks on the way; a block is put over the block that is there."""
-    for key in keys[:-1]:
-        config = config.setdefault(key, {})
-        if not isinstance(config, dict):
-            raise UserError(f"--set {'.'.join(keys)}: {key} is a value, not a block")
-    merge_into(config, {keys[-1]: value})
 
 
 def check(config: Mapping[str, Any]) -> Params:
@@ -454,7 +448,6 @@ def check(config: Mapping[str, Any]) -> Params:
 def _at_budget(config: Mapping[str, Any], budget: Any) -> Params:
     """The configuration at a budget, with every model's block checked."""
     params = _validated("", Params, at_budget({**config, "budget": budget}, str(budget)))
-    params.resolved_models  # noqa: B018
     params.adapted  # noqa: B018
     return params
 
@@ -557,13 +550,12 @@ def _check_models(where: str, names: Any, known: Iterable[str]) -> None:
 
 def _check_warmups(params: Params) -> None:
     """A training may not be warm-up alone; one of a length in epochs is checked when its number of images is known."""
-    for dataset, blocks in {"": params.resolved_models, **params.adapted}.items():
-        for name, block in blocks.items():
-            try:
-                length.check_warmup(block["training"].get("steps", math.inf), block["arguments"].get("warmup", 0))
-            except ValueError as error:
-                where = f" (with datasets.{dataset}.settings)" if dataset else ""
-                raise UserError(f"params.yaml: models.{name}.{error}{where}") from None
+    for dataset, name in ((dataset, name) for dataset, blocks in params.adapted.items() for name in blocks):
+        block = params.adapted[dataset][name]
+        try:
+            length.check_warmup(block["training"].get("steps", math.inf), block["arguments"].get("warmup", 0))
+        except ValueError as error:
+            raise UserError(f"params.yaml: models.{name}.{error}{_with_settings(dataset)}") from None
 
 
 NAMES = list[str | int]
@@ -580,15 +572,11 @@ OPTION_TYPES: dict[str, Any] = {
 """What the options of readers are; those of `telugu_print` are checked where it renders."""
 
 
-def is_reader(name: str) -> bool:
-    """Whether a module of the data sets' folder reads a format: such a module says which options it has."""
-    module = f"pipeline.datasets.{name}"
-    return job_hash.module_file(module) is not None and job_hash.literal(module, "OPTIONS") is not None
-
-
 def _check_form(where: str, form: Form) -> None:
     """There must be a reader, with the options that it has, and something to read."""
-    readers = [name for name in files_in("datasets") if is_reader(name)]
+    readers = [
+        name for name in files_in("datasets") if job_hash.literal(f"pipeline.datasets.{name}", "OPTIONS") is not None
+    ]
     _require(f"{where}.reader: no file pipeline/datasets/{form.reader}.py", form.reader, readers)
     if (form.files is None) == (form.path is None):
         problem = "missing" if form.files is None else "found beside `path`; say `files: null` to read the path"
@@ -624,19 +612,24 @@ def files_in(folder: str) -> list[str]:
     return sorted(file.stem for file in (job_hash.ROOT / "pipeline" / folder).glob("*.py") if file.stem != "__init__")
 
 
-def adapted_models(params: Params, dataset: str) -> dict[str, dict[str, Any]]:
-    """Every model's block, with the data set's own settings put over those of `models`."""
-    settings = params.datasets[dataset].settings
-    merged = {name: with_changes(block, settings.get(name, {})) for name, block in params.models.items()}
+def adapted_models(
+    models: Mapping[str, Mapping[str, Any]], dataset: str, settings: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Every model's block in full, with a data set's own settings put over those of `models`."""
     for name, block in settings.items():
         owned = sorted({"class", "reuse_training_of"} & set(block))
         if owned:
             where = f"params.yaml: datasets.{dataset}.settings.{name}.{owned[0]}"
             raise UserError(f"{where}: what a model is does not depend on the data set; give it a block of its own")
+    merged = {name: with_changes(block, settings.get(name, {})) for name, block in models.items()}
     try:
         return {name: resolve_model(name, block, merged) for name, block in merged.items()}
     except UserError as error:
-        raise UserError(f"{error} (with datasets.{dataset}.settings)") from None
+        raise UserError(f"{error}{_with_settings(dataset)}") from None
+
+
+def _with_settings(dataset: str) -> str:
+    return f" (with datasets.{dataset}.settings)" if dataset else ""
 
 
 def with_changes(block: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -741,7 +734,7 @@ def _kind(annotation: ast.expr | None, where: str) -> Any:
     if isinstance(annotation, ast.Name) and hasattr(kinds, annotation.id):
         kind = getattr(kinds, annotation.id)
         bounds = getattr(kind, "__metadata__", None)
-        return Annotated[kind.__origin__, Field(**bounds[0]), BeforeValidator(_no_bool)] if bounds else kind
+        return Annotated[kind.__origin__, Field(**bounds[0]), NO_BOOL] if bounds else kind
     if isinstance(annotation, ast.Name) and annotation.id in PLAIN:
         return PLAIN[annotation.id]
     if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):

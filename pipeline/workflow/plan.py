@@ -28,7 +28,11 @@ class Input:
 
     job: Job
     output: str
-    path: str
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return self.job.outputs[self.output]
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Job:
     @functools.cached_property
     def folder(self) -> Path:
         """Where its results are stored."""
-        return layout.path(layout.folder(self.stage), **self.wildcards, hash=self.hash)
+        return layout.job_folder(self.stage, self.wildcards, self.hash)
 
     @functools.cached_property
     def outputs(self) -> dict[str, str]:
@@ -59,7 +63,7 @@ class Job:
     @property
     def name(self) -> str:
         """The job's name for a person, and the one that its lock and its log have."""
-        return " ".join([self.stage, *(str(value) for value in self.wildcards.values())])
+        return layout.job_name(self.stage, self.wildcards)
 
     @property
     def sources(self) -> Iterator[Input]:
@@ -114,6 +118,12 @@ class Plan(Catalogue):
         super().__init__(params)
         self.cached = functools.cache(self._job)
 
+    def with_share(self, share: float) -> Plan:
+        """The same plan with each model trained for a part of its steps."""
+        found = Plan(self.params.model_copy(update={"training_share": share}))
+        found.flags = self.flags
+        return found
+
     def job(self, stage: str, dataset: str | None = None, model: str | None = None, seed: int | None = None) -> Job:
         """The job of a stage for some wildcards."""
         self.require(dataset, model)
@@ -122,7 +132,7 @@ class Plan(Catalogue):
     def _job(self, stage: str, dataset: str | None, model: str | None, seed: int | None) -> Job:
         given = {"dataset": dataset, "model": model, "seed": seed}
         wildcards = {key: value for key, value in given.items() if value is not None}
-        request = specs.request(self, stage, **wildcards)
+        request = specs.STAGES[stage](self, **wildcards)
         inputs: dict[str, Input | tuple[Input, ...]] = {
             name: self._input(source) if isinstance(source, specs.Source) else tuple(map(self._input, source))
             for name, source in request.inputs.items()
@@ -132,8 +142,7 @@ class Plan(Catalogue):
         return Job(stage, wildcards, config, modules, inputs, dict(request.runtime_only))
 
     def _input(self, source: specs.Source) -> Input:
-        job = self.job(*source.job)
-        return Input(job, source.output, job.outputs[source.output])
+        return Input(self.job(*source.job), source.output)
 
     def steps(self, model: str, dataset: str) -> int:
         """Optimiser steps of a training; with `epochs`, of the prepared data set, or of `IMAGES` before it is."""
@@ -145,5 +154,6 @@ class Plan(Catalogue):
 
     def report_folders(self, dataset: str) -> list[Path]:
         """The folders of all jobs that the report reads of a data set, each once."""
-        jobs = (self.job(*source.job) for source in specs.report_parts(self, dataset))
-        return list(dict.fromkeys(job.folder for job in jobs))
+        items = specs.report_sources(self, dataset).values()
+        sources = (source for item in items for source in ([item] if isinstance(item, specs.Source) else item))
+        return list(dict.fromkeys(self.job(*source.job).folder for source in sources))

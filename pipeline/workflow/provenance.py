@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,18 +58,16 @@ def flattened(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def from_records(records: Iterable[Record]) -> Provenance:
     """What the records of one data set's results say together."""
     settings: dict[tuple[str, str], dict[str, Any]] = {}
-    modules: dict[str, set[str]] = {}
-    versions: dict[str, set[str]] = {}
-    users: dict[str, set[str]] = {}
+    modules, versions, users = (collections.defaultdict[str, set[str]](set) for _ in range(3))
     for record in records:
         stage, config = record["stage"], record["config"]
         shown_keys = {key: value for key, value in config.items() if key not in LEFT_OUT.get(stage, WILDCARDS)}
         settings.setdefault((stage, config.get("model", "")), {}).update(flattened(shown_keys))
         for name, found in record["modules"].items():
-            modules.setdefault(name, set()).add(found)
-            users.setdefault(name, set()).add(stage)
+            modules[name].add(found)
+            users[name].add(stage)
         for name, found in {**record["versions"], "device": record["device"]}.items():
-            versions.setdefault(name, set()).add(found)
+            versions[name].add(found)
     return Provenance(settings, _frozen(modules), _frozen(versions), _frozen(users))
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pipeline.core.errors import UserError, near
 from pipeline.workflow import params, yaml_loader
+from pipeline.workflow.catalogue import IN_STEPS
 from pipeline.workflow.plan import Job, Plan
 
 FACTOR = 4.0
@@ -34,9 +35,6 @@ SEED = 0
 
 REDRAWS = 100
 """Draws for one trial, so that none stands twice, before the space is taken to hold no more."""
-
-IN_STEPS = ("warmup",)
-"""Arguments that count steps of the training: a trial shortens them as it shortens the training."""
 
 LOOP = {"batch": "Count", "lr_decay_fraction": "Fraction", "data": "str", "precision": "str", "sampler": "str"}
 LOOP |= {"average": "bool"}
@@ -126,33 +124,28 @@ def space_of(kinds: Mapping[str, str], present: Mapping[str, Any], steps: int) -
 
 def parsed_range(given: str, kinds: Mapping[str, str]) -> tuple[str, Span | Choice]:
     """`KEY=LOW..HIGH` or `KEY=A,B,C` as a key and what it may be; `UserError` for anything else."""
-    key, equals, text = given.partition("=")
-    if not equals or not text:
+    key, _, text = given.partition("=")
+    if not text:
         raise UserError(
             f"--over {given}: expected KEY=LOW..HIGH or KEY=A,B,C, for instance learning_rate=1.0e-4..1.0e-2"
         )
     if key not in kinds:
         raise UserError(f"--over {given}: unknown key {key!r}{near(key, kinds)}")
-    if ".." not in text:
-        try:
-            values = yaml_loader.value_of(f"[{text}]")
-        except ValueError as error:
-            raise UserError(f"--over {given}: not a list of values ({error}); put texts in quotes") from None
-        return key, Choice(tuple(values))
-    if kinds[key] not in SCALES:
-        raise UserError(f"--over {given}: {key} is no number; expected {key}=A,B,C")
-    return key, _span(given, text, kinds[key])
-
-
-def _span(given: str, text: str, kind: str) -> Span:
-    low, _, high = text.partition("..")
+    low, is_span, high = text.partition("..")
     try:
+        if not is_span:
+            return key, Choice(tuple(yaml_loader.value_of(f"[{text}]")))
         ends = float(low), float(high)
-    except ValueError:
-        raise UserError(f"--over {given}: found {text!r}, expected two numbers, LOW..HIGH") from None
-    if not (all(map(math.isfinite, ends)) and ends[0] < ends[1]):
+    except ValueError as error:
+        raise UserError(
+            f"--over {given}: found {text!r}, expected LOW..HIGH or A,B,C ({error}); put texts in quotes"
+        ) from None
+    kind = kinds[key]
+    if kind not in SCALES:
+        raise UserError(f"--over {given}: {key} is no number; expected {key}=A,B,C")
+    if not -math.inf < ends[0] < ends[1] < math.inf:
         raise UserError(f"--over {given}: found {text!r}, expected two numbers, the lower one first")
-    return Span(*ends, SCALES[kind] if ends[0] > 0 else "linear", whole=kind == "Count")
+    return key, Span(*ends, SCALES[kind] if ends[0] > 0 else "linear", whole=kind == "Count")
 
 
 def draws(
@@ -227,16 +220,18 @@ class Search:
     @property
     def present(self) -> dict[str, Any]:
         """The model's values as params.yaml has them."""
-        return _values(self.plan, self.dataset, self.model)
+        return self._values(self.plan)
+
+    def _values(self, plan: Plan) -> dict[str, Any]:
+        block = plan.model(self.model, self.dataset)
+        return {**block["arguments"], **block["training"]}
 
     def allowed(self, key: str, of: Span | Choice) -> Span | Choice:
         """The same, its values as params.yaml means them; raises `UserError` unless it may have every one."""
-        values = []
-        for value in of.ends():
-            try:
-                values.append(_values(self._plan_with({key: value}), self.dataset, self.model)[key])
-            except UserError as error:
-                raise UserError(f"--over {str(error).removeprefix(f'params.yaml: models.{self.model}.')}") from None
+        try:
+            values = [self._values(self._plan_with({key: value}))[key] for value in of.ends()]
+        except UserError as error:
+            raise UserError(f"--over {str(error).removeprefix(f'params.yaml: models.{self.model}.')}") from None
         return of if isinstance(of, Span) or key in IN_STEPS else Choice(tuple(values))
 
     def trials(self, count: int, seed: int) -> list[Trial]:
@@ -273,19 +268,12 @@ class Search:
     def _on_valid(self, job: Job) -> Job:
         """An evaluation with the validation split in the test split's place."""
         (test,) = (source for source in job.sources if source.output == "test")
-        valid = dataclasses.replace(test, output="valid", path=test.job.outputs["valid"])
-        return dataclasses.replace(
-            job, config={**job.config, "held_out": "valid"}, inputs={**job.inputs, "test": valid}
-        )
+        inputs = {**job.inputs, "test": dataclasses.replace(test, output="valid")}
+        return dataclasses.replace(job, config={**job.config, "held_out": "valid"}, inputs=inputs)
 
     def block_with(self, changed: Mapping[str, Any]) -> dict[str, Any]:
         """What to put under `models:` for values that were found at this budget."""
         return {self.model: {self.plan.params.budget: dict(changed)}}
-
-
-def _values(plan: Plan, dataset: str, model: str) -> dict[str, Any]:
-    block = plan.model(model, dataset)
-    return {**block["arguments"], **block["training"]}
 
 
 def inputs_of(trials: Iterable[Trial]) -> list[Job]:

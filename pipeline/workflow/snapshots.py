@@ -96,12 +96,13 @@ def from_folder(folder: Path, dataset: str) -> Snapshot:
     if place is None:
         candidates = ", ".join(str(place / main) for place in _places(folder))
         raise UserError(f"{folder}: no {main} in it (looked for {candidates}); `make {dataset}` makes it there")
-    tables = {table: _text(place / name) for table, name in _names(dataset).items() if (place / name).is_file()}
+    reader = _reader(place)
+    tables = {table: text for table, name in _names(dataset).items() if (text := reader(name)) is not None}
     if place.name == "tables":
         records = _closure(_reader(place.parent.parent), dataset)
         _check_views(place, dataset, records)
     else:
-        records = _published(_reader(place))
+        records = _published(reader)
     return Snapshot.of(str(folder), f"{place}/", tables, records)
 
 
@@ -112,13 +113,6 @@ def _places(folder: Path) -> list[Path]:
 def _names(dataset: str) -> dict[str, str]:
     """Table -> file name."""
     return {table: PurePosixPath(pattern.format(dataset=dataset)).name for table, pattern in TABLES.items()}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: could not be read ({error})") from None
 
 
 def _check_views(place: Path, dataset: str, records: Sequence[store.Record]) -> None:
@@ -161,7 +155,13 @@ def _published(reading: Read) -> list[store.Record]:
 
 
 def _reader(root: Path) -> Read:
-    return lambda path: (root / path).read_text(encoding="utf-8") if (root / path).is_file() else None
+    def read(path: str) -> str | None:
+        try:
+            return (root / path).read_text(encoding="utf-8") if (root / path).is_file() else None
+        except (OSError, ValueError) as error:
+            raise UserError(f"{root / path}: could not be read ({error})") from None
+
+    return read
 
 
 # --- a revision ---------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
@@ -321,11 +321,13 @@ def check_source(source: Mapping[str, Any]) -> None:
     except TypeError as error:
         raise UserError(f"{where}: {error}") from error
     for key, value in options.items():
-        expected = "a number of bytes, at least 1" if key == "size_limit" else "text"
-        fits = type(value) is int and value > 0 if key == "size_limit" else isinstance(value, str)
-        if key == "package" and fits and not PACKAGES[kind].fullmatch(value):
-            fits, expected = False, f"a package of {kind}'s by its name" + (" and version" if kind == "npm" else "")
-        if not fits or "\0" in str(value):
+        if key == "size_limit":
+            fits, expected = type(value) is int and value > 0, "a number of bytes, at least 1"
+        elif key == "package":
+            fits, expected = bool(PACKAGES[kind].fullmatch(str(value))), f"the name of a package of {kind}'s"
+        else:
+            fits, expected = isinstance(value, str) and "\0" not in value, "text"
+        if not fits:
             raise UserError(f"{where}: {key}: found {value!r}, expected {expected}")
 
 
@@ -353,8 +355,9 @@ def _members(room: Room, archive: Stream, folder: str, suffix: str, limit: int) 
     names = {file: room.folder / f"{number}.member" for number, file in enumerate(room.wanted)}
     ending = ".gz" if suffix.endswith(".gz") else ""
     places = {f"{folder}/{file}{suffix}": Path(f"{place}{ending}") for file, place in names.items()}
+    guarded: Stream = Guarded(archive.read, limit)
     try:
-        with tarfile.open(fileobj=cast("IO[bytes]", Guarded(archive.read, limit)), mode="r|") as tar:
+        with tarfile.open(fileobj=guarded, mode="r|") as tar:
             for number, member in enumerate(tar, start=1):
                 if number > MOST_MEMBERS:
                     raise NoAnswer(f"more than {MOST_MEMBERS:,} files in the archive")

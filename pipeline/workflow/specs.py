@@ -1,6 +1,6 @@
 """Every stage, stated once: its inputs by name, and the configuration and the code that its result depends on.
 
-`request(plan, stage, ...)` is the only place where the DAG is written. Rules, planner and stages all read it.
+STAGES is the only place where the DAG is written. Rules, planner and stages all read it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pipeline.core.errors import UserError
-from pipeline.workflow import job_hash, locate_raw, report_inputs
-from pipeline.workflow.catalogue import Catalogue
+from pipeline.workflow import job_hash, report_inputs
+from pipeline.workflow.catalogue import Catalogue, contents, located
 from pipeline.workflow.params import files_in, published_file
 
 BATTLES_OF_GRAN = ("gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps")
@@ -48,11 +48,6 @@ def stage(function: Stage) -> Stage:
     """Register a function of (plan, wildcards) as the specification of the stage of its name."""
     STAGES[function.__name__] = function
     return function
-
-
-def request(plan: Catalogue, name: str, **wildcards: Any) -> Request:
-    """The request of one job."""
-    return STAGES[name](plan, **wildcards)
 
 
 # --- inputs that several stages share -------------------------------------------------------------------------------
@@ -123,7 +118,7 @@ def metric_modules() -> list[str]:
 @stage
 def fetch(plan: Catalogue, dataset: str) -> Request:
     """Raw files; their place and addresses change no result, their contents do."""
-    return Request(locate_raw.contents(dataset, plan.form(dataset)), runtime_only=places(plan, dataset))
+    return Request(contents(dataset, plan.form(dataset)), runtime_only=places(plan, dataset))
 
 
 @stage
@@ -148,7 +143,7 @@ def batches(plan: Catalogue, dataset: str) -> dict[str, int]:
 def places(plan: Catalogue, dataset: str) -> dict[str, Any]:
     """Where the raw data lie or come from."""
     form = plan.form(dataset)
-    path = None if form.path is None else str(locate_raw.located(dataset, form))
+    path = None if form.path is None else str(located(dataset, form))
     return {"sources": form.sources, "path": path, "manual_download": plan.params.datasets[dataset].manual_download}
 
 
@@ -407,12 +402,6 @@ def report_sources(plan: Catalogue, dataset: str) -> dict[str, Source | Sequence
         "canvases": of_runs(plan, "sample", dataset, "canvases", sequential),
         "drawn": drawn(plan, dataset),
     }
-
-
-def report_parts(plan: Catalogue, dataset: str) -> list[Source]:
-    """The same, one after the other."""
-    inputs = report_sources(plan, dataset).values()
-    return [source for item in inputs for source in ([item] if isinstance(item, Source) else item)]
 
 
 def drawn(plan: Catalogue, dataset: str) -> list[Source]:

@@ -63,18 +63,18 @@ def is_record(record: Any) -> bool:
     )
 
 
-def write(folder: Path, record: Mapping[str, Any], written: Mapping[str, Path]) -> None:
-    """Write the record of a finished job, with size and SHA-256 of each of its files (name in the folder -> path).
+def write(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write the record of a finished job, with size and SHA-256 of every file in its folder.
 
-    Its files get the rights that the umask gives: safetensors writes files that only their owner can read.
+    The files get the rights that the umask gives: safetensors writes files that only their owner can read.
     """
     umask = os.umask(0o077)
     os.umask(umask)
-    for path in written.values():
-        path.chmod(0o666 & ~umask)
-    files = {
-        name: {"bytes": path.stat().st_size, "sha256": artifacts.sha256(path)} for name, path in sorted(written.items())
-    }
+    files = {}
+    for path in sorted(folder.glob("[!.]*")):
+        if path.name != layout.RECORD:
+            path.chmod(0o666 & ~umask)
+            files[path.name] = {"bytes": path.stat().st_size, "sha256": artifacts.sha256(path)}
     artifacts.write_json(folder / layout.RECORD, {**record, "files": files})
 
 

@@ -21,8 +21,6 @@ from typing import Any
 
 import pytest
 
-from pipeline import cli
-from pipeline.commands import ui
 from pipeline.core.errors import UserError
 from pipeline.workflow import params, sources
 from pipeline.workflow.sources import SourceError, check_source, fetch
@@ -280,22 +278,6 @@ def test_a_source_says_what_its_kind_takes(source: dict[str, Any]) -> None:
         check_source(source)
 
 
-# --- who may talk to MLflow ---------------------------------------------------------------------------------------
-
-
-def test_ui_listens_on_this_machine_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(ui.mlflow_runs, "open_store_safely", lambda uri: None)
-    monkeypatch.setattr(ui.mlflow_runs, "experiments", lambda uri: {})
-    started: list[list[str]] = []
-    monkeypatch.setattr(os, "execve", lambda program, command, environment: started.append(command))
-    cli.main(["ui", "--port", "5001"])
-    (command,) = started
-    assert command[command.index("--host") + 1] == "127.0.0.1" and command.count("--host") == 1
-    assert command[command.index("--port") + 1] == "5001"
-
-
 # --- dependencies -------------------------------------------------------------------------------------------------
 
 
@@ -319,35 +301,30 @@ FOUND = {
 }
 
 
-def test_an_unlisted_advisory_fails(tmp_path: Path) -> None:
-    done = audited(tmp_path, FOUND)
-    assert done.returncode == 1
-    assert "alpha 1.0: PYSEC-2030-1" in done.stderr and "2.0" in done.stderr
+SKIPPED = {"name": "gamma", "skip_reason": "Dependency not found on PyPI and could not be audited: gamma (1.0)"}
+ALLOWED = "# why\n{}  the part concerned is never imported\n"
 
 
-@pytest.mark.parametrize("name", ["PYSEC-2030-1", "CVE-2030-1"])
-def test_a_listed_advisory_passes(tmp_path: Path, name: str) -> None:
-    done = audited(tmp_path, FOUND, allowed=f"# why\n{name}  the part concerned is never imported\n")
-    assert done.returncode == 0, done.stderr
-    assert "never imported" in done.stdout
-
-
-def test_an_entry_without_a_reason_is_refused(tmp_path: Path) -> None:
-    assert "reason" in audited(tmp_path, FOUND, allowed="PYSEC-2030-1\n").stderr
-
-
-def test_an_entry_that_nothing_needs_is_named(tmp_path: Path) -> None:
-    done = audited(tmp_path, {"dependencies": []}, code=0, allowed="PYSEC-1999-1  long gone\n")
-    assert done.returncode == 0 and "PYSEC-1999-1" in done.stdout
-
-
-def test_packages_that_were_skipped_are_not_taken_for_sound(tmp_path: Path) -> None:
-    """pip-audit itself ends with 0 and 'no known vulnerabilities found' where the database has none of the names."""
-    skipped = {"name": "gamma", "skip_reason": "Dependency not found on PyPI and could not be audited: gamma (1.0)"}
-    done = audited(tmp_path, {"dependencies": [skipped, *FOUND["dependencies"][1:]]}, code=0)
-    assert done.returncode == 3
-    assert "NOT AUDITED: 1 of 2 packages" in done.stderr and "gamma" in done.stderr
-    assert audited(tmp_path, {"dependencies": [skipped, *FOUND["dependencies"]]}).returncode == 1
+@pytest.mark.parametrize(
+    ("report", "ends", "allowed", "code", "said"),
+    [
+        (FOUND, 1, "", 1, ["alpha 1.0: PYSEC-2030-1", "2.0"]),
+        (FOUND, 1, ALLOWED.format("PYSEC-2030-1"), 0, ["never imported"]),
+        (FOUND, 1, ALLOWED.format("CVE-2030-1"), 0, ["never imported"]),
+        (FOUND, 1, "PYSEC-2030-1\n", 2, ["reason"]),
+        ({"dependencies": []}, 0, "PYSEC-1999-1  long gone\n", 0, ["PYSEC-1999-1"]),
+        # pip-audit ends with 0 and "no known vulnerabilities found" where the database has none of the names
+        ({"dependencies": [SKIPPED, FOUND["dependencies"][1]]}, 0, "", 3, ["NOT AUDITED: 1 of 2 packages", "gamma"]),
+        ({"dependencies": [SKIPPED, *FOUND["dependencies"]]}, 1, "", 1, []),
+    ],
+    ids=["unlisted", "listed", "listed by its alias", "no reason", "not needed", "skipped", "skipped and found"],
+)
+def test_an_advisory_passes_only_if_it_is_listed_with_a_reason(
+    report: object, ends: int, allowed: str, code: int, said: list[str], tmp_path: Path
+) -> None:
+    done = audited(tmp_path, report, ends, allowed)
+    assert done.returncode == code
+    assert all(words in (done.stderr if code else done.stdout) for words in said), done
 
 
 @pytest.mark.parametrize("report", ["", "no json", "[]", '{"dependencies": 3}'])

@@ -175,7 +175,7 @@ child = subprocess.Popen([sys.executable, "-m", "pipeline", "train"])
 sys.path.insert(0, {str(ROOT)!r})
 sys.modules.pop("pipeline", None)
 from pipeline.runtime import signals
-signals.end_workflow_on_term()
+signals.end_workflow_in_one_line()
 print("ready", flush=True)
 try:
     time.sleep(60)

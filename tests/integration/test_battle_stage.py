@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from pipeline.battles import judging
 from pipeline.battles.scores import judges_of
 from pipeline.core import artifacts
 from pipeline.models.base import ImageGenerator
@@ -26,13 +28,18 @@ def norms(model: nn.Module) -> list[nn.Module]:
     return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
 
-def judge_of(name: str) -> ImageGenerator:
-    """A judge whose statistics fit neither real nor generated images, as after a training."""
+@functools.cache
+def trained(name: str) -> ImageGenerator:
     model = small(name)
     torch.manual_seed(2)
     for _ in range(3):
         model.fit_batch(images(12).float() / 255)
     return model
+
+
+def judge_of(name: str) -> ImageGenerator:
+    """A judge whose statistics fit neither real nor generated images, as after a training."""
+    return copy.deepcopy(trained(name))
 
 
 def real_and_generated(n: int) -> tuple[Tensor, Tensor]:
@@ -55,7 +62,7 @@ class Judge(ImageGenerator):
 def test_statistics_are_the_mean_and_the_variance_of_the_given_images() -> None:
     judge, (real, generated) = Judge(), real_and_generated(30)
     real, generated = real[..., 10:14, 10:14], generated[..., :4, :4]
-    battle.refresh(judge, real, generated)
+    judging.refresh(judge, real, generated)
     pixels = torch.cat([real, generated]).double() / 255
     norm = judge.discriminator[0]
     assert norm.running_mean.item() == pytest.approx(pixels.mean().item(), rel=1e-5)
@@ -67,16 +74,16 @@ def test_statistics_are_the_mean_and_the_variance_of_the_given_images() -> None:
 def test_as_many_real_as_generated_images_count() -> None:
     judge, (real, generated) = Judge(), real_and_generated(30)
     real, generated = real[..., 10:14, 10:14], generated[..., :4, :4]
-    battle.refresh(judge, real, generated[:10])
+    judging.refresh(judge, real, generated[:10])
     pixels = torch.cat([real[:10], generated[:10]]).double() / 255
     assert judge.discriminator[0].running_mean.item() == pytest.approx(pixels.mean().item(), rel=1e-5)
 
 
 def test_several_batches_weigh_the_same_and_mix_both_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(battle, "BATCH", 12)
+    monkeypatch.setattr(judging, "BATCH", 12)
     judge, (real, generated) = Judge(), real_and_generated(18)
     real, generated = real[..., 10:14, 10:14], generated[..., :4, :4]
-    battle.refresh(judge, real, generated)
+    judging.refresh(judge, real, generated)
     batches = [torch.cat([real[i : i + 6], generated[i : i + 6]]).double() / 255 for i in (0, 6, 12)]
     norm = judge.discriminator[0]
     assert norm.running_mean.item() == pytest.approx(sum(b.mean().item() for b in batches) / 3, rel=1e-5)
@@ -87,12 +94,12 @@ def test_several_batches_weigh_the_same_and_mix_both_kinds(monkeypatch: pytest.M
 def test_refreshed_statistics_give_what_training_mode_gives_on_the_same_images(name: str) -> None:
     judge, (real, generated) = judge_of(name), real_and_generated(20)
     both = torch.cat([real, generated])
-    before = battle.logits(judge, both)
+    before = judging.logits(judge, both)
     in_training = copy.deepcopy(judge).train()
     with torch.no_grad():
         wanted = in_training.discriminate(both.float() / 255)
-    battle.refresh(judge, real, generated)
-    found = battle.logits(judge, both)
+    judging.refresh(judge, real, generated)
+    found = judging.logits(judge, both)
     if not norms(judge.discriminator):
         assert torch.equal(before, found)
         return
@@ -107,11 +114,11 @@ def test_weights_stay_and_statistics_depend_on_the_images_alone(name: str) -> No
     other = copy.deepcopy(judge)
     before = {key: value.clone() for key, value in judge.state_dict().items()}
     torch.manual_seed(5)
-    battle.refresh(judge, real, generated)
+    judging.refresh(judge, real, generated)
     torch.manual_seed(6)
     for norm in norms(other.discriminator):
         norm.running_mean += 3
-    battle.refresh(other, real, generated)
+    judging.refresh(other, real, generated)
     after = judge.state_dict()
     moved = {key for key in before if not torch.equal(before[key], after[key])}
     statistics = ("running_mean", "running_var", "num_batches_tracked")
@@ -123,16 +130,16 @@ def test_weights_stay_and_statistics_depend_on_the_images_alone(name: str) -> No
 @pytest.mark.parametrize("name", JUDGES)
 def test_the_logit_of_an_image_does_not_depend_on_the_others(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     judge, (real, generated) = judge_of(name), real_and_generated(15)
-    battle.refresh(judge, real, generated)
+    judging.refresh(judge, real, generated)
     judge.train()  # `logits` has to leave it: dropout and batch statistics would mix the images
     both = torch.cat([real, generated])
-    whole = battle.logits(judge, both)
+    whole = judging.logits(judge, both)
     assert whole.shape == (30,)
     assert whole.std() > 0
-    monkeypatch.setattr(battle, "BATCH", 7)
-    torch.testing.assert_close(battle.logits(judge, both), whole)
-    torch.testing.assert_close(battle.logits(judge, both.flip(0)).flip(0), whole)
-    assert torch.equal(battle.logits(judge, both), battle.logits(judge, both))
+    monkeypatch.setattr(judging, "BATCH", 7)
+    torch.testing.assert_close(judging.logits(judge, both), whole)
+    torch.testing.assert_close(judging.logits(judge, both.flip(0)).flip(0), whole)
+    assert torch.equal(judging.logits(judge, both), judging.logits(judge, both))
 
 
 # -- the job of one model's judges ----------------------------------------------------------------------------------
@@ -175,13 +182,13 @@ def test_every_seeds_judge_scores_everyone_as_it_would_alone(folder: Path) -> No
     for number, seed in enumerate(SEEDS):
         alone = small(JUDGE, seed=seed)
         train, own = images(20, seed=0), images(20, seed=3 + len(SEEDS) + number)
-        battle.refresh(alone, train, own)
+        judging.refresh(alone, train, own)
         for place, other in enumerate(SEEDS):
             theirs = images(20, seed=3 + place)[battle.subset(20, 12, 2)]
-            assert torch.equal(scores[f"{seed}/samples/{OTHER}/{other}"], battle.logits(alone, theirs))
-        assert torch.equal(scores[f"{seed}/train"], battle.logits(alone, train[battle.subset(20, 12, 2)]))
+            assert torch.equal(scores[f"{seed}/samples/{OTHER}/{other}"], judging.logits(alone, theirs))
+        assert torch.equal(scores[f"{seed}/train"], judging.logits(alone, train[battle.subset(20, 12, 2)]))
         test = images(20, seed=2)[battle.subset(20, 12, 2)]
-        assert torch.equal(scores[f"{seed}/test"], battle.logits(alone, test))
+        assert torch.equal(scores[f"{seed}/test"], judging.logits(alone, test))
 
 
 def test_the_judges_come_in_the_order_of_their_seeds_with_their_own_accuracy(folder: Path) -> None:

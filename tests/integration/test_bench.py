@@ -253,6 +253,7 @@ def test_every_model_of_the_params_is_measured_and_the_papers_main_ones_have_a_t
 CONTESTS = {contest.name: contest for contest in metrics.CONTESTS}
 
 
+@pytest.mark.workflow  # it imports every one of them; test_metrics_references.py compares with most in `make quick`
 @pytest.mark.usefixtures("whole_torch")
 @pytest.mark.parametrize("name", CONTESTS)
 def test_ours_and_the_public_tools_are_asked_the_same_question(name: str) -> None:
@@ -313,7 +314,7 @@ def test_seconds_of_jobs_come_from_snakemake_or_from_records(tmp_path: Path, mon
     file = tmp_path / stages.BENCHMARK.format(stage="train", name="mnist-vae-0", hash=job.hash)
     file.parent.mkdir(parents=True)
     file.write_text("s\th:m:s\tmax_rss\n12.5\t0:00:12\t300.00\n")
-    store.write(other.folder, made_up.record(other) | {"seconds": 3.25}, {})
+    store.write(other.folder, made_up.record(other) | {"seconds": 3.25})
     assert stages.seconds_of(job, tmp_path) == 12.5 and stages.seconds_of(other, tmp_path) == 3.25
     told = {row.what: row for row in stages.measured(tmp_path)}
     assert (told["train"].ours, told["all"].ours, told["critical path"].ours) == (12.5, 15.75, 15.75)

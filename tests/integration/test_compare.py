@@ -30,7 +30,12 @@ Rows = dict[str, list[dict[str, Any]]]
 
 def tables() -> Rows:
     """Tables in the columns of the real ones: two models and what real images get."""
-    standing = dict(zip(STANDINGS_COLUMNS, ("dcgan", 1600.0, 1500.0, 1700.0, 1, 1600.0, None), strict=True))
+    standing = dict.fromkeys(STANDINGS_COLUMNS) | {
+        "model": "dcgan",
+        "rating": 1600.0,
+        "rating_low": 1500.0,
+        "judged": 1,
+    }
     return {
         "main": [model_row("draw", 12.0), model_row("dcgan", 9.0), model_row("real", 1.0) | {"status": None}],
         "seeds": [{"model": "draw", "seed": 0, "fd_classifier": 12.0}],
@@ -109,34 +114,31 @@ def refused(folder: Path, *words: object) -> str:
 # --- rows ---------------------------------------------------------------------------------------------------------
 
 
+DRAW = model_row("draw", 12.0)
+
+
 @pytest.mark.parametrize(
-    ("fd", "verdict"),
-    [(12.5, WITHIN), (13.0, WITHIN), (13.5, OUTSIDE), (10.5, OUTSIDE), (11.0, WITHIN)],
+    ("after", "verdicts"),
+    [
+        *[(model_row("draw", fd), {"fd_classifier": WITHIN}) for fd in (11.0, 12.5, 13.0)],
+        *[(model_row("draw", fd), {"fd_classifier": OUTSIDE}) for fd in (10.5, 13.5)],
+        (DRAW | {"fd_classifier": 20.0, "fd_classifier_low": 5.0}, {"fd_classifier": WITHIN}),
+        (DRAW | {"fd_classifier_low": 10.0}, {"fd_classifier": INTERVAL_ALONE}),
+        (DRAW | {"copying": 0.75, "status": "collapsed"}, {"copying": NO_INTERVAL, "status": "changed"}),
+        (DRAW | {"copying": None}, {"copying": "changed"}),
+    ],
 )
-def test_a_difference_is_outside_where_each_value_lies_outside_the_others_interval(fd: float, verdict: str) -> None:
-    (change,) = [c for c in changed_rows("main", tables()["main"][:1], [model_row("draw", fd)])]
-    assert (change["row"], change["column"], change["verdict"]) == ("draw", "fd_classifier", verdict)
-    assert change["difference"] == fd - 12.0
-    assert (change["a_low"], change["a_high"], change["b_low"]) == (11.0, 13.0, fd - 1)
-
-
-def test_a_wide_interval_on_one_side_takes_the_other_value_in() -> None:
-    wide = model_row("draw", 20.0) | {"fd_classifier_low": 5.0, "fd_classifier_high": 40.0}
-    (change,) = changed_rows("main", [model_row("draw", 12.0)], [wide])
-    assert change["verdict"] == WITHIN
-
-
-def test_what_has_no_interval_no_number_or_another_interval_alone_says_so() -> None:
-    before = model_row("draw", 12.0)
-    after = before | {"copying": 0.75, "status": "collapsed", "fd_classifier_low": 10.0}
-    found = {change["column"]: change["verdict"] for change in changed_rows("main", [before], [after])}
-    assert found == {"fd_classifier": INTERVAL_ALONE, "copying": NO_INTERVAL, "status": "changed"}
-
-
-def test_an_empty_cell_is_a_change_and_never_a_zero() -> None:
-    before, after = model_row("draw", 12.0), model_row("draw", 12.0) | {"copying": None}
-    (change,) = changed_rows("main", [before], [after])
-    assert (change["a"], change["b"], change["verdict"], "difference" in change) == (0.5, None, "changed", False)
+def test_a_change_is_outside_where_each_value_lies_outside_the_others_interval(
+    after: dict[str, Any], verdicts: dict[str, str]
+) -> None:
+    changes = changed_rows("main", [DRAW], [after])
+    assert {change["column"]: change["verdict"] for change in changes} == verdicts
+    for change in changes:
+        column = str(change["column"])
+        assert (change["row"], change["a"], change["b"]) == ("draw", DRAW[column], after[column])
+        both = [side[column] for side in (DRAW, after) if isinstance(side[column], float)]
+        assert change.get("difference") == (both[1] - both[0] if len(both) == 2 else None), "no cell is taken for 0"
+        assert change["b_low"] == after.get(f"{column}_low")
 
 
 def test_rows_and_columns_that_one_side_has_alone() -> None:
@@ -158,19 +160,20 @@ def test_equal_tables_have_no_change_and_a_missing_one_has_only_rows_of_the_othe
 # --- folders ------------------------------------------------------------------------------------------------------
 
 
-def test_equal_results_are_one_line(tmp_path: Path) -> None:
+def test_equal_results_are_said_to_be(tmp_path: Path) -> None:
     a, b = write(tmp_path / "a", tables()), write(tmp_path / "b", tables())
     lines = said(tmp_path, "a", b / "results").splitlines()
-    assert len(lines) == 3 and lines[2].startswith("byte-equal: 5 tables")
+    same = "params, code and versions are the same (by the records of the results)"
+    assert lines[2].startswith("byte-equal: 5 tables") and lines[3:] == ["", same]
     assert (a / "results").is_dir()
 
 
-def test_the_same_numbers_by_other_code_are_told_from_byte_equal(tmp_path: Path) -> None:
+def test_the_same_numbers_by_other_code_say_which_code(tmp_path: Path) -> None:
     write(tmp_path / "a", tables())
     write(tmp_path / "b", tables(), code="bbbb")
     text = said(tmp_path, "a", "b")
-    assert "the same numbers; made by other code: 5 tables" in text and "byte-equal" not in text
-    assert "pipeline/models/draw.py changed (train)" in text
+    assert "byte-equal: 5 tables" in text and "are the same" not in text
+    assert "code:\n  pipeline/models/draw.py changed (train)\n" in text
 
 
 def test_what_changed_and_what_made_it_change(tmp_path: Path) -> None:
@@ -295,6 +298,10 @@ def test_what_publish_writes_is_read_by_compare(tmp_path: Path, monkeypatch: pyt
     plan = plan_of("budget=tiny")
     made_up.make(plan)
     records = command.current(plan, "mnist")
+    files = dict(command.small(plan, "mnist", records))
+    assert {"mnist.csv", "mnist.md", "mnist_battles.csv"} <= set(files) and "mnist.json" not in files
+    assert files["mnist.csv"].read_bytes() == Path(plan.job("tables", "mnist").outputs["table"]).read_bytes()
+    assert all(path.suffix == ".png" for name, path in files.items() if name.startswith("figures/"))
     published = tmp_path / "published"
     for table, pattern in snapshots.TABLES.items():
         name = Path(pattern.format(dataset="mnist")).name
@@ -355,7 +362,7 @@ def test_published_provenance_says_what_made_the_tables(repository: Path) -> Non
         git(repository, "add", "-A")
         git(repository, "commit", "-q", "-m", torch)
     text = said(repository, "HEAD~1", "HEAD")
-    assert "the same numbers; made by other versions" in text and "torch 2.15.0 -> 2.16.0" in text
+    assert "byte-equal" in text and "versions:\n  torch 2.15.0 -> 2.16.0\n" in text
     assert "not compared" not in text
 
 

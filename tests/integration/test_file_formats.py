@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pipeline.datasets.loaded import Loaded
 from tests.data_files import database, film, idx, npy, npz, png, read, rows, table, tarred, write, zipped
 
-CASES = int(os.environ.get("EASEL_FORMAT_CASES", "12"))
+CASES = int(os.environ.get("EASEL_FORMAT_CASES", "8"))
 """Of each format; a campaign sets more."""
 
 
@@ -221,7 +221,7 @@ def same(loaded: Loaded, made: Made, *, in_order: bool) -> None:
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
-@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=CASES == 12)
+@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=CASES == 8)
 @given(data=st.data())
 def test_any_format_gives_back_what_was_written_or_one_line(name: str, data: st.DataObject) -> None:
     writer, (shape, splits, top) = FORMATS[name]

@@ -113,9 +113,27 @@ def test_a_data_sets_settings_are_put_over_the_models_own() -> None:
             {"settings": {"vae": {"hiden": 3}}},
             "models.vae.hiden: unknown key; did you mean 'hidden'? (with datasets.sh",
         ),
+        ({"value_range": "0 to 1"}, "datasets.shirts.value_range: found '0 to 1', expected two numbers"),
+        ({"value_range": [1]}, "datasets.shirts.value_range: found [1], expected two numbers"),
+        ({"value_range": [0, True]}, "datasets.shirts.value_range: found [0, True], expected two numbers"),
+        ({"value_range": [1, 0]}, "datasets.shirts.value_range: found [1, 0], expected a lower number"),
+        ({"shape": [2, 16, 16]}, "datasets.shirts.shape: found [2, 16, 16], expected channels first, 1 or 3 of them"),
+        ({"shape": [16, 16, 3]}, "datasets.shirts.shape: found [16, 16, 3], expected channels first, 1 or 3 of them"),
+        ({"shape": [16, 16, 3]}, "did you mean [3, 16, 16]?"),
+        ({"options": {"labels": 3}}, "datasets.shirts.options.labels: found 3, expected a valid string"),
+        ({"options": {"face": "yes"}}, "datasets.shirts.options.face: found 'yes', expected a valid boolean"),
+        ({"options": {"train_files": {"a": 1}}}, "datasets.shirts.options.train_files: found {'a': 1}, expected a val"),
     ],
 )
 def test_a_mistake_is_one_line(block: dict[str, Any], expected: str) -> None:
     with pytest.raises(UserError) as caught:
         check(config(shirts=OWN | block))
     assert expected in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_name_is_lower_case_and_files_and_a_path_exclude_each_other() -> None:
+    with pytest.raises(UserError, match=r"datasets\.my-shirts: .*lower-case letters, digits and _.*my_shirts"):
+        check(config(**{"my-shirts": OWN}))
+    with pytest.raises(UserError, match=r"datasets\.mnist\.files: found beside `path`.*`files: null`"):
+        check(config(mnist=CONFIG["datasets"]["mnist"] | {"path": "x"}))
+    assert check(config(shirts=OWN | {"value_range": [0, 1]})).datasets["shirts"].value_range == (0, 1)

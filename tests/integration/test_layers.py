@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import re
 import subprocess
 import sys
@@ -21,16 +22,23 @@ from tests.conftest import BIN, ROOT, plan_of, run
 
 FILES = sorted((ROOT / "pipeline").rglob("*.py"))
 DOMAIN = {"models", "metrics", "datasets", "features", "battles", "training", "tables", "figures", "report"}
+LOWER = {"core", "workflow", "runtime"}
 MAY_IMPORT = {
+    **{name: set() for name in ("core", *DOMAIN)},
     "datasets": {"core"},
     "metrics": {"datasets.class_bands"},
     "training": {"models.base"},
     "features": {"core", "datasets", "metrics", "training.sampler"},
+    "workflow": {"core", "models.kinds", "training.length"},  # the bounds that params.yaml is checked against; no torch
+    "runtime": {"core", "workflow", *DOMAIN},
+    "tracking": {*LOWER, *DOMAIN},
+    "stages": {*LOWER, "tracking", *DOMAIN},
+    "commands": {*LOWER, "tracking", *DOMAIN},
+    "": {*LOWER, "tracking", *DOMAIN},
 }
-"""What a science folder may import besides itself: folders, or single modules."""
-
-WORKFLOW_MAY_IMPORT = {"pipeline.models.kinds", "pipeline.training.length"}
-"""Of the domain: the bounds that params.yaml is checked against; no model, and no torch."""
+"""What a folder may import besides itself: folders, or single modules; cli and snakefile are in none. A stage reads by
+name, calls the science and writes: nobody imports one, nor a command.
+"""
 
 
 def module_of(file: Path) -> str:
@@ -62,82 +70,40 @@ def stage_names() -> set[str]:
     return {name for name in params.files_in("stages") if not name.startswith("_")}
 
 
-def functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
+@functools.cache
+def functions(file: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [
+        node
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
 
 # --- who imports whom -------------------------------------------------------------------------------------------
 
 
-def test_the_tree_is_the_one_that_these_rules_speak_of() -> None:
+def test_a_folder_imports_what_it_may() -> None:
     folders = {path.name for path in (ROOT / "pipeline").iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert folders == DOMAIN | {"core", "workflow", "runtime", "tracking", "stages", "commands"}
+    assert folders == MAY_IMPORT.keys() - {""}
+    wrong = {}
+    for name in MODULES:
+        own, allowed = folder(name), MAY_IMPORT[folder(name)]
+        itself = own not in ("stages", "commands")
+        foreign = {item.removeprefix("pipeline.") for item in imported(name) if not (itself and folder(item) == own)}
+        if over := {item for item in foreign if item not in allowed and item.split(".")[0] not in allowed}:
+            wrong[name] = over
+    assert wrong == {}
 
 
-@pytest.mark.parametrize("name", in_folders(*DOMAIN))
-def test_a_domain_folder_imports_itself_alone(name: str) -> None:
-    own, allowed = folder(name), MAY_IMPORT.get(folder(name), set())
-    foreign = {item.removeprefix("pipeline.") for item in imported(name) if folder(item) != own}
-    assert {item for item in foreign if item not in allowed and item.split(".")[0] not in allowed} == set()
-
-
-@pytest.mark.parametrize("source", [name for name in params.files_in("models")])
-def test_a_model_imports_the_shared_modules_and_its_declared_base(source: str) -> None:
-    name = f"pipeline.models.{source}"
+def test_a_model_is_one_class_made_from_torch_numpy_the_shared_modules_and_at_most_one_other_model() -> None:
     shared = {f"pipeline.models.{item}" for item in ("base", "kinds", "blocks", "adversarial", "philox")}
-    others = imported(name) - shared
-    assert len(others) <= (0 if name in shared else 1), "at most one other model, the base that it is made from"
-    for base in others:
-        assert imported(base) <= shared, "a base is made from no other model"
-
-
-@pytest.mark.parametrize("source", [name for name in params.files_in("models")])
-def test_a_model_imports_nothing_but_torch_and_numpy(source: str) -> None:
-    tops = {found.split(".")[0] for found in job_hash.imports(f"pipeline.models.{source}")}
-    assert tops - set(sys.stdlib_module_names) <= {"torch", "numpy", "pipeline"}
-
-
-@pytest.mark.parametrize("source", [name for name in params.files_in("models")])
-def test_a_models_file_names_its_one_class(source: str) -> None:
-    name = f"pipeline.models.{source}"
-    if source not in ("base", "kinds", "blocks", "adversarial", "philox"):
-        assert job_hash.is_model(name)
-        assert job_hash.class_chain(name)[0].name
-
-
-@pytest.mark.parametrize("name", in_folders("core"))
-def test_core_imports_itself_alone(name: str) -> None:
-    assert {folder(item) for item in imported(name)} <= {"core"}
-
-
-@pytest.mark.parametrize("name", in_folders("workflow"))
-def test_the_workflow_reads_the_domain_without_importing_it(name: str) -> None:
-    foreign = {item for item in imported(name) if folder(item) not in ("workflow", "core")}
-    assert foreign <= WORKFLOW_MAY_IMPORT
-
-
-LAYERS = ("core", "workflow", "runtime", "tracking", "stages", "commands", "")
-"""From the lowest; each imports lower ones alone. The science lies above core; cli and snakefile, '', are on top."""
-
-
-@pytest.mark.parametrize("name", in_folders(*LAYERS))
-def test_no_arrow_between_folders_leads_upward(name: str) -> None:
-    height = {of: place for place, of in enumerate(LAYERS)} | dict.fromkeys(DOMAIN, 0)
-    assert {item for item in imported(name) if height[folder(item)] > height[folder(name)]} == set()
-
-
-def test_stages_are_imported_by_nobody() -> None:
-    """A stage reads by name, calls the science and writes; what two stages share is science."""
-    for name in MODULES:
-        assert not {item for item in imported(name) if folder(item) == "stages"}, name
-
-
-def test_commands_are_imported_by_nobody() -> None:
-    """Not even by each other."""
-    for name in MODULES:
-        assert not {item for item in imported(name) if folder(item) == "commands"}, name
+    for name in (f"pipeline.models.{source}" for source in params.files_in("models")):
+        tops = {found.split(".")[0] for found in job_hash.imports(name)}
+        assert tops - set(sys.stdlib_module_names) <= {"torch", "numpy", "pipeline"}, name
+        others = imported(name) - shared
+        assert len(others) <= (0 if name in shared else 1), f"{name}: at most one other model, which it is made from"
+        assert all(imported(base) <= shared for base in others), f"{name}: made from one that is made from another"
+        assert name in shared or (job_hash.is_model(name) and job_hash.class_chain(name)[0].name), name
 
 
 def test_there_are_no_import_cycles() -> None:
@@ -195,20 +161,22 @@ TOOLS = {"snakemake", "dvc", "mlflow"}
 TOOL_USERS = [name for name in MODULES if TOOLS & {item.split(".")[0] for item in job_hash.imports(name)}]
 
 
-@pytest.mark.parametrize("name", TOOL_USERS)
-def test_of_snakemake_dvc_and_mlflow_only_public_names_are_used_and_nothing_is_assigned(name: str) -> None:
+def test_of_snakemake_dvc_and_mlflow_only_public_names_are_used_and_nothing_is_assigned() -> None:
     """In modules that handle their objects, `_name` is read of `self` alone, and attributes of `self` alone are set."""
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
-        where = f"{MODULES[name]}:{getattr(node, 'lineno', 0)}"
-        if isinstance(node, ast.Attribute):
-            ours = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
-            private = re.match("_(?!_)", node.attr) and ast.unparse(node) != "os._exit"
-            assert ours or not (private or isinstance(node.ctx, ast.Store | ast.Del)), f"{where}: {ast.unparse(node)}"
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOOLS:
-            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
-            assert not any(word.startswith("_") for word in names), where
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in ("setattr", "delattr", "vars"), where
+    for file in map(MODULES.__getitem__, TOOL_USERS):
+        for node in ast.walk(ast.parse(file.read_text())):
+            where = f"{file}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Attribute):
+                ours = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+                private = re.match("_(?!_)", node.attr) and ast.unparse(node) != "os._exit"
+                assert ours or not (private or isinstance(node.ctx, ast.Store | ast.Del)), (
+                    f"{where} {ast.unparse(node)}"
+                )
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOOLS:
+                names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+                assert not any(word.startswith("_") for word in names), where
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("setattr", "delattr", "vars"), where
 
 
 def test_the_rules_use_public_names_of_snakemake_alone() -> None:
@@ -232,6 +200,7 @@ def test_functions_are_mostly_short() -> None:
     assert lengths[len(lengths) // 2] <= 10
 
 
+@pytest.mark.workflow
 def test_every_stage_is_a_rule_a_specification_and_a_file() -> None:
     listed = run([str(BIN / "snakemake"), "--list-rules"], ROOT)
     rules = {line.split()[0] for line in listed.stdout.splitlines()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from pipeline.core import artifacts
 from pipeline.runtime import job_context
 from pipeline.workflow import garbage, layout, run_lock, store
 from pipeline.workflow.staleness import jobs_of, look
-from tests.conftest import ROOT, plan_of, run
+from tests.conftest import plan_of
 from tests.conftest import stage as command
 from tests.integration.conftest import Lines
 
@@ -193,28 +192,15 @@ def test_without_a_terminal_nothing_is_deleted(
     assert leftover.exists()
 
 
-@pytest.mark.parametrize("answer", ["\n", "n\n"])
-def test_a_person_who_does_not_say_yes_keeps_it(
-    prune: Lines, leftover: Path, answer: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("answer", "kept"), [("\n", True), ("n\n", True), ("y\n", False)])
+def test_a_person_is_asked_and_whoever_does_not_say_yes_keeps_it(
+    prune: Lines, leftover: Path, answer: str, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = io.StringIO(answer)
     terminal.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr("sys.stdin", terminal)
     assert any("delete? [y/N]" in line for line in prune())
-    assert leftover.exists()
-
-
-def test_a_person_is_asked(folder: Path, leftover: Path) -> None:
-    ours, theirs = pty.openpty()
-    os.write(ours, b"y\n")
-    words = [sys.executable, "-m", "pipeline", "prune", "--set", TINY]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(words, cwd=folder, stdin=theirs, capture_output=True, text=True, env=environment, timeout=60)
-    os.close(ours)
-    os.close(theirs)
-    assert done.returncode == 0, done.stderr
-    assert "delete? [y/N]" in done.stdout
-    assert not leftover.exists()
+    assert leftover.exists() == kept
 
 
 # --- what is in use ---------------------------------------------------------------------------------------------
@@ -257,8 +243,3 @@ def test_a_file_that_cannot_be_deleted_is_named(
         f"{leftover.with_suffix('.json')}: could not be deleted: Permission denied; correct its permissions"
         in capsys.readouterr().err
     )
-
-
-def test_make_has_both_targets() -> None:
-    done = run(["make", "-n", "status", "prune"], ROOT)
-    assert "python -m pipeline status" in done.stdout and "python -m pipeline prune" in done.stdout

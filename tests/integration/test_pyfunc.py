@@ -106,7 +106,7 @@ def by_the_stage(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> np
     )
     monkeypatch.chdir(folder)
     sample.run(job)
-    return artifacts.read_images(job.written[0])[0]
+    return artifacts.read_images(job.outputs["images"])[0]
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from pipeline.commands import verify
-from pipeline.commands.verify import Made
+from pipeline.commands.verify import TableSet
 from pipeline.core.errors import UserError
 from pipeline.runtime import machine
 from pipeline.tables import from_csv, to_csv, tolerance
@@ -30,7 +30,7 @@ MODELS = {"vae", "draw_gan", "gran3", "real", "noise", "mean_image"}
 
 
 @pytest.fixture(scope="module")
-def made() -> Made:
+def made() -> TableSet:
     """Some models' rows of the tables in docs/verify, as if they were made here."""
     recorded = verify.read_record(ROOT / "docs/verify/mnist.json")
     keys = ("model", "model_1", "model_2", "judge", "contestant")
@@ -44,7 +44,7 @@ def made() -> Made:
 
 
 @pytest.fixture
-def record(made: Made, tmp_path: Path) -> Path:
+def record(made: TableSet, tmp_path: Path) -> Path:
     """A folder with the record of the real run."""
     verify.write_record(made, None, tmp_path / "record/mnist.json", "1 s")
     return tmp_path / "record"
@@ -56,33 +56,33 @@ def words(record: Path, *more: str) -> argparse.Namespace:
     return parser.parse_args(["--budget", "tiny", "--against", str(record), *more])
 
 
-def run(record: Path, made: Made, temporary: Path, *more: str) -> int:
+def run(record: Path, made: TableSet, temporary: Path, *more: str) -> int:
     """The command with tables that are made already; its temporary folders go into `temporary`."""
     with pytest.MonkeyPatch.context() as patch:
         temporary.mkdir(exist_ok=True)
         patch.setattr(verify.tempfile, "tempdir", str(temporary))
-        patch.setattr(verify, "remake", lambda *_: made)
+        patch.setattr(verify, "recompute", lambda *_: made)
         return verify.run(words(record, *more))
 
 
-def edited(made: Made, table: str, row: int, **cells: Any) -> Made:
+def edited(made: TableSet, table: str, row: int, **cells: Any) -> TableSet:
     """The tables with some cells of one row changed, all others to the letter."""
     rows = list(csv.DictReader(io.StringIO(made.tables[table])))
     rows[row] |= {column: csv_value(value) for column, value in cells.items()}
     return dataclasses.replace(made, tables={**made.tables, table: to_csv(rows, list(rows[0]))})
 
 
-def elsewhere(made: Made) -> Made:
+def elsewhere(made: TableSet) -> TableSet:
     return dataclasses.replace(made, cpu="Another CPU (family 6)")
 
 
-def test_a_record_reads_back_as_what_was_made(made: Made, record: Path) -> None:
+def test_a_record_reads_back_as_what_was_made(made: TableSet, record: Path) -> None:
     assert verify.read_record(record / "mnist.json") == made
     assert (record / "mnist.csv").read_text() == made.tables["main"]
 
 
 def test_the_same_tables_are_bit_equal_to_their_record(
-    made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: TableSet, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(record, made, tmp_path / "temporary") == 0
     (line,) = capsys.readouterr().out.splitlines()
@@ -94,7 +94,7 @@ def test_the_same_tables_are_bit_equal_to_their_record(
 
 
 def test_one_other_digit_is_found_named_and_kept(
-    made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: TableSet, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     value = from_csv(made.tables["main"])[1]["fd_classifier"]
     assert isinstance(value, float)
@@ -120,7 +120,7 @@ def test_a_tampered_record_is_noticed_before_anything_is_made(record: Path, tmp_
 
 
 def test_other_code_and_params_are_told_first_and_the_tables_compared_all_the_same(
-    made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: TableSet, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings: Mapping[tuple[str, str], Mapping[str, Any]] = {
         **made.made_by.settings,
@@ -139,7 +139,7 @@ def test_other_code_and_params_are_told_first_and_the_tables_compared_all_the_sa
 
 
 def test_on_another_cpu_tolerances_are_named_and_take_the_place_of_bits(
-    made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: TableSet, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = from_csv(made.tables["main"])[0]
     value, high = row["fd_pixels"], row["fd_pixels_high"]
@@ -157,7 +157,7 @@ def test_on_another_cpu_tolerances_are_named_and_take_the_place_of_bits(
 
 
 def test_another_library_version_takes_the_tolerances_too(
-    made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: TableSet, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     versions = {**made.made_by.versions, "torch": frozenset({"9.9.9"})}
     assert run(record, dataclasses.replace(made, made_by=dataclasses.replace(made.made_by, versions=versions)),
@@ -166,17 +166,17 @@ def test_another_library_version_takes_the_tolerances_too(
 
 
 @pytest.mark.parametrize("cells", [{"status": "diverged"}, {"parameters": 1}, {"elbo": None}])
-def test_what_no_rounding_explains_is_outside_any_tolerance(made: Made, cells: dict[str, Any]) -> None:
+def test_what_no_rounding_explains_is_outside_any_tolerance(made: TableSet, cells: dict[str, Any]) -> None:
     before, now = tables(made), tables(edited(made, "main", 0, **cells))
     judged = tolerance.judge(before, now)
     assert judged.failed and [row["verdict"] for row in judged.outside] == ["not allowed"]
 
 
-def tables(made: Made) -> dict[str, Any]:
+def tables(made: TableSet) -> dict[str, Any]:
     return {name: from_csv(text) for name, text in made.tables.items()}
 
 
-def test_a_missing_row_is_outside(made: Made) -> None:
+def test_a_missing_row_is_outside(made: TableSet) -> None:
     before = tables(made)
     judged = tolerance.judge(before, {**before, "main": before["main"][1:]})
     assert [(row["row"], row["verdict"]) for row in judged.outside] == [("vae", "only in A")]
@@ -209,7 +209,7 @@ def test_reference_rows_are_held_closer_than_trained_ones() -> None:
 # --- mistakes, and recording again ------------------------------------------------------------------------------
 
 
-def test_no_record_or_one_of_another_budget_is_one_line(made: Made, record: Path, tmp_path: Path) -> None:
+def test_no_record_or_one_of_another_budget_is_one_line(made: TableSet, record: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"mnist\.json: not found; .*verify --record"):
         verify.run(words(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="recorded at budget tiny, expected smoke; give --budget tiny"):
@@ -220,7 +220,7 @@ def test_no_record_or_one_of_another_budget_is_one_line(made: Made, record: Path
 
 
 def test_recording_again_says_what_changed(
-    made: Made, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: TableSet, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     after = edited(made, "main", 0, n_fake=7)
     assert run(record, after, tmp_path / "temporary", "--record") == 0
@@ -230,10 +230,10 @@ def test_recording_again_says_what_changed(
 
 
 def test_a_run_that_fails_leaves_no_folder(record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object) -> Made:
+    def fails(*_: object) -> TableSet:
         raise UserError("the tables could not be made")
 
-    monkeypatch.setattr(verify, "remake", fails)
+    monkeypatch.setattr(verify, "recompute", fails)
     monkeypatch.setattr(verify.tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     with pytest.raises(UserError, match="could not be made"):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import math
+import multiprocessing
 import os
+import resource
 import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,6 @@ from hypothesis import strategies as st
 from pipeline.core import artifacts, locks
 from pipeline.core.errors import UserError
 from pipeline.workflow import store
-from tests.conftest import ROOT
 from tests.stored import record
 
 
@@ -68,38 +68,53 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         artifacts.write_text(tmp_path / "file" / "table.csv", "text")
 
 
-@pytest.mark.parametrize("kind", ["images", "tensors"])
-def test_a_disk_that_fills_inside_the_format_library_keeps_the_old_file(tmp_path: Path, kind: str) -> None:
+def in_a_child(run: Callable[[], None]) -> int:
+    """The exit code of a forked process that does this alone."""
+    child = multiprocessing.get_context("fork").Process(target=run)
+    child.start()
+    child.join()
+    return child.exitcode or 0
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: artifacts.write_images(path, np.zeros((100, 28, 28), np.uint8)),
+        lambda path: artifacts.write_tensors(path, {"w": torch.zeros(20_000)}),
+    ],
+    ids=["images", "tensors"],
+)
+def test_a_disk_that_fills_inside_the_format_library_keeps_the_old_file(
+    write: Callable[[Path], None], tmp_path: Path
+) -> None:
     """With a limit on the size of a child's files the write fails inside Arrow or safetensors, as on a full disk."""
-    path = tmp_path / "file"
+    path, said = tmp_path / "file", tmp_path / "said"
     path.write_text("old")
-    write = {
-        "images": "artifacts.write_images(path, numpy.zeros((100, 28, 28), 'uint8'))",
-        "tensors": "import torch; artifacts.write_tensors(path, {'w': torch.zeros(20_000)})",
-    }[kind]
-    code = (
-        "import resource, signal, numpy\nfrom pathlib import Path\nfrom pipeline.core import artifacts, errors\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
-        f"path = Path({str(path)!r})\ntry:\n    {write}\nexcept errors.UserError as error:\n    print(error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"{path}: could not be written: ")
-    assert len(done.stdout.splitlines()) == 1
+
+    def child() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        try:
+            write(path)
+        except UserError as error:
+            said.write_text(str(error))
+
+    assert in_a_child(child) == 0
+    assert said.read_text().startswith(f"{path}: could not be written: ") and "\n" not in said.read_text()
     assert path.read_text() == "old"
-    assert files(tmp_path) == {"file"}
+    assert files(tmp_path) == {"file", "said"}
 
 
 def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     artifacts.write_text(path, "old")
-    code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom pipeline.core import artifacts\n"
-        "with artifacts.replacing(Path(sys.argv[1])) as partial:\n"
-        "    partial.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT)
-    assert done.returncode == -signal.SIGKILL
+
+    def child() -> None:
+        with artifacts.replacing(path) as partial:
+            partial.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_a_child(child) == -signal.SIGKILL
     assert path.read_text() == "old"
     assert list(tmp_path.glob("*.csv")) == [path], "nothing that looks finished"
 
@@ -272,7 +287,7 @@ def test_results_and_locks_have_the_rights_of_the_umask(umask: int, rights: int,
     before = os.umask(umask)
     try:
         artifacts.write_tensors(tmp_path / "weights.safetensors", {"a": torch.zeros(2)})
-        store.write(tmp_path, {"hash": "a" * 16}, {"weights.safetensors": tmp_path / "weights.safetensors"})
+        store.write(tmp_path, {"hash": "a" * 16})
         handle = locks.take(tmp_path / "a.lock")
     finally:
         os.umask(before)

@@ -18,22 +18,9 @@ MNIST = (1, 28, 28)
 SHAPES_AND_SIDES = [(MNIST, 7), ((1, 32, 32), 8), ((3, 32, 32), 8), ((3, 64, 64), 8), ((3, 128, 128), 8)]
 
 
-def parameters_of(model: DCGAN, network: str) -> list[Tensor]:
-    return [p.detach().clone() for p in getattr(model, network).parameters()]
-
-
 @pytest.mark.parametrize(("shape", "side"), SHAPES_AND_SIDES)
-def test_shapes_and_range(shape: tuple[int, int, int], side: int) -> None:
-    model = after_noise(DCGAN(shape, latent=5, width=8), 1)
-    z = model.draw_latents(3, seed=0)
-    assert z.abs().max() <= 1
-    images = model.decode(z)
-    assert images.shape == (3, *shape)
-    assert images.min() >= 0
-    assert images.max() <= 1
-    assert model.discriminate(images).shape == (3,)
-    smallest_map = model.discriminator[:-2](2 * images - 1)
-    assert smallest_map.shape == (3, 8, side, side)
+def test_the_smallest_map_has_a_quarter_of_the_side_or_8_pixels(shape: tuple[int, int, int], side: int) -> None:
+    assert DCGAN(shape, width=8).discriminator[:-2](torch.rand(3, *shape)).shape == (3, 8, side, side)
 
 
 @pytest.mark.parametrize("shape", [(1, 30, 30), (1, 28, 32), (1, 7, 7), (3, 96, 96)])
@@ -97,17 +84,6 @@ def test_weights_start_from_a_normal_of_standard_deviation_002() -> None:
         if parameter.dim() > 1:
             assert parameter.std().item() == pytest.approx(0.02, rel=0.1), name
             assert abs(parameter.mean().item()) < 0.002, name
-
-
-@pytest.mark.parametrize(("still", "moving"), [("discriminator", "generator"), ("generator", "discriminator")])
-def test_each_update_moves_its_own_network(still: str, moving: str) -> None:
-    model = DCGAN(MNIST, width=8)
-    getattr(model, f"{still}_optimiser").step = lambda: None
-    before = {name: parameters_of(model, name) for name in (still, moving)}
-    after_noise(model, 1)
-    after = {name: parameters_of(model, name) for name in (still, moving)}
-    assert all(map(torch.equal, before[still], after[still]))
-    assert not any(map(torch.equal, before[moving], after[moving]))
 
 
 @pytest.mark.parametrize("options", [{"batch_norm": False}, {"layers_per_size": 2}])

@@ -23,7 +23,9 @@ print(distances.adds_exactly("cpu"))
 """
 
 
-@pytest.mark.parametrize("instructions", [None, "AVX2", pytest.param("SSE41", marks=pytest.mark.workflow)])
+@pytest.mark.parametrize(
+    "instructions", [None, *(pytest.param(name, marks=pytest.mark.workflow) for name in ("AVX2", "SSE41"))]
+)
 def test_squared_distances_of_black_and_white_images_count_their_differing_pixels(instructions: str | None) -> None:
     """A CPU without VNNI adds pairs of products in 16 bits, where white times white saturates."""
     if instructions is None:  # this CPU's own

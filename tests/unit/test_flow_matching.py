@@ -68,7 +68,7 @@ def test_it_learns_to_draw_the_only_image_there_is(kind: type[FlowMatching]) -> 
     model = kind(SHAPE, channels=(8, 8), learning_rate=1e-2)
     image = torch.zeros(SHAPE)
     image[0, 2:6, 3:5] = 1.0
-    for _ in range(250):
+    for _ in range(150):
         model.fit_batch(image.expand(32, *SHAPE))
     with torch.no_grad():
         drawn = model.eval().decode(model.draw_latents(20, seed=0))

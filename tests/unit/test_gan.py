@@ -14,7 +14,6 @@ from pipeline.models.kinds import Shape
 from tests.small_models import after_noise
 
 MNIST: Shape = (1, 28, 28)
-SHAPES: list[Shape] = [MNIST, (1, 32, 32), (3, 32, 32), (3, 64, 64), (3, 128, 128)]
 
 
 def widths_of(network: nn.Module) -> list[int]:
@@ -37,19 +36,6 @@ def test_layers_and_parameters_are_those_of_004() -> None:
 
 def test_the_smaller_discriminator_of_section_4_2() -> None:
     assert widths_of(GAN(MNIST, discriminator_widths=(256,)).discriminator) == [784, 256, 1]
-
-
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("conditional", [False, True])
-def test_sizes_follow_the_images(shape: Shape, conditional: bool) -> None:
-    model = GAN(shape, 4, conditional=conditional)
-    labels = torch.tensor([0, 1, 2, 3, 3]) if conditional else None
-    model.fit_batch(torch.rand(5, *shape), labels)
-    images = model.eval().decode(model.draw_latents(5, seed=0))
-    assert images.shape == (5, *shape)
-    assert images.min() >= 0
-    assert images.max() <= 1
-    assert model.discriminate(images, labels).shape == (5,)
 
 
 def test_dropout_belongs_to_training_alone() -> None:

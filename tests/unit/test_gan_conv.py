@@ -54,19 +54,6 @@ def test_the_discriminator_takes_the_maximum_of_tanh() -> None:
     torch.testing.assert_close(model.discriminate(x), last(hidden(h.flatten(1)).tanh()).squeeze(1))
 
 
-@pytest.mark.parametrize("shape", [MNIST, (1, 32, 32), (3, 32, 32), FACES, (3, 128, 128), (1, 12, 20)], ids=str)
-@pytest.mark.parametrize("conditional", [False, True])
-def test_sizes_follow_the_images(shape: Shape, conditional: bool) -> None:
-    model = ConvolutionalGAN(shape, 4, conditional=conditional, width=4, hidden=8)
-    labels = torch.tensor([0, 1, 2, 3, 3]) if conditional else None
-    model.fit_batch(torch.rand(5, *shape), labels)
-    images = model.eval().decode(model.draw_latents(5, seed=0))
-    assert images.shape == (5, *shape)
-    assert images.min() >= 0
-    assert images.max() <= 1
-    assert model.discriminate(images, labels).shape == (5,)
-
-
 @pytest.mark.parametrize("shape", [(1, 30, 28), (1, 28, 30), (3, 8, 8)], ids=str)
 def test_a_size_that_cannot_work_says_what_was_found(shape: Shape) -> None:
     with pytest.raises(ValueError, match=f"{shape[1]}x{shape[2]}.*at least 12.*divisible by 4") as caught:

@@ -11,27 +11,8 @@ from torch.nn.functional import conv2d, conv_transpose2d
 from pipeline.models.gran import GRAN, conv_from_image, conv_to_image
 from tests.small_models import after_noise
 
-SHAPES_AND_KERNELS = [
-    ((1, 28, 28), (8, 4)),
-    ((1, 32, 32), (8, 4)),
-    ((3, 32, 32), (8, 6, 4)),
-    ((3, 64, 64), (8, 6, 4, 4)),
-]
 small = partial(GRAN, latent=6, kernels=(8, 4))
 MNIST = (1, 28, 28)
-
-
-@pytest.mark.parametrize(("shape", "kernels"), SHAPES_AND_KERNELS)
-@pytest.mark.parametrize("fresh_noise", [False, True])
-def test_shapes_and_range(shape: tuple[int, int, int], kernels: tuple[int, ...], fresh_noise: bool) -> None:
-    model = after_noise(GRAN(shape, latent=6, kernels=kernels, time_steps=3, fresh_noise=fresh_noise), 1)
-    z = model.draw_latents(5, seed=0)
-    assert z.shape == ((5, 3, 6) if fresh_noise else (5, 6))
-    canvases = model.canvases(z)
-    assert canvases.shape == (5, 3, *shape)
-    assert canvases.min() >= 0
-    assert canvases.max() <= 1
-    assert model.discriminate(canvases[:, -1]).shape == (5,)
 
 
 @pytest.mark.parametrize(
@@ -62,14 +43,6 @@ def test_table_5_counts_of_parameters() -> None:
         "discriminator": discriminator,
         "total": f + g + discriminator,
     }
-
-
-@pytest.mark.parametrize("shape", [MNIST, (1, 32, 32), (3, 32, 32), (3, 64, 64), (3, 128, 128)], ids=str)
-def test_the_same_kernels_serve_every_size_and_grey_and_colour_alike(shape: tuple[int, int, int]) -> None:
-    model = GRAN(shape, latent=6, kernels=(8, 4), time_steps=2)
-    model.fit_batch(torch.rand(4, *shape))
-    assert model.eval().canvases(model.draw_latents(2, seed=0)).shape == (2, 2, *shape)
-    assert [tuple(weight.shape[:2]) for weight in model.discriminator.weights] == [(8, 4), (4, shape[0])]
 
 
 def test_a_class_reaches_every_step_beside_its_own_noise() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +87,7 @@ def test_coverage_of_all_classes_is_coverage() -> None:
     real, fake = list(gaussian(90, 1).split(18)), list(gaussian(80, 2, at=0.5).split(16))
     one = {"real_bands": torch.zeros(90, dtype=torch.long), "fake_bands": torch.zeros(80, dtype=torch.long)}
     found = coverage_bands.coverage_by_band(real=real, fake=fake, **one)[HEAD]
-    wanted = prdc.prdc_estimates(real=real, fake=fake)["coverage"]
+    wanted = prdc.estimates(prdc.membership(real=real, fake=fake))["coverage"]
     assert found.value == wanted.value
     assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=0.05)
 
@@ -243,15 +245,27 @@ def job_of(stage: str, reads: list[str], block: dict[str, Any]) -> JobContext:
     return JobContext(stage, wildcards, {**wildcards, **block}, (), "hash", inputs, Progress(stage), device="cpu")
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared imbalanced set with its classifier, and samples of a generator that has seen it all."""
+    with contextlib.chdir(folder := tmp_path_factory.mktemp("prepared")):
+        prepare()
+    return folder
+
+
+@pytest.fixture
+def folder(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A test's own copy of the prepared set."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def prepare() -> None:
     for seed, (pattern, sizes) in enumerate(zip(("train", "valid", "test"), SIZES.values(), strict=True)):
         artifacts.write_images(Path(PLACES[pattern]), *patterned(sizes, seed))
     classifier.run(job_of("classifier", ["train", "valid", "test"], SETTINGS | COUNT))
     artifacts.write_images(Path(PLACES["samples"]), patterned((60, 60, 60), 9)[0])
-    return tmp_path
 
 
 READS = ["samples", "train", "test", "classifier"]

@@ -13,16 +13,9 @@ from pipeline.metrics.comparison import Comparison
 from pipeline.metrics.likelihood import importance_weighted, measure
 from pipeline.models.draw import DRAW
 from pipeline.models.vae import VAE
+from tests.small_models import bars
 
 SHAPE = (1, 6, 6)
-
-
-def binary(n: int) -> Tensor:
-    """Bars: rows of ones at random places."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.zeros(n, *SHAPE)
-    x[torch.arange(n), 0, torch.randint(0, 6, (n,), generator=generator)] = 1.0
-    return x
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +23,7 @@ def vae() -> VAE:
     torch.manual_seed(0)
     model = VAE(SHAPE, hidden=(24,), latent=2, learning_rate=1e-2)
     for _ in range(150):
-        model.fit_batch(binary(32))
+        model.fit_batch(bars(32))
     return model.eval()
 
 
@@ -46,7 +39,7 @@ def log_likelihood(model: VAE, x: Tensor) -> Tensor:
 
 
 def test_the_bound_rises_with_the_draws_to_the_likelihood(vae: VAE) -> None:
-    x, exact = binary(12), log_likelihood(vae, binary(12))
+    x, exact = bars(12), log_likelihood(vae, bars(12))
     with torch.no_grad():
         torch.manual_seed(0)
         elbo = torch.stack([vae.elbo(x).double() for _ in range(400)]).mean(0)
@@ -63,7 +56,7 @@ def test_the_bound_rises_with_the_draws_to_the_likelihood(vae: VAE) -> None:
 def test_draws_weights_have_the_elbo_as_their_mean(attention: bool) -> None:
     torch.manual_seed(0)
     model = DRAW(SHAPE, glimpses=3, hidden=8, latent=2, read_size=2, write_size=3, attention=attention).eval()
-    x = binary(4)
+    x = bars(4)
     with torch.no_grad():
         torch.manual_seed(1)
         weights = torch.stack([model.log_weights(x) for _ in range(500)]).double()

@@ -6,6 +6,7 @@ import ast
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,16 @@ def test_metric_gives_exactly_its_columns(name: str, comparison: Comparison) -> 
 @pytest.mark.parametrize("name", metrics.names())
 def test_metric_leaves_out_what_it_cannot_know(name: str) -> None:
     assert metrics.load(name).measure(Comparison(real={}, fake={})) == {}
+
+
+@pytest.mark.parametrize("name", ["copying", "fld", "kid", "prdc"])
+def test_what_is_kept_of_the_real_images_changes_no_value(name: str, comparison: Comparison) -> None:
+    measure, kept = metrics.load(name).measure, {}
+    other = {space: points.flip(0) * 0.5 for space, points in comparison.fake.items()}
+    measure(replace(comparison, kept=kept))
+    known, second = set(kept), replace(comparison, fake=other, kept={})
+    assert measure(replace(second, kept=kept)) == measure(second)
+    assert known == set(kept) != set()
 
 
 @pytest.mark.parametrize("name", metrics.names())

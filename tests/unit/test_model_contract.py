@@ -152,13 +152,19 @@ def test_networks_hold_every_parameter_and_their_counts_add_up(name: str) -> Non
     assert set(counts) == {*networks, "total"}
     assert counts["total"] == sum(parameter.numel() for parameter in model.parameters())
     own = set(model.parameters())
-    for network, modules in networks.items():
-        held = {parameter for module in modules for parameter in module.parameters()}
+    parts = {name: {p for module in modules for p in module.parameters()} for name, modules in networks.items()}
+    for network, held in parts.items():
         assert held <= own
         assert counts[network] == sum(parameter.numel() for parameter in held) > 0
+    assert sum(map(len, parts.values())) == len(set().union(*parts.values())), "networks are apart"
     assert "generator" in networks
     assert ("discriminator" in networks) == hasattr(model, "discriminate")
     assert max(counts.values()) == counts["total"]
+    optimised = [
+        {p for group in optimiser.param_groups for p in group["params"]} for optimiser in optimisers(model).values()
+    ]
+    assert sum(map(len, optimised)) == len(own) and set().union(*optimised) == own, "each parameter has one optimiser"
+    assert not hasattr(model, "discriminate") or parts["discriminator"] in optimised
 
 
 # -- images --------------------------------------------------------------------------------------------------------
@@ -303,19 +309,24 @@ def test_a_conditional_model_of_no_classes_is_refused(name: str) -> None:
 
 
 @every_class
-@pytest.mark.parametrize("shape", [(3, 64, 64), (3, 128, 128)], ids=str)
-def test_larger_colour_images_work_or_are_refused_before_training(name: str, shape: Shape) -> None:
+@pytest.mark.parametrize(
+    "shape", [(1, 12, 20), (3, 64, 64), pytest.param((3, 128, 128), marks=pytest.mark.workflow)], ids=str
+)
+def test_images_of_other_sizes_work_or_are_refused_before_training(name: str, shape: Shape) -> None:
     try:
         model = small(name, shape).train()
     except ValueError as refusal:
-        assert any(str(side) in str(refusal) for side in shape[1:]), f"does not say what was found: {refusal}"
+        assert f"{shape[1]}x{shape[2]}" in str(refusal), f"does not say what was found: {refusal}"
         return
     torch.manual_seed(1)
     assert all(value.isfinite() for value in model.fit_batch(*fed(name, 4, shape)).values())
     with torch.inference_mode():
-        drawn = model.eval().decode(model.draw_latents(2, seed=0))
+        z = model.eval().draw_latents(2, seed=0)
+        drawn = model.decode(z)
+        assert torch.equal(model.canvases(z)[:, -1], drawn)
+        assert not hasattr(model, "discriminate") or model.discriminate(drawn).shape == (2,)
     assert drawn.shape == (2, *shape)
-    assert drawn.isfinite().all()
+    assert drawn.min() >= 0 and drawn.max() <= 1
 
 
 RATES = [

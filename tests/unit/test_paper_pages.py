@@ -232,28 +232,26 @@ def test_a_budget_is_the_mean_over_the_seeds() -> None:
     ]
 
 
+SECTION = "{title: t, dataset: mnist, sets: [mnist], forms: [x]}"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: {cites: x, title: y, about: [], models: []}", "pages.yaml: a: lacks results"),
-        (
-            "a: {cites: x, title: y, about: [], models: [], results: [{title: t, sets: []}]}",
-            "a.results[0]: lacks dataset",
-        ),
-        (
-            "a: {cites: x, title: y, about: [], models: [], results: [{title: t, dataset: d, sets: [], forms: [x]}]}",
-            "a.results[0].forms: found 'x'; there are: battles",
-        ),
+        ("{cites: x, title: y, about: [], models: []}", "'results'"),
+        ("{cites: x, title: y, about: [], models: [], results: [{title: t, sets: []}]}", "'dataset'"),
+        (f"{{cites: x, title: y, about: [], models: [], results: [{SECTION}]}}", "'x'"),
     ],
 )
 def test_a_malformed_description_of_a_page_is_one_line(
     text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "docs" / "papers").mkdir(parents=True)
-    (tmp_path / "docs" / "papers" / "pages.yaml").write_text(text)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(pages, "DOCS", tmp_path)
+    (tmp_path / "pages.yaml").write_text(f"a: {text}")
+    (tmp_path / "settings.csv").write_text("paper\n")
     with pytest.raises(SystemExit):
-        main(["pages"])
+        main(["pages", "--to", str(tmp_path / "new")])
     (line,) = capsys.readouterr().err.splitlines()
-    assert said in line
-    assert not list((tmp_path / "docs" / "papers").glob("*.md"))
+    assert f"pages.yaml: a: a key is missing, or a form is unknown: {said}" in line
+    assert not (tmp_path / "new").exists()

@@ -12,6 +12,7 @@ from torch import Tensor
 from pipeline.models.vae import VAE
 from pipeline.models.vae_mixture import VAEMixture, fit_mixture, log_densities
 from pipeline.training.loop import Settings, Trainer
+from tests.small_models import bars
 
 SHAPE = (1, 6, 6)
 
@@ -24,13 +25,6 @@ def clusters(n: int) -> Tensor:
     spreads = torch.tensor([[[1.0, 0.0], [0.8, 0.4]], [[0.3, 0.0], [0.0, 0.9]], [[0.5, 0.0], [-0.4, 0.5]]])
     noise = torch.randn(n, 2, 1, generator=generator)
     return (centres[which] + (spreads[which] @ noise).squeeze(2)).double()
-
-
-def bars(n: int) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.zeros(n, *SHAPE)
-    x[torch.arange(n), 0, torch.randint(0, 6, (n,), generator=generator)] = 1.0
-    return x
 
 
 @pytest.fixture(scope="module")

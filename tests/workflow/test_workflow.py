@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import BIN, EVERYTHING, ROOT, TABLE, run, snakemake
+from tests.conftest import BIN, EVERYTHING, REPORT, ROOT, TABLE, run, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -57,7 +58,10 @@ def test_every_run_is_in_mlflow_with_its_curves_and_final_metrics(tiny: Path) ->
 def test_what_a_person_sees_while_it_runs_and_at_the_end(tiny: Path) -> None:
     terminal = (tiny / "terminal.txt").read_text()
     assert "jobs to run: " in terminal
-    assert "steps (100%) done" in terminal
+    (jobs,) = re.findall(r"easel: (\d+) jobs to run: ", terminal)
+    ended = re.findall(rf"done after \d+ \w+ \((\d+) of {jobs} jobs\)$", terminal, re.MULTILINE)
+    assert [int(number) for number in ended] == list(range(1, int(jobs) + 1))
+    assert "Finished jobid" not in terminal
     assert TABLE in terminal and "results/figures/mnist/" in terminal
     assert "easel: the report, to be opened in a browser: results/report.html" in terminal
 
@@ -78,7 +82,7 @@ def test_the_gallery_has_the_figures_that_its_models_can_show(tiny: Path) -> Non
 
 
 def test_a_second_run_has_nothing_to_do(tiny: Path, mnist_mirror: Path) -> None:
-    done = snakemake(tiny, mnist_mirror, TABLE, EVERYTHING)
+    done = snakemake(tiny, mnist_mirror, TABLE, EVERYTHING, REPORT)
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
 
@@ -131,13 +135,14 @@ def test_a_file_cut_short_is_moved_aside_and_made_again_where_it_is_needed(
 def test_an_edited_view_is_copied_again_and_a_dry_run_changes_nothing(
     copied: Path, tiny: Path, mnist_mirror: Path
 ) -> None:
-    (copied / TABLE).write_text("edited by hand")
-    assert snakemake(copied, mnist_mirror, TABLE, options=("-n",)).returncode == 0
-    assert (copied / TABLE).read_text() == "edited by hand"
+    for text in ("edited by hand", "edited again"):
+        (copied / TABLE).write_text(text)
+        assert snakemake(copied, mnist_mirror, TABLE, options=("-n",)).returncode == 0
+        assert (copied / TABLE).read_text() == text
+        done = snakemake(copied, mnist_mirror, TABLE)
+        assert done.returncode == 0, done.stderr
+        assert (copied / TABLE).read_bytes() == (tiny / TABLE).read_bytes()
     assert [path.name for path in (copied / ".snakemake/easel").glob("changed*")] == ["changed-view"]
-    done = snakemake(copied, mnist_mirror, TABLE)
-    assert done.returncode == 0, done.stderr
-    assert (copied / TABLE).read_bytes() == (tiny / TABLE).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""Show the papers' claims at a third, two thirds and all of the training steps, from stored results."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pipeline.core import artifacts
+from pipeline.workflow import overrides
+from pipeline.workflow.shares import Wanted, commands
+
+SCREEN = 240
+"""Characters of a line, as of `claims`."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The data set, and where to write."""
+    parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
+    parser.add_argument("--to", type=Path, metavar="FILE.csv", help="also write the table, with the differences")
+    overrides.add(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table; 1 and the commands that make what is missing, if anything is."""
+    from pipeline.tables import from_csv, text
+    from pipeline.tables.lengths import KEYS, LENGTHS_COLUMNS, SHARES, VERDICTS, by_length, changed, lengths_columns
+
+    plan = overrides.of(arguments)
+    wanted = {
+        name: Wanted(share, plan.with_share(share).job("tables", arguments.dataset), "claims")
+        for name, share in SHARES.items()
+    }
+    if lines := commands(wanted.values(), arguments.set, plan.flags):
+        print("\n".join(["not made yet; these commands make what is missing:", *lines]))
+        return 1
+    rows = by_length({name: from_csv(Path(of.path).read_text(encoding="utf-8")) for name, of in wanted.items()})
+    print(text.to_terminal(rows, lengths_columns(), (*KEYS[:4], *VERDICTS), width=SCREEN))
+    print(f"{len(changed(rows))} of {len(rows)} claims change with the length of the trainings")
+    if arguments.to is not None:
+        artifacts.write_text(arguments.to, text.to_csv(rows, LENGTHS_COLUMNS))
+    return 0

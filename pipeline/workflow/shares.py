@@ -1,0 +1,42 @@
+"""Results of shorter trainings: which of them are missing, and the commands that make them.
+
+They are stored like all others, under the hashes of their jobs; no view shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pipeline.workflow import store
+from pipeline.workflow.plan import Job
+
+
+class Wanted(NamedTuple):
+    """An output of a job of a plan whose trainings take `share` of their steps."""
+
+    share: float
+    job: Job
+    output: str
+
+    @property
+    def path(self) -> str:
+        """Where it is stored."""
+        return self.job.outputs[self.output]
+
+
+def commands(wanted: Iterable[Wanted], overrides: Sequence[str] = (), flags: str = "") -> list[str]:
+    """The command for each share of which something is missing; none where all is stored.
+
+    `overrides` and `flags` are those that the plans were made with.
+    """
+    missing: dict[float, list[str]] = {}
+    for item in wanted:
+        if not store.is_complete(item.job.folder):
+            missing.setdefault(item.share, []).append(item.path)
+    found = []
+    for share, paths in missing.items():
+        config = [*overrides, *([] if share == 1 else [f"training_share={share:g}"])]
+        words = ["snakemake --cores 8" + flags, *(["--config", *config] if config else []), "--", *paths]
+        found.append(" ".join(words))
+    return found

@@ -41,6 +41,14 @@ SHORT_LABELS = {
     "elbo": "ELBO",
     "iwae_bound": "IWAE",
     "log_likelihood": "log p",
+    "coverage_tail": "cover, tail",
+    "class_accuracy_tail": "class acc., tail",
+    "class_accuracy_tail_chance": "chance",
+    "tail_accuracy_gain": "gain, tail",
+    "middle_accuracy_gain": "gain, middle",
+    "head_accuracy_gain": "gain, head",
+    "kid_tail": "KID, tail",
+    "sharpness_tail": "sharp, tail",
     "parameters": "params",
 }
 """Heads for where there is no room for a label."""

@@ -265,6 +265,8 @@ def test_the_verdict_and_every_model_are_on_a_large_first_screen(page: browser.P
     assert page.run("document.querySelectorAll('#mnist .strip').length") == 21
     first = page.run("document.querySelector('#telugu_print .points').innerText")
     assert "Rare classes" in first and "Coverage, tail" in first
+    tail = page.run("[...document.querySelectorAll('#telugu_print-tail thead th')].map(head => head.dataset.column)")
+    assert tail[:3] == ["model", "status", "coverage_tail"] and page.run("!document.getElementById('mnist-tail')")
 
 
 def test_the_verdict_and_a_strip_of_samples_are_on_a_telephones_first_screen(page: browser.Page, file: Path) -> None:

@@ -109,6 +109,9 @@ def load_sets(folder: Path) -> Sets:
                 for key in set(names) & set(arrays.files):
                     labels = arrays["labels" if key == "images" else key.replace("x_", "y_")]
                     sets[names[key]] = torch.from_numpy(arrays[key]), torch.from_numpy(labels)
+    if "generated" in sets:  # black and white, as the data are; the model's images have grey edges
+        images, labels = sets["generated"]
+        sets["generated"] = (images > 127).to(torch.uint8) * 255, labels
     return sets
 
 

@@ -122,7 +122,7 @@ def dataset(source: Source, about: dict[str, Any], known: dict[str, captions.Cap
         "verdict": verdict(tables),
         "strips": strips(source, tables),
         "facts": facts(source, about),
-        "table": to_cells(table, entries, [*main_names(table, entries), *cost], headline_columns(entries)),
+        "table": to_cells(table, entries, [*main_names(table, entries), *cost], headline_columns(entries, table)),
         "tail": rare(table, entries, tables.bands),
         "papers": bool(papers),
         "battles": to_cells(battles, entries, there(battles, BATTLE_COLUMNS)),

@@ -97,7 +97,7 @@ class _Layout:
     def __init__(
         self, rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Description], columns: Sequence[str] | None
     ) -> None:
-        self.columns = tuple(columns) if columns is not None else headline_columns(metrics)
+        self.columns = tuple(columns) if columns is not None else headline_columns(metrics, rows)
         self.descriptions = describe(metrics)
         self.best = {name: best_rows(rows, name, self.descriptions[name]["better"]) for name in self.columns}
 

@@ -47,7 +47,7 @@ class Tables:
     @property
     def headline(self) -> list[str]:
         """The headline metrics, the most important first, and the rating, where at least two models have a value."""
-        names = [name for name in headline_columns(self.metrics) if name in {*self.metrics, "rating"}]
+        names = [name for name in headline_columns(self.metrics, self.main) if name in {*self.metrics, "rating"}]
         return [name for name in names if sum(row.get(name) is not None for row in self.models) > 1]
 
     def label(self, name: str) -> str:

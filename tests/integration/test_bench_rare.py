@@ -38,6 +38,12 @@ def test_weights_fall_with_the_class_size_and_their_mean_over_sampled_images_is_
     assert weights[3] == 0
 
 
+def test_further_images_count_less_than_the_others_of_their_class_which_counts_as_much_as_before():
+    labels, is_extra = torch.tensor([0, 0, 1, 1, 1]), torch.tensor([False, False, False, True, True])
+    found = rare_arms.image_weights(labels, is_extra, torch.bincount(labels), Recipe(extra_weight=0.25))
+    torch.testing.assert_close(found, torch.tensor([1.0, 1.0, 2.0, 0.5, 0.5]))
+
+
 def test_balanced_sampling_has_no_prior_to_adjust_for():
     shift = rare_arms.adjustment(COUNTS, Recipe(power=0.0, tau=1.0))
     torch.testing.assert_close(shift[:3], torch.full((3,), -np.log(3)).float())

@@ -215,8 +215,8 @@ class Study:
         for extra, arm in WITH_EXTRAS.items():
             if extra in self.sets:
                 arms[arm] = self.tuned(arm, [dataclasses.replace(best, extra=extra, **trial) for trial in EXTRAS])
-        if "generated" in self.sets:
-            arms["plain + generated"] = dataclasses.replace(plain, extra="generated", **EXTRAS[1])
+        for arm in ("plain", "balanced sampling") if "generated" in self.sets else ():
+            arms[f"{arm} + generated"] = dataclasses.replace(arms[arm], extra="generated", **EXTRAS[1])
         return arms
 
     def best(self, arms: Mapping[str, Recipe]) -> str:

@@ -111,8 +111,10 @@ def test_table_compares_with_the_baseline(tmp_path):
                 "recipe": {"tau": 1.0}, "seconds": 1.0}  # fmt: skip
 
     cells = [cell("plain", s, [10, 12 + s]) for s in (0, 1)] + [cell("better", s, [12, 14 + s]) for s in (0, 1)]
+    cells += [cell("better + generated", s, [13, 15 + s]) for s in (0, 1)]
     rare_table.write(tmp_path, json.loads(json.dumps(cells)), "plain")
-    plain, better = rare_table.rows(cells, "plain")
+    plain, better, more = rare_table.rows(cells, "plain")
+    assert (more["over"], more["gain"]) == ("better", pytest.approx(0.05))
     assert "gain" not in plain and better["gain"] == pytest.approx(0.1) and better["gain_low"] == pytest.approx(0.1)
     assert (tmp_path / "rare_classes.csv").read_text().splitlines()[1].startswith("held-out instances,plain,2,2,40,")
-    assert "+10.0 [10.0, 10.0]" in (tmp_path / "rare_classes.md").read_text()
+    assert "+10.0 [10.0, 10.0] over plain" in (tmp_path / "rare_classes.md").read_text()

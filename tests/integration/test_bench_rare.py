@@ -1,5 +1,6 @@
 """The study of rare classes: closed forms of its losses, weights and interval, its images, and its resumption."""
 
+import csv
 import json
 
 import numpy as np
@@ -9,6 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from bench import rare, rare_arms, rare_data, rare_table
 from bench.rare_arms import Recipe
+from pipeline.tables.text import csv_value
+from pipeline.workflow.job_hash import ROOT
 
 COUNTS = torch.tensor([80, 15, 5, 0])
 
@@ -118,3 +121,16 @@ def test_table_compares_with_the_baseline(tmp_path):
     assert "gain" not in plain and better["gain"] == pytest.approx(0.1) and better["gain_low"] == pytest.approx(0.1)
     assert (tmp_path / "rare_classes.csv").read_text().splitlines()[1].startswith("held-out instances,plain,2,2,40,")
     assert "+10.0 [10.0, 10.0] over plain" in (tmp_path / "rare_classes.md").read_text()
+
+
+def test_published_table_follows_from_the_published_trainings():
+    folder = ROOT / "results/published/rare-classes"
+    lines = (folder / "cells.jsonl").read_text(encoding="utf-8").splitlines()
+    cells = [cell for cell in map(json.loads, lines) if cell["seed"] < rare.TRAININGS]
+    published = list(csv.DictReader((folder / "rare_classes.csv").read_text(encoding="utf-8").splitlines()))
+    found = {(row["test"], row["arm"]): row for row in rare_table.rows(cells, "augmentation")}
+    assert len(published) == len(found) == 18
+    for row in published:
+        own = found[row["test"], row["arm"]]
+        for column in ("accuracy", "accuracy_low", "gain", "gain_high", "middle"):
+            assert row[column] == csv_value(own.get(column))

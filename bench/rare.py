@@ -52,9 +52,9 @@ REMEDIES: dict[str, list[dict[str, Any]]] = {
     "augmentation": [{"augment": 0.5, "power": 0.0}, {"augment": 1.0, "power": 0.0}, {"augment": 0.5, "tau": 1.0}],
 }
 EXTRAS: list[dict[str, Any]] = [
+    {"each": 25, "extra_weight": 0.3},
     {"each": 25, "extra_weight": 1.0},
     {"each": GENERATED, "extra_weight": 0.3},
-    {"each": GENERATED, "extra_weight": 1.0},
 ]
 WITH_EXTRAS = {"generated": "best + generated", "real": "best + real"}
 
@@ -215,8 +215,8 @@ class Study:
         for extra, arm in WITH_EXTRAS.items():
             if extra in self.sets:
                 arms[arm] = self.tuned(arm, [dataclasses.replace(best, extra=extra, **trial) for trial in EXTRAS])
-        if "generated" in self.sets:
-            arms["plain + generated"] = dataclasses.replace(plain, extra="generated", **EXTRAS[-1])
+        for arm in ("plain", "balanced sampling") if "generated" in self.sets else ():
+            arms[f"{arm} + generated"] = dataclasses.replace(arms[arm], extra="generated", **EXTRAS[1])
         return arms
 
     def best(self, arms: Mapping[str, Recipe]) -> str:

@@ -60,6 +60,17 @@ def class_weights(counts: Tensor, recipe: Recipe) -> Tensor:
     return (weights / (weights * priors(counts, recipe.power)).sum()).float()
 
 
+def image_weights(labels: Tensor, is_extra: Tensor, counts: Tensor, recipe: Recipe) -> Tensor:
+    """What each image counts in the loss, (n,) float32.
+
+    Further images count less than the others of their class, and not their class less than other classes: the mean
+    over a class is its weight, whatever `extra_weight` is.
+    """
+    share = torch.where(is_extra, recipe.extra_weight, 1.0)
+    mean = torch.bincount(labels, share, len(counts)) / counts.clamp_min(1)
+    return (class_weights(counts, recipe)[labels] * share / mean[labels]).float()
+
+
 def adjustment(counts: Tensor, recipe: Recipe) -> Tensor:
     """tau log(prior), (classes,) float32, which is added to the logits in training; 0 for an absent class."""
     sampled = priors(counts, recipe.power)
@@ -108,7 +119,7 @@ def train(
     model = model.to(memory_format=torch.channels_last).train()
     generator = torch.Generator().manual_seed(seed)
     counts = torch.bincount(labels, minlength=classes)
-    weights = class_weights(counts, recipe)[labels] * torch.where(is_extra, recipe.extra_weight, 1.0)
+    weights = image_weights(labels, is_extra, counts, recipe)
     shift = adjustment(counts, recipe)
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=STEPS, pct_start=0.2)

@@ -16,7 +16,7 @@ from pipeline.tables.text import to_csv
 
 TESTS = {"test": "held-out instances", "fonts": "other families"}
 COLUMNS = ("test", "arm", "trainings", "classes", "images", "accuracy", "accuracy_low", "accuracy_high",
-           "gain", "gain_low", "gain_high", "head", "middle", "settings")  # fmt: skip
+           "over", "gain", "gain_low", "gain_high", "head", "middle", "settings")  # fmt: skip
 
 Cell = Mapping[str, Any]
 Row = dict[str, Any]
@@ -57,12 +57,14 @@ def rows(cells: Sequence[Cell], baseline: str) -> list[Row]:
     for test in (name for name in TESTS if name in cells[0]["right"]):
         values = {arm: np.stack([shares(cell, test) for cell in own]) for arm, own in arms.items()}
         for arm, own in arms.items():
-            level, gain = two_way(values[arm]), two_way(values[arm] - values[baseline])
+            plainer = arm.split(" + ")[0]  # "plain + generated" is compared with "plain"
+            over = plainer if plainer in values and plainer != arm else baseline
+            level, gain = two_way(values[arm]), two_way(values[arm] - values[over])
             row: Row = {"test": TESTS[test], "arm": arm, "trainings": len(own), "classes": values[arm].shape[1],
                         "images": values[arm].shape[1] * own[0]["images"][test]}  # fmt: skip
             row |= {"accuracy": level.value, "accuracy_low": level.low, "accuracy_high": level.high}
-            if arm != baseline:
-                row |= {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
+            if arm != over:
+                row |= {"over": over, "gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
             row |= {band: float(np.mean([cell[band] for cell in own])) for band in ("head", "middle")}
             row["settings"] = told(own[0]["recipe"])
             found.append(row)
@@ -79,7 +81,7 @@ def page(found: Sequence[Row]) -> str:
     """The same as Markdown, in percent."""
     lines = ["| Test | Arm | Accuracy, rare classes | Gain, points | Middle | Head |", "|---|---|---|---|---|---|"]
     for row in found:
-        gain = percent(row, "gain", "+") if "gain" in row else "baseline"
+        gain = f"{percent(row, 'gain', '+')} over {row['over']}" if "gain" in row else "baseline"
         cells = [row["test"], row["arm"], percent(row, "accuracy", ""), gain]
         lines.append(f"| {' | '.join(cells)} | {100 * row['middle']:.1f} | {100 * row['head']:.1f} |")
     return "\n".join(lines) + "\n"

@@ -1,5 +1,6 @@
 """The study of rare classes: closed forms of its losses, weights and interval, its images, and its resumption."""
 
+import csv
 import json
 
 import numpy as np
@@ -9,6 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from bench import rare, rare_arms, rare_data, rare_table
 from bench.rare_arms import Recipe
+from pipeline.tables.text import csv_value
+from pipeline.workflow.job_hash import ROOT
 
 COUNTS = torch.tensor([80, 15, 5, 0])
 
@@ -36,6 +39,12 @@ def test_weights_fall_with_the_class_size_and_their_mean_over_sampled_images_is_
     torch.testing.assert_close((weights * rare_arms.priors(COUNTS, power)).sum().item(), 1.0, rtol=1e-6, atol=0)
     torch.testing.assert_close(weights[2] / weights[0], torch.tensor(4.0).double(), rtol=1e-6, atol=0)
     assert weights[3] == 0
+
+
+def test_further_images_count_less_than_the_others_of_their_class_which_counts_as_much_as_before():
+    labels, is_extra = torch.tensor([0, 0, 1, 1, 1]), torch.tensor([False, False, False, True, True])
+    found = rare_arms.image_weights(labels, is_extra, torch.bincount(labels), Recipe(extra_weight=0.25))
+    torch.testing.assert_close(found, torch.tensor([1.0, 1.0, 2.0, 0.5, 0.5]))
 
 
 def test_balanced_sampling_has_no_prior_to_adjust_for():
@@ -105,8 +114,23 @@ def test_table_compares_with_the_baseline(tmp_path):
                 "recipe": {"tau": 1.0}, "seconds": 1.0}  # fmt: skip
 
     cells = [cell("plain", s, [10, 12 + s]) for s in (0, 1)] + [cell("better", s, [12, 14 + s]) for s in (0, 1)]
+    cells += [cell("better + generated", s, [13, 15 + s]) for s in (0, 1)]
     rare_table.write(tmp_path, json.loads(json.dumps(cells)), "plain")
-    plain, better = rare_table.rows(cells, "plain")
+    plain, better, more = rare_table.rows(cells, "plain")
+    assert (more["over"], more["gain"]) == ("better", pytest.approx(0.05))
     assert "gain" not in plain and better["gain"] == pytest.approx(0.1) and better["gain_low"] == pytest.approx(0.1)
     assert (tmp_path / "rare_classes.csv").read_text().splitlines()[1].startswith("held-out instances,plain,2,2,40,")
-    assert "+10.0 [10.0, 10.0]" in (tmp_path / "rare_classes.md").read_text()
+    assert "+10.0 [10.0, 10.0] over plain" in (tmp_path / "rare_classes.md").read_text()
+
+
+def test_published_table_follows_from_the_published_trainings():
+    folder = ROOT / "results/published/rare-classes"
+    lines = (folder / "cells.jsonl").read_text(encoding="utf-8").splitlines()
+    cells = [cell for cell in map(json.loads, lines) if cell["seed"] < rare.TRAININGS]
+    published = list(csv.DictReader((folder / "rare_classes.csv").read_text(encoding="utf-8").splitlines()))
+    found = {(row["test"], row["arm"]): row for row in rare_table.rows(cells, "augmentation")}
+    assert len(published) == len(found) == 18
+    for row in published:
+        own = found[row["test"], row["arm"]]
+        for column in ("accuracy", "accuracy_low", "gain", "gain_high", "middle"):
+            assert row[column] == csv_value(own.get(column))

@@ -437,18 +437,18 @@ def check(config: Mapping[str, Any]) -> Params:
             params if budget == params.budget else _at_budget(config, budget)
         except UserError as error:
             raise UserError(f"{error} (at budget {budget})") from None
-    if not params.datasets:
-        raise UserError("params.yaml: datasets: found an empty block, expected at least one data set")
     _check_places(params)
-    _check_names(params)
     _check_warmups(params)
     return params
 
 
 def _at_budget(config: Mapping[str, Any], budget: Any) -> Params:
-    """The configuration at a budget, with every model's block checked."""
+    """The configuration at a budget, with every model's block and every listed name checked."""
     params = _validated("", Params, at_budget({**config, "budget": budget}, str(budget)))
+    if not params.datasets:
+        raise UserError("params.yaml: datasets: found an empty block, expected at least one data set")
     params.adapted  # noqa: B018
+    _check_names(params)
     return params
 
 

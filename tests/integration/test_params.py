@@ -205,6 +205,8 @@ def test_a_data_set_lists_only_models_that_there_are() -> None:
     names = CONFIG["datasets"]["mnist"]["models"]
     message = refusal(changed("datasets.mnist.models.laptop", [*names["laptop"], "drw"]))
     assert message == "params.yaml: datasets.mnist.models: unknown model 'drw'; did you mean 'draw'?"
+    message = refusal(changed("datasets.mnist.models.paper", ["vaee"]))
+    assert message.endswith("models: unknown model 'vaee'; did you mean 'vae'? (at budget paper)")
     assert "a model is listed twice" in refusal(changed("datasets.mnist.models", ["vae", "vae"]))
     assert "models: found [], expected a list of models, or all (at budget tiny)" in refusal(
         changed("datasets.mnist.models.tiny", [])

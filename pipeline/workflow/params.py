@@ -390,16 +390,24 @@ def merged(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequen
             raise UserError(f"--configfile {other}: not found; name a file of YAML")
         merge_into(config, yaml_loader.block_of(other))
     for override in overrides:
+        merge_into(config, nested([override]))
+    return config
+
+
+def nested(overrides: Sequence[str]) -> dict[str, Any]:
+    """Overrides of the form `key.subkey=value` as blocks in blocks."""
+    config: dict[str, Any] = {}
+    for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
             raise UserError(f"--set {override}: expected KEY=VALUE, for instance --set budget=smoke")
         try:
-            nested = yaml_loader.value_of(value)
+            block = yaml_loader.value_of(value)
         except ValueError as error:
             raise UserError(f"--set {override}: the value is not YAML ({error}); put it in quotes") from None
         for name in reversed(key.split(".")):
-            nested = {name: nested}
-        merge_into(config, nested)
+            block = {name: block}
+        merge_into(config, block)
     return config
 
 

@@ -5,10 +5,12 @@ They are stored like all others, under the hashes of their jobs; no view shows t
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pipeline.workflow import store
+from pipeline.workflow import params, store
 from pipeline.workflow.plan import Job
 
 
@@ -36,7 +38,9 @@ def commands(wanted: Iterable[Wanted], overrides: Sequence[str] = (), flags: str
             missing.setdefault(item.share, []).append(item.path)
     found = []
     for share, paths in missing.items():
-        config = [*overrides, *([] if share == 1 else [f"training_share={share:g}"])]
-        words = ["snakemake --cores 8" + flags, *(["--config", *config] if config else []), "--", *paths]
+        config = params.nested([*overrides, *([] if share == 1 else [f"training_share={share:g}"])])
+        values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+        settings = [shlex.quote(f"{key}={value}") for key, value in values.items()]  # Snakemake takes no key with dots
+        words = ["snakemake --cores 8" + flags, *(["--config", *settings] if settings else []), "--", *paths]
         found.append(" ".join(words))
     return found

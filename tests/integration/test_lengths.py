@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
+from snakemake.cli import parse_config
 
 from pipeline.cli import main
 from pipeline.core import artifacts
@@ -15,6 +17,9 @@ from pipeline.tables.claims import CLAIM_COLUMNS, claims_columns
 from pipeline.tables.lengths import LENGTHS_COLUMNS, SHARES, by_length, changed, lengths_columns
 from pipeline.training.loop import Settings, Trainer
 from pipeline.training.trained import network
+from pipeline.workflow import params
+from pipeline.workflow.plan import Plan
+from pipeline.workflow.shares import Wanted, commands
 from tests.conftest import ROOT, plan_of
 from tests.stored import stored
 
@@ -63,6 +68,19 @@ def test_claims_stand_side_by_side_by_length() -> None:
     assert set(LENGTHS_COLUMNS) <= lengths_columns().keys() > claims_columns().keys()
 
 
+def test_the_printed_command_has_the_settings_in_a_form_that_snakemake_takes() -> None:
+    settings = ["budget=tiny", "models.vae.learning_rate=0.002", "models.vae.batch=50", "device=cpu"]
+    job = plan_of("budget=tiny").job("tables", "mnist")
+    (line,) = commands([Wanted(0.5, job, "claims")], settings)
+    words = shlex.split(line)
+    given = parse_config(words[words.index("--config") + 1 : words.index("--")])
+    base = params.merged(file=ROOT / "params.yaml")
+    params.merge_into(base, given)
+    plans = Plan(params.check(base)), plan_of(*settings, "training_share=0.5")
+    assert len({plan.job("train", "mnist", "vae", 0).hash for plan in (*plans, plan_of("budget=tiny"))}) == 2
+    assert plans[0].model("vae", "mnist") == plans[1].model("vae", "mnist")
+
+
 def test_the_command_names_what_is_missing_then_shows_the_stored_claims(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,13 +88,13 @@ def test_the_command_names_what_is_missing_then_shows_the_stored_claims(
     artifacts.write_text(tmp_path / "params.yaml", (ROOT / "params.yaml").read_text(encoding="utf-8"))
     with pytest.raises(SystemExit, match="1"):
         main(["lengths", "--set", "budget=tiny"])
-    _, *commands = capsys.readouterr().out.splitlines()
+    _, *lines = capsys.readouterr().out.splitlines()
     shares = ["--config budget=tiny training_share=0.3333", "--config budget=tiny training_share=0.6667"]
-    assert [share in line for line, share in zip(commands, [*shares, "--config budget=tiny --"], strict=True)] == [
+    assert [share in line for line, share in zip(lines, [*shares, "--config budget=tiny --"], strict=True)] == [
         True
     ] * 3
     plan = plan_of("budget=tiny")
-    for line, (name, share) in zip(commands, SHARES.items(), strict=True):
+    for line, (name, share) in zip(lines, SHARES.items(), strict=True):
         job = plan.with_share(share).job("tables", "mnist")
         assert re.fullmatch(r"snakemake .* -- results/store/mnist/tables/\w{16}/claims.csv", line)
         assert line.endswith(job.outputs["claims"])

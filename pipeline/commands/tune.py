@@ -7,7 +7,6 @@ that was stopped goes on where it was. It ends with the best settings as a block
 from __future__ import annotations
 
 import argparse
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -174,7 +173,7 @@ def report(searched: Search, trials: Sequence[Trial], rows: Sequence[Row], colum
     print(f"\n{text.to_terminal(rows, described, columns)}")
     best = min(text.best_rows(rows, column, described[column]["better"]), default=None)
     changed = {} if best is None else trials[best].changed
-    block = as_yaml(searched.block_with(changed) if changed else {})
+    block = as_yaml(searched.block_with(changed) if changed else {"models": {}})
     artifacts.write_text(folder / BEST, block)
     if best is None:
         print(f"none of {len(rows)} trials ended well")
@@ -189,7 +188,7 @@ def report(searched: Search, trials: Sequence[Trial], rows: Sequence[Row], colum
     full = searched.plan.steps(searched.model, searched.dataset)
     if searched.steps < full:
         print(f"found in {searched.steps:,} of {full:,} steps, in which fast learners lead: try it at more --steps too")
-    print(f"to paste under `models:` in params.yaml ({folder / BEST}):\n\n{block.partition(chr(10))[2]}")
+    print(f"to merge into params.yaml, or to give as --configfile {folder / BEST}:\n\n{block}")
 
 
 DESCRIBED: dict[str, Any] = {"meaning": "", "better": None, "unit": "", "scale": "linear"}
@@ -197,5 +196,5 @@ DESCRIBED: dict[str, Any] = {"meaning": "", "better": None, "unit": "", "scale":
 
 
 def as_yaml(block: Mapping[str, Any]) -> str:
-    """A block of `models:` as text."""
-    return "models:\n" + textwrap.indent(yaml.safe_dump(dict(block), sort_keys=False), "  ")
+    """A part of params.yaml as text."""
+    return str(yaml.safe_dump(dict(block), sort_keys=False))

@@ -262,6 +262,7 @@ class Search:
         n = min(SAMPLES, self.plan.n_samples())
         # trials are ranked on the same images, so a bias is the same for all
         config["protocol"] |= {"samples": n, "importance_samples": 1, "frechet_images": 1}
+        config["training_share"] = 1.0  # `steps` has it already
         config["datasets"][self.dataset]["imbalanced"] = False  # a classifier for each trial would cost more than it
         return Plan(params.check(config))
 
@@ -272,8 +273,10 @@ class Search:
         return dataclasses.replace(job, config={**job.config, "held_out": "valid"}, inputs=inputs)
 
     def block_with(self, changed: Mapping[str, Any]) -> dict[str, Any]:
-        """What to put under `models:` for values that were found at this budget."""
-        return {self.model: {self.plan.params.budget: dict(changed)}}
+        """What to put into params.yaml for values that were found at this budget; a data set's settings come last."""
+        block = {self.model: {self.plan.params.budget: dict(changed)}}
+        in_settings = self.model in self.plan.params.datasets[self.dataset].settings
+        return {"datasets": {self.dataset: {"settings": block}}} if in_settings else {"models": block}
 
 
 def inputs_of(trials: Iterable[Trial]) -> list[Job]:

@@ -152,6 +152,18 @@ def test_the_block_it_ends_with_says_what_the_trial_had(model: str, budget: str)
     assert {**resolved["arguments"], **resolved["training"]} == found.present | dict(trial.changed)
 
 
+def test_the_block_goes_where_nothing_overrides_it() -> None:
+    """A data set's own settings override `models:`; a share of the trainings counts once."""
+    own = "datasets.mnist.settings.vae.learning_rate=0.001"
+    found = Search.of(plan_of("budget=laptop", own, "training_share=0.5"), "mnist", "vae", 20)
+    trial = found.trials(2, seed=3)[1]
+    assert trial.jobs[0].config["training"]["steps"] == 20 and "learning_rate" in trial.changed
+    config = params.merged([own, "budget=laptop"], ROOT / "params.yaml")
+    params.merge_into(config, found.block_with(trial.changed))
+    block = params.check(config).model_for("mnist", "vae")
+    assert {key: (block["training"] | block["arguments"])[key] for key in trial.changed} == trial.changed
+
+
 # --- a search, for real ---------------------------------------------------------------------------------------------
 
 

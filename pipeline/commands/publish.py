@@ -81,7 +81,7 @@ def current(plan: Plan, dataset: str) -> Records:
         raise UserError(
             f"the results are not those of params.yaml and the code: {', '.join(causes[:3]) or to_do[0].name}; "
             f"{len(to_do)} of {len(states)} jobs are to do (an earlier run's --config does not count); `make status` "
-            f"says why; run `{overrides.snakemake(' '.join(targets))}` first"
+            f"says why; run `{overrides.snakemake(' '.join(targets), plan.flags)}` first"
         )
     return {job.folder: sound(job.folder) for job in jobs}
 
@@ -124,7 +124,9 @@ def stages(plan: Plan, dataset: str) -> list[str]:
     names = [f"{stage}@{dataset}" for stage in ("prepare", "compare")]
     if store.is_complete(plan.job("report").folder):
         return [*names, "report"]
-    say(f"{layout.REPORT}: left out, it is not current; make it with `{overrides.snakemake(layout.REPORT)}`")
+    say(
+        f"{layout.REPORT}: left out, it is not current; make it with `{overrides.snakemake(layout.REPORT, plan.flags)}`"
+    )
     return names
 
 

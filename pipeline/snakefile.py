@@ -131,9 +131,11 @@ class Workflow:
 
     def write_specifications(self) -> None:
         """Keep every planned job's specification, for the stages and the nodes that run it."""
+        params = self.plan.params
+        # Without a budget MLflow is sent no rows: those of a shorter training would supersede the whole one's run.
+        budget = params.budget if params.training_share == 1 else None
         for job in self.planned.values():
-            params = self.plan.params
-            store.write_specification({**job.spec, "device": params.device, "budget": params.budget})
+            store.write_specification({**job.spec, "device": params.device, "budget": budget})
 
 
 def in_one_line(function: InputFunction) -> InputFunction:

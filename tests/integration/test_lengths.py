@@ -12,12 +12,13 @@ from snakemake.cli import parse_config
 
 from pipeline.cli import main
 from pipeline.core import artifacts
+from pipeline.snakefile import Workflow
 from pipeline.tables import from_csv, to_csv
 from pipeline.tables.claims import CLAIM_COLUMNS, claims_columns
 from pipeline.tables.lengths import LENGTHS_COLUMNS, SHARES, by_length, changed, lengths_columns
 from pipeline.training.loop import Settings, Trainer
 from pipeline.training.trained import network
-from pipeline.workflow import params
+from pipeline.workflow import params, store
 from pipeline.workflow.plan import Plan
 from pipeline.workflow.shares import Wanted, commands
 from tests.conftest import ROOT, plan_of
@@ -66,6 +67,19 @@ def test_claims_stand_side_by_side_by_length() -> None:
     assert [second[f"difference_{name}"] for name in SHARES] == [None, 2.0, 3.0]
     assert changed(rows) == rows and not changed(by_length({name: found["whole"] for name in SHARES}))
     assert set(LENGTHS_COLUMNS) <= lengths_columns().keys() > claims_columns().keys()
+
+
+@pytest.mark.parametrize(("share", "budget"), [("1.0", "tiny"), ("0.5", None)])
+def test_a_shorter_training_is_not_sent_to_mlflow_as_a_version_of_the_whole_one(
+    share: str, budget: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The relay passes over a training whose specification names no budget."""
+    monkeypatch.chdir(tmp_path)
+    planned = Workflow(plan_of("budget=tiny", f"training_share={share}"))
+    job = planned.plan.job("train", "mnist", "vae", 0)
+    planned.planned[job.hash] = job
+    planned.write_specifications()
+    assert store.specification(job.hash)["budget"] == budget
 
 
 def test_the_printed_command_has_the_settings_in_a_form_that_snakemake_takes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import shlex
 from pathlib import Path
@@ -31,7 +32,7 @@ def test_a_share_shortens_every_training_and_its_warm_up_and_changes_no_other_jo
     for model in ("vae", "draw_gan"):
         assert whole.job("train", "mnist", model, 0).hash == plan.job("train", "mnist", model, 0).hash
         assert third.job("train", "mnist", model, 0).hash != plan.job("train", "mnist", model, 0).hash
-    blocks = [of.job("train", "mnist", "draw_gan", 0).config for of in (plan, third)]
+    blocks = [copy.deepcopy(of.job("train", "mnist", "draw_gan", 0).config) for of in (plan, third)]
     assert [block["training"].pop("steps") for block in blocks] == [4000, 2000]
     assert [block["arguments"].pop("warmup") for block in blocks] == [2500, 1250]
     assert blocks[0] == blocks[1]

@@ -292,7 +292,7 @@ class Params(_Block):
     models: dict[Name, ModelBlock]
     report: Reported = CURRENT
     dvc_tracked: list[Name] = []
-    training_share: float = Field(default=1.0, gt=0, le=1)
+    training_share: Annotated[Rate, Field(le=1)] = 1.0
     """Which part of its steps each model is trained for; see docs/verdicts.md."""
 
     def models_of(self, dataset: str) -> list[str]:

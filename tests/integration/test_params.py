@@ -155,6 +155,8 @@ def test_a_key_that_resembles_none_gets_the_list() -> None:
         ("models.draw.paper", 3, "models.draw.paper: found 3, expected a block of keys"),
         ("models.draw.data", "gray", "models.draw.data: found 'gray', expected 'binarised', 'grey' or 'auto'"),
         ("models.draw.batch", True, "models.draw.batch: found True, expected a number"),
+        ("training_share", True, "training_share: found True, expected a number"),
+        ("training_share", 2, "training_share: found 2, expected less than or equal to 1"),
         ("models.draw.glimpses", 0, "models.draw.glimpses: found 0, expected greater than or equal to 1"),
         ("models.draw.glimpses", True, "models.draw.glimpses: found True, expected a number"),
         ("models.draw.glimpses", 2.5, "models.draw.glimpses: found 2.5, expected a valid integer"),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pipeline.workflow import params, store
+from pipeline.workflow.overrides import snakemake
 from pipeline.workflow.plan import Job
 
 
@@ -41,6 +42,6 @@ def commands(wanted: Iterable[Wanted], overrides: Sequence[str] = (), flags: str
         config = params.nested([*overrides, *([] if share == 1 else [f"training_share={share:g}"])])
         values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
         settings = [shlex.quote(f"{key}={value}") for key, value in values.items()]  # Snakemake takes no key with dots
-        words = ["snakemake --cores 8" + flags, *(["--config", *settings] if settings else []), "--", *paths]
-        found.append(" ".join(words))
+        words = [*flags.split(), *(["--config", *settings] if settings else []), "--", *paths]
+        found.append(snakemake(" ".join(words)))
     return found

@@ -20,6 +20,7 @@ from pipeline.tables.lengths import LENGTHS_COLUMNS, SHARES, by_length, changed,
 from pipeline.training.loop import Settings, Trainer
 from pipeline.training.trained import network
 from pipeline.workflow import params, store
+from pipeline.workflow.overrides import snakemake
 from pipeline.workflow.plan import Plan
 from pipeline.workflow.shares import Wanted, commands
 from tests.conftest import ROOT, plan_of
@@ -111,7 +112,7 @@ def test_the_command_names_what_is_missing_then_shows_the_stored_claims(
     plan = plan_of("budget=tiny")
     for line, (name, share) in zip(lines, SHARES.items(), strict=True):
         job = plan.with_share(share).job("tables", "mnist")
-        assert re.fullmatch(r"snakemake .* -- results/store/mnist/tables/\w{16}/claims.csv", line)
+        assert re.fullmatch(re.escape(snakemake("")) + r".* -- results/store/mnist/tables/\w{16}/claims.csv", line)
         assert line.endswith(job.outputs["claims"])
         verdict = "held" if name == "whole" else "unresolved"
         artifacts.write_text(tmp_path / job.outputs["claims"], to_csv([claim(verdict, share)], CLAIM_COLUMNS))

@@ -11,7 +11,8 @@ sys.path.insert(0, workflow.basedir)
 from pipeline.workflow import layout as at
 from pipeline import snakefile as easel
 
-plan = easel.load(config, workflow)  # params.yaml, own.yaml, then what --configfile and --config gave
+# params.yaml, own.yaml, then what --configfile and --config gave
+plan = easel.load(config, workflow)
 
 
 wildcard_constraints:

@@ -63,7 +63,7 @@ def listing(everything: list[Garbage], whole: bool) -> Iterator[str]:
             names = list(dict.fromkeys(item.what for item in items))
             more = f", and {len(names) - NAMED} more" if names[NAMED:] else ""
             yield f"             {', '.join(names[:NAMED])}{more}"
-    yield f"  {size(garbage.freed(everything)):>9}  in all"
+    yield f"  {size(garbage.freed(everything)):>9}  in all (hard links count once)"
 
 
 def size(count: int) -> str:

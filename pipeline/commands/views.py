@@ -40,7 +40,7 @@ def rows(path: Path) -> list[Row]:
 
 def metrics(table: list[Row]) -> dict[str, Any]:
     """The headline of the main table, one file per row; what was not measured is left out."""
-    chosen = [name for name in headline_columns(table[0]) if name != "model"]
+    chosen = [name for name in headline_columns(table[0], table) if name != "model"]
     return {
         f"metrics/{row['model']}.json": {name: row[name] for name in chosen if row[name] is not None} for row in table
     }

@@ -22,14 +22,12 @@ from pipeline.metrics import columns
 from pipeline.metrics.bands import BANDS, bands_of
 from pipeline.runtime.job_context import JobContext
 from pipeline.tables import Row, from_csv, headline_columns
+from pipeline.tables.columns import KID
 from pipeline.tables.ranks import rank_of
 from pipeline.tables.sentence import leaders
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-SCORE = "fd_classifier"
-"""What the models are sorted by."""
 
 
 class Material:
@@ -91,17 +89,18 @@ def run(job: JobContext) -> None:
 def figures(material: Material) -> Iterator[tuple[str, Figure]]:
     """(name, figure), in the order of `layout.FIGURES`; models from the best to the worst score."""
     entries, table, models = columns(), material.table, material.models
-    headline = [as_metric(name, entries[name], table) for name in headline_columns(entries) if name in entries]
-    score = as_metric(SCORE, entries[SCORE], table)
+    headline = [as_metric(name, entries[name], table) for name in headline_columns(entries, table) if name in entries]
+    score = headline[0]
+    panels = [metric for metric in headline if any(finite(row, metric.name) is not None for row in table)]
     order = ranking(table, score)
     classes = material.summary["test"]["class_histogram"] or {}
     drawn = {model: counts for model in order if (counts := material.histograms().get(model)) is not None}
     yield "samples", samples(material, score, order)
-    yield "scores", score_overview(table, headline)
+    yield "scores", score_overview(table, panels)
     histories = {model: material.histories[model] for model in order}
     yield "losses", loss_overview(histories, warmups=material.warmups, models=models)
     costs = material.costs()
-    yield "score_against_cost", score_against_cost(costs, score=SCORE, score_label=score.label, models=models)
+    yield "score_against_cost", score_against_cost(costs, score=score.name, score_label=score.label, models=models)
     yield "training_cost", training_cost(costs, models=models)
     yield "classes", class_histogram(np.array(list(classes.values())), drawn, class_names=list(classes))
     yield "classes_sheet", class_sheet(material.training_images, material.training_labels, material.summary["classes"])
@@ -114,9 +113,10 @@ def figures(material: Material) -> Iterator[tuple[str, Figure]]:
 
 def samples(material: Material, score: Metric, order: Sequence[str]) -> Figure:
     """The sheet of samples, the models by their score, which stands under their names with the rank of the report."""
+    label = "KID" if score.name == KID else "FD"
     values = {str(row["model"]): value for row in material.table if (value := finite(row, score.name)) is not None}
     ranked = {str(row["model"]): rank for row in material.table if (rank := rank_of(row, score.name))}
-    notes = {name: f"FD {short(values[name])}" for name in ("real", *order) if name in values}
+    notes = {name: f"{label} {short(values[name])}" for name in ("real", *order) if name in values}
     notes |= {name: f"{notes[name]}, rank {rank} of {len(ranked)}" for name, rank in ranked.items() if name in notes}
     # The files are ordered, and their first images come from few writers: spread over the whole split instead.
     real = material.real[:: max(1, len(material.real) // 30)]

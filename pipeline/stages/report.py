@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pipeline.metrics import columns
 from pipeline.report import captions, page, pictures
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
-from pipeline.tables import CAVEAT, COST_COLUMNS, Row, claims, from_csv, headline_columns
+from pipeline.tables import CAVEAT, COST_COLUMNS, Row, claims, from_csv, headline_columns, tail
 from pipeline.tables.cells import main_names, to_cells
 from pipeline.tables.columns import PAPER_METRICS, REFERENCES, SHORT_LABELS
 from pipeline.tables.published import PAPER_BATTLES
@@ -122,7 +122,8 @@ def dataset(source: Source, about: dict[str, Any], known: dict[str, captions.Cap
         "verdict": verdict(tables),
         "strips": strips(source, tables),
         "facts": facts(source, about),
-        "table": to_cells(table, entries, [*main_names(table, entries), *cost], headline_columns(entries)),
+        "table": to_cells(table, entries, [*main_names(table, entries), *cost], headline_columns(entries, table)),
+        "tail": rare(table, entries, tables.bands),
         "papers": bool(papers),
         "battles": to_cells(battles, entries, there(battles, BATTLE_COLUMNS)),
         "claims": to_cells(*claims.shown_rows(claimed)),
@@ -134,6 +135,13 @@ def dataset(source: Source, about: dict[str, Any], known: dict[str, captions.Cap
         "figures": figures(source, known),
         "runs": list(trainings(source, about)),
     }
+
+
+def rare(table: Sequence[Row], entries: Mapping[str, Any], bands: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The table of rare classes with its heading; None for balanced data."""
+    if bands is None:
+        return None
+    return {"heading": tail.heading(bands, table), "table": to_cells(table, entries, there(table, tail.TAIL_COLUMNS))}
 
 
 def more(row: Row, standings: Sequence[Row], networks: Sequence[Row]) -> Row:

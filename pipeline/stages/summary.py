@@ -74,7 +74,7 @@ def verdicts(battles: list[Row], standings: list[Row]) -> list[str]:
     head = f"battles  {len(decided)} decided, {counts[TIE]} tied, {counts[UNDECIDED]} unresolved"
     why = Counter(str(row["note"]).split("; ")[0] for row in battles if row["verdict"] == UNDECIDED)
     lines += [f"  unresolved, {count}: {reason}" for reason, count in why.most_common()]
-    return [head, *lines, "standings  " + ", ".join(ranked)]
+    return [head, *lines, *(["standings  " + ", ".join(ranked)] if ranked else [])]
 
 
 def before(row: Row) -> str:

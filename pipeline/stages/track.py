@@ -58,7 +58,7 @@ def record_all(job: JobContext, uri: str) -> dict[str, str | None]:
     _, problem = attempt(mlflow_runs.create_store, uri)
     for number, (model, seed, content) in enumerate(runs, start=1):
         if problem is None:
-            run_id, message = attempt(mlflow_runs.record_run, uri=uri, experiment=dataset, **content)
+            run_id, message = attempt(mlflow_runs.record_run, uri=uri, **content)
             recorded[f"{model}/{seed}"] = run_id
             job.progress.say(f"{number}/{len(runs)} {model} seed {seed}: {message or f'tracked as run {run_id}'}")
             if run_id is None:  # does the store still answer? else the rest would wait for it one by one

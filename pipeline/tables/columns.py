@@ -6,7 +6,7 @@ report and documentation all read `describe`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Description = Mapping[str, Any]
@@ -25,7 +25,8 @@ NETWORK_COLUMNS = (
     "model", "parameters_generator", "parameters_encoder", "parameters_discriminator", "parameters", "seeds",
     "images_seen", "train_cpu_seconds", "train_images_per_second", "sample_images_per_second", "peak_memory_mb",
 )  # fmt: skip
-HEADLINE_METRICS = ("fd_classifier", "precision", "coverage", "copying", "elbo")
+FRECHET, KID = "fd_classifier", "kid_classifier"
+HEADLINE_METRICS = (FRECHET, "precision", "coverage", "copying", "elbo")
 """Fidelity, diversity, copying and likelihood; the battles' rating follows."""
 SHORT_LABELS = {
     "mmd_rbf": "MMD",
@@ -41,6 +42,14 @@ SHORT_LABELS = {
     "elbo": "ELBO",
     "iwae_bound": "IWAE",
     "log_likelihood": "log p",
+    "coverage_tail": "cover, tail",
+    "class_accuracy_tail": "class acc., tail",
+    "class_accuracy_tail_chance": "chance",
+    "tail_accuracy_gain": "gain, tail",
+    "middle_accuracy_gain": "gain, middle",
+    "head_accuracy_gain": "gain, head",
+    "kid_tail": "KID, tail",
+    "sharpness_tail": "sharp, tail",
     "parameters": "params",
 }
 """Heads for where there is no room for a label."""
@@ -227,10 +236,15 @@ def seeds_columns(metrics: Iterable[str]) -> tuple[str, ...]:
     return ("model", "seed", *names, *(f"{name}_each" for name in names if f"{name}_min" in names))
 
 
-def headline_columns(metrics: Iterable[str]) -> tuple[str, ...]:
-    """The eight columns, at most, of a table that is read by eye; the others stand behind them in the report."""
+def headline_columns(metrics: Iterable[str], rows: Sequence[Mapping[str, Any]] = ()) -> tuple[str, ...]:
+    """The eight columns, at most, of a table that is read by eye; the others stand behind them in the report.
+
+    Where no one of `rows` has a Frechet distance, for want of held-out images, the unbiased KID takes its place.
+    """
     there = set(metrics)
-    return ("model", "status", *(name for name in HEADLINE_METRICS if name in there), "rating")
+    measured = not rows or any(row.get(FRECHET) is not None for row in rows)
+    names = [name if measured or name != FRECHET else KID for name in HEADLINE_METRICS]
+    return ("model", "status", *(name for name in names if name in there), "rating")
 
 
 def group_of(column: str) -> str:

@@ -141,7 +141,7 @@ def _results(found: Results, claims: Sequence[Mapping[str, str]]) -> list[str]:
     parts = [f"## {found.title}", _of_what(found, rows)]
     parts += [part for form in found.forms for part in FORMS[form](found)]
     marked = found.metrics if len({row["model"] for row in rows} - {*REFERENCES}) > 1 else _unmarked(found.metrics)
-    parts += ["### In our measures", to_markdown(rows, marked, _there(rows, headline_columns(found.metrics)))]
+    parts += ["### In our measures", to_markdown(rows, marked, _there(rows, headline_columns(found.metrics, rows)))]
     budget = found.budget_rows()
     if budget:
         heads = [str(describe()[column]["label"]) for column in BUDGET_COLUMNS]

@@ -17,7 +17,7 @@ def sentence(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Descriptio
     """The headline metrics of a main table in words; empty where fewer than two models compete."""
     led: dict[str, list[str]] = {}
     alike: dict[tuple[str, ...], list[str]] = {}
-    for column in headline_columns(metrics):
+    for column in headline_columns(metrics, rows):
         if column in metrics:
             first = leaders(rows, column, metrics[column]["better"])
             label = str(metrics[column]["label"])
@@ -39,7 +39,7 @@ def ranks_in_words(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Desc
 
     'Ranks by FD: a 1, b 2-3, c 2-3'.
     """
-    metric = next((name for name in headline_columns(metrics) if name in metrics), "")
+    metric = next((name for name in headline_columns(metrics, rows) if name in metrics), "")
     ranked = sorted((rank, str(row["model"])) for row in rows if (rank := rank_of(row, metric)))
     words = ", ".join(f"{model} {rank}" for rank, model in ranked)
     return f"Ranks by {metrics[metric]['label']}: {words}." if words else ""

@@ -8,21 +8,29 @@ from typing import Any
 from pipeline.tables.columns import Description
 from pipeline.tables.text import to_markdown, to_terminal
 
+GAINS = ("tail_accuracy_gain", "middle_accuracy_gain", "head_accuracy_gain")
 TAIL_COLUMNS = (
-    "model", "status", "coverage_tail", "class_accuracy_tail", "class_accuracy_tail_chance", "tail_accuracy_gain",
-    "middle_accuracy_gain", "head_accuracy_gain", "kid_tail", "sharpness_tail",
+    "model", "status", "coverage_tail", "class_accuracy_tail", "class_accuracy_tail_chance", *GAINS, "kid_tail",
+    "sharpness_tail",
 )  # fmt: skip
 
 
-def heading(bands: Mapping[str, Any]) -> str:
-    """What the numbers rest on, from the summary's `bands`."""
+def heading(bands: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the numbers rest on, from the summary's `bands`, and what is not known."""
     small = ""
     if bands["rare_under_three"]:
         small = f"; {bands['rare_under_three']:,} of these classes have fewer than 3, so say nothing of single classes"
     return (
         f"{few(bands)} (an accuracy near 80 % is known to {100 * bands['tail_known_to']:.1f} points either way){small}."
         " Row real: the ceiling, the reference classifier's own."
+        + (" A gain whose interval contains 0 may be none." if known(rows, *GAINS) else "")
+        + ("" if known(rows, "coverage_tail") else " Coverage and KID of rare classes are empty: too few images.")
     )
+
+
+def known(rows: Sequence[Mapping[str, Any]], *columns: str) -> bool:
+    """Whether some row has a value of one of the columns."""
+    return any(row.get(column) is not None for row in rows for column in columns)
 
 
 def few(bands: Mapping[str, Any]) -> str:
@@ -37,7 +45,7 @@ def tail_markdown(
     rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Description], bands: Mapping[str, Any] | None
 ) -> str:
     """The heading and the columns of rare classes; nothing for balanced data."""
-    return "" if bands is None else f"{heading(bands)}\n\n{to_markdown(rows, metrics, TAIL_COLUMNS)}"
+    return "" if bands is None else f"{heading(bands, rows)}\n\n{to_markdown(rows, metrics, TAIL_COLUMNS)}"
 
 
 def tail_terminal(
@@ -46,5 +54,5 @@ def tail_terminal(
     """The same as lines for a terminal."""
     if bands is None:
         return []
-    parts = heading(bands).replace("; ", ".\n").replace(". Row", ".\nRow")
-    return [*parts.splitlines(), "", to_terminal(rows, metrics, TAIL_COLUMNS)]
+    parts = heading(bands, rows).replace("; ", ".\n").replace(". Row", ".\nRow")
+    return [*parts.splitlines(), "", to_terminal(rows, metrics, TAIL_COLUMNS, intervals=GAINS)]

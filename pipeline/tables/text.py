@@ -97,7 +97,7 @@ class _Layout:
     def __init__(
         self, rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Description], columns: Sequence[str] | None
     ) -> None:
-        self.columns = tuple(columns) if columns is not None else headline_columns(metrics)
+        self.columns = tuple(columns) if columns is not None else headline_columns(metrics, rows)
         self.descriptions = describe(metrics)
         self.best = {name: best_rows(rows, name, self.descriptions[name]["better"]) for name in self.columns}
 
@@ -300,15 +300,18 @@ def to_terminal(
     columns: Sequence[str] | None = None,
     *,
     width: int = TERMINAL_WIDTH,
+    intervals: Sequence[str] = (),
 ) -> str:
-    """An aligned table of `columns` (the headline ones) without intervals, the best marked *, at most `width` wide.
+    """An aligned table of `columns` (the headline ones), the best marked *, at most `width` wide.
+
+    Only the columns of `intervals` have theirs.
 
     Columns that are empty in every row are left out; where the rest do not fit, the last ones are, by name in a line
     beneath.
     """
     layout = _Layout(rows, metrics, columns)
     shown = [column for column in layout.columns if any(readable(row.get(column)) for row in rows)]
-    cells = {column: _terminal_column(rows, column, layout.best[column]) for column in shown}
+    cells = {column: _terminal_column(rows, column, layout.best[column], column in intervals) for column in shown}
     left: list[str] = []
     while len(shown) > 1 and sum(len(cells[column][0]) + 2 for column in shown) - 2 > width:
         left.insert(0, shown.pop())
@@ -319,10 +322,11 @@ def to_terminal(
     return "\n".join([*lines, *beneath, ""])
 
 
-def _terminal_column(rows: Sequence[Mapping[str, Any]], column: str, best: set[int]) -> list[str]:
+def _terminal_column(rows: Sequence[Mapping[str, Any]], column: str, best: set[int], interval: bool) -> list[str]:
     """Head and cells of one column, all of the same width; numbers to the right."""
     mark = " " if best else ""
-    values = [readable(row.get(column), 3) + ("*" if index in best else mark) for index, row in enumerate(rows)]
+    texts = [with_interval(row, column) if interval else readable(row.get(column), 3) for row in rows]
+    values = [text + ("*" if index in best else mark) for index, text in enumerate(texts)]
     cells = [SHORT_LABELS.get(column, column) + mark, *values]
     size = max(map(len, cells))
     return [cell.rjust(size) if _is_numeric(rows, column) else cell.ljust(size) for cell in cells]

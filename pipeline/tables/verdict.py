@@ -47,7 +47,7 @@ class Tables:
     @property
     def headline(self) -> list[str]:
         """The headline metrics, the most important first, and the rating, where at least two models have a value."""
-        names = [name for name in headline_columns(self.metrics) if name in {*self.metrics, "rating"}]
+        names = [name for name in headline_columns(self.metrics, self.main) if name in {*self.metrics, "rating"}]
         return [name for name in names if sum(row.get(name) is not None for row in self.models) > 1]
 
     def label(self, name: str) -> str:
@@ -217,7 +217,9 @@ def tail(tables: Tables) -> str:
     parts = []
     for name in TAIL_METRICS:
         if name in tables.metrics and (first := tables.first(name)):
+            alone = sum(row.get(name) is not None for row in tables.models) == 1
             lead = f"{first[0]} leads" if len(first) == 1 else f"{_some(first)} cannot be told apart"
+            lead = f"only {first[0]} is measured" if alone else lead
             values = "; ".join(filter(None, [tables.value(first[0], name), real_value(tables, name)]))
             parts.append(f"{lead} on {tables.label(name)} ({values})")
     return " ".join(filter(None, [_sentence(parts), f"{few(tables.bands)}."]))

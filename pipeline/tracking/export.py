@@ -357,7 +357,8 @@ def say(result: Result, written: int, arguments: argparse.Namespace, judge: Judg
     short = result.short()
     if short:
         print(f"warning: {len(short)} of {len(result.tallies)} classes have fewer images than wanted; "
-              "lower --min-confidence or --no-copies, or add --until-enough with a larger --limit")  # fmt: skip
+              "lower --min-confidence or --no-copies, or "
+              f"{'raise --limit' if arguments.until_enough else 'add --until-enough'}")  # fmt: skip
     if classes and judge.classifier is not None and result.drawn:
         share, chance = result.recognised / result.drawn, 1 / judge.classifier.classes
         print(f"the classifier sees the asked class in {share:.1%} of all drawn (chance: {chance:.1%})")

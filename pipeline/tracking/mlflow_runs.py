@@ -92,7 +92,6 @@ def attempt(action: Callable[..., Result], *args: Any, **kwargs: Any) -> tuple[R
 def record_run(
     *,
     uri: str,
-    experiment: str,
     tags: Mapping[str, object],
     params: Mapping[str, object],
     curves: Curves,
@@ -110,8 +109,7 @@ def record_run(
 
     Args:
         uri: the store.
-        experiment: name of the experiment.
-        tags: at least dataset, model, seed, budget and hash.
+        tags: at least dataset, which names the experiment, model, seed, budget and hash.
         params: what a run shows of the model's block.
         curves: rows (step, named scalars).
         metrics: final values; those that are None are left out.
@@ -126,35 +124,30 @@ def record_run(
         FileNotFoundError: a file is missing.
         Exception: whatever MLflow raises.
     """
-    from mlflow.entities import RunTag
-
     rows = list(curves)
     content = _digest(tags, params, metrics)
     started, ended = period or (None, None)
-    with _alone(uri):
-        client = _client(uri)
-        run = _open_run(client, uri, experiment, tags, started, content)
-        if RECORDED in run.data.tags:
-            return str(run.info.run_id)
-        if _has_other_points(client, run, rows):
-            client.delete_run(run.info.run_id)
-            run = _open_run(client, uri, experiment, tags, started, content)
-        _log_rows(client, run, rows, params)
-        if dataset:
-            _log_dataset(client, run, dataset)
-        _log_files(client, run, files or {}, images() if images else ())
-        model_id = _log_model(client, run, str(tags["model"]), params, model) if model else None
-        _log_final(client, run, rows, metrics, dataset or {}, model_id)
-        client.set_terminated(run.info.run_id, end_time=None if ended is None else int(1000 * ended))
-        complete = [RunTag(key, str(value)) for key, value in {**tags, RECORDED: content}.items()]
-        client.log_batch(run.info.run_id, tags=complete)  # nothing comes after it
+    client = _client(uri)
+    run = _open_run(client, uri, tags, started, content)
+    if RECORDED in run.data.tags:
+        return str(run.info.run_id)
+    if _has_other_points(client, run, rows):
+        client.delete_run(run.info.run_id)
+        run = _open_run(client, uri, tags, started, content)
+    _log_rows(client, run, rows, params)
+    if dataset:
+        _log_dataset(client, run, dataset)
+    _log_files(client, run, files or {}, images() if images else ())
+    model_id = _log_model(client, run, str(tags["model"]), params, model) if model else None
+    _log_final(client, run, rows, metrics, dataset or {}, model_id)
+    client.set_terminated(run.info.run_id, end_time=None if ended is None else int(1000 * ended))
+    _log_tags(client, run, {**tags, RECORDED: content})  # nothing comes after it
     return str(run.info.run_id)
 
 
 def add_rows(
     *,
     uri: str,
-    experiment: str,
     tags: Mapping[str, object],
     params: Mapping[str, object],
     curves: Curves,
@@ -164,11 +157,10 @@ def add_rows(
 
     A run that is recorded already is left as it is. Raises what `record_run` raises.
     """
-    with _alone(uri):
-        client = _client(uri)
-        run = _open_run(client, uri, experiment, tags, started)
-        if RECORDED not in run.data.tags:
-            _log_rows(client, run, curves, params)
+    client = _client(uri)
+    run = _open_run(client, uri, tags, started)
+    if RECORDED not in run.data.tags:
+        _log_rows(client, run, curves, params)
 
 
 def recorded_runs(uri: str, experiment: str) -> set[str]:
@@ -188,9 +180,9 @@ def experiments(uri: str) -> dict[str, str]:
 
 def mark_best(uri: str, dataset: str, run_id: str) -> None:
     """Register the model of a run as a version of the data set's model, and give it the alias `best`."""
+    client = _client(uri)
     import mlflow
 
-    client = _client(uri)
     mlflow.set_tracking_uri(uri)  # MLflow's registry looks for the logged model there, not where its client does
     (logged,) = _logged_models(client, client.get_run(run_id))
     versions = [v for v in client.search_model_versions(f"name = '{dataset}'") if v.run_id == run_id]
@@ -226,8 +218,7 @@ def create_store(uri: str) -> None:
 
     Raises MLflow's or SQLAlchemy's error where it cannot be used.
     """
-    with _alone(uri):
-        _client(uri).search_experiments(max_results=1)
+    _client(uri).search_experiments(max_results=1)
 
 
 @functools.cache
@@ -242,9 +233,10 @@ def _client(uri: str) -> Any:
     database = _database(uri)
     if database:
         database.parent.mkdir(parents=True, exist_ok=True)
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)  # creates and migrates a SQLite file
-    if database:
-        _follow_folder(database)
+    with _alone(uri):  # two processes that open an empty SQLite file together would race for its migration
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        if database:
+            _follow_folder(database)
     return client
 
 
@@ -274,8 +266,7 @@ def _database(uri: str) -> Path | None:
 def _alone(uri: str) -> Iterator[None]:
     """Among the processes of this workflow, hold the store alone; the kernel frees it when its holder dies.
 
-    Two processes that open an empty SQLite file together would race for its migration, and two that look for a run
-    would both make it. Raises TimeoutError after a minute.
+    Raises TimeoutError after a minute.
     """
     database = _database(uri)
     path = database.with_name(f"{database.name}.lock") if database else Path("results/.locks/mlflow.lock")
@@ -289,23 +280,19 @@ def _alone(uri: str) -> Iterator[None]:
 
 
 def _open_run(
-    client: Any,
-    uri: str,
-    experiment: str,
-    tags: Mapping[str, object],
-    started: float | None,
-    content: str | None = None,
+    client: Any, uri: str, tags: Mapping[str, object], started: float | None, content: str | None = None
 ) -> Any:
     """The run of these tags, made if it is not there."""
     if absent := [tag for tag in (*SAME_RUN, "hash") if tag not in tags]:
         raise ValueError(f"a run needs the tags {', '.join(absent)}")
-    experiment_id = _experiment(client, uri, experiment)
-    run = _find_run(client, experiment_id, tags, content)
-    if run is None:
-        same = {key: str(tags[key]) for key in (*SAME_RUN, "hash")} | {"superseded": "false"}
-        name = str(tags["model"]) if tags.get("status") == "reference" else f"{tags['model']} seed {tags['seed']}"
-        start = None if started is None else int(1000 * started)
-        run = client.create_run(experiment_id, start_time=start, run_name=name, tags=same)
+    with _alone(uri):  # two processes that look for a run together would both make it
+        experiment_id = _experiment(client, uri, str(tags["dataset"]))
+        run = _find_run(client, experiment_id, tags, content)
+        if run is None:
+            same = {key: str(tags[key]) for key in (*SAME_RUN, "hash")} | {"superseded": "false"}
+            name = str(tags["model"]) if tags.get("status") == "reference" else f"{tags['model']} seed {tags['seed']}"
+            start = None if started is None else int(1000 * started)
+            run = client.create_run(experiment_id, start_time=start, run_name=name, tags=same)
     return run
 
 
@@ -393,6 +380,12 @@ def _log_final(
         for point in _points(run, [(last if name in curves else 0, {name: value})], later=1, **source)
     ]
     client.log_batch(run.info.run_id, metrics=points)
+
+
+def _log_tags(client: Any, run: Any, tags: Mapping[str, object]) -> None:
+    from mlflow.entities import RunTag
+
+    client.log_batch(run.info.run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
 
 
 def _log_files(client: Any, run: Any, files: Mapping[str, Sequence[Path]], images: Images) -> None:

@@ -77,7 +77,6 @@ class Relay:
 
         mlflow_runs.add_rows(
             uri=mlflow_runs.tracking_uri(self.results),
-            experiment=training["dataset"],
             tags={name: training[name] for name in ("dataset", "model", "seed", "hash")} | {"budget": budget},
             params=mlflow_runs.run_params(training["block"]),
             curves=[(int(row["step"]), {k: v for k, v in row.items() if k != "step"}) for row in rows],

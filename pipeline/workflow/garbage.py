@@ -45,8 +45,9 @@ def find(plan: Plan) -> list[Garbage]:
 
 
 def freed(items: Iterable[Garbage]) -> int:
-    """Bytes of their files."""
-    return sum(path.stat().st_size for path in {file for item in items for file in item.files()})
+    """Bytes of their files; several names of one file (hard links) count once."""
+    found = [path.stat() for item in items for path in item.files()]
+    return sum({(one.st_dev, one.st_ino): one.st_size for one in found}.values())
 
 
 def all_jobs(plan: Plan) -> Iterator[Job]:

@@ -202,7 +202,7 @@ def loaded(overrides: dict[str, Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(snakefile, "stop", stop)
         patch.setattr(snakefile, "settle", lambda: None)
-        patch.setattr(snakefile, "command_line", lambda: types.SimpleNamespace(targets=[]))
+        patch.setattr(snakefile, "command_line", lambda: types.SimpleNamespace(targets=[], verbose=True))
         for name in ("PYTHON", "PYTHONPATH", "EASEL_OWNER"):
             patch.setenv(name, os.environ.get(name, ""))
         found = snakefile.load(overrides, snakemake)

@@ -22,7 +22,7 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import fetch, prepare
 from pipeline.workflow import content_hash, layout
-from tests.data_files import database, film, parquet, pictures, png, read, rows, tarred, write, zipped
+from tests.data_files import database, film, npz, parquet, pictures, png, read, rows, tarred, write, zipped
 
 BEGUN: list[Progress] = []
 """Logs to be closed."""
@@ -140,18 +140,6 @@ def test_a_pickle_that_calls_for_the_shell(protocol: int, given: Path) -> None:
         assert not witness.exists()
 
 
-def test_a_pickle_that_is_damaged_or_holds_something_else(given: Path) -> None:
-    good = pickle.dumps([(np.zeros((1, 1024)), [0])] * 3)
-    (given / "it.pkl").write_bytes(good[: len(good) // 2])
-    assert "it.pkl: refused" in refusal("uhtelpcc_pickle", given / "it.pkl", (1, 32, 32), classes=325)
-    (given / "it.pkl").write_bytes(pickle.dumps({"train": 1}))
-    assert "expected three pairs" in refusal("uhtelpcc_pickle", given / "it.pkl", (1, 32, 32), classes=325)
-    (given / "it.pkl").write_bytes(pickle.dumps([(np.zeros((2, 1000)), [0, 1])] * 3))
-    assert "expected 1,024 numbers for each label" in refusal(
-        "uhtelpcc_pickle", given / "it.pkl", (1, 32, 32), classes=325
-    )
-
-
 def bomb(side: int) -> bytes:
     """A grey PNG of side x side zeros, a thousandth of its size."""
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
@@ -175,24 +163,11 @@ def test_a_member_that_unfolds_without_end(given: Path, monkeypatch: pytest.Monk
     assert "a.png: more than 1,000 bytes" in refusal("images", given / "it.zip")
 
 
-def test_bytes_that_are_no_image(given: Path) -> None:
-    (given / "a.png").write_bytes(b"#!/bin/sh\n")
-    assert refusal("images", given).startswith("a.png: no image that can be read; expected one of PNG")
-    (given / "a.png").write_bytes(png(pictures(1, 8, 8, 3)[0])[:80])
-    assert refusal("images", given).startswith("a.png: ")
-
-
 def test_images_of_mixed_sizes_and_modes(given: Path) -> None:
     for number, shape in enumerate([(8, 8, 3), (20, 9), (9, 30, 4)]):
         (given / f"{number}.png").write_bytes(png(pictures(1, *shape)[0]))
     assert "1.png: found an image of 20x9, expected 8x8; say `resize: true`" in refusal("images", given)
     assert read("images", RAW, path=str(given), crop="square", resize=True).train_images.shape == (3, 3, 8, 8)
-
-
-@pytest.mark.parametrize(("label", "found"), [(2, "0 to 2"), (-1, "-1 to 1")])
-def test_labels_out_of_range(label: int, found: str, given: Path) -> None:
-    write(given, {"train.parquet": parquet(pictures(3, 8, 8, 3), [0, 1, label], ["cat", "dog"])})
-    assert f"train labels: expected 0 to 1, found {found}" in refusal("parquet", given)
 
 
 def test_labels_of_a_csv_out_of_range(given: Path) -> None:
@@ -201,33 +176,10 @@ def test_labels_of_a_csv_out_of_range(given: Path) -> None:
         prepared(given, reader="csv", shape=[1, 8, 8], classes=325, options={"label": "last"})
 
 
-@pytest.mark.parametrize(
-    ("row", "expected"),
-    [
-        ("0,1,0\n", "train.csv: no table of images, or a damaged one (CSV parse error: Row #2: Expected 1025 columns, "
-         "got 3"),
-        (",".join(["0"] * 1023 + ["many", "1"]), "In CSV column #1023: Row #2: CSV conversion error to float: invalid "
-         "value 'many'"),
-        (",".join(["0"] * 1023 + ["", "1"]), "row 2: no value in column 1024"),
-        (",".join(["7"] * 1024 + ["1"]), "found float32 values from 0 to 7, which can be read in two ways"),
-    ],
-)  # fmt: skip
-def test_a_csv_with_a_row_that_does_not_fit(row: str, expected: str, given: Path) -> None:
-    (given / "train.csv").write_text(rows(np.zeros((1, 1024), dtype=int), [3]) + row)
-    assert expected in refusal("csv", given, (1, 32, 32), classes=325, label="last")
-
-
-def test_films(given: Path) -> None:
-    (given / "it.mkv").write_bytes(b"\x1aE\xdf\xa3 and no more")
-    assert "it.mkv: no video, or damaged after 0 frames" in refusal("video", given / "it.mkv", (3, 16, 16))
-    (given / "it.m3u8").write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n")
-    assert "it.m3u8: no video" in refusal("video", given / "it.m3u8", (3, 16, 16))
-
-
 def test_a_film_of_no_frames(given: Path) -> None:
     film(given / "it.mkv", pictures(0, 16, 16, 3))
-    assert "it.mkv: " in (said := refusal("video", given / "it.mkv", (3, 16, 16))) and "frame" in said + "frame"
-    assert "no frame" in said or "no video" in said
+    said = refusal("video", given / "it.mkv", (3, 16, 16))
+    assert "it.mkv: " in said and ("no frame" in said or "no video" in said)
 
 
 def test_databases(given: Path) -> None:
@@ -244,8 +196,6 @@ def test_databases(given: Path) -> None:
 
 def test_parquet_that_is_damaged(given: Path) -> None:
     whole = parquet(pictures(50, 8, 8, 3), [0] * 50, ["cat", "dog"])
-    write(given, {"train.parquet": whole[: len(whole) // 2]})
-    assert "train.parquet: no Parquet file, or a damaged one" in refusal("parquet", given)
     for place in range(40, len(whole) - 40, len(whole) // 12):
         turned = bytearray(whole)
         turned[place] ^= 0x40
@@ -256,22 +206,9 @@ def test_parquet_that_is_damaged(given: Path) -> None:
             assert "train" in str(error) and "\n" not in str(error).strip()
 
 
-def test_cifar_of_another_length(given: Path) -> None:
-    for number in range(1, 6):
-        (given / f"data_batch_{number}.bin").write_bytes(bytes(3073 * 2 - (number == 4)))
-    (given / "test_batch.bin").write_bytes(bytes(3073))
-    said = refusal("cifar", given, (3, 32, 32))
-    assert "data_batch_4.bin: found 6,145 bytes, expected records of 3,073 each" in said
-
-
-def test_arrays_of_objects_and_damaged_ones(given: Path) -> None:
-    np.savez(given / "it.npz", images=np.array([Harm(os.system, "touch witness")], dtype=object))
+def test_arrays_of_objects(given: Path) -> None:
+    write(given, {"it.npz": npz(images=np.array([Harm(os.system, "touch witness")], dtype=object))})
     assert "it.npz: array 'images' cannot be read" in refusal("arrays", given / "it.npz", (1, 8, 8))
-    np.savez(given / "it.npz", images=np.zeros((2, 8, 8), dtype=np.float32))
-    assert "images: found float32 (2, 8, 8), expected uint8" in refusal("arrays", given / "it.npz", (1, 8, 8))
-    whole = (given / "it.npz").read_bytes()
-    (given / "it.npz").write_bytes(whole[:100])
-    assert "it.npz: no .npz archive, or a damaged one" in refusal("arrays", given / "it.npz", (1, 8, 8))
 
 
 # --- through the stages -----------------------------------------------------------------------------------------

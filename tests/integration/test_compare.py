@@ -30,7 +30,12 @@ Rows = dict[str, list[dict[str, Any]]]
 
 def tables() -> Rows:
     """Tables in the columns of the real ones: two models and what real images get."""
-    standing = dict(zip(STANDINGS_COLUMNS, ("dcgan", 1600.0, 1500.0, 1700.0, 1, 1600.0, None), strict=True))
+    standing = dict.fromkeys(STANDINGS_COLUMNS) | {
+        "model": "dcgan",
+        "rating": 1600.0,
+        "rating_low": 1500.0,
+        "judged": 1,
+    }
     return {
         "main": [model_row("draw", 12.0), model_row("dcgan", 9.0), model_row("real", 1.0) | {"status": None}],
         "seeds": [{"model": "draw", "seed": 0, "fd_classifier": 12.0}],

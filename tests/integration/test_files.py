@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import os
+import pickle
 import struct
 import zipfile
 import zlib
@@ -890,6 +891,9 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
 AB = {"a/0.png": png(WHITE), "b/0.png": png(WHITE)}
 ONE, FOUR = pictures(1, 8, 8, 3), encoded(pictures(4, 8, 8, 3))
 SECOND = [("a/1.png", png(WHITE)), ("a/1.png", png(BLACK))]
+PAIRS = pickle.dumps([(np.zeros((1, 1024)), [0])] * 3)
+UHTELPCC = {"shape": (1, 32, 32), "classes": 325, "path": "it.pkl"}
+NUMBERS, LABEL_LAST = rows(np.zeros((1, 1024), int), [3]), {"shape": (1, 32, 32), "classes": 325, "label": "last"}
 COLOURS = numbered_columns(192) + "\n" + text_rows(pictures(2, 8, 8, 3))
 
 REFUSED: list[tuple[str, dict[str, bytes | str], dict[str, Any], str]] = [
@@ -906,6 +910,16 @@ REFUSED: list[tuple[str, dict[str, bytes | str], dict[str, Any], str]] = [
     ("arrays", AB, {}, "no array 'images'"),
     ("csv", AB, {}, "no table in it"),
     ("cifar", {"data_batch_1": b"a pickle"}, {"shape": (3, 32, 32)}, "not found; expected CIFAR's binary version"),
+    ("images", {"a.png": b"#!/bin/sh\n"}, {}, "a.png: no image that can be read; expected one of PNG"),
+    ("images", {"a.png": png(ONE[0])[:80]}, {}, "a.png: damaged"),
+    ("video", {"it.mkv": b"\x1aE\xdf\xa3 and no more"}, {"path": "it.mkv"}, "no video, or damaged after 0 frames"),
+    ("video", {"it.m3u8": "#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"}, {"path": "it.m3u8"}, "it.m3u8: no video"),
+    ("cifar", {f"data_batch_{n}.bin": bytes(6146 - (n == 4)) for n in range(1, 6)} | {"test_batch.bin": bytes(3073)},
+     {"shape": (3, 32, 32)}, "data_batch_4.bin: found 6,145 bytes, expected records of 3,073 each"),
+    ("uhtelpcc_pickle", {"it.pkl": PAIRS[: len(PAIRS) // 2]}, UHTELPCC, "it.pkl: refused"),
+    ("uhtelpcc_pickle", {"it.pkl": pickle.dumps({"train": 1})}, UHTELPCC, "expected three pairs"),
+    ("uhtelpcc_pickle", {"it.pkl": pickle.dumps([(np.zeros((2, 1000)), [0, 1])] * 3)}, UHTELPCC,
+     "expected 1,024 numbers for each label"),
     *((reader, {name: LFS}, {}, "it is a pointer of Git LFS, run `git lfs pull`")
       for reader, name in (("images", "a.png"), ("parquet", "train.parquet"), ("arrays", "it.npz"))),
     ("arrays", {"images.npy": npz(images=ONE)}, {}, "images.npy: array 'images' cannot be read"),
@@ -917,6 +931,8 @@ REFUSED: list[tuple[str, dict[str, bytes | str], dict[str, Any], str]] = [
     ("webdataset", {"train.tar": tarred([("1.png", png(WHITE)), ("1.jpg", png(WHITE))])}, {},
      "train.tar: 1.jpg: a second image of one example"),
     # arrays
+    ("arrays", {"it.npz": npz(images=np.zeros((2, 8, 8), np.float32))}, GREY, "images: found float32 (2, 8, 8), exp"),
+    ("arrays", {"it.npz": npz(images=ONE)[:100]}, {}, "it.npz: no .npz archive, or a damaged one"),
     ("arrays", {"it.npz": npz(train_images=ONE, train_labels=np.eye(14, dtype=int)[:1])}, {},
      "found int64 (1, 14), expected whole numbers (n,)"),
     ("arrays", {"a.npz": npz(images=ONE), "b.npz": npz(images=ONE)}, {},
@@ -950,7 +966,17 @@ REFUSED: list[tuple[str, dict[str, bytes | str], dict[str, Any], str]] = [
      "found columns of 2 kinds, expected pixels in columns that differ in their numbers alone"),
     ("csv", {"train.csv": b"1," * (1 << 22) + b"1,1"}, {**GREY, "label": "last"},
      "train.csv, row 1: more than 8,388,608 bytes"),
+    ("csv", {"train.csv": NUMBERS + "0,1,0\n"}, LABEL_LAST,
+     "no table of images, or a damaged one (CSV parse error: Row #2: Expected 1025 columns, got 3"),
+    ("csv", {"train.csv": NUMBERS + "0," * 1023 + "many,1"}, LABEL_LAST,
+     "In CSV column #1023: Row #2: CSV conversion error to float: invalid value 'many'"),
+    ("csv", {"train.csv": NUMBERS + "0," * 1023 + ",1"}, LABEL_LAST, "row 2: no value in column 1024"),
+    ("csv", {"train.csv": NUMBERS + "7," * 1024 + "1"}, LABEL_LAST,
+     "found float32 values from 0 to 7, which can be read in two ways"),
     # Parquet
+    ("parquet", {"train.parquet": parquet(ONE, [0], ["a", "b"])[:300]}, {}, "no Parquet file, or a damaged one"),
+    *(("parquet", {"train.parquet": parquet(pictures(3, 8, 8, 3), [0, 1, label], ["a", "b"])}, {},
+       f"train labels: expected 0 to 1, found {found}") for label, found in ((2, "0 to 2"), (-1, "-1 to 1"))),
     ("parquet", {"train.parquet": table(image=FOUR, fine_label=[0] * 4)}, {"classes": 2, "label": "labels"},
      "train.parquet: no column 'labels'; there are: image, fine_label"),
     ("parquet", {"train.parquet": table(image=FOUR, label=[0] * 4)}, {"image": "img"}, "no column 'img'; there are"),

@@ -140,7 +140,7 @@ def test_other_fonts_has_a_reason_where_the_validation_split_is_too_short(
     """With test images to make up the number, the row would compare the test split's fonts with themselves."""
     monkeypatch.setattr(references, "use_device", lambda job: "cpu")
     inputs = stage_inputs(tmp_path, SIZES | {"valid": 30})
-    config = {"n": 40, "protocol_seed": 0, "groups": 3, "pooled": True, "rows": ["other_fonts"]}
+    config = {"n": 40, "protocol_seed": 0, "groups": 3, "frechet_images": 8, "pooled": True, "rows": ["other_fonts"]}
     job: Any = Job(inputs, config, tmp_path, "metrics")
     references.run(job)
     (row,) = json.loads(job.outputs["metrics"].read_text()).values()

@@ -292,6 +292,7 @@ def test_a_value_set_back_gives_the_earlier_hash(tree: Tree) -> None:
 def test_the_comparisons_settings_change_no_training(tree: Tree) -> None:
     for override, stages in (
         ("protocol.jackknife_groups=21", {"evaluate"}),
+        ("protocol.frechet_images=9", {"evaluate"}),
         ("protocol.samples=123", {"sample", "evaluate", "battle"}),
         ("protocol.battle_ratio=accuracy", {"standings"}),
     ):

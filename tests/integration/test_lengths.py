@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipeline.cli import main
 from pipeline.core import artifacts
 from pipeline.tables import from_csv, to_csv
 from pipeline.tables.claims import CLAIM_COLUMNS, claims_columns
 from pipeline.tables.lengths import LENGTHS_COLUMNS, SHARES, by_length, changed, lengths_columns
+from pipeline.training.loop import Settings, Trainer
+from pipeline.training.trained import network
 from tests.conftest import ROOT, plan_of
 from tests.stored import stored
 
@@ -29,6 +32,18 @@ def test_a_share_shortens_every_training_and_its_warm_up_and_changes_no_other_jo
     assert third.job("references", "mnist").hash == plan.job("references", "mnist").hash
     in_epochs = [of.job("train", "celeba", "vae_faces", 0).config["training"] for of in (plan, third)]
     assert [training["epochs"] for training in in_epochs] == [250, 125]
+
+
+def test_without_a_falling_rate_a_shorter_training_is_a_snapshot_of_the_longer_one() -> None:
+    images = torch.randint(0, 256, (40, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    weights = []
+    for steps in (4, 2):
+        config = plan_of("budget=tiny").job("train", "mnist", "gran1", 0).config
+        model = network({**config, "shape": (1, 28, 28)}, "cpu")
+        trainer = Trainer(model, images, Settings(steps, 16, "grey", "float32", seed=0))
+        assert [trainer.advance() for _ in range(2)]
+        weights.append(model.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
 
 
 def claim(verdict: str, difference: float, measure: str = "fd_classifier") -> dict:

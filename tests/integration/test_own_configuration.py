@@ -111,7 +111,7 @@ def test_status_and_prune_know_the_data_sets_of_the_file(folder: Path, capsys: p
         stored(made)
     cli.main(["status", "--cores", "8", *words])
     said = capsys.readouterr().out
-    assert "shirts" in said and "snakemake --cores all results/summary/shirts.txt --configfile else/mine.yaml" in said
+    assert "shirts" in said and "snakemake --cores 8 results/summary/shirts.txt --configfile else/mine.yaml" in said
     cli.main(["prune", *words, "--dry-run"])
     said = capsys.readouterr().out
     assert str(earlier.folder) in said and str(job.folder) not in said and "kept:" not in said

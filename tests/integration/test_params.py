@@ -137,6 +137,12 @@ def test_a_key_that_resembles_none_gets_the_list() -> None:
         ("protocol.samples", 7, "protocol.samples: found 7, expected greater than or equal to 8"),
         ("protocol.samples.tiny", 7, "protocol.samples: found 7, expected greater than or equal to 8 (at budget tiny)"),
         ("datasets", {"tiny": {}}, "datasets.tiny: the name of a budget; choose another name"),
+        ("protocol.canvases", {"tiny": 1, "smoke": 2}, "protocol.canvases.laptop: missing"),
+        (
+            "protocol.canvases",
+            {"tiny": 1, "smoke": 2, "lptop": 3},
+            "protocol.canvases.lptop: unknown key; did you mean",
+        ),
         ("protocol.jackknife_groups", 1, "protocol.jackknife_groups: found 1, expected greater than or equal to 2"),
         ("protocol.battle_ratio", "errors", "protocol.battle_ratio: found 'errors', expected 'error' or 'accuracy'"),
         ("classifier.learning_rate", float("nan"), "classifier.learning_rate: found nan, expected"),
@@ -293,6 +299,15 @@ def test_a_models_block_may_differ_by_budget(budget: str) -> None:
     expected = paper["batch"] if budget == "paper" else plain["batch"]
     assert resolved["training"]["batch"] == expected
     assert (resolved["arguments"]["glimpses"] == paper["glimpses"]) == (budget == "paper")
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_any_value_may_differ_by_budget(budget: str) -> None:
+    config = changed("protocol.canvases", {name: 10 + place for place, name in enumerate(BUDGETS)})
+    config["datasets"]["mnist"]["settings"] = {"vae": {"latent": 7, budget: {"latent": 8}}}
+    found = check(config | {"budget": budget})
+    assert found.protocol.canvases == 10 + BUDGETS.index(budget)
+    assert found.model_for("mnist", "vae")["arguments"]["latent"] == 8
 
 
 def test_a_mistake_in_another_budgets_override_is_found_too() -> None:

@@ -163,6 +163,7 @@ def test_no_file_counts_twice(folder: Path) -> None:
     Path("a/b").mkdir(parents=True)
     Path("a/one").write_bytes(b"x" * 100)
     Path("a/b/two").write_bytes(b"x" * 30)
+    os.link("a/one", "a/b/also_one")
     a, two = garbage.Garbage("", Path("a"), ""), garbage.Garbage("", Path("a/b/two"), "")
     assert garbage.freed([a, two]) == garbage.freed([a]) == 130
 

@@ -118,11 +118,8 @@ def test_the_keyboard_does_it_too_and_is_told_what_a_column_means(page: browser.
     page.run(f"{head('fd_classifier')}.focus()")
     page.run("new Promise(done => setTimeout(done, 200))")  # the focus may scroll
     shown = page.run("document.getElementById('the-tip').innerText")
-    assert (
-        shown.startswith("Frechet distance")
-        and "better" in shown
-        and not page.run("document.getElementById('the-tip').hidden")
-    )
+    assert shown.startswith("Frechet distance") and "better" in shown
+    assert not page.run("document.getElementById('the-tip').hidden")
     page.press("Enter")
     values = [float(value) for value in column(page, "fd_classifier")]
     assert values == sorted(values)
@@ -268,6 +265,8 @@ def test_the_verdict_and_every_model_are_on_a_large_first_screen(page: browser.P
     assert page.run("document.querySelectorAll('#mnist .strip').length") == 21
     first = page.run("document.querySelector('#telugu_print .points').innerText")
     assert "Rare classes" in first and "Coverage, tail" in first
+    tail = page.run("[...document.querySelectorAll('#telugu_print-tail thead th')].map(head => head.dataset.column)")
+    assert tail[:3] == ["model", "status", "coverage_tail"] and page.run("!document.getElementById('mnist-tail')")
 
 
 def test_the_verdict_and_a_strip_of_samples_are_on_a_telephones_first_screen(page: browser.Page, file: Path) -> None:
@@ -311,7 +310,7 @@ FRAME = f"[...{ANIMATION}.querySelectorAll('.frames img')].findIndex(image => !i
 
 
 def do(page: browser.Page, what: str) -> None:
-    page.run(f"{ANIMATION}.querySelector('[data-do={what}]').click()")
+    press(page, f".animation [data-do={what}]")
 
 
 def test_canvases_are_stepped_played_and_paused(page: browser.Page) -> None:
@@ -322,10 +321,7 @@ def test_canvases_are_stepped_played_and_paused(page: browser.Page) -> None:
     do(page, "on")
     do(page, "on")
     assert page.run(FRAME) == 1, "after the last comes the first"
-    page.run(
-        f"(() => {{ const slider = {ANIMATION}.querySelector('input'); slider.value = 2;"
-        " slider.dispatchEvent(new Event('input')); })()"
-    )
+    write(page, ".animation input", "2")
     assert page.run(FRAME) == 2 and page.run(f"{ANIMATION}.querySelector('output').textContent") == "2"
     do(page, "play")
     page.until(f"{FRAME} >= 4")
@@ -342,10 +338,7 @@ def test_nothing_moves_by_itself_and_once_through_where_motion_is_unwelcome(page
     last = page.run(f"{ANIMATION}.querySelectorAll('.frames img').length")
     page.run("new Promise(done => setTimeout(done, 500))")
     assert page.run(FRAME) == last
-    page.run(
-        f"(() => {{ const slider = {ANIMATION}.querySelector('input'); slider.value = {last - 1};"
-        " slider.dispatchEvent(new Event('input')); })()"
-    )
+    write(page, ".animation input", f"{last - 1}")
     do(page, "play")
     page.until(f"{FRAME} === {last} && {ANIMATION}.querySelector('[data-do=play]').textContent === 'Play'")
 
@@ -353,13 +346,12 @@ def test_nothing_moves_by_itself_and_once_through_where_motion_is_unwelcome(page
 def test_the_scheme_can_be_chosen_and_is_remembered(page: browser.Page, file: Path) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.run(ground)
-    page.run("document.getElementById('the-scheme').click()")
-    assert page.run(ground) == light
-    page.run("document.getElementById('the-scheme').click()")
-    assert page.run(ground) == "rgb(18, 18, 18)"
+    for expected in (light, "rgb(18, 18, 18)"):
+        press(page, "#the-scheme")
+        assert page.run(ground) == expected
     page.open(file)
     assert page.run(ground) == "rgb(18, 18, 18)"
-    page.run("document.getElementById('the-scheme').click()")
+    press(page, "#the-scheme")
     assert page.run(ground) == light
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import http.server
@@ -97,11 +98,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.closing.wait(30)  # type: ignore[attr-defined]
 
     def _trickling(self, content: bytes) -> None:
-        self._send(content[:1], len(content))
-        for byte in content[1:]:
-            self.wfile.write(bytes([byte]))
-            if self.server.closing.wait(0.05):  # type: ignore[attr-defined]
-                return
+        content *= 100
+        self._send(content[:2], len(content))  # it must not end, however slow the client's machine is
+        with contextlib.suppress(OSError):
+            for byte in content[2:]:
+                self.wfile.write(bytes([byte]))
+                if self.server.closing.wait(0.05):  # type: ignore[attr-defined]
+                    return
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,6 @@ def run_of(uri: str, dataset: str, model: str = "draw", seed: int = 0, hash_: st
     tags = {"dataset": dataset, "model": model, "seed": seed, "budget": "tiny", "hash": hash_}
     return {
         "uri": uri,
-        "experiment": dataset,
         "tags": tags | {"data_digest": "dddd"},
         "params": {"glimpses": 20, "learning_rate": 1e-3},
         "curves": [(step, {"loss": 1.0 / step, "kl": float(step)}) for step in range(1, 4)],
@@ -185,7 +184,7 @@ def test_a_sigterm_is_not_swallowed(uri: str) -> None:
 
 def test_rows_that_were_passed_on_live_are_recorded_once(uri: str, client: Any) -> None:
     run = run_of(uri, "live")
-    live = {key: run[key] for key in ("uri", "experiment", "tags", "params")}
+    live = {key: run[key] for key in ("uri", "tags", "params")}
     add_rows(**live, curves=run["curves"][:2])
     add_rows(**live, curves=run["curves"][1:2])
     (seen,) = runs_in(client, "live")
@@ -209,7 +208,7 @@ def test_metrics_that_are_measured_again_supersede_and_the_earlier_ones_are_foun
 
     assert current() == {"fd": 1.5, "loss": 8.0}, "the final value of a curve is its latest"
     assert counts(client, second, ["fd", "loss", "kl"]) == {"fd": 1, "loss": 4, "kl": 3}
-    add_rows(**{key: run[key] for key in ("uri", "experiment", "tags", "params", "curves")})
+    add_rows(**{key: run[key] for key in ("uri", "tags", "params", "curves")})
     assert current()["fd"] == 1.5, "rows of a training that is recorded change nothing"
     assert record_run(**run) == first  # the metric's code goes back
     assert current() == {"fd": 2.5, "loss": 9.0, "old": 1.0}
@@ -218,7 +217,7 @@ def test_metrics_that_are_measured_again_supersede_and_the_earlier_ones_are_foun
 def test_points_of_another_training_of_the_same_hash_do_not_stay(uri: str, client: Any) -> None:
     """A GPU that is not deterministic: the training was killed and repeated with other numbers."""
     run = run_of(uri, "repeated")
-    live = {key: run[key] for key in ("uri", "experiment", "tags", "params")}
+    live = {key: run[key] for key in ("uri", "tags", "params")}
     add_rows(**live, curves=[(1, {"loss": 123.0, "kl": 1.0})])
     run_id = record_run(**run)
     assert [run.info.run_id for run in runs_in(client, "repeated")] == [run_id]

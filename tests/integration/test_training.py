@@ -194,10 +194,11 @@ def test_the_weights_that_are_kept_are_finite(rate: float) -> None:
 STEPS = 14
 
 
-def trainer_of(name: str, seed: int) -> Trainer:
+def trainer_of(name: str, seed: int, average: bool = False) -> Trainer:
     """A small model at the start of its training; `seed` is that of its weights and of the noise."""
-    training = RESOLVED[name]["training"]
-    chosen = settings(STEPS, batch=12, data=training["data"], precision=training["precision"], lr_decay_fraction=0.5)
+    training = {key: RESOLVED[name]["training"][key] for key in ("data", "precision")}
+    steps = 50 if average else STEPS  # of which an average looks back at five
+    chosen = settings(steps, batch=12, lr_decay_fraction=0.5, average=average, **training)
     trainer = Trainer(small(name, seed=seed), images(40), chosen)
     torch.manual_seed(seed)
     return trainer
@@ -224,24 +225,31 @@ def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "WATCHED_SAMPLES", 4)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_killed_and_resumed_equals_uninterrupted(name: str, coarse: None, tmp_path: Path) -> None:
-    wanted = go(trainer_of(name, seed=0), STEPS)
-    kills = sorted(random.Random(name).sample(range(1, STEPS), 3))
-    trainer = trainer_of(name, seed=0)
+AVERAGED = [(name, True) for name in ("draw", "gran3", "vae_gan")]
+"""A model with batch norms, one without, and one with a discriminator's: all that an average treats apart."""
+
+
+@pytest.mark.parametrize(("name", "average"), [*((name, False) for name in NAMES), *AVERAGED])
+def test_killed_and_resumed_equals_uninterrupted(name: str, average: bool, coarse: None, tmp_path: Path) -> None:
+    wanted = go(trainer_of(name, 0, average), STEPS)
+    kills = sorted(random.Random(name).sample(range(1, STEPS), 2))
+    trainer = trainer_of(name, 0, average)
     for kill in kills:
         tensors, header = go(trainer, kill).state()
         assert all(optimiser.state for optimiser in optimisers(trainer.model).values())
         assert sum(key.startswith("optimiser/") for key in tensors) >= len(list(trainer.model.parameters()))
         artifacts.write_tensors(tmp_path / "state", tensors, header)
-        trainer = trainer_of(name, seed=100 + kill)
+        trainer = trainer_of(name, 100 + kill, average)
         trainer.restore(artifacts.read_tensors(tmp_path / "state"), artifacts.read_metadata(tmp_path / "state"))
         assert trainer.step == kill
         assert_same_state(trainer.state(), (tensors, header))
     go(trainer, STEPS)
     assert trainer.rows == wanted.rows
-    assert [row["step"] for row in trainer.rows] == [4, 8, 12, 14]
+    assert average or [row["step"] for row in trainer.rows] == [4, 8, 12, 14]
     assert_same_state(trainer.state(), wanted.state())
+    assert average == any(key.startswith("average/") for key in tensors)
+    with trainer.averaged() as one, wanted.averaged() as other:
+        assert_same_state((one.state_dict(), None), (other.state_dict(), None))
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH_CLASS)

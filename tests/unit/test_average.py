@@ -1,15 +1,13 @@
-"""The average of the weights: its closed form, what it leaves alone, batch norms, and a resume bit for bit."""
+"""The average of the weights: its closed form, what it leaves alone, and batch norms. test_training.py resumes it."""
 
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from pipeline.core import artifacts
 from pipeline.models.base import ImageGenerator
 from pipeline.stages import train as stage
 from pipeline.training import average, loop
@@ -133,24 +131,6 @@ def test_batch_norms_are_estimated_again_from_fixed_samples(name: str) -> None:
         assert norm.momentum == 0.1
     with trainer.averaged() as model:
         assert same(weights(model), found)
-
-
-@pytest.mark.parametrize("name", OF_EACH_KIND)
-def test_killed_and_resumed_equals_uninterrupted(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "WINDOWS", 4)
-    monkeypatch.setattr(stage, "WATCHED_SAMPLES", 4)
-    wanted, trainer = trained(name), trained(name, 0)
-    for kill in (2, 7, 13):
-        tensors, header = go(trainer, kill).state()
-        artifacts.write_tensors(tmp_path / "state", tensors, header)
-        trainer = trained(name, 0, seed=100 + kill)
-        trainer.restore(artifacts.read_tensors(tmp_path / "state"), artifacts.read_metadata(tmp_path / "state"))
-        assert same(trainer.state()[0], tensors)
-    go(trainer, STEPS)
-    assert same(trainer.state()[0], wanted.state()[0])
-    with trainer.averaged() as one, wanted.averaged() as other:
-        assert same(weights(one), weights(other))
-    assert any(key.startswith("average/") for key in tensors)
 
 
 def test_watching_an_averaged_training_does_not_change_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,10 +49,13 @@ def test_the_lines_name_small_classes_and_say_what_to_do() -> None:
 
 
 def test_the_tail_stands_first_and_balanced_data_has_none() -> None:
-    row = dict.fromkeys(columns()) | {"model": "vae", "status": "ok", "coverage_tail": 0.25}
+    gain = {"tail_accuracy_gain": 0.5, "tail_accuracy_gain_low": -0.125, "tail_accuracy_gain_high": 0.75}
+    row = dict.fromkeys(columns()) | {"model": "vae", "status": "ok", "coverage_tail": 0.25, **gain}
     page = tail.tail_markdown([row], columns(), counted())
     assert page.startswith("Rare classes: 2 of 5, 17 training and 6 test images")
     assert "1 of these classes have fewer than 3" in page and "| `vae` |" in page.replace("| vae |", "| `vae` |")
     lines = "\n".join(tail.tail_terminal([row], columns(), counted()))
-    assert "Rare classes: 2 of 5" in lines and "vae" in lines and "0.25" in lines
+    assert "Rare classes: 2 of 5" in lines and "vae" in lines and "0.25" in lines and "0.5 [-0.125, 0.75]" in lines
+    assert "contains 0 may be none" in page and "are empty" not in page
+    assert "are empty: too few images" in tail.tail_markdown([row | {"coverage_tail": None}], columns(), counted())
     assert tail.tail_markdown([row], columns(), None) == "" and tail.tail_terminal([row], columns(), None) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,11 @@ def judge(
     at = seed if others is None else others
     logits = {(name, seed if name == model else at): fake_logits(count) for name, count in samples.items()}
     return JudgeScores(model, seed, real_logits(test), real_logits(train), graded, logits)
+
+
+def scores(model: str, seed: int, errors: Mapping[tuple[str, int], int], real: int = 40) -> JudgeScores:
+    """A judge with so many errors on real images and on each contestant's of a seed."""
+    return JudgeScores(model, seed, *[real_logits(real)] * 3, {key: fake_logits(n) for key, n in errors.items()})
 
 
 def duel(one_on_two: int, two_on_one: int, *, test_1: int = 40, test_2: int = 40) -> list[JudgeScores]:
@@ -102,13 +107,8 @@ def test_ratios_are_those_of_equation_10() -> None:
 
 
 def test_counts_are_pooled_over_all_pairs_of_seeds() -> None:
-    judges = []
-    for seed in (0, 1, 2):
-        samples = {("a", seed): fake_logits(50)} | {("b", other): fake_logits(10 + seed + other) for other in (0, 1)}
-        judges.append(JudgeScores("a", seed, real_logits(40), real_logits(40), real_logits(40), samples))
-    for seed in (0, 1):
-        samples = {("b", seed): fake_logits(50)} | {("a", other): fake_logits(90) for other in (0, 1, 2)}
-        judges.append(JudgeScores("b", seed, real_logits(44), real_logits(40), real_logits(40), samples))
+    judges = [scores("a", s, {("a", s): 50, ("b", 0): 10 + s, ("b", 1): 11 + s}) for s in range(3)]
+    judges += [scores("b", s, {("b", s): 50} | {("a", other): 90 for other in range(3)}) for s in range(2)]
     row = battle("a", "b", judges)
     assert (row["errors_1_on_2"], row["total_1_on_2"]) == (sum(10 + s + o for s in range(3) for o in range(2)), 6 * N)
     assert row["errors_2_on_1"] == 6 * 90
@@ -231,53 +231,59 @@ def counted(rng: np.random.Generator, rates: np.ndarray, n: int) -> Cells:
     return Cells(rng.binomial(n, rates).astype(float), np.full(rates.shape, float(n)))
 
 
+def assert_covers(draw: Callable[[], tuple[tuple[float, float], float]]) -> None:
+    """An interval of 95 % holds the truth in 90 to 99 % of 200 draws."""
+    hits = sum(low <= truth <= high for (low, high), truth in (draw() for _ in range(200)))
+    assert 0.90 * 200 <= hits <= 0.99 * 200
+
+
 @pytest.mark.parametrize("rates", [(0.1, 0.2), (0.02, 0.03), (0.6, 0.9)])
 def test_with_one_seed_r_sample_covers_the_truth(rates: tuple[float, float]) -> None:
-    rng, truth, hits = np.random.default_rng(11), rates[0] / rates[1], 0
-    for _ in range(200):
+    rng = np.random.default_rng(11)
+
+    def draw() -> tuple[tuple[float, float], float]:
         one, two = (counted(rng, np.array([[rate]]), 1000) for rate in rates)
-        low, high = ratio_of_cells(one, two).interval()
-        hits += low <= truth <= high
-    assert 0.90 * 200 <= hits <= 0.99 * 200
+        return ratio_of_cells(one, two).interval(), rates[0] / rates[1]
+
+    assert_covers(draw)
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_over_seeds_r_sample_covers_the_truth(seeds: int) -> None:
     """Every judge and every generator has its own strength; a seed's judge and generator are made together."""
-    rng, hits = np.random.default_rng(5), 0
-    for _ in range(200):
-        strict, good = np.exp(rng.normal(0, 0.15, (2, 2, seeds)))
-        strict, good = strict / np.exp(0.15**2 / 2), good / np.exp(0.15**2 / 2)  # mean 1
+    rng = np.random.default_rng(5)
+
+    def draw() -> tuple[tuple[float, float], float]:
+        strict, good = np.exp(rng.normal(0, 0.15, (2, 2, seeds))) / np.exp(0.15**2 / 2)  # mean 1
         one = counted(rng, 0.1 * np.outer(strict[0], good[1]), 1000)
         two = counted(rng, 0.2 * np.outer(strict[1], good[0]), 1000)
-        low, high = ratio_of_cells(one, two).interval()
-        hits += low <= 0.5 <= high
-    assert 0.90 * 200 <= hits <= 0.99 * 200
+        return ratio_of_cells(one, two).interval(), 0.5
+
+    assert_covers(draw)
 
 
 def test_r_test_covers_the_truth() -> None:
-    rng, hits = np.random.default_rng(6), 0
-    for _ in range(200):
+    rng = np.random.default_rng(6)
+    truth = scipy.stats.norm.sf(1.5 / math.sqrt(2)) / scipy.stats.norm.sf(1.8 / math.sqrt(2))
+
+    def draw() -> tuple[tuple[float, float], float]:
         shared = rng.normal(0, 1, 2000)  # images that are hard are hard for both
         wrong_1, wrong_2 = (shared + rng.normal(0, 1, 2000) > z for z in (1.5, 1.8))
-        truth = scipy.stats.norm.sf(1.5 / math.sqrt(2)) / scipy.stats.norm.sf(1.8 / math.sqrt(2))
-        low, high = paired_ratio(wrong_1[None], wrong_2[None]).interval()
-        hits += low <= truth <= high
-    assert 0.90 * 200 <= hits <= 0.99 * 200
+        return paired_ratio(wrong_1[None], wrong_2[None]).interval(), truth
+
+    assert_covers(draw)
 
 
 def test_the_matched_ratio_covers_the_truth_though_its_threshold_is_estimated() -> None:
-    rng, hits = np.random.default_rng(8), 0
-    edge = 1 + scipy.stats.norm.ppf(0.1)
+    rng, edge = np.random.default_rng(8), 1 + scipy.stats.norm.ppf(0.1)
     truth = scipy.stats.norm.sf(edge + 0.8) / scipy.stats.norm.sf(edge + 0.5)
-    for _ in range(200):
-        judges = [
-            gaussian_judge(rng, "a", {("a", 0): -1.0, ("b", 0): -0.8}),
-            gaussian_judge(rng, "b", {("a", 0): -0.5, ("b", 0): -1.0}),
-        ]
-        row = battle("a", "b", judges)
-        hits += row["r_sample_matched_low"] <= truth <= row["r_sample_matched_high"]
-    assert 0.90 * 200 <= hits <= 0.99 * 200
+
+    def draw() -> tuple[tuple[float, float], float]:
+        means = (("a", -1.0, -0.8), ("b", -0.5, -1.0))
+        row = battle("a", "b", [gaussian_judge(rng, name, {("a", 0): a, ("b", 0): b}) for name, a, b in means])
+        return (row["r_sample_matched_low"], row["r_sample_matched_high"]), truth
+
+    assert_covers(draw)
 
 
 def test_matching_removes_a_judges_bias_that_r_sample_shows() -> None:
@@ -311,17 +317,8 @@ def test_a_judge_at_chance_judges_nobody_and_is_named(own: int) -> None:
 
 
 def test_one_blind_seed_is_left_out_of_the_judging_but_not_of_the_battle() -> None:
-    seeing = JudgeScores(
-        "a", 0, real_logits(40), real_logits(40), real_logits(40),
-        {("a", 0): fake_logits(20), ("b", 0): fake_logits(30)},
-    )  # fmt: skip
-    blind = JudgeScores(
-        "a", 1, real_logits(40), real_logits(40), real_logits(40), {("a", 1): fake_logits(N), ("b", 0): fake_logits(N)}
-    )
-    other = JudgeScores(
-        "b", 0, real_logits(40), real_logits(40), real_logits(40),
-        {("b", 0): fake_logits(20), ("a", 0): fake_logits(60), ("a", 1): fake_logits(100)},
-    )  # fmt: skip
+    seeing, blind = scores("a", 0, {("a", 0): 20, ("b", 0): 30}), scores("a", 1, {("a", 1): N, ("b", 0): N})
+    other = scores("b", 0, {("b", 0): 20, ("a", 0): 60, ("a", 1): 100})
     row = battle("a", "b", [seeing, blind, other])
     assert "seed 1, does not beat chance" in row["note"]
     assert (row["errors_1_on_2"], row["total_1_on_2"]) == (30, N)
@@ -362,21 +359,14 @@ def test_the_matrix_holds_real_images_own_generator_and_non_adversarial_contesta
 
 
 def test_the_matrix_takes_only_the_judges_own_seed_of_its_own_model() -> None:
-    samples = {("a", 0): fake_logits(10), ("a", 1): fake_logits(N)}
-    alone = JudgeScores("a", 0, real_logits(10), real_logits(10), real_logits(10), samples)
+    alone = scores("a", 0, {("a", 0): 10, ("a", 1): N}, real=10)
     row = next(row for row in judge_matrix([alone]) if row["contestant"] == "a")
     assert (row["errors"], row["total"], row["seeds"]) == (10, N, 1)
 
 
 def test_seeds_that_differ_widen_the_matrix_interval() -> None:
     def rows(counts: tuple[int, ...]) -> dict:
-        judges = [
-            JudgeScores(
-                "a", seed, real_logits(9), real_logits(9), real_logits(9),
-                {("a", seed): fake_logits(9), ("vae", 0): fake_logits(count)},
-            )
-            for seed, count in enumerate(counts)
-        ]  # fmt: skip
+        judges = [scores("a", s, {("a", s): 9, ("vae", 0): count}, real=9) for s, count in enumerate(counts)]
         return next(row for row in judge_matrix(judges) if row["contestant"] == "vae")
 
     equal, different = rows((100, 100, 100)), rows((20, 100, 180))

@@ -372,6 +372,17 @@ def test_the_headline_has_the_metrics_that_there_are() -> None:
     assert set(found) >= {"fd_classifier", "precision", "coverage", "copying", "elbo", "rating"}
 
 
+def test_kid_takes_the_place_of_a_frechet_distance_that_no_row_has() -> None:
+    names = ("fd_classifier", "kid_classifier", "precision")
+    with_one = [{"model": "vae", "fd_classifier": None}, {"model": "gan", "fd_classifier": 0.0}]
+    assert (
+        headline_columns(names, with_one)
+        == headline_columns(names)
+        == ("model", "status", "fd_classifier", "precision", "rating")
+    )
+    assert headline_columns(names, with_one[:1])[2:] == ("kid_classifier", "precision", "rating")
+
+
 # -- a table in one sentence ------------------------------------------------------------------------------------------
 
 SAID = {name: METRICS["fd_classifier"] | {"label": label, "better": better} for name, label, better in (

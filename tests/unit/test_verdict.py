@@ -145,6 +145,12 @@ def test_failures_claims_and_rare_classes_are_told() -> None:
     )
 
 
+def test_one_model_does_not_lead_on_rare_classes() -> None:
+    bands: dict[str, Any] = {name: {"classes": 3, "train": 30, "test": 10} for name in ("head", "middle", "tail")}
+    words = told(row("a", fd_classifier=1.0, coverage_tail=0.5), bands=bands)["Rare classes"]
+    assert words.startswith("only a is measured on Coverage, tail (0.5 [")
+
+
 def test_widely_different_trainings_are_told() -> None:
     rows = [row("a", fd_classifier=1.0, images_seen=500_000), row("b", fd_classifier=2.0, images_seen=100_000)]
     assert told(*rows)["Unequal training"] == "a saw 500,000 images, b 100,000."

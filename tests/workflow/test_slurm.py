@@ -199,6 +199,6 @@ def test_a_profile_leaves_what_decides_reruns_to_the_default_one(name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["slurm", "slurm-gres", "gpu"])
-def test_a_profile_plans_nothing_where_all_is_done(copied: Path, mnist_mirror: Path, name: str) -> None:
-    planned = snakemake(copied, mnist_mirror, TABLE, options=("--profile", f"profiles/{name}", "-n"))
+def test_a_profile_plans_nothing_where_all_is_done(tiny: Path, mnist_mirror: Path, name: str) -> None:
+    planned = snakemake(tiny, mnist_mirror, TABLE, options=("--profile", f"profiles/{name}", "-n"))
     assert "Nothing to be done" in planned.stdout + planned.stderr

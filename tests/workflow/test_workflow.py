@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BIN, EVERYTHING, ROOT, TABLE, run, snakemake
+from tests.conftest import BIN, EVERYTHING, REPORT, ROOT, TABLE, run, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -82,7 +82,7 @@ def test_the_gallery_has_the_figures_that_its_models_can_show(tiny: Path) -> Non
 
 
 def test_a_second_run_has_nothing_to_do(tiny: Path, mnist_mirror: Path) -> None:
-    done = snakemake(tiny, mnist_mirror, TABLE, EVERYTHING)
+    done = snakemake(tiny, mnist_mirror, TABLE, EVERYTHING, REPORT)
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
 

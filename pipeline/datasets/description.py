@@ -139,10 +139,8 @@ def _pixels(content: Mapping[str, Any]) -> str:
 
 
 def _labels(content: Mapping[str, Any]) -> str:
-    names, origin = content["names"], content["from"]
-    if names:
-        return f"{len(names)} classes from {origin}: {listed(names)}"
-    return origin if origin.startswith("none") else f"none used ({origin})"
+    names = content["names"]
+    return f"{len(names)} classes from {content['from']}: {listed(names)}" if names else content["from"]
 
 
 def _equal(content: Mapping[str, int]) -> str:

@@ -2,8 +2,8 @@
 
 A file is a big-endian header (two zero bytes, the element type, the number of dimensions, then each dimension as
 a uint32) and the elements in row-major order. Format: LeCun, Cortes & Burges, 'The MNIST database of handwritten
-digits'. Images are unsigned bytes; labels may be wider, and QMNIST's have further columns after the digit. EMNIST has
-the same files with a prefix, images on their side, and labels from 1 in one of its parts.
+digits'. Only unsigned bytes are read here. EMNIST has the same files with a prefix, images on their side, and labels
+from 1 in one of its parts.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ The four files' names or what stands before them (`prefix: emnist-letters-`), wh
 (`transpose: true`, as EMNIST's do), and the number of the first class (`first_label: 1`).
 """
 
-KINDS: Mapping[int, str] = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4"}
-"""Element type in the header -> dtype; the format has floating-point numbers too."""
+UNSIGNED_BYTE = 0x08
 
 LARGEST = 1 << 33
 """Bytes of an unpacked file."""
@@ -49,18 +48,18 @@ FILES: Mapping[str, str] = {
 """MNIST's file names, which the data sets made after it kept."""
 
 
-def read(path: Path) -> NDArray[Any]:
-    """The array of whole numbers in an IDX file, compressed by gzip or not, of the shape that the file declares.
+def read(path: Path) -> NDArray[np.uint8]:
+    """The array in an IDX file of unsigned bytes, compressed by gzip or not, of the shape that the file declares.
 
     Raises ValueError in one line (file, expected, found) on anything else, trailing bytes included.
     """
     content = _content(path)
     shape = _shape(path.name, content[:4], content[4 : 4 + 4 * 255])
-    kind, header, found = np.dtype(KINDS[content[2]]), 4 + 4 * len(shape), len(content)
-    expected = header + kind.itemsize * math.prod(shape)
+    header, found = 4 + 4 * len(shape), len(content)
+    expected = header + math.prod(shape)
     if found != expected:
         raise ValueError(f"{path.name}: expected {expected} bytes for shape {shape}, found {found}")
-    return np.frombuffer(content, dtype=kind, offset=header).reshape(shape)
+    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
 
 
 def _content(path: Path) -> bytes:
@@ -78,8 +77,8 @@ def _content(path: Path) -> bytes:
 
 
 def _shape(name: str, magic: bytes, rest: bytes) -> tuple[int, ...]:
-    if len(magic) < 4 or magic[:2] != bytes(2) or magic[2] not in KINDS or magic[3] == 0:
-        raise ValueError(f"{name}: expected an IDX file of whole numbers (it starts 00 00 08), found {_hex(magic)}")
+    if len(magic) < 4 or magic[:3] != bytes([0, 0, UNSIGNED_BYTE]) or magic[3] == 0:
+        raise ValueError(f"{name}: expected an IDX file of unsigned bytes (it starts 00 00 08), found {_hex(magic)}")
     ndim = magic[3]
     if len(rest) < 4 * ndim:
         raise ValueError(
@@ -99,8 +98,6 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     """
     files = {part: find(place(raw_folder, options), part, options) for part in FILES}
     arrays = {part: read(path) for part, path in files.items()}
-    for part in ("train_labels", "test_labels"):  # QMNIST's digit is the first of eight columns
-        arrays[part] = arrays[part][:, 0] if arrays[part].ndim == 2 else arrays[part]
     for part, ndim in {"train_images": 3, "train_labels": 1, "test_images": 3, "test_labels": 1}.items():
         if arrays[part].ndim != ndim:
             raise ValueError(
@@ -127,7 +124,7 @@ def find(folder: Path, part: str, options: Mapping[str, Any]) -> Path:
         name = f"{options.get('prefix', '')}{known}"
     if (folder / name).is_file():
         return folder / name
-    ends = tuple({name, name.replace("t10k", "test"), name.replace("-idx", ".idx"), name.replace("1-ubyte", "2-int")})
+    ends = tuple({name, name.replace("t10k", "test"), name.replace("-idx", ".idx")})
     found = sorted(
         path for path in folder.rglob("*") if path.is_file() and path.name.removesuffix(".gz").endswith(ends)
     )
@@ -140,7 +137,7 @@ def find(folder: Path, part: str, options: Mapping[str, Any]) -> Path:
 
 
 def examples(
-    files: Mapping[str, Path], arrays: Mapping[str, NDArray[Any]], split: str, options: Mapping[str, Any]
+    files: Mapping[str, Path], arrays: Mapping[str, NDArray[np.uint8]], split: str, options: Mapping[str, Any]
 ) -> Iterator[Example]:
     """The images of a split, upright, with labels from 0."""
     name, first = files[f"{split}_images"].name, int(options.get("first_label", 0))

@@ -64,11 +64,10 @@ def load(raw_folder: Path, options: Mapping[str, Any]) -> Loaded:
     empties = empty(at, shelves) if source.labels == "class folders" else set()
     labels = {label for _, label in placed.values() if label is not None} | empties
     classes = class_names(labels, None if empties else options.get("classes"))
-    source.passed_over = passed_over(files, placed, options)
-    every, placed = len(placed), limited(placed, options.get("limit")) if classes else placed
+    if classes:
+        placed = limited(placed, options.get("limit"))
     source.files = len(placed)
-    if len(placed) < every:
-        source.remarks.append(f"{every - len(placed):,} beyond `limit` not read")
+    source.passed_over = passed_over(files, placed, options)
     faces = annotated(at, links) if options.get("face") else None
     splits = {}
     for split in sorted({split for split, _ in placed.values()}, key=ORDER.index):
@@ -276,11 +275,10 @@ ADVICE = "expected a row for every image; add the missing rows, or `options: {la
 
 def with_metadata(labels: Mapping[str, str], placed: Placed) -> Placed:
     """The images with the labels of their metadata; ValueError for images without."""
-    told_of = {placed[name][0] for name in labels}  # a split without any row has its labels kept secret
-    missing = [name for name, (split, _) in placed.items() if split in told_of and name not in labels]
+    missing = [name for name in placed if name not in labels]
     if missing:
         raise ValueError(f"metadata: no row for {listed(missing, 3)}; {ADVICE}")
-    return {name: (split, labels.get(name)) for name, (split, _) in placed.items()}
+    return {name: (split, labels[name]) for name, (split, _) in placed.items()}
 
 
 def limited(placed: Placed, limit: int | None) -> Placed:
@@ -289,9 +287,8 @@ def limited(placed: Placed, limit: int | None) -> Placed:
     for split in {split for split, _ in placed.values()}:
         chosen = [name for name, (own, _) in placed.items() if own == split]
         labels = [placed[name][1] for name in chosen]
-        if None in labels:  # to be left out, or refused, where images are read
-            kept |= set(chosen)
-            continue
+        if None in labels:  # to be refused where images are read
+            return placed
         numbers = np.unique(np.array(labels, dtype=str), return_inverse=True)[1]
         kept |= {chosen[number] for number in first_of(numbers, len(chosen), limit)}
     return {name: value for name, value in placed.items() if name in kept}

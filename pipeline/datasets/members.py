@@ -133,13 +133,7 @@ COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
 """How what is compressed begins: that notices itself where it is cut short."""
 
 
-SHORTEST = 18
-"""Bytes of a compressed file, which gzip's header and end alone have."""
-
-
 def _tarred(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    if path.stat().st_size < SHORTEST:  # which tarfile itself stumbles over
-        raise tarfile.ReadError("nothing but a header")
     with path.open("rb") as file:
         if not file.read(6).startswith(COMPRESSED):
             file.seek(-min(512, path.stat().st_size), 2)

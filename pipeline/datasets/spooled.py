@@ -66,16 +66,12 @@ def spooled(
             spools[split].add(examples, limit)
         _check_broken(source, options)
         ranges = _ranges(spools.values(), source, options.get("value_range"))
-        found = {split: spool.finished(ranges, options.get("classes") != 0) for split, spool in spools.items()}
+        found = {split: spool.finished(ranges) for split, spool in spools.items()}
     if "train" not in found or not len(found["train"][0]):
         others = [split for split, (images, _) in found.items() if len(images)]
         raise ValueError(
             f"no training images; expected at least one{f', found only {listed(others)}' if others else ''}"
         )
-    if found["train"][1] is None:
-        found, class_names = {split: (images, None) for split, (images, _) in found.items()}, ()
-    else:
-        _leave_out_unlabelled(found, source)
     nothing = found["train"][0][:0], None if found["train"][1] is None else found["train"][1][:0]
     valid_images, valid_labels = found.get("valid", (None, None))
     return Loaded(
@@ -86,18 +82,6 @@ def spooled(
         valid_labels=valid_labels,
         source=source,
     )
-
-
-def _leave_out_unlabelled(found: dict[str, tuple[NDArray[np.uint8], NDArray[np.int64] | None]], source: Source) -> None:
-    """A split without labels, as competitions have for testing, is none for a comparison that needs them."""
-    for split in [split for split, (images, labels) in found.items() if len(images) and labels is None]:
-        count = len(found.pop(split)[0])
-        source.splits.pop(split, None)
-        source.remarks.append(f"{count:,} {split} images without labels not used (`classes: 0` uses them)")
-
-
-UNKNOWN = -1
-"""The label of every image of a split whose labels are kept secret, as Hugging Face's `datasets` writes it."""
 
 
 def _check_broken(source: Source, options: Mapping[str, Any]) -> None:
@@ -183,9 +167,7 @@ class _Spool:
             chunk = images[first : first + CHUNK]
             values.see(chunk if known.all() else chunk[known[first : first + CHUNK]])
 
-    def finished(
-        self, ranges: Mapping[str, Range], labelled: bool
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
+    def finished(self, ranges: Mapping[str, Range]) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
         """Images (n, C, H, W) and labels (n,) or None; values of the second file are scaled first."""
         if self.waiting:
             self.others.flush()
@@ -193,15 +175,9 @@ class _Spool:
             images = self._images("r+")
             for (kind, where), values in zip(self.waiting, others, strict=True):
                 images[where] = scaled(values, ranges[kind])
-        known = (
-            []
-            if not labelled or set(self.labels) == {UNKNOWN}
-            else [label for label in self.labels if label is not None]
-        )
-        without = len(self.labels) - len(known)
-        if known and without:
+        without = self.labels.count(None)
+        if 0 < without < len(self.labels):
             raise ValueError(
-                f"{without:,} of {len(self.labels):,} images have no label; expected labels for all or for none; "
-                "give them one, or say `classes: 0`"
+                f"{without:,} of {len(self.labels):,} images have no label; expected labels for all or for none"
             )
-        return self._images(), None if without == len(self.labels) else np.array(known, dtype=np.int64)
+        return self._images(), None if without == len(self.labels) else np.array(self.labels, dtype=np.int64)

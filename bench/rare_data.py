@@ -25,7 +25,7 @@ from pipeline.datasets.telugu_print import Page, page, render
 SIDE_OF_SCAN = 16
 """Pixels of the bad scan's side, of 32."""
 NOISE = 0.13
-"""Standard deviation at that resolution, of black to white = 1; fixed on the validation sets (`--degradation`)."""
+"""Standard deviation at that resolution, of black to white = 1; fixed on the validation sets."""
 ROTATION = 4.0
 """Standard deviation, in degrees."""
 CONTRAST = (0.6, 1.0)

@@ -126,9 +126,14 @@ def no_better_than_noise(rows: Sequence[Mapping[str, Any]], column: str, better:
 
 
 def noise_floor(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> float:
-    """The lower loss of noise and the mean image; infinity where neither has a value."""
+    """The lower loss of noise and the mean image; infinity where neither has a value that means anything."""
     losses = losses_of(rows, column, better)
-    return min((loss for i, loss in losses.items() if rows[i].get("model") in WITHOUT_CONTENT), default=math.inf)
+    floors = [
+        loss
+        for i, loss in losses.items()
+        if rows[i].get("model") in WITHOUT_CONTENT and not means_nothing(rows[i], column)
+    ]
+    return min(floors, default=math.inf)
 
 
 def losses_of(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> dict[int, float]:
@@ -144,7 +149,12 @@ def competing(row: Mapping[str, Any], column: str) -> float | None:
     """A row's value of a column if it may be the best one."""
     if row.get("model") in REFERENCES or row.get("status") not in COMPETING:
         return None
-    return None if column in OF_DEGENERATE_TESTS and is_degenerate(row) else _number(row.get(column))
+    return None if means_nothing(row, column) else _number(row.get(column))
+
+
+def means_nothing(row: Mapping[str, Any], column: str) -> bool:
+    """Whether a column holds the value of a test that is degenerate for this row."""
+    return column in OF_DEGENERATE_TESTS and is_degenerate(row)
 
 
 def is_degenerate(row: Mapping[str, Any]) -> bool:

@@ -550,3 +550,14 @@ def test_aliases_lead_to_columns_that_exist_and_from_none_that_do() -> None:
 def test_the_claims_name_columns_that_exist() -> None:
     measures = {row["measure"] for row in read_claims(text_of("claims.csv"))}
     assert {"fd_classifier", "naive_bayes_error"} <= measures and not measures & set(COLUMN_ALIASES)
+
+
+def test_a_degenerate_precision_of_the_mean_image_is_no_floor() -> None:
+    rows = [
+        {"model": "draw", "status": "ok", "precision": 0.8, "recall": 0.8},
+        {"model": "real", "precision": 0.95, "recall": 0.95},
+        {"model": "mean_image", "precision": 1.0, "recall": 0.0},
+    ]
+    assert best_rows(rows, "precision", "near_real") == {0}
+    rows[2]["recall"] = 0.1
+    assert best_rows(rows, "precision", "near_real") == set()

@@ -26,6 +26,7 @@ from bench import rare_data, rare_table
 from bench.rare_arms import BATCH, STEPS, Recipe, train
 from pipeline import cli
 from pipeline.core import artifacts
+from pipeline.core.errors import UserError
 from pipeline.datasets import telugu_print
 from pipeline.features.classifier import correct
 from pipeline.metrics.bands import HEAD, MIDDLE, TAIL, bands_of
@@ -69,6 +70,10 @@ def make_data(folder: Path, fonts: Path, others: Path | None) -> None:
     """The degraded data set for the workflow (scan.npz), and the sets of rare classes (rare.npz)."""
     block = params.load(file=ROOT / "params.yaml").datasets["telugu_print"]
     options: dict[str, Any] = {**block.options, "valid": block.valid, "test": block.test}
+    if missing := [file for file in options["fonts"] if not (fonts / file).is_file()]:
+        raise UserError(
+            f"--fonts: {fonts} has no {missing[0]}; `python -m pipeline fetch --dataset telugu_print` gets it"
+        )
     plan = telugu_print.page(options)
     images = rare_data.degrade(telugu_print.render(plan, fonts), SEEDS["train"])
     arrays: dict[str, Any] = {}
@@ -81,13 +86,19 @@ def make_data(folder: Path, fonts: Path, others: Path | None) -> None:
         for name, split in (("valid", 1), ("test", 2), ("real", 0))
     }
     if others:
-        sources["fonts"] = (others, rare_data.other_families(others, rare, list(options["fonts"])))
+        families = rare_data.other_families(others, rare, list(options["fonts"]))
+        if not families:
+            raise UserError(
+                f"--other-fonts: {others} has no .ttf file of another family with glyphs for all rare classes"
+            )
+        sources["fonts"] = (others, families)
     more: dict[str, Any] = {}
     for name, (place, instances) in sources.items():
         found, labels = rare_data.rendered(place, instances, rare, RENDERED[name], SEEDS[name])
         more |= {f"x_{name}": found, f"y_{name}": labels, f"from_{name}": [each.name for each in instances]}
-    np.savez(folder / "rare.npz", **more)
-    np.savez(folder / "scan.npz", **arrays)
+    for name, content in (("rare.npz", more), ("scan.npz", arrays)):  # scan.npz last: it says that both are there
+        with artifacts.replacing(folder / name) as partial, partial.open("wb") as file:
+            np.savez(file, **content)
 
 
 def rare_classes(labels: Tensor) -> Tensor:
@@ -238,7 +249,8 @@ def main(words: list[str] | None = None) -> int:
     asked.to = asked.to.resolve()
     asked.to.mkdir(parents=True, exist_ok=True)
     if not (asked.to / "scan.npz").exists():
-        make_data(asked.to, asked.fonts, asked.other_fonts)
+        with cli.errors_in_one_line("rare", asked.to / "rare.log"):
+            make_data(asked.to, asked.fonts, asked.other_fonts)
     if not asked.without_generator and not (asked.to / "generated").exists():
         generate(asked.to)
     study = Study(asked.to)

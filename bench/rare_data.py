@@ -2,8 +2,8 @@
 
 A bad scan turns the image a little, loses resolution, contrast and straight edges, and is made black and white again.
 Every split and every extra set is degraded in this one way, each image once: a person whose scans are bad trains and
-reads on the same bad scans. Would only the test be degraded, the question would be one of a changed domain, and a
-generator that has only seen clean images could not answer it.
+reads on the same bad scans. If only the test images were degraded, the question would be about a change of domain,
+and a generator that has only seen clean images could not answer it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.datasets.telugu_print import Page, page, render
 SIDE_OF_SCAN = 16
 """Pixels of the bad scan's side, of 32."""
 NOISE = 0.13
-"""Standard deviation at that resolution, of black to white = 1; fixed on the validation sets (`--degradation`)."""
+"""Standard deviation at that resolution, of black to white = 1; fixed on the validation sets."""
 ROTATION = 4.0
 """Standard deviation, in degrees."""
 CONTRAST = (0.6, 1.0)
@@ -68,7 +68,7 @@ def rendered(
 ) -> tuple[Images, Labels]:
     """`each` degraded images of every class, in font instances drawn at random, and their labels.
 
-    Image k depends on the seed and k alone. `seed` must not be the data set's own, whose images it would repeat.
+    The same arguments give the same images. `seed` must not be the data set's own, whose images it would repeat.
     """
     labels = np.repeat(classes, each)
     fonts = np.random.Generator(np.random.Philox(key=[seed, 0])).integers(len(instances), size=len(labels))

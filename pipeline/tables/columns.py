@@ -239,7 +239,7 @@ def seeds_columns(metrics: Iterable[str]) -> tuple[str, ...]:
 def headline_columns(metrics: Iterable[str], rows: Sequence[Mapping[str, Any]] = ()) -> tuple[str, ...]:
     """The eight columns, at most, of a table that is read by eye; the others stand behind them in the report.
 
-    Where no one of `rows` has a Frechet distance, for want of held-out images, the unbiased KID takes its place.
+    If none of `rows` has a Frechet distance (too few held-out images), the unbiased KID takes its place.
     """
     there = set(metrics)
     measured = not rows or any(row.get(FRECHET) is not None for row in rows)

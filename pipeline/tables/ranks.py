@@ -42,7 +42,9 @@ class Position:
 
     model: str
     loss: float
-    error: float
+    upward: float
+    """Standard error that the upper side of the loss's interval stands for; of a symmetric one it is `downward` too."""
+    downward: float
     freedom: float
 
 
@@ -85,26 +87,44 @@ def positions(rows: Table, column: str, description: Description) -> list[Positi
     """Loss (see `losses_of`) of each model, the least first: distances by their logarithm, on which they are tested."""
     from scipy.special import stdtrit
 
-    losses = losses_of(rows, column, description["better"])
+    better, real = description["better"], next((row.get(column) for row in rows if row["model"] == "real"), None)
+    losses = losses_of(rows, column, better)
     kept = {i: loss for i, loss in losses.items() if competing(rows[i], column) is not None}
-    log = description["scale"] == "log" and description["better"] == "lower" and min(kept.values(), default=0) > 0
+    log = description["scale"] == "log" and better == "lower" and min(kept.values(), default=0) > 0
     found = []
     for index, loss in kept.items():
         low, high = interval(rows[index], column)
         if low is None or high is None or (log and low <= 0):
             continue
         freedom = int(rows[index].get("seeds") or 1) - 1 or math.inf
-        reach = (math.log(high / low) if log else high - low) / 2
-        error = reach / float(stdtrit(freedom, 1 - LEVEL / 2))
-        found.append(Position(str(rows[index]["model"]), math.log(loss) if log else loss, error, freedom))
+        quantile = float(stdtrit(freedom, 1 - LEVEL / 2))
+        if log:  # symmetric about the mean of the logarithms
+            upward = downward = math.log(high / low) / 2
+        else:
+            least, most = loss_bounds(low, high, better, real)
+            upward, downward = max(0.0, most - loss), max(0.0, loss - least)
+        model, on_scale = str(rows[index]["model"]), math.log(loss) if log else loss
+        found.append(Position(model, on_scale, upward / quantile, downward / quantile, freedom))
     return sorted(found, key=lambda model: model.loss)
 
 
+def loss_bounds(low: float, high: float, better: str | None, real: float | None) -> tuple[float, float]:
+    """The least and the largest loss of the values within an interval."""
+    if better in ("lower", "higher") or real is None:
+        return (low, high) if better == "lower" else (-high, -low)
+    ends = sorted((abs(low - real), abs(high - real)))
+    return 0.0 if low <= real <= high else ends[0], ends[1]
+
+
 def p_value(first: Position, second: Position) -> float:
-    """Two-sided p of equal losses: Welch's t over seeds, the normal distribution over images."""
+    """Two-sided p of equal losses, of which the first is the lower one: Welch's t over seeds, else the normal one.
+
+    Of each interval the side towards the other model counts (Zou and Donner 2008, Statistics in Medicine 27): those
+    of shares near 0 or 1 are not symmetric.
+    """
     from scipy.special import stdtr
 
-    gap, parts = abs(first.loss - second.loss), [model.error**2 for model in (first, second)]
+    gap, parts = second.loss - first.loss, [first.upward**2, second.downward**2]
     if not gap or not sum(parts):
         return 0.0 if gap else 1.0
     spread = sum(part**2 / model.freedom for part, model in zip(parts, (first, second), strict=True))

@@ -55,4 +55,7 @@ def tail_terminal(
     if bands is None:
         return []
     parts = heading(bands, rows).replace("; ", ".\n").replace(". Row", ".\nRow")
-    return [*parts.splitlines(), "", to_terminal(rows, metrics, TAIL_COLUMNS, intervals=GAINS)]
+    lines = [*parts.splitlines(), "", to_terminal(rows, metrics, [name for name in TAIL_COLUMNS if name not in GAINS])]
+    if tried := [row for row in rows if known([row], *GAINS)]:  # next to the others there is no room for intervals
+        lines.append(to_terminal(tried, metrics, ("model", *GAINS), intervals=GAINS))
+    return lines

@@ -134,3 +134,11 @@ def test_published_table_follows_from_the_published_trainings():
         own = found[row["test"], row["arm"]]
         for column in ("accuracy", "accuracy_low", "gain", "gain_high", "middle"):
             assert row[column] == csv_value(own.get(column))
+
+
+def test_a_folder_without_the_fonts_is_named_in_one_line(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        rare.main(["--to", str(tmp_path / "study"), "--fonts", str(tmp_path)])
+    words = capsys.readouterr().err
+    assert words.count("\n") == 1 and f"--fonts: {tmp_path} has no " in words
+    assert not list((tmp_path / "study").iterdir())

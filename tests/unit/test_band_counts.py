@@ -58,4 +58,8 @@ def test_the_tail_stands_first_and_balanced_data_has_none() -> None:
     assert "Rare classes: 2 of 5" in lines and "vae" in lines and "0.25" in lines and "0.5 [-0.125, 0.75]" in lines
     assert "contains 0 may be none" in page and "are empty" not in page
     assert "are empty: too few images" in tail.tail_markdown([row | {"coverage_tail": None}], columns(), counted())
+    wide = row | {name: -0.123 for name in columns() if name.endswith(("_gain", "_tail", "_chance"))}
+    wide |= {f"{name}_{end}": -0.0123 for name in tail.GAINS for end in ("low", "high")} | {"model": 20 * "m"}
+    words = "\n".join(tail.tail_terminal([wide], columns(), counted()))
+    assert words.count("-0.123 [-0.0123, -0.0123]") == 3 and "not shown" not in words
     assert tail.tail_markdown([row], columns(), None) == "" and tail.tail_terminal([row], columns(), None) == []

@@ -78,6 +78,25 @@ def test_nearest_to_real_is_first_and_failures_and_cells_without_interval_have_n
     assert found(rows, "coverage") == {"above": (1, 1, 2), "below": (2, 1, 2), "far": (3, 3, 3)}
 
 
+@pytest.mark.parametrize(
+    ("better", "worse", "apart"),
+    [
+        ((0.98, 1e-15, 1.0), (0.02, 0.0, 0.03), False),  # the first may be anything
+        ((0.98, 0.9, 1.0), (0.02, 0.0, 0.03), True),
+        ((0.98, 0.9, 1.0), (0.02, 0.0, 0.95), False),
+        ((0.89, 0.88, 1.0), (0.86, 0.85, 0.861), False),  # beyond real the first may be further away than the second
+        ((0.89, 0.88, 0.91), (0.86, 0.85, 0.861), True),
+    ],
+)
+def test_the_sides_of_the_intervals_towards_each_other_decide(better: Any, worse: Any, apart: bool) -> None:
+    names = ("coverage", "coverage_low", "coverage_high")
+    rows: list[dict[str, Any]] = [
+        {"model": model, "seeds": 1, "status": "ok", **dict(zip(names, cells, strict=True))}
+        for model, cells in (("a", better), ("b", worse))
+    ]
+    assert found([*rows, {"model": "real", "coverage": 0.9}], "coverage")["a"] == (1, 1, 1 if apart else 2)
+
+
 def test_an_order_that_the_classifiers_disagree_on_is_left_open() -> None:
     rows = [row(model, "fd_classifier", value, 0.01) for model, value in (("a", 1.0), ("b", 2.0))]
     seeds = [{"model": "a", "seed": 0, "fd_classifier_each": "1 1"}, {"model": "b", "seed": 0}]

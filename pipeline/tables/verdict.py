@@ -18,7 +18,7 @@ from pipeline.tables.ranks import Rank, ranks
 from pipeline.tables.rows import Row
 from pipeline.tables.sentence import ONE_SEED, is_compared, leaders, listed
 from pipeline.tables.tail import few
-from pipeline.tables.text import contenders, no_better_than_noise, readable, with_interval
+from pipeline.tables.text import competing, contenders, no_better_than_noise, readable, with_interval
 
 Table = Sequence[Mapping[str, Any]]
 NAMED = 4
@@ -86,7 +86,12 @@ def lead(tables: Tables) -> str:
     metric = tables.headline[0]
     first = tables.first(metric)
     if not first:
-        return f"No model is better than noise on {tables.label(metric)}."
+        reason = (
+            "all failed"
+            if all(competing(row, metric) is None for row in tables.models)
+            else "none is better than noise"
+        )
+        return f"No model leads on {tables.label(metric)}: {reason}."
     if not is_compared(tables.main, metric):
         return f"Only {first[0]} is compared on {tables.label(metric)}: the others failed."
     if len(first) > 1:

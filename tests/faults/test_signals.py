@@ -97,7 +97,7 @@ def sampling(training: Training) -> list[str]:
     planned = plan_of("budget=tiny").job("sample", "mnist", training.model, 0)
     trained = job(training.model)
     block = planned.config | {"arguments": trained.config["arguments"], "n": 20, "canvases": 2}
-    weights = dataclasses.replace(planned.inputs["weights"], job=trained, path=trained.outputs["weights"])
+    weights = dataclasses.replace(planned.inputs["weights"], job=trained)
     planned = dataclasses.replace(planned, config=block, inputs={**planned.inputs, "weights": weights})
     artifacts.write_json(training.folder / "sample.json", planned.spec)
     return ["sample", "--model", training.model, "--seed", "0", "--spec", "sample.json", "--device", "cpu"]

@@ -86,5 +86,7 @@ def test_a_warm_up_as_long_as_the_training_is_refused() -> None:
 def test_a_block_for_a_budget_is_checked_at_every_budget() -> None:
     file = FILE.parents[2] / "params.yaml"
     assert params.load(["budget=laptop"], file).datasets["flowers102"].shape == (3, 64, 64)
-    with pytest.raises(UserError, match=r"datasets\.flowers102\.paper\.shpe: unknown key; did you mean 'shape'"):
+    with pytest.raises(
+        UserError, match=r"datasets\.flowers102\.shpe: unknown key; did you mean 'shape'\? \(at budget paper\)"
+    ):
         params.load(["budget=laptop", "datasets.flowers102.paper.shpe=1"], file)

@@ -82,7 +82,7 @@ def test_who_is_no_better_than_noise_does_not_lead() -> None:
     assert words[NOISY] == "d on Frechet distance (classifier); a and d on Precision."
     assert words["Other headline metrics"].startswith("b leads on Precision (0.94 [")
     only = told(row("a", fd_classifier=100.0), row("b", fd_classifier=99.0))
-    assert only["lead"] == "No model is better than noise on Frechet distance (classifier)."
+    assert only["lead"] == "No model leads on Frechet distance (classifier): none is better than noise."
     assert "How sure" not in only
     last = told(row("a", fd_classifier=1.0), row("b", status="collapsed", fd_classifier=0.5))
     assert last["lead"] == "Only a is compared on Frechet distance (classifier): the others failed."

@@ -90,9 +90,10 @@ def test_git_tracks_the_two_readmes_and_what_is_published_but_no_results() -> No
 def commands() -> Iterator[tuple[str, str]]:
     """(page, command) of every line that a person is to type: in a block of sh, or indented in the README's manner."""
     for page in PAGES:
-        blocks = re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+        text = re.sub(r" \\\n +", " ", page.read_text())  # one command on several lines
+        blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
         lines = [line for block in blocks for line in block.splitlines()]
-        lines += re.findall(r"^    ((?:make|\.venv/bin/\w+) .*)$", page.read_text(), re.MULTILINE)
+        lines += re.findall(r"^    ((?:make|\.venv/bin/\w+) .*)$", text, re.MULTILINE)
         for line in lines:
             yield page.name, line.split("  #")[0].split("   #")[0].strip()
 

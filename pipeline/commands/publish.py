@@ -40,12 +40,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Check, record, push, copy, and say what is left to do."""
     plan, dataset = overrides.of(arguments), arguments.dataset
     run_lock.hold()
-    remotes = known_remotes(arguments.remote)
+    remote = chosen_remote(arguments.remote)
     say(f"checking the results of {dataset}")
     records = current(plan, dataset)
     given = stages(plan, dataset)
     record(dataset, given)
-    push(given, remotes, arguments.remote)
+    push(given, remote)
     folder = arguments.to / dataset
     files = {name: path.read_bytes() for name, path in small(plan, dataset, records)}
     origin = provenance(plan, dataset, records)
@@ -97,12 +97,16 @@ def sound(folder: Path) -> dict[str, Any]:
 # --- DVC ----------------------------------------------------------------------------------------------------------
 
 
-def known_remotes(name: str | None) -> list[str]:
-    """DVC's remotes; `UserError` unless the named one is among them."""
-    known = [line.split()[0] for line in command("dvc", "remote", "list").splitlines() if line.strip()]
+def chosen_remote(name: str | None) -> str | None:
+    """The remote to push to: the named one, DVC's default one, or the only one; None where DVC has none."""
+    settings = dict(line.split("=", 1) for line in command("dvc", "config", "--list").splitlines() if "=" in line)
+    known = [key.split(".")[1] for key in settings if key.startswith("remote.") and key.endswith(".url")]
     if name is not None and name not in known:
         raise UserError(f"--remote: unknown remote {name!r}" + (near(name, known) if known else "; DVC has none yet"))
-    return known
+    remote = name or settings.get("core.remote") or (known[0] if len(known) == 1 else None)
+    if known and remote is None:
+        raise UserError(f"--remote: DVC has {', '.join(known)} and no default; name one")
+    return remote
 
 
 def record(dataset: str, stages: list[str]) -> None:
@@ -130,15 +134,14 @@ def stages(plan: Plan, dataset: str) -> list[str]:
     return names
 
 
-def push(stages: list[str], remotes: list[str], name: str | None) -> None:
-    """Push to the named remote, the only one, or DVC's default one; where there is none, say so loudly."""
-    if not remotes:
+def push(stages: list[str], remote: str | None) -> None:
+    """Push to the remote; where there is none, say so loudly."""
+    if remote is None:
         say("NOT PUSHED: DVC has no remote, so nobody else can pull these results; add one with")
         say("    .venv/bin/dvc remote add --default NAME PLACE")
         return
-    remote = name or (remotes[0] if len(remotes) == 1 else None)
-    say(f"pushing to {remote or 'the default remote'}")
-    command("dvc", "push", *(["--remote", remote] if remote else []), *stages, show_output=True)
+    say(f"pushing to {remote}")
+    command("dvc", "push", "--remote", remote, *stages, show_output=True)
 
 
 def command(module: str, *words: str, show_output: bool = False) -> str:

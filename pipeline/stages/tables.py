@@ -42,7 +42,7 @@ from pipeline.tables.tail import tail_markdown
 
 DEPENDENT = (
     "Images of this data set are not independent of each other, as the frames of one film are not: intervals are too "
-    "short, and held-out images are nearly training images, so no column tells learning from learning by heart.\n"
+    "short, and held-out images are nearly training images, so no column tells learning from copying.\n"
 )
 
 

@@ -204,7 +204,7 @@ def _battles(found: Results) -> list[str]:
         "verdict",
     )  # fmt: skip
     words = "The winner is by eq. 11 of the paper; the verdict is that of third-party judges (`docs/verdicts.md`)."
-    return ["### Table 2 of the paper, ours beside it", to_markdown(rows, {}, columns), words] if rows else []
+    return ["### Table 2 of the paper, with our values", to_markdown(rows, {}, columns), words] if rows else []
 
 
 def _longer(found: Results) -> list[str]:
@@ -215,7 +215,7 @@ def _longer(found: Results) -> list[str]:
         "The paper's numbers are of CIFAR-10. Here both samples share GRAN5's judge, so r_test is 1 by construction."
     )
     rows = [row for row in rows if row.get("r_sample") is not None]
-    return ["### Table 4 of the paper, ours beside it", to_markdown(rows, {}, columns), words] if rows else []
+    return ["### Table 4 of the paper, with our values", to_markdown(rows, {}, columns), words] if rows else []
 
 
 def _with_ours(found: Results, file: str, more: Mapping[str, str], any_dataset: bool = False) -> list[Row]:
@@ -252,7 +252,7 @@ def _judged(found: Results) -> list[str]:
             pair = (row["judge"], row["contestant"])
             rows.append({**ours.get(pair, {}), "judge": pair[0], "contestant": pair[1], "paper_error": row["error"]})
     columns = ("judge", "contestant", "paper_error", "error")
-    return ["### Table 3 of the paper, ours beside it", to_markdown(rows, {}, columns)] if rows else []
+    return ["### Table 3 of the paper, with our values", to_markdown(rows, {}, columns)] if rows else []
 
 
 def _sizes(found: Results) -> list[str]:
@@ -269,7 +269,7 @@ FORMS: Mapping[str, Callable[[Results], list[str]]] = {
     "longer": _longer,
     "sizes": _sizes,
 }
-"""A name in pages.yaml -> the paper's table, ours beside it; nothing where the paper prints no such row."""
+"""A name in pages.yaml -> the table of the paper with our values; nothing where the paper prints no such row."""
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------

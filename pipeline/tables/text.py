@@ -328,7 +328,7 @@ def to_terminal(
     lines = ["  ".join(parts).rstrip() for parts in zip(*(cells[column] for column in shown), strict=True)]
     if lines:
         lines.insert(1, "-" * max(map(len, lines)))
-    beneath = [f"not shown for want of room: {', '.join(left)}"] if left else []
+    beneath = [f"not shown, too wide: {', '.join(left)}"] if left else []
     return "\n".join([*lines, *beneath, ""])
 
 

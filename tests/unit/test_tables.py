@@ -343,7 +343,7 @@ def test_the_terminal_table_fits_its_width_and_names_what_it_leaves_out() -> Non
     assert max(map(len, lines)) <= 60
     assert lines[0].startswith("model")
     assert "collapsed" in lines[2]  # never left out
-    assert beneath.startswith("not shown for want of room: ")
+    assert beneath.startswith("not shown, too wide: ")
     assert beneath.endswith("elbo, rating")
     assert max(map(len, to_terminal(full_rows(), metrics.columns()).splitlines())) <= 120
 

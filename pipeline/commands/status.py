@@ -6,7 +6,6 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping
 
-from pipeline.core.errors import UserError
 from pipeline.runtime.progress import duration
 from pipeline.workflow import estimate, layout, overrides, run_lock, staleness, store
 from pipeline.workflow.plan import Job, Plan
@@ -29,8 +28,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print a page per data set."""
     plan = overrides.of(arguments)
-    if arguments.cores < 1:
-        raise UserError(f"--cores: found {arguments.cores}, expected 1 or more")
     if run_lock.is_live():
         print(run_lock.holder())
     needed = False
@@ -48,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def cores(text: str) -> int:
     """A number of cores, or `all` of this machine, as Snakemake takes them."""
-    return (os.cpu_count() or 1) if text == "all" else int(text)
+    return (os.cpu_count() or 1) if text == "all" else overrides.whole(1)(text)
 
 
 def begun(plan: Plan) -> list[str]:

@@ -48,7 +48,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help=f"recorded tables (default: {RECORDS})",
     )
     parser.add_argument("--record", action="store_true", help="record the tables instead of comparing")
-    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="jobs at once (default: all cores)")
+    parser.add_argument(
+        "--cores", type=overrides.whole(1), default=os.cpu_count() or 1, help="jobs at once (default: all cores)"
+    )
     overrides.add(parser)
 
 

@@ -15,7 +15,6 @@ from typing import Any
 from pipeline.core import artifacts, untrusted
 from pipeline.core.errors import UserError
 from pipeline.workflow import layout, store
-from pipeline.workflow.provenance import Provenance, from_records
 
 TABLES = {
     "main": layout.TABLE,
@@ -34,30 +33,29 @@ RECORD = str(layout.view("tables", "job", dataset="{dataset}"))
 
 PUBLISHED = ("results/published/{dataset}", "docs/results/{dataset}")
 """Where `make publish` puts tables: now, and before version 0.2.0."""
+
+PROVENANCE = "provenance.json"
+"""The file beside published tables that holds the records of their jobs."""
+
 Read = Callable[[str], str | None]
 """(path in the project) -> its text, None where there is none."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One side of a comparison: texts of tables, and what the records of their jobs say, if there are records."""
+    """One side of a comparison: texts of tables, and the records of the jobs that made them, as far as they exist."""
 
     name: str
     origin: str
     tables: Mapping[str, str]
-    recorded: Provenance | None
-    missing: int = 0
-    """Jobs that the tables were made from and whose records are not there."""
+    records: Sequence[store.Record]
 
-    @classmethod
-    def of(cls, name: str, origin: str, tables: Mapping[str, str], records: Sequence[store.Record]) -> Snapshot:
-        """A snapshot with its records taken together."""
-        made = {record["hash"] for record in records}
-        inputs = (entry for record in records for entry in record["inputs"].items())
-        needed = {
-            hash_ for path, hash_ in inputs if not path.startswith("data/raw/")
-        }  # fetched files are not published
-        return cls(name, origin, tables, from_records(records) if records else None, len(needed - made))
+    @property
+    def missing(self) -> int:
+        """Jobs that the tables were made from and whose records are not there; fetched files are not published."""
+        inputs = (entry for record in self.records for entry in record["inputs"].items())
+        needed = {hash_ for path, hash_ in inputs if not path.startswith("data/raw/")}
+        return len(needed - {record["hash"] for record in self.records})
 
 
 def read(name: str, dataset: str) -> Snapshot:
@@ -98,12 +96,9 @@ def from_folder(folder: Path, dataset: str) -> Snapshot:
         raise UserError(f"{folder}: no {main} in it (looked for {candidates}); `make {dataset}` makes it there")
     reader = _reader(place)
     tables = {table: text for table, name in _names(dataset).items() if (text := reader(name)) is not None}
-    if place.name == "tables":
-        records = _closure(_reader(place.parent.parent), dataset)
-        _check_views(place, dataset, records)
-    else:
-        records = _published(reader)
-    return Snapshot.of(str(folder), f"{place}/", tables, records)
+    records = _closure(_reader(place.parent.parent), dataset) if place.name == "tables" else _published(reader)
+    _check_views(place, dataset, records)
+    return Snapshot(str(folder), f"{place}/", tables, records)
 
 
 def _places(folder: Path) -> list[Path]:
@@ -123,7 +118,8 @@ def _check_views(place: Path, dataset: str, records: Sequence[store.Record]) -> 
         file = by_stage.get(stage, {"files": {}})["files"].get(PurePosixPath(layout.OUTPUTS[stage][output]).name)
         if file is not None and path.is_file() and artifacts.sha256(path) != file["sha256"]:
             raise UserError(
-                f"{path}: damaged or edited (its SHA-256 is not its record's); make it again with snakemake"
+                f"{path}: damaged or edited (its SHA-256 is not its record's); make it again with snakemake, or get "
+                "the committed one back with git checkout"
             )
 
 
@@ -142,14 +138,14 @@ def _closure(reading: Read, dataset: str) -> list[store.Record]:
 
 
 def _published(reading: Read) -> list[store.Record]:
-    """The records in the provenance.json of a published set."""
-    text = reading("provenance.json")
+    """The records of a published set."""
+    text = reading(PROVENANCE)
     if text is None:
         return []
     try:
         content = untrusted.parsed_json(text)
     except ValueError as error:
-        raise UserError(f"provenance.json: not readable as JSON ({error}); publish again") from error
+        raise UserError(f"{PROVENANCE}: not readable as JSON ({error}); publish again") from error
     jobs = content.get("jobs", []) if isinstance(content, dict) else []
     return [record for record in jobs if store.is_record(record)] if isinstance(jobs, list) else []
 
@@ -172,7 +168,7 @@ def from_revision(revision: str, dataset: str) -> Snapshot:
     commit = _commit_of(revision)
     from_dvc = _through_dvc(commit, dataset)
     if from_dvc is not None:
-        return Snapshot.of(revision, f"DVC at {commit[:12]}", *from_dvc)
+        return Snapshot(revision, f"DVC at {commit[:12]}", *from_dvc)
     places = [pattern.format(dataset=dataset) for pattern in PUBLISHED]
     folder = next((place for place in places if _in_git(commit, f"{place}/{dataset}.csv") is not None), places[0])
     texts = {table: _in_git(commit, f"{folder}/{name}") for table, name in _names(dataset).items()}
@@ -184,7 +180,7 @@ def from_revision(revision: str, dataset: str) -> Snapshot:
             "Git; check it out, run `make publish` and commit"
         )
     records = _published(lambda path: _in_git(commit, f"{folder}/{path}"))
-    return Snapshot.of(revision, f"{folder} at {commit[:12]}", tables, records)
+    return Snapshot(revision, f"{folder} at {commit[:12]}", tables, records)
 
 
 def _commit_of(revision: str) -> str:

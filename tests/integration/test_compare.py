@@ -242,7 +242,7 @@ def test_another_budget_or_number_of_seeds_or_images_is_the_first_line(tmp_path:
         content["config"]["training"] = {"steps": steps}
         artifacts.write_json(record, content)
     first, *_ = said(tmp_path, "c", "d").splitlines()
-    assert first == "NOT COMPARABLE as they are: training.steps 60 against 6000 (draw)"
+    assert first == "NOT COMPARABLE as they are: training.steps 60 against 6,000 (draw)"
 
 
 def test_the_same_is_said_only_of_what_both_sides_prove(tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ def run(job: JobContext) -> None:
     for row in rows:
         if row["status"] not in (None, "ok"):
             job.progress.say(f"warning: {row['model']}: {row['status']}; its row stays in the table and says so")
+    job.progress.say(f"{len(rows)} rows")
 
 
 def as_run(seed: int, measured: dict[str, Any], trained: dict[str, Any] | None = None) -> Run:

@@ -85,9 +85,9 @@ def why(needed: list[State], everything: bool) -> Iterator[str]:
     """Each cause once, then what follows from them, then what was never made."""
     groups = staleness.grouped(needed)
     lines = []
-    for cause, jobs in groups if everything else groups[:SHOWN]:
+    for (model, cause), jobs in groups if everything else groups[:SHOWN]:
         kind = {"params": "params changed: ", "code": "code changed: "}.get(cause.kind, "")
-        lines.append(f"{f'{cause.subject}: ' if cause.subject else ''}{kind}{cause.text} ({staleness.counts(jobs)})")
+        lines.append(f"{f'{model}: ' if model else ''}{kind}{cause} ({staleness.counts(jobs)})")
     yield from section("changed", lines, len(groups) - len(lines))
     follows = [state.job for state in needed if state.before and not state.causes]
     if follows:

@@ -41,12 +41,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trials", type=overrides.whole(1), default=12,
                         help="number of trials; the first is the block as it stands (default: 12)")  # fmt: skip
     parser.add_argument("--steps", type=int, help="training steps of each trial (default: a tenth of the budget's)")
-    parser.add_argument(
-        "--score",
-        choices=list(SCORES),
-        default="frechet",
-        help="Frechet distance of classifier features (default), or the bound in nats",
-    )
+    parser.add_argument("--score", choices=list(SCORES), default="frechet",
+                        help="Frechet distance of classifier features (default), or the bound in nats")  # fmt: skip
     parser.add_argument(
         "--over", action="append", default=[], metavar="KEY=RANGE",
         help="a key to search, may be repeated: KEY=LOW..HIGH or KEY=A,B,C (default: every rate, weight and "
@@ -100,7 +96,8 @@ def announced(searched: Search, trials: Sequence[Trial], wanted: int) -> Iterato
         yield f"  there are no more than {len(trials)} settings"
     left = [job for trial in trials for job in trial.jobs if not store.is_complete(job.folder)]
     if left:
-        seconds = sum(estimate.job_seconds(searched.short_plan, job.stage, job.wildcards, {}) for job in left)
+        plan = searched.plan_with({})
+        seconds = sum(estimate.job_seconds(plan, job.stage, job.wildcards, {}) for job in left)
         yield f"  to do: about {duration(seconds * estimate.product_seconds() / estimate.REFERENCE_PRODUCT)}"
 
 

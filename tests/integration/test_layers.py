@@ -72,11 +72,9 @@ def stage_names() -> set[str]:
 
 @functools.cache
 def functions(file: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [
-        node
-        for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
+    name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    found = job_hash.statements(job_hash.syntax_tree(name))
+    return [node for node in found if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 # --- who imports whom -------------------------------------------------------------------------------------------

@@ -205,7 +205,7 @@ class Campaign:
         row = self.row(fault)
         row.injected += 1
         done = self.project.run(*command)
-        lines = [line for line in done.stderr.splitlines() if line.startswith("easel: ") and path in line]
+        lines = [line for line in done.stderr.splitlines() if " failed after " in line and path in line]
         refused = done.returncode != 0 and len(lines) == 1 and "delete" in lines[0]
         row.found([] if refused else [f"{path}: exit {done.returncode}: {done.stderr[-500:]}"])
         self.project.clear(*to_delete)

@@ -135,7 +135,10 @@ def full_disk(project: Project, undisturbed: Undisturbed, needed: int) -> Row:
             row.injected += share > 1
             row.found([f"{path}: damaged" for path in project.damaged()])
             row.found([] if "Traceback" not in done.stderr else ["a traceback on the terminal"])
-            told = any(line.startswith("easel: ") and word in line for line in done.stderr.splitlines())
+            lines = [
+                line for line in done.stderr.splitlines() if line.startswith("easel: ") or " failed after " in line
+            ]
+            told = any(word in line for line in lines)
             row.found([] if share < 1 or (done.returncode and told) else [f"it did not say {word!r}"])
         compared(row, project, undisturbed, done)
     finally:

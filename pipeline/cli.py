@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.core.errors import InUse, UserError, near, one_line
+from pipeline.runtime.progress import FOLLOWED
 from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.workflow import job_hash, layout
 
@@ -115,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     flags.set_defaults(name=name)
     module.arguments(flags)
     arguments = flags.parse_args(words[1:])
-    with errors_in_one_line(*_title_and_log(module, arguments)):
+    with errors_in_one_line(*_title_and_log(module, arguments), followed=name in stages() and FOLLOWED in os.environ):
         code = module.run(arguments)
         sys.stdout.flush()
     if code:
@@ -130,29 +131,39 @@ def _title_and_log(module: Any, arguments: argparse.Namespace) -> tuple[str, Pat
 
 
 @contextlib.contextmanager
-def errors_in_one_line(title: str, log: Path) -> Iterator[None]:
-    """End the process with one line and an exit code for whatever is raised inside."""
+def errors_in_one_line(title: str, log: Path, *, followed: bool = False) -> Iterator[None]:
+    """End the process with one line and an exit code for whatever is raised inside.
+
+    `followed`: a workflow's display prints the last line of a failed job's log.
+    """
+
+    def end(message: str, code: int = 1) -> NoReturn:
+        written = _append(log, one_line(message), only_if_there=True)
+        if followed and written and code < 128:  # ended by a signal: the display may be gone as well
+            sys.exit(code)
+        fail(f"{title}: {message}", code)
+
     try:
         yield
     except UserError as error:
-        if not isinstance(error, InUse):  # the log is that of the process that is at it
-            _append(log, one_line(str(error)), only_if_there=True)  # the end of it is shown when a run ends
-        fail(f"{title}: {error}", error.exit_code)
+        if isinstance(error, InUse):  # the log is that of the process that is at it
+            fail(f"{title}: {error}", error.exit_code)
+        end(str(error), error.exit_code)
     except KeyboardInterrupt:
         fail(f"{title}: interrupted", 130)
     except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except MemoryError:
-        fail(f"{title}: out of memory; lower `batch` in params.yaml or run fewer jobs at once (--cores)")
+        end("out of memory; lower `batch` in params.yaml or run fewer jobs at once (--cores)")
     except Exception as error:  # the last resort: a traceback is for the log, one line for the person
         written, remedy = _append(log, traceback.format_exc()), _remedy(error)
         if remedy:
-            fail(f"{title}: {remedy}, then run the same command again")
+            end(f"{remedy}, then run the same command again")
         if not written:
             traceback.print_exc()
         problem = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        fail(f"{title}: {problem} (a bug in easel; traceback in {log})", 70)
+        end(f"{problem} (a bug in easel; traceback in {log})", 70)
 
 
 def _append(log: Path, text: str, *, only_if_there: bool = False) -> bool:

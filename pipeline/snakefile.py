@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
 from pipeline.runtime import display, machine, signals
-from pipeline.runtime.progress import duration
+from pipeline.runtime.progress import FOLLOWED, duration
 from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.tracking import live, mlflow_runs
 from pipeline.workflow import estimate, layout, params, report_inputs, run_lock, specs, store
@@ -292,9 +292,9 @@ def stop(message: str) -> NoReturn:
 
 def announce(plan: Workflow, snakemake: Any) -> None:
     """Keep the planned jobs' specifications, and say how many jobs of which kind run and about how long they take."""
-    if plan.submitted or "EASEL_ANNOUNCED" in os.environ:
+    if plan.submitted or FOLLOWED in os.environ:
         return
-    os.environ["EASEL_ANNOUNCED"] = "yes"
+    os.environ[FOLLOWED] = "yes"
     signals.end_workflow_in_one_line()
     plan.write_specifications()
     jobs = [(job.rule.name, dict(job.wildcards.items())) for job in snakemake.dag.needrun_jobs()]

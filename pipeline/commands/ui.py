@@ -49,7 +49,8 @@ def run(arguments: argparse.Namespace) -> None:
 def complete(plan: Plan, dataset: str, uri: str, flags: list[str]) -> None:
     """Run the stage `track` again where the store lacks runs: it was deleted, or this is a clone."""
     job = plan.job("track", dataset)
-    if {f"{model}/{seed}" for model, seed in job.config["runs"]} <= mlflow_runs.recorded_runs(uri, dataset):
+    read = {Path(source.path).parent.name for source in job.sources}
+    if {f"{model}/{seed}" for model, seed in job.config["runs"]} <= mlflow_runs.recorded_runs(uri, dataset, read):
         return
     missing = next((source.path for source in job.sources if not Path(source.path).is_file()), None)
     if missing:

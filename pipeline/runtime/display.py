@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -25,12 +26,23 @@ SNAKEMAKE = logging.getLogger("snakemake.logging")
 TAIL = 4096
 """Bytes of a log's end that are read for its last line."""
 
+TIME = re.compile(r" *\d+\.\ds  ")
+"""What a stage's lines in its log begin with; the one that says why it failed does not."""
+
+REPEATED = ("RuleException:\nCalledProcessError", "Exiting because a job", "WorkflowError:\nAt least one job")
+"""How Snakemake's messages begin that say no more than a failed job's own line."""
+
 
 def silence_snakemake() -> None:
     """From now on Snakemake prints warnings, errors and that there is nothing to do; its log file has the rest."""
+
+    def is_shown(record: logging.LogRecord) -> bool:
+        message = str(record.msg)
+        return message.startswith("Nothing to") or (record.levelno > logging.INFO and not message.startswith(REPEATED))
+
     for handler in SNAKEMAKE.handlers:
         if handler.name == "DefaultStreamHandler":
-            handler.addFilter(lambda record: record.levelno > logging.INFO or str(record.msg).startswith("Nothing to"))
+            handler.addFilter(is_shown)
 
 
 @dataclass
@@ -42,12 +54,16 @@ class Running:
     began: float
 
     def progress(self) -> str:
-        """The last line of its log, without the time; empty before it has written any."""
+        """The last message of its log; empty before it has written any."""
+        return TIME.sub("", self.last_line(), count=1)
+
+    def last_line(self) -> str:
+        """The last line of its log; empty before it has written any."""
         with contextlib.suppress(OSError), self.log.open("rb") as file:
             if os.fstat(file.fileno()).st_mtime >= self.began:  # else of an earlier process
                 file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
                 lines = file.read().decode(errors="replace").splitlines()
-                return lines[-1].partition("s  ")[2] if lines else ""
+                return lines[-1] if lines else ""
         return ""
 
 
@@ -68,9 +84,13 @@ class Display(logging.Handler):
             self.running[of["jobid"]] = Running(name, Path(of["log"][0]), time.time())
         elif event == LogEvent.JOB_FINISHED and (job := self.running.pop(of["job_id"], None)):
             self.done += 1
-            self._print(job, f"done after {duration(time.time() - job.began)} ({self.done} of {self.total} jobs)")
+            took = f"{self.done} of {self.total} jobs, {duration(time.time() - job.began)}"
+            self._print(job, f"{job.progress() or 'done'} ({took})")
         elif event == LogEvent.JOB_ERROR and (job := self.running.pop(of["jobid"], None)):
-            self._print(job, f"failed after {duration(time.time() - job.began)}: {' '.join(map(str, of['log']))}")
+            line = job.last_line()
+            reason = "" if not line or TIME.match(line) else f": {line}"
+            logs = " ".join(map(str, of["log"]))
+            self._print(job, f"failed after {duration(time.time() - job.began)}{reason} (log: {logs})")
 
     def _print(self, job: Running, message: str) -> None:
         print(f"{job.name:<28} {message}", file=sys.stderr, flush=True)

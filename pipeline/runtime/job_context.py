@@ -167,4 +167,5 @@ def run(job: JobContext, main: Callable[[JobContext], None]) -> None:
         (job.folder / layout.RECORD).unlink(missing_ok=True)
         main(job)
         job.write_record()
+        job.progress.end()
         delete_states(job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +12,10 @@ from typing import TextIO
 
 TERMINAL_EVERY = 5.0
 """Seconds between two lines of one stage on the terminal."""
+
+
+FOLLOWED = "EASEL_ANNOUNCED"
+"""Set in a workflow whose display ends a job's line with the last message of its log (pipeline/runtime/display.py)."""
 
 
 class Progress:
@@ -25,6 +30,7 @@ class Progress:
                 "a", buffering=1, encoding="utf-8", errors="backslashreplace"
             )  # it may be that of a live stage, which this one is to be refused by
         self.began = self.shown = time.monotonic()
+        self.last, self.held = "", False
 
     def close(self) -> None:
         """End the log."""
@@ -54,13 +60,26 @@ class Progress:
         self.began = self.shown = time.monotonic()
 
     def say(self, message: str) -> None:
-        """A line for terminal and log."""
+        """A line for terminal and log; in a workflow printed when another follows, as its display prints the last."""
         self.note(message)
+        self.last, self.held = message, FOLLOWED in os.environ
+        if not self.held:
+            self._print()
+
+    def _print(self) -> None:
         with contextlib.suppress(OSError):  # a terminal that was closed ends no training
-            print(f"{self.name:<28} {message}", file=sys.stderr, flush=True)
+            print(f"{self.name:<28} {self.last}", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """See that the last line is one that says what was done."""
+        if not self.last:
+            self.say("done")
 
     def note(self, message: str) -> None:
         """A line for the log alone."""
+        if self.held:
+            self._print()
+        self.last, self.held = "", False
         if self.log is not None:
             with self._no_matter():
                 print(f"{time.monotonic() - self.began:8.1f}s  {message}", file=self.log)

@@ -71,11 +71,10 @@ def report(job: JobContext, scores: dict[str, Tensor]) -> None:
     ]
     job.write_json(job.outputs["judge"], found)
     for judge in found:
-        job.progress.say(
-            f"seed {judge['seed']}: accuracy on held-out real {judge['accuracy_real_test']:.3f}, own generated "
-            f"{judge['accuracy_generated']:.3f}: "
-            + ("judges" if judge["beats_chance"] else f"judges nobody: {judge['reason']}")
-        )
+        accuracy = f"accuracy on held-out real {judge['accuracy_real_test']:.3f}, own generated "
+        eligible = "judges" if judge["beats_chance"] else f"judges nobody: {judge['reason']}"
+        job.progress.note(f"seed {judge['seed']}: {accuracy}{judge['accuracy_generated']:.3f}: {eligible}")
+    job.progress.say(f"judges in {sum(judge['beats_chance'] for judge in found)} of {len(found)} seeds")
 
 
 def own_accuracy(judge: JudgeScores) -> dict[str, Any]:

@@ -80,10 +80,12 @@ class Material:
 def run(job: JobContext) -> None:
     """Draw and write them all."""
     material = Material(job)
-    for name, figure in figures(material):
+    count = 0
+    for count, (name, figure) in enumerate(figures(material), start=1):  # noqa: B007
         for kind, content in zip(("png", "svg"), save(figure), strict=True):
             job.write_bytes(job.folder / f"{name}.{kind}", content)
         job.progress.note(f"{name} drawn")
+    job.progress.say(f"{count} figures")
 
 
 def figures(material: Material) -> Iterator[tuple[str, Figure]]:

@@ -156,6 +156,7 @@ def run(job: JobContext) -> None:
         job.progress.note(f"{name} drawn")
         job.progress.step(done, len(job.config["figures"]), unit="figures")
     job.write_json(job.outputs["facts"], facts)
+    job.progress.say(f"{len(facts)} figures")
 
 
 # --- latents ------------------------------------------------------------------------------------------------------

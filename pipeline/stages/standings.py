@@ -42,10 +42,11 @@ def run(job: JobContext) -> None:
     rated = standings(judges, contestants, judged_by=judged_by, seed=block["seed"], **left_out)
     job.write_text(job.outputs["standings"], to_csv(rated, STANDINGS_COLUMNS))
     for row in battles:
-        job.progress.say(
+        job.progress.note(
             f"{row['model_1']} against {row['model_2']}: {row['verdict']}"
             + (f" ({row['note']})" if row.get("note") else "")
         )
+    job.progress.say(f"{len(battles)} battles, {len(judges)} judges")
 
 
 def rejected(job: JobContext) -> list[str]:

@@ -60,13 +60,16 @@ def record_all(job: JobContext, uri: str) -> dict[str, str | None]:
         if problem is None:
             run_id, message = attempt(mlflow_runs.record_run, uri=uri, **content)
             recorded[f"{model}/{seed}"] = run_id
-            job.progress.say(f"{number}/{len(runs)} {model} seed {seed}: {message or f'tracked as run {run_id}'}")
+            tell = job.progress.say if message else job.progress.note
+            tell(f"{number}/{len(runs)} {model} seed {seed}: {message or f'tracked as run {run_id}'}")
             if run_id is None:  # does the store still answer? else the rest would wait for it one by one
                 _, problem = attempt(mlflow_runs.create_store, uri)
             else:
                 forget_live(job, model, seed, content["tags"]["hash"])
-    if problem is not None:
-        job.progress.say(f"{shown(uri)}: {sum(run is None for run in recorded.values())} of {len(runs)} {problem}")
+    count = sum(run is None for run in recorded.values())
+    job.progress.say(
+        f"{shown(uri)}: " + (f"{count} of {len(runs)} {problem}" if problem else f"{len(runs) - count} runs")
+    )
     best = best_run([(recorded[f"{model}/{seed}"], content) for model, seed, content in runs])
     if best is not None:
         attempt(mlflow_runs.mark_best, uri, dataset, best)  # a store that cannot do so loses the alias, nothing else

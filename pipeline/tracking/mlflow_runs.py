@@ -105,7 +105,7 @@ def record_run(
     """Record one training and return its run id, the same for the same tags, params and metrics.
 
     Other metrics of the same training are another version of the run, as another training is: the earlier version
-    gets the tag superseded=true and is found again if its metrics return.
+    is deleted in MLflow's sense, which can be undone, and restored if its metrics return.
 
     Args:
         uri: the store.
@@ -129,7 +129,13 @@ def record_run(
     started, ended = period or (None, None)
     client = _client(uri)
     run = _open_run(client, uri, tags, started, content)
+
+    def log_model() -> str | None:
+        return _log_model(client, run, str(tags["model"]), params, model) if model else None
+
     if RECORDED in run.data.tags:
+        if model and not _logged_models(client, run):  # it was deleted with the run
+            _log_final(client, run, rows, metrics, dataset or {}, log_model())
         return str(run.info.run_id)
     if _has_other_points(client, run, rows):
         client.delete_run(run.info.run_id)
@@ -138,8 +144,7 @@ def record_run(
     if dataset:
         _log_dataset(client, run, dataset)
     _log_files(client, run, files or {}, images() if images else ())
-    model_id = _log_model(client, run, str(tags["model"]), params, model) if model else None
-    _log_final(client, run, rows, metrics, dataset or {}, model_id)
+    _log_final(client, run, rows, metrics, dataset or {}, log_model())
     client.set_terminated(run.info.run_id, end_time=None if ended is None else int(1000 * ended))
     _log_tags(client, run, {**tags, RECORDED: content})  # nothing comes after it
     return str(run.info.run_id)
@@ -159,17 +164,29 @@ def add_rows(
     """
     client = _client(uri)
     run = _open_run(client, uri, tags, started)
+    if RECORDED in run.data.tags:
+        return
+    if run.info.status != "RUNNING":  # it was stopped, and goes on now
+        client.update_run(run.info.run_id, status="RUNNING")
+    _log_rows(client, run, curves, params)
+
+
+def end_run(*, uri: str, tags: Mapping[str, object], is_finished: bool) -> None:
+    """End the run of a training that ended, FINISHED or KILLED, unless it is recorded already."""
+    client = _client(uri)
+    run = _open_run(client, uri, tags, None)
     if RECORDED not in run.data.tags:
-        _log_rows(client, run, curves, params)
+        client.set_terminated(run.info.run_id, status="FINISHED" if is_finished else "KILLED")
 
 
-def recorded_runs(uri: str, experiment: str) -> set[str]:
-    """'model/seed' of the complete, current runs that a store holds of an experiment."""
+def recorded_runs(uri: str, experiment: str, jobs: set[str]) -> set[str]:
+    """'model/seed' of the complete runs that a store holds of an experiment, of jobs with these hashes."""
     client = _client(uri)
     stored = client.get_experiment_by_name(experiment)
     runs = client.search_runs([stored.experiment_id], max_results=10_000) if stored else []
-    current = (run.data.tags for run in runs if RECORDED in run.data.tags)
-    return {f"{tags['model']}/{tags['seed']}" for tags in current if tags.get("superseded") == "false"}
+    complete = (run.data.tags for run in runs if RECORDED in run.data.tags)
+    of_jobs = (tags for tags in complete if {tags["hash"], tags.get("measured", tags["hash"])} <= jobs)
+    return {f"{tags['model']}/{tags['seed']}" for tags in of_jobs}
 
 
 def experiments(uri: str) -> dict[str, str]:
@@ -289,7 +306,7 @@ def _open_run(
         experiment_id = _experiment(client, uri, str(tags["dataset"]))
         run = _find_run(client, experiment_id, tags, content)
         if run is None:
-            same = {key: str(tags[key]) for key in (*SAME_RUN, "hash")} | {"superseded": "false"}
+            same = {key: str(tags[key]) for key in (*SAME_RUN, "hash")}
             name = str(tags["model"]) if tags.get("status") == "reference" else f"{tags['model']} seed {tags['seed']}"
             start = None if started is None else int(1000 * started)
             run = client.create_run(experiment_id, start_time=start, run_name=name, tags=same)
@@ -309,17 +326,29 @@ def _experiment(client: Any, uri: str, name: str) -> str:
 
 
 def _find_run(client: Any, experiment_id: str, tags: Mapping[str, object], content: str | None) -> Any | None:
-    """The run of these tags and this content (None: any), complete or begun; other versions are superseded by it."""
+    """The run of these tags and this content (None: any), complete or begun; other versions are deleted.
+
+    MLflow keeps what is deleted until `mlflow gc`: a complete version that is the current one again is restored.
+    """
+    from mlflow.entities import LifecycleStage, ViewType
+
+    def is_active(version: Any) -> bool:
+        return bool(version.info.lifecycle_stage == LifecycleStage.ACTIVE)
+
     same = " and ".join(f"tags.{tag} = '{tags[tag]}'" for tag in SAME_RUN)
-    versions = client.search_runs([experiment_id], filter_string=same, max_results=1000)
+    found = client.search_runs([experiment_id], same, run_view_type=ViewType.ALL, max_results=1000)
+    versions = [version for version in found if is_active(version) or RECORDED in version.data.tags]
     of_training = [version for version in versions if version.data.tags.get("hash") == str(tags["hash"])]
     candidates = [v for v in of_training if content is None or v.data.tags.get(RECORDED, content) == content]
-    candidates.sort(key=lambda v: (RECORDED in v.data.tags, v.data.tags.get("superseded") == "false"))
+    candidates.sort(key=lambda v: (RECORDED in v.data.tags, is_active(v)))
     run = candidates[-1] if candidates else None
+    if run is not None and not is_active(run):
+        client.restore_run(run.info.run_id)
     for version in versions:
-        superseded = "false" if version is run else "true"
-        if version.data.tags.get("superseded") != superseded:
-            client.set_tag(version.info.run_id, "superseded", superseded)
+        if version is not run and is_active(version):
+            for model in _logged_models(client, version):
+                client.delete_logged_model(model.model_id)
+            client.delete_run(version.info.run_id)
     return run
 
 

@@ -15,13 +15,16 @@ from typing import Any
 
 from pipeline.core.errors import UserError
 from pipeline.tracking import live
-from pipeline.workflow import store
+from pipeline.workflow import layout, store
 
 POLL = 0.5
 """Seconds between two checks that the workflow still runs."""
 
 SEND_EVERY, RETRY_AFTER = 2.0, 10.0
 """Seconds between two looks at the files, and after a failure."""
+
+SAVED_AFTER = 60.0
+"""Seconds in which a training that is told to end has saved its state, and more."""
 
 SHOWN_AFTER = 10.0
 """Seconds of training before it is sent; MLflow's import alone takes four CPU seconds."""
@@ -34,7 +37,7 @@ def main(owner: int, shown_after: float = SHOWN_AFTER) -> None:
         if time.monotonic() >= due:
             due = time.monotonic() + (SEND_EVERY if relay.send_new() else RETRY_AFTER)
         time.sleep(POLL)
-    relay.send_new()
+    relay.end()
 
 
 class Relay:
@@ -45,6 +48,7 @@ class Relay:
         # Files that exist already are of trainings that ended; one that goes on writes a new version.
         self.sent = live.versions(results)
         self.last_step: dict[Path, int] = {}
+        self.runs: dict[Path, dict[str, Any]] = {}
         self.failing = False
 
     def send_new(self) -> bool:
@@ -75,14 +79,43 @@ class Relay:
             return
         from pipeline.tracking import mlflow_runs
 
+        self.runs[path] = {name: training[name] for name in ("dataset", "model", "seed", "hash")} | {"budget": budget}
         mlflow_runs.add_rows(
             uri=mlflow_runs.tracking_uri(self.results),
-            tags={name: training[name] for name in ("dataset", "model", "seed", "hash")} | {"budget": budget},
+            tags=self.runs[path],
             params=mlflow_runs.run_params(training["block"]),
             curves=[(int(row["step"]), {k: v for k, v in row.items() if k != "step"}) for row in rows],
             started=time.time() - training["seconds"],
         )
         self.last_step[path] = int(rows[-1]["step"])
+
+    def end(self, patience: float = SAVED_AFTER) -> None:
+        """Send the last rows, and end the runs of trainings that ended before `track` could record them.
+
+        A training whose workflow was killed may go on in a queue: its run goes on too.
+        """
+        from pipeline.tracking import mlflow_runs
+
+        until = time.monotonic() + patience
+        runs = {path: tags for path, tags in self.runs.items() if path.exists()}
+        while time.monotonic() < until and any(is_running(tags) for tags in runs.values()):
+            time.sleep(POLL)
+        if not self.send_new():
+            return
+        for tags in (tags for tags in runs.values() if not is_running(tags)):
+            is_finished = store.is_complete(layout.job_folder("train", wildcards(tags), tags["hash"]))
+            uri = mlflow_runs.tracking_uri(self.results)
+            mlflow_runs.attempt(mlflow_runs.end_run, uri=uri, tags=tags, is_finished=is_finished)
+
+
+def wildcards(tags: dict[str, Any]) -> dict[str, Any]:
+    """Those of the training of a run."""
+    return {name: tags[name] for name in layout.WILDCARDS["train"]}
+
+
+def is_running(tags: dict[str, Any]) -> bool:
+    """Whether the training of a run holds its lock."""
+    return store.is_being_written(f"{layout.job_name('train', wildcards(tags))} {tags['hash']}")
 
 
 if __name__ == "__main__":

@@ -149,14 +149,12 @@ Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|any)$")]
 
 def _count_or_share(value: Any) -> Any:
     """How many images, or what share of them."""
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            value = float(value) if "." in value else int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (value >= 1 or 0 < value < 1):
-        raise ValueError(f"found {value!r}, expected a number of images, at least 1, or a share of them below 1")
-    if value > 1 and value != int(value):
-        raise ValueError(f"found {value!r}, expected a whole number of images, or a share of them below 1")
-    return value if value < 1 else int(value)
+    number = 0.0
+    with contextlib.suppress(TypeError, ValueError):
+        number = 0.0 if isinstance(value, bool) else float(value)
+    if not (0 < number < 1 or (number >= 1 and number % 1 == 0)):
+        raise ValueError(f"found {value!r}, expected a whole number of images, at least 1, or a share of them below 1")
+    return number if number < 1 else int(number)
 
 
 Part = Annotated[int | float, BeforeValidator(_count_or_share)]
@@ -176,17 +174,15 @@ Crop = Annotated[Literal["square"] | tuple[int, int] | None, BeforeValidator(_sq
 """The part around the middle that is kept: the largest square, or so many pixels."""
 
 
-def _black_and_white(value: Any) -> Any:
-    """The values that become black and white."""
-    pair = value is None or (isinstance(value, list | tuple) and len(value) == 2)
-    if not pair or any(type(end) not in (int, float) or not abs(end) < 1e30 for end in value or ()):
-        raise ValueError(f"found {value!r}, expected two numbers, those of black and of white, for instance [0, 255]")
-    if value is not None and not value[0] < value[1]:
-        raise ValueError(f"found {value!r}, expected a lower number, then a higher one")
-    return value
+def _is_range(value: Any) -> bool:
+    """Whether it is two finite numbers, the lower one first, or nothing."""
+    pair = isinstance(value, list | tuple) and len(value) == 2
+    numbers = pair and all(type(end) in (int, float) and abs(end) < 1e30 for end in value)
+    return value is None or bool(numbers and value[0] < value[1])
 
 
-ValueRange = Annotated[tuple[float, float] | None, BeforeValidator(_black_and_white)]
+RANGE = "two numbers, those of black and of white, the lower one first, for instance [0, 255]"
+ValueRange = Annotated[tuple[float, float] | None, _expecting(_is_range, RANGE)]
 """What pixels range over where the values do not tell."""
 
 
@@ -389,8 +385,7 @@ def merged(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequen
         if not other.exists():
             raise UserError(f"--configfile {other}: not found; name a file of YAML")
         merge_into(config, yaml_loader.block_of(other))
-    for override in overrides:
-        merge_into(config, nested([override]))
+    merge_into(config, nested(overrides))
     return config
 
 
@@ -700,28 +695,25 @@ def _model_schema(module: str) -> type[BaseModel]:
 @functools.cache
 def constructor(module: str) -> tuple[tuple[str, Any, Any], ...]:
     """(name, type, default) of the keyword-only arguments of a model's constructor, read from its syntax tree."""
-    function = _constructor(module)
-    return () if function is None else tuple(_arguments(function, module))
+    found = []
+    for argument, default in _keywords(module):
+        where = f"{job_hash.module_file(module)}: argument {argument.arg!r}"
+        value = ... if default is None else _plain_value(default, where)
+        found.append((argument.arg, _kind(argument.annotation, where), value))
+    return tuple(found)
 
 
 def kinds_of(module: str) -> dict[str, str]:
     """What annotates each of those arguments, as it is written: Rate, Count, bool, Literal['a', 'b'], ..."""
-    function = _constructor(module)
-    arguments = [] if function is None else function.args.kwonlyargs
-    return {item.arg: "" if item.annotation is None else ast.unparse(item.annotation) for item in arguments}
+    return {argument.arg: ast.unparse(argument.annotation or ast.Name("")) for argument, _ in _keywords(module)}
 
 
-def _constructor(module: str) -> ast.FunctionDef | None:
-    """The nearest `__init__` of a model's class and what it derives from."""
-    statements = (item for owner in job_hash.class_chain(module) for item in owner.body)
-    return next((item for item in statements if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
-
-
-def _arguments(function: ast.FunctionDef, module: str) -> Iterable[tuple[str, Any, Any]]:
-    for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
-        where = f"{job_hash.module_file(module)}: argument {argument.arg!r}"
-        value = ... if default is None else _plain_value(default, where)
-        yield argument.arg, _kind(argument.annotation, where), value
+def _keywords(module: str) -> list[tuple[ast.arg, ast.expr | None]]:
+    """Keyword-only arguments and their defaults, of the nearest `__init__` of a model's class and its bases."""
+    for statement in (item for owner in job_hash.class_chain(module) for item in owner.body):
+        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+            return list(zip(statement.args.kwonlyargs, statement.args.kw_defaults, strict=True))
+    return []
 
 
 def _one_alone(value: Any) -> Any:

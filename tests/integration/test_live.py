@@ -23,6 +23,7 @@ import pytest
 
 from pipeline.commands import ui
 from pipeline.core import artifacts
+from pipeline.runtime import job_context
 from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import track
@@ -281,7 +282,7 @@ def test_the_run_holds_what_the_training_left(
     )
     training = job.inputs["history"][0].parent.name
     expected = {"model": "vae", "seed": "0", "budget": "tiny", "hash": training, "measured": "measured"}
-    assert {**expected, "status": "ok", "superseded": "false"}.items() <= run.data.tags.items()
+    assert {**expected, "status": "ok"}.items() <= run.data.tags.items()
     assert len(run.data.tags["data_digest"]) >= 8 and run.info.status == "FINISHED"
     assert run.data.metrics["fd_pixels"] == 3.5 and run.data.metrics["train_seconds"] > 0
     assert run.data.params["batch"] == "256" and run.data.params["class"] == "vae"
@@ -326,7 +327,8 @@ def test_runs_that_a_store_lacks_are_recorded_again_before_it_is_shown(
     """A clone after `dvc pull`: the results are there, the store is not."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     job, uri = track_job(folder, monkeypatch), f"sqlite:///{folder}/elsewhere/mlflow.db"
-    assert mlflow_runs.recorded_runs(uri, "mnist") == set()
+    jobs = {path.parent.name for path in job.reads}
+    assert mlflow_runs.recorded_runs(uri, "mnist", jobs) == set()
     asked: list[list[str]] = []
 
     def stage(words: list[str], **options: Any) -> None:
@@ -339,7 +341,8 @@ def test_runs_that_a_store_lacks_are_recorded_again_before_it_is_shown(
     for _ in range(2):
         ui.complete(plan, "mnist", uri, ["--set", "budget=tiny"])  # type: ignore[arg-type]
     assert [words[2:] for words in asked] == [["pipeline", "track", "--dataset", "mnist", "--set", "budget=tiny"]]
-    assert mlflow_runs.recorded_runs(uri, "mnist") == {"vae/0", "real/0"}
+    assert mlflow_runs.recorded_runs(uri, "mnist", jobs) == {"vae/0", "real/0"}
+    assert mlflow_runs.recorded_runs(uri, "mnist", {"another"}) == set()
 
 
 def test_a_server_that_is_dead_from_the_start_is_one_line_and_the_next_run_records_all(
@@ -480,3 +483,14 @@ def test_only_new_versions_of_files_are_sent_and_all_rows_arrive_after_failures(
     fails[0] = False
     assert relay.send_new() and relay.send_new()
     assert arrived == [1, 2, 3]
+    rows.append({"step": 4.0, "loss": 1.0})
+    history.write(rows)
+    ended: list[bool] = []
+    monkeypatch.setattr(mlflow_runs, "end_run", lambda *, is_finished, **run: ended.append(is_finished))
+    with job_context.sole_writer(f"{job.name} {job.hash}"):
+        relay.end(patience=0.0)
+    assert arrived == [1, 2, 3, 4] and not ended, "its workflow has ended, the training goes on"
+    relay.end()
+    history.path.unlink()
+    relay.end()
+    assert ended == [False], "and once it is recorded its run has ended already"

@@ -194,10 +194,11 @@ def test_a_file_that_is_no_block_is_refused(content: Any, tmp_path: Path) -> Non
 def test_a_file_that_is_not_there_or_not_yaml_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"params\.yaml: No such file"):
         load(file=tmp_path / "params.yaml")
-    (tmp_path / "params.yaml").write_text("a: [1,\nb: {")
-    with pytest.raises(UserError, match=r"params\.yaml: not YAML") as caught:
-        load(file=tmp_path / "params.yaml")
-    assert "\n" not in str(caught.value)
+    for text in ("a: [1,\nb: {", "[" * 30_000, "a: " + "{b: " * 30_000 + "}" * 30_000, "- " * 30_000):
+        (tmp_path / "params.yaml").write_text(text)
+        with pytest.raises(UserError, match=r"params\.yaml: not YAML") as caught:
+            load(file=tmp_path / "params.yaml")
+        assert "\n" not in str(caught.value)
 
 
 # --- names that must exist --------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from pipeline.tracking.mlflow_runs import (
     add_rows,
     attempt,
     create_store,
+    end_run,
     forget_unrecorded,
     record_run,
     tracking_uri,
@@ -115,14 +116,20 @@ def test_one_run_for_each_model_and_seed_and_none_twice(uri: str, client: Any) -
 
 
 def test_a_changed_hash_supersedes_and_an_earlier_one_is_found_again(uri: str, client: Any) -> None:
-    def superseded() -> dict[str, str]:
-        return {run.data.tags["hash"]: run.data.tags["superseded"] for run in runs_in(client, "changed")}
+    def shown() -> list[tuple[str, str]]:
+        (run,) = runs_in(client, "changed")
+        models = client.search_logged_models([run.info.experiment_id])
+        return [(run.data.tags["hash"], model.source_run_id) for model in models]
 
-    early = record_run(**run_of(uri, "changed", hash_="early"))
-    record_run(**run_of(uri, "changed", hash_="late"))
-    assert superseded() == {"early": "true", "late": "false"}
-    assert record_run(**run_of(uri, "changed", hash_="early")) == early
-    assert superseded() == {"early": "false", "late": "true"}
+    def write(folder: Path) -> None:
+        artifacts.write_text(folder / "MLmodel", "flavors: {}\n")
+
+    early, late = (run_of(uri, "changed", hash_=hash_) | {"model": write} for hash_ in ("early", "late"))
+    first = record_run(**early)
+    other = record_run(**late)
+    assert shown() == [("late", other)]
+    assert record_run(**early) == first
+    assert shown() == [("early", first)]
 
 
 def test_a_recording_that_was_cut_short_is_completed(uri: str, client: Any, tmp_path: Path) -> None:
@@ -195,6 +202,28 @@ def test_rows_that_were_passed_on_live_are_recorded_once(uri: str, client: Any) 
     assert counts(client, seen.info.run_id, ["loss", "kl", "fd"]) == {"loss": 3, "kl": 3, "fd": 1}, "it was complete"
 
 
+@pytest.mark.parametrize(("is_finished", "status"), [(True, "FINISHED"), (False, "KILLED")])
+def test_a_training_that_ends_unrecorded_is_no_longer_running_until_it_goes_on(
+    uri: str, client: Any, is_finished: bool, status: str
+) -> None:
+    run = run_of(uri, f"ended_{status.lower()}")
+    live = {key: run[key] for key in ("uri", "tags", "params")}
+
+    def seen() -> tuple[str, str]:
+        (found,) = runs_in(client, run["tags"]["dataset"])
+        return found.info.run_id, found.info.status
+
+    add_rows(**live, curves=run["curves"][:1])
+    run_id, _ = seen()
+    end_run(uri=uri, tags=run["tags"], is_finished=is_finished)
+    assert seen() == (run_id, status)
+    add_rows(**live, curves=run["curves"][:2])
+    assert seen() == (run_id, "RUNNING")
+    assert record_run(**run) == run_id and seen() == (run_id, "FINISHED")
+    end_run(uri=uri, tags=run["tags"], is_finished=False)
+    assert seen() == (run_id, "FINISHED")
+
+
 def test_metrics_that_are_measured_again_supersede_and_the_earlier_ones_are_found_again(uri: str, client: Any) -> None:
     run = run_of(uri, "measured") | {"metrics": {"fd": 2.5, "loss": 9.0, "old": 1.0}}
     first = record_run(**run)
@@ -203,7 +232,7 @@ def test_metrics_that_are_measured_again_supersede_and_the_earlier_ones_are_foun
     assert second == third != first
 
     def current() -> dict[str, float]:
-        (found,) = [run for run in runs_in(client, "measured") if run.data.tags["superseded"] == "false"]
+        (found,) = runs_in(client, "measured")
         return {name: value for name, value in found.data.metrics.items() if name != "kl"}
 
     assert current() == {"fd": 1.5, "loss": 8.0}, "the final value of a curve is its latest"

@@ -41,13 +41,14 @@ def test_a_job_has_its_progress_while_it_runs_and_one_line_when_it_ends(
         assert others == [f"  {'train mnist vae 0':<28} ", "and 1 more"]
         tell(LogEvent.JOB_FINISHED, job_id=1)
         tell(LogEvent.JOB_FINISHED, job_id=3)
+        (tmp_path / "vae.log").write_text("     1.0s  begins\nno room; make room\n")
         tell(LogEvent.JOB_ERROR, jobid=0, log=["vae.log", "slurm.log"])
         assert shown.lines(9)[0] == "1 of 3 jobs done, 1 running, 0 s"
     finally:
         display.SNAKEMAKE.removeHandler(shown)
     assert capsys.readouterr().err.splitlines() == [
-        f"{'train mnist draw 0':<28} done after 0 s (1 of 3 jobs)",
-        f"{'train mnist vae 0':<28} failed after 0 s: vae.log slurm.log",
+        f"{'train mnist draw 0':<28}  34 %  34/100 steps  4 s left (1 of 3 jobs, 0 s)",
+        f"{'train mnist vae 0':<28} failed after 0 s: no room; make room (log: vae.log slurm.log)",
     ]
 
 

@@ -23,3 +23,26 @@ def test_the_progress_of_a_loop_is_for_a_terminal_and_the_log(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 + terminal and lines[-1].endswith("done")
     assert "75 %  30/40 steps" in (tmp_path / "a.log").read_text()
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_in_a_workflow_the_last_line_is_left_to_its_display(
+    followed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if followed:
+        monkeypatch.setenv(progress.FOLLOWED, "yes")
+    told = progress.Progress("train mnist vae 0", tmp_path / "a.log")
+    told.say("resumed")
+    told.note("for the log")
+    told.end()
+    told.say("ok")
+    told.end()
+    told.close()
+    printed = [line.split()[-1] for line in capsys.readouterr().err.splitlines()]
+    assert printed == ["resumed", "done", "ok"][: 2 if followed else 3]
+    assert [line.split()[-1] for line in (tmp_path / "a.log").read_text().splitlines()] == [
+        "resumed",
+        "log",
+        "done",
+        "ok",
+    ]

@@ -59,7 +59,7 @@ def test_what_a_person_sees_while_it_runs_and_at_the_end(tiny: Path) -> None:
     terminal = (tiny / "terminal.txt").read_text()
     assert "jobs to run: " in terminal
     (jobs,) = re.findall(r"easel: (\d+) jobs to run: ", terminal)
-    ended = re.findall(rf"done after \d+ \w+ \((\d+) of {jobs} jobs\)$", terminal, re.MULTILINE)
+    ended = re.findall(rf"\w \((\d+) of {jobs} jobs, \d+ \w+\)$", terminal, re.MULTILINE)
     assert [int(number) for number in ended] == list(range(1, int(jobs) + 1))
     assert "Finished jobid" not in terminal
     assert TABLE in terminal and "results/figures/mnist/" in terminal
@@ -110,7 +110,7 @@ def test_a_flipped_bit_is_found_by_whoever_reads_it(copied: Path, tiny: Path, mn
     shutil.rmtree(metrics.parent)
     done = snakemake(copied, mnist_mirror, target)
     assert done.returncode != 0
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("easel: evaluate")]
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("evaluate ")]
     assert f"{samples.relative_to(copied)}: damaged" in line and "delete" in line
     assert "Traceback" not in done.stderr
     shutil.rmtree(samples.parent)

@@ -187,6 +187,11 @@ def test_the_rules_use_public_names_of_snakemake_alone() -> None:
         assert not re.search(r"\._[a-z]|^\s*(workflow|config|rules)(\.\w+)+\s*=[^=]", text, re.MULTILINE), file
 
 
+def test_the_workflows_map_names_every_file() -> None:
+    named = re.findall(r"`(\w+)`(?=[^:]*:)", (ROOT / "pipeline/workflow/__init__.py").read_text())
+    assert sorted([*named, "__init__"]) == sorted(file.stem for file in FILES if file.parent.name == "workflow")
+
+
 def test_no_function_is_longer_than_sixty_lines() -> None:
     lengths = {
         f"{file.stem}.{node.name}": (node.end_lineno or 0) - node.lineno + 1

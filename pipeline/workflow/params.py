@@ -1,32 +1,30 @@
 """params.yaml and command-line overrides, checked before any job starts.
 
 Closed keys: an unknown one stops with a single line that suggests the near name. A model's own arguments are checked
-against its constructor's signature, read from the syntax tree, so nothing here imports torch.
+against its constructor's signature (pipeline/workflow/model_arguments.py).
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import functools
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from pipeline.core.errors import UserError, near
-from pipeline.models import kinds
 from pipeline.training import length
 from pipeline.workflow import job_hash, layout, yaml_loader
+from pipeline.workflow.model_arguments import NO_BOOL, constructor, expecting
 
 Budget = Literal["tiny", "smoke", "laptop", "paper"]
 BUDGETS: tuple[str, ...] = get_args(Budget)
 
-PLAIN: dict[str, Any] = {"bool": bool, "str": str, "int": int, "float": float}
 PARAMS_FILE = Path("params.yaml")
 OWN_FILE = "own.yaml"
 """Beside params.yaml: data sets of one's own, and whatever else differs."""
@@ -41,21 +39,6 @@ RENAMED_KEYS = {
     "samples_of": "reuse_training_of",
 }
 """Key of an earlier version, in whatever block -> its new name."""
-
-
-def _expecting(fits: Callable[[Any], bool], words: str) -> BeforeValidator:
-    """A check that comes before pydantic's, in words of our own."""
-
-    def check(value: Any) -> Any:
-        if not fits(value):
-            raise ValueError(f"found {value!r}, expected {words}")
-        return value
-
-    return BeforeValidator(check)
-
-
-NO_BOOL = _expecting(lambda value: not isinstance(value, bool), "a number")
-"""`true` is no number, though Python lets it pass for 1."""
 
 
 def _plain_name(value: Any) -> Any:
@@ -73,7 +56,7 @@ Name = Annotated[str, BeforeValidator(_plain_name)]
 
 def _list_or(word: str, of: str) -> BeforeValidator:
     """One word may stand in the list's place."""
-    return _expecting(
+    return expecting(
         lambda value: value == word or bool(isinstance(value, list) and value), f"a list of {of}, or {word}"
     )
 
@@ -182,7 +165,7 @@ def _is_range(value: Any) -> bool:
 
 
 RANGE = "two numbers, those of black and of white, the lower one first, for instance [0, 255]"
-ValueRange = Annotated[tuple[float, float] | None, _expecting(_is_range, RANGE)]
+ValueRange = Annotated[tuple[float, float] | None, expecting(_is_range, RANGE)]
 """What pixels range over where the values do not tell."""
 
 
@@ -204,7 +187,7 @@ class Form(_Block):
     test: Part = 0.1
 
 
-ModelBlock = Annotated[dict[str, Any], _expecting(lambda value: isinstance(value, dict), "a block of keys")]
+ModelBlock = Annotated[dict[str, Any], expecting(lambda value: isinstance(value, dict), "a block of keys")]
 """Its keys are checked against the constructor of the model's class."""
 
 OF_A_FORM_ALONE = ("reader", "files", "sources", "path", "options")
@@ -690,62 +673,6 @@ def _model_schema(module: str) -> type[BaseModel]:
     if clash:
         raise UserError(f"{module}: argument {min(clash)!r} is a key of the training loop; give it another name")
     return create_model("Block", __base__=Training, **fields)
-
-
-@functools.cache
-def constructor(module: str) -> tuple[tuple[str, Any, Any], ...]:
-    """(name, type, default) of the keyword-only arguments of a model's constructor, read from its syntax tree."""
-    found = []
-    for argument, default in _keywords(module):
-        where = f"{job_hash.module_file(module)}: argument {argument.arg!r}"
-        value = ... if default is None else _plain_value(default, where)
-        found.append((argument.arg, _kind(argument.annotation, where), value))
-    return tuple(found)
-
-
-def kinds_of(module: str) -> dict[str, str]:
-    """What annotates each of those arguments, as it is written: Rate, Count, bool, Literal['a', 'b'], ..."""
-    return {argument.arg: ast.unparse(argument.annotation or ast.Name("")) for argument, _ in _keywords(module)}
-
-
-def _keywords(module: str) -> list[tuple[ast.arg, ast.expr | None]]:
-    """Keyword-only arguments and their defaults, of the nearest `__init__` of a model's class and its bases."""
-    for statement in (item for owner in job_hash.class_chain(module) for item in owner.body):
-        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            return list(zip(statement.args.kwonlyargs, statement.args.kw_defaults, strict=True))
-    return []
-
-
-def _one_alone(value: Any) -> Any:
-    """`hidden: 400` is `hidden: [400]`."""
-    return value if isinstance(value, list | tuple | dict) else [value]
-
-
-def _plain_value(default: ast.expr, where: str) -> Any:
-    """The value of a default that is written out."""
-    try:
-        return ast.literal_eval(default)
-    except ValueError:
-        raise UserError(f"{where}: found the default {ast.unparse(default)}, expected a plain value") from None
-
-
-def _kind(annotation: ast.expr | None, where: str) -> Any:
-    """The type that an annotation names: one of `pipeline.models.kinds`, bool, str, a Literal, or a tuple of them."""
-    if isinstance(annotation, ast.Name) and hasattr(kinds, annotation.id):
-        kind = getattr(kinds, annotation.id)
-        bounds = getattr(kind, "__metadata__", None)
-        return Annotated[kind.__origin__, Field(**bounds[0]), NO_BOOL] if bounds else kind
-    if isinstance(annotation, ast.Name) and annotation.id in PLAIN:
-        return PLAIN[annotation.id]
-    if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):
-        if annotation.value.id == "Literal":
-            return Literal[ast.literal_eval(annotation.slice)]
-        if annotation.value.id == "tuple" and isinstance(annotation.slice, ast.Tuple):
-            return Annotated[tuple[_kind(annotation.slice.elts[0], where), ...], BeforeValidator(_one_alone)]  # type: ignore[misc]
-    raise UserError(
-        f"{where}: found the annotation {ast.unparse(annotation) if annotation else None}, "
-        "expected one of pipeline.models.kinds, bool, str, Literal[...] or tuple[kind, ...]"
-    )
 
 
 # --- one line for a person --------------------------------------------------------------------------------------

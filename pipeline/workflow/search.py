@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.core.errors import UserError, near
-from pipeline.workflow import params, yaml_loader
+from pipeline.workflow import model_arguments, params, yaml_loader
 from pipeline.workflow.catalogue import IN_STEPS
 from pipeline.workflow.plan import Job, Plan
 
@@ -209,7 +209,7 @@ class Search:
         asked = (parsed_range(given, search.present) for given in over)
         space = {key: search.allowed(key, of) for key, of in asked}
         if not over:
-            space = space_of(params.kinds_of(plan.module(model)), search.present, full)
+            space = space_of(model_arguments.kinds_of(plan.module(model)), search.present, full)
         if not space:
             raise UserError(f"{model} has no rate, weight or fraction to search; name keys with --over KEY=A,B,C")
         return dataclasses.replace(search, space=space)

@@ -146,8 +146,8 @@ def trained(plan: Plan, dataset: str, model: str, training: int) -> tuple[Path, 
     weights = Path(job.outputs["weights"])
     if not store.is_complete(job.folder):
         raise UserError(
-            f"{model} on {dataset}, training {training}: no weights for today's params.yaml and code ({weights}); "
-            f"train it with `{overrides.snakemake(weights, plan.flags)}`"
+            f"{model} on {dataset}, training {training}: no weights for today's params.yaml, code and data "
+            f"({weights}); train it with `{overrides.snakemake(weights, plan.flags)}`"
         )
     store.checked(weights)
     return weights, plan.job("sample", dataset, model, training).config

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.workflow import job_hash, params, plan
+from pipeline.workflow import job_hash, model_arguments, params, plan
 from pipeline.workflow.plan import Plan
 from tests.conftest import ROOT
 
@@ -201,6 +201,30 @@ def test_every_metric_is_part_of_every_evaluation(tree: Tree) -> None:
         assert {f"pipeline.metrics.{name}" for name in metrics} <= set(job_hash.code_closure(job.modules))
 
 
+NESTED = """
+if a:
+    import p1
+elif b:
+    with c:
+        import p2
+else:
+    for _ in d:
+        class E:
+            def f(self): import p3
+try: pass
+except X: import p4
+else: import p5
+finally: import p6
+match g:
+    case 1: import p7
+"""
+
+
+def test_an_import_is_seen_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_hash, "syntax_tree", lambda name: ast.parse(NESTED))
+    assert job_hash.imports.__wrapped__("it") == {f"p{number}" for number in range(1, 8)}
+
+
 def replaced(text: str, kind: type[ast.AST], change: Callable[[Any], bool]) -> str:
     """The code with the first node of a kind changed for which `change` says so."""
     parsed = ast.parse(text)
@@ -270,7 +294,7 @@ def test_defaults_written_out_are_the_same_jobs(tree: Tree) -> None:
         f"models.{model}.{argument}={json.dumps(default)}"
         for model, block in blocks.items()
         if "reuse_training_of" not in block  # its arguments are those of the training that it samples
-        for argument, _, default in params.constructor(f"pipeline.models.{block.get('class', model)}")
+        for argument, _, default in model_arguments.constructor(f"pipeline.models.{block.get('class', model)}")
         if argument not in block
     ]
     assert len(overrides) > len(MODELS)

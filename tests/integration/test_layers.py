@@ -72,11 +72,9 @@ def stage_names() -> set[str]:
 
 @functools.cache
 def functions(file: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [
-        node
-        for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
+    name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    found = job_hash.statements(job_hash.syntax_tree(name))
+    return [node for node in found if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 # --- who imports whom -------------------------------------------------------------------------------------------
@@ -187,6 +185,11 @@ def test_the_rules_use_public_names_of_snakemake_alone() -> None:
     for file in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]:
         text = file.read_text()
         assert not re.search(r"\._[a-z]|^\s*(workflow|config|rules)(\.\w+)+\s*=[^=]", text, re.MULTILINE), file
+
+
+def test_the_workflows_map_names_every_file() -> None:
+    named = re.findall(r"`(\w+)`(?=[^:]*:)", (ROOT / "pipeline/workflow/__init__.py").read_text())
+    assert sorted([*named, "__init__"]) == sorted(file.stem for file in FILES if file.parent.name == "workflow")
 
 
 def test_no_function_is_longer_than_sixty_lines() -> None:

@@ -31,6 +31,7 @@ from pipeline.metrics import (
 )
 from pipeline.metrics.bands import BANDS
 from pipeline.metrics.comparison import Comparison
+from pipeline.workflow import job_hash
 
 ASKED_FOR = [
     "mmd_rbf", "mmd_linear", "fd_classifier", "fd_pixels", "fd_pixels_as_written", "fd_classifier_infinite",
@@ -138,12 +139,12 @@ def test_what_is_kept_of_the_real_images_changes_no_value(name: str, comparison:
     assert known == set(kept) != set()
 
 
-@pytest.mark.parametrize("name", metrics.names())
-def test_real_and_fake_are_keyword_only(name: str) -> None:
-    tree = ast.parse(Path(str(metrics.load(name).__file__)).read_text(encoding="utf-8"))
-    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-        positional = {argument.arg for argument in function.args.args}
-        assert not positional & {"real", "fake"}, function.name
+def test_real_and_fake_are_keyword_only() -> None:
+    for name in metrics.names():
+        for function in job_hash.statements(job_hash.syntax_tree(f"pipeline.metrics.{name}")):
+            if isinstance(function, ast.FunctionDef):
+                positional = {argument.arg for argument in function.args.args}
+                assert not positional & {"real", "fake"}, f"{name}.{function.name}"
 
 
 def test_differing_dimensions_are_refused() -> None:
@@ -198,13 +199,6 @@ def test_a_set_is_at_no_distance_from_itself() -> None:
     # unbiased estimators count k(x, x) across but not within
     assert -2 / 300 < mmd.mmd_rbf(real=x, fake=x) < 0
     assert kid.kid(real=x, fake=x) < 0
-
-
-def test_halves_of_one_set_are_near_0() -> None:
-    x, y = gaussian(800, 4, 1), gaussian(800, 4, 2)
-    assert abs(mmd.mmd_rbf(real=x, fake=y)) < 2e-3
-    assert abs(kid.kid(real=x, fake=y)) < 0.1
-    assert frechet.frechet_distance(real=x, fake=y) < 0.05
 
 
 @pytest.mark.parametrize("distance", [frechet.frechet_distance, mmd.mmd_linear, kid.kid])
@@ -620,17 +614,20 @@ RIGHT: dict[str, dict[str, float]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", DEGENERATE)
 @pytest.mark.parametrize("name", metrics.names())
-def test_degenerate_images_have_the_right_value_or_a_reason(name: str, case: str) -> None:
-    found = metrics.load(name).measure(compared(*DEGENERATE[case]))
-    assert set(found) == set(metrics.load(name).measure(compared(noisy(40, 3), noisy(40, 4)))), "no column vanishes"
-    for column, estimate in found.items():
-        if not math.isfinite(estimate.value):
-            assert estimate.kind.startswith("undefined: "), column
-        assert estimate.value == pytest.approx(RIGHT.get(case, {}).get(column, estimate.value), abs=1e-7, nan_ok=True)
-        if RIGHT.get(case, {}).get(column) == 0 and column.startswith("fd_"):
-            assert -10 < estimate.low <= 0 <= estimate.high < 10, "no interval of rounding errors on a logarithm"
+def test_degenerate_images_have_the_right_value_or_a_reason(name: str) -> None:
+    measure = metrics.load(name).measure
+    columns = measure(compared(noisy(40, 3), noisy(40, 4))).keys()
+    for case, images in DEGENERATE.items():
+        found, right = measure(compared(*images)), RIGHT.get(case, {})
+        assert found.keys() == columns, f"no column vanishes: {case}"
+        for column, estimate in found.items():
+            if not math.isfinite(estimate.value):
+                assert estimate.kind.startswith("undefined: "), (case, column)
+            wanted = pytest.approx(right.get(column, estimate.value), abs=1e-7, nan_ok=True)
+            assert estimate.value == wanted, (case, column)
+            if right.get(column) == 0 and column.startswith("fd_"):
+                assert -10 < estimate.low <= 0 <= estimate.high < 10, "no interval of rounding errors on a logarithm"
 
 
 def test_density_around_samples_needs_features_that_differ() -> None:

@@ -337,6 +337,7 @@ CHECKS = (
         alike(flat),
         {FIDELITY: ([(0.0, SAME_AS_REAL), (3.0, SAME_AS_REAL)],), OVERALL: ([(0.0, NOTHING), (3.0, NOTHING)],),
          DIVERSITY: ([(0.0, NOTHING), (3.0, NOTHING)],)},
-        "the same the other way round",
+        "samples with fewer values than real images (rounded ones) count as missing real images, or as real ones, "
+        "depending on the step: quantise both sets alike, as the tables do",
     ),
 )  # fmt: skip

@@ -50,6 +50,13 @@ A share of the samples are training points, the others are new points of the rea
 dimensions). A column of copying must change with every step.
 """
 
+BRACKETS = """A column named here has failed the check. In brackets: only its bounds. Its order is then right, but its
+value for perfect or for useless samples is not fixed: compare it with the rows `real` and `noise`, not with 0 or 1.
+"""
+FALSE_ALARMS = """a column of copying accuses samples that copy nothing. Samples that lie nearer together or to the
+  middle of the data than real images (blurred or averaged ones) are nearer to training images as well; odd images and
+  invented kinds of images move `fld_gap`, a mean of logarithms without bound; samples of few distinct values leave
+  `authenticity` to chance. Look at the nearest training images before you call a model a copier."""
 BLIND = "The last four columns are not checked: copies of training images look as good as new real images to them.\n"
 
 
@@ -88,13 +95,22 @@ def meanings(judged: Sequence[Row]) -> str:
     """What the failures mean, by check, with the columns that fail."""
     lines = [
         "## What the failures mean\n",
-        "A column named here has failed the check, only its bounds (in brackets), or raised a false alarm.\n",
+        BRACKETS,
     ]
+    failed = [row for row in judged if not row["passed"]]
+    alarms = [row for row in failed if KINDS[str(row["column"])] == COPYING]
     for check in CHECKS:
-        failed = [row for row in judged if row["check"] == check.title and not row["passed"]]
+        its_own = [row for row in failed if row["check"] == check.title and row not in alarms]
         there = any(row["check"] == check.title for row in judged)
-        lines += [f"- **{check.title}**: {check.lesson}. {named(failed)}"] if there else []
+        lines += [f"- **{check.title}**: {check.lesson}. {named(its_own)}"] if there else []
+    lines += [f"- **False alarms**: {FALSE_ALARMS}"]
+    lines += [f"  - {check}: {named([row for row in alarms if row['check'] == check])}" for check in checks_of(alarms)]
     return "\n".join(lines) + "\n"
+
+
+def checks_of(rows: Sequence[Row]) -> list[str]:
+    """Their checks, each once."""
+    return list(dict.fromkeys(str(row["check"]) for row in rows))
 
 
 def named(failed: Sequence[Row]) -> str:

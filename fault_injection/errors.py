@@ -18,7 +18,7 @@ WRITES = {"ENOSPC": True, "EROFS": True, "EACCES": True, "EIO": False}
 
 READS = {"EACCES": True, "EIO": False}
 
-BY_HAND = ("expected", "not found", "delete", "make room", "mend", "could not", "check that")
+BY_HAND = ("expected", "not found", "delete", "make room", "could not", "check that")
 """A line says what to do."""
 
 

@@ -44,7 +44,7 @@ class ForkServer:
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fork_server"],
+            ["env", "--default-signal", sys.executable, "-m", "tests.fork_server"],  # nohup's are ignored
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
@@ -82,9 +82,10 @@ class ForkServer:
 
 def serve() -> None:
     """Answer orders until there are no more."""
-    from pipeline import __main__ as command
+    from pipeline import cli
     from pipeline.workflow import job_hash, params
 
+    cli.parser()  # it reads the first line of every stage's module
     for name in ("train", "sample", "evaluate"):
         importlib.import_module(f"pipeline.stages.{name}")
         job_hash.code_closure((f"pipeline.stages.{name}",))
@@ -98,7 +99,7 @@ def serve() -> None:
         if child := os.fork():
             print(child, flush=True)
         else:
-            os._exit(live(order, command.main))
+            os._exit(live(order, cli.main))
 
 
 def waited(child: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,12 @@ def begun(folder: Path, model: str, steps: int = STEPS) -> Training:
     stored(planned.parents[0], root=folder)
     artifacts.write_json(folder / "spec.json", planned.spec)
     return Training(folder, model)
+
+
+def copied(training: Training, folder: Path) -> Training:
+    """Another folder with all that a training has."""
+    shutil.copytree(training.folder, folder, dirs_exist_ok=True)
+    return Training(folder, training.model)
 
 
 def finish(fork_server: ForkServer, training: Training) -> dict[str, bytes]:

@@ -1,9 +1,8 @@
-"""Print what every column of the tables means and which way is better."""
+"""Print what every column of the tables means and which way is better, as Markdown."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 
 from pipeline.metrics import columns
 from pipeline.tables import COST_COLUMNS, describe, main_columns
@@ -13,13 +12,16 @@ from pipeline.tables.comparison import values
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """As what."""
-    parser.add_argument("--markdown", action="store_true", help="print Markdown, as in docs/reading-the-table.md")
+    """No flags."""
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Every table's columns in their order, each once."""
-    print("\n".join(markdown() if arguments.markdown else plain()))
+    """Every table's columns in their order, each once, as docs/reading-the-table.md has them."""
+    for title, group in groups().items():
+        print(f"### {title}\n\n| Column | Name | What it says |\n|---|---|---|")
+        for name, about in group.items():
+            print(f"| `{name}` | {about['label']} | {described(about)} |")
+        print()
 
 
 def groups() -> dict[str, dict[str, Description]]:
@@ -36,21 +38,3 @@ def groups() -> dict[str, dict[str, Description]]:
         earlier = {name for group in by_table.values() for name in group}
         by_table[title] = {name: known[name] for name in names if name not in earlier}
     return by_table
-
-
-def plain() -> Iterator[str]:
-    """Lines for a terminal."""
-    for title, group in groups().items():
-        yield f"{title}"
-        for name, about in group.items():
-            yield f"  {name:<24} {described(about)}"
-        yield ""
-
-
-def markdown() -> Iterator[str]:
-    """The same as tables of Markdown."""
-    for title, group in groups().items():
-        yield from (f"### {title}", "", "| Column | Name | What it says |", "|---|---|---|")
-        for name, about in group.items():
-            yield f"| `{name}` | {about['label']} | {described(about)} |"
-        yield ""

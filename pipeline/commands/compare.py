@@ -17,7 +17,7 @@ from pipeline.tables.columns import HEADLINE_METRICS
 from pipeline.tables.comparison import COLUMN, COLUMNS, OUTSIDE, ROW
 from pipeline.tables.rows import Row
 from pipeline.tables.text import to_csv
-from pipeline.tracking.differences import TITLES, Comparison, compare, table_rows
+from pipeline.tracking.differences import Comparison, compare, models_of, table_rows, title
 from pipeline.workflow import snapshots
 from pipeline.workflow.snapshots import Snapshot
 
@@ -92,8 +92,8 @@ def _unlike(compared: Comparison) -> list[str]:
         a, b = (_values(side, column) for side in (compared.a, compared.b))
         if a != b:
             words.append(f"{column} {a} against {b}")
-    steps = [change for change in compared.of_kind("params") if change.name in BUDGET]
-    words += [f"{of.name} {of.a} against {of.b} ({', '.join(of.models or of.stages)})" for of in steps[:2]]
+    steps = {change: jobs for change, jobs in compared.made_by.items() if change.name in BUDGET}
+    words += [f"{of.name} {of.a} against {of.b} ({models_of(jobs) or 'all'})" for of, jobs in [*steps.items()][:2]]
     more = f" and {len(steps) - 2} more" if len(steps) > 2 else ""
     return [f"NOT COMPARABLE as they are: {'; '.join(words)}{more}"] if words else []
 
@@ -113,9 +113,9 @@ def _table_lines(compared: Comparison, table: str) -> list[str]:
     changes = [row for row in compared.rows if row["table"] == table]
     lacking = [side.name for side in (compared.a, compared.b) if table not in side.tables]
     if lacking:
-        return [f"{TITLES[table]}: not compared, it is missing in {' and '.join(lacking)}"]
+        return [f"{title(table)}: not compared, it is missing in {' and '.join(lacking)}"]
     if not changes:
-        return [f"{TITLES[table]}: the same ({compared.cells[table]} cells)"]
+        return [f"{title(table)}: the same ({compared.cells[table]} cells)"]
     readable = [row for row in changes if row["column"] in SHOWN[table]]
     lines = [_title(compared, table), *comparison.aligned(readable)]
     if len(readable) < len(changes):
@@ -130,7 +130,7 @@ def _title(compared: Comparison, table: str) -> str:
     changes = [row for row in compared.rows if row["table"] == table]
     outside = sum(row["verdict"] == OUTSIDE for row in changes)
     cells = sum(row["row"] != COLUMN and row["column"] != ROW for row in changes)
-    return f"{TITLES[table]}: {cells} of {compared.cells[table]} cells differ, {outside} {OUTSIDE}"
+    return f"{title(table)}: {cells} of {compared.cells[table]} cells differ, {outside} {OUTSIDE}"
 
 
 def _single_seed(compared: Comparison) -> bool:
@@ -141,8 +141,8 @@ def _single_seed(compared: Comparison) -> bool:
 def _made_lines(compared: Comparison) -> list[str]:
     """Params, code and versions that differ, one line each, or that all are the same; what records are missing."""
     sides = compared.a, compared.b
-    if compared.made_by is None:
-        lacking = [side.origin for side in sides if not side.recorded]
+    lacking = [side.origin for side in sides if not side.records]
+    if lacking:
         return [f"params and code not compared: no records in {' and '.join(lacking)}"]
     titles = {"params": f"params ({BY_RECORDS}):", "code": "code:", "versions": "versions:"}
     groups = [(title, compared.of_kind(kind)) for kind, title in titles.items()]
@@ -159,8 +159,8 @@ def _made_lines(compared: Comparison) -> list[str]:
 def to_rows(compared: Comparison) -> list[Row]:
     """Everything as rows of COLUMNS: those of the tables, then params, code and versions with what changed as text."""
     sources: list[Row] = [
-        {"table": change.kind, "row": ", ".join(change.models), "column": change.name, "a": change.a, "b": change.b,
-         "verdict": change.verdict}
-        for change in compared.made_by or ()
+        {"table": change.kind, "row": models_of(records) if change.kind == "params" else "", "column": change.name,
+         "a": change.a, "b": change.b, "verdict": change.verdict}
+        for change, records in compared.made_by.items()
     ]  # fmt: skip
     return [*compared.rows, *sources]

@@ -75,7 +75,7 @@ def current(plan: Plan, dataset: str) -> Records:
     jobs = [state.job for state in states.values() if state.job.stage != "fetch"]
     to_do = [job for job in jobs if not store.is_complete(job.folder)]
     if to_do:
-        causes = [cause.text for state in states.values() for cause in state.causes]
+        causes = [str(cause) for state in states.values() for cause in state.causes]
         # by name too what nothing that is to do reads: Snakemake makes no missing file that nobody needs
         targets = [layout.SUMMARY_TEXT.format(dataset=dataset), *(job.outputs["job"] for job in to_do[:3])]
         raise UserError(

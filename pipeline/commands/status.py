@@ -6,7 +6,6 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping
 
-from pipeline.core.errors import UserError
 from pipeline.runtime.progress import duration
 from pipeline.workflow import estimate, layout, overrides, run_lock, staleness, store
 from pipeline.workflow.plan import Job, Plan
@@ -29,8 +28,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print a page per data set."""
     plan = overrides.of(arguments)
-    if arguments.cores < 1:
-        raise UserError(f"--cores: found {arguments.cores}, expected 1 or more")
     if run_lock.is_live():
         print(run_lock.holder())
     needed = False
@@ -48,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def cores(text: str) -> int:
     """A number of cores, or `all` of this machine, as Snakemake takes them."""
-    return (os.cpu_count() or 1) if text == "all" else int(text)
+    return (os.cpu_count() or 1) if text == "all" else overrides.whole(1)(text)
 
 
 def begun(plan: Plan) -> list[str]:
@@ -88,9 +85,9 @@ def why(needed: list[State], everything: bool) -> Iterator[str]:
     """Each cause once, then what follows from them, then what was never made."""
     groups = staleness.grouped(needed)
     lines = []
-    for cause, jobs in groups if everything else groups[:SHOWN]:
+    for (model, cause), jobs in groups if everything else groups[:SHOWN]:
         kind = {"params": "params changed: ", "code": "code changed: "}.get(cause.kind, "")
-        lines.append(f"{f'{cause.subject}: ' if cause.subject else ''}{kind}{cause.text} ({staleness.counts(jobs)})")
+        lines.append(f"{f'{model}: ' if model else ''}{kind}{cause} ({staleness.counts(jobs)})")
     yield from section("changed", lines, len(groups) - len(lines))
     follows = [state.job for state in needed if state.before and not state.causes]
     if follows:

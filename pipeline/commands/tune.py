@@ -38,31 +38,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     parser.add_argument("--model", required=True, help="a model of params.yaml")
     parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
-    parser.add_argument(
-        "--trials", type=int, default=12, help="number of trials; the first is the block as it stands (default: 12)"
-    )
+    parser.add_argument("--trials", type=overrides.whole(1), default=12,
+                        help="number of trials; the first is the block as it stands (default: 12)")  # fmt: skip
     parser.add_argument("--steps", type=int, help="training steps of each trial (default: a tenth of the budget's)")
-    parser.add_argument(
-        "--score",
-        choices=list(SCORES),
-        default="frechet",
-        help="Frechet distance of classifier features (default), or the bound in nats",
-    )
+    parser.add_argument("--score", choices=list(SCORES), default="frechet",
+                        help="Frechet distance of classifier features (default), or the bound in nats")  # fmt: skip
     parser.add_argument(
         "--over", action="append", default=[], metavar="KEY=RANGE",
         help="a key to search, may be repeated: KEY=LOW..HIGH or KEY=A,B,C (default: every rate, weight and "
         f"fraction of the model, a {search.FACTOR:g}th to {search.FACTOR:g} times its present value)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="seed of the random settings (default: 0)")
+    parser.add_argument("--seed", type=overrides.whole(0), default=0, help="seed of the random settings (default: 0)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="default: params.yaml's `device`")
     overrides.add(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Do the trials that are not done, then say which was best."""
-    for flag, least in (("trials", 1), ("seed", 0)):
-        if getattr(arguments, flag) < least:
-            raise UserError(f"--{flag}: found {getattr(arguments, flag)}, expected {least} or more")
     plan = overrides.of(arguments)
     searched = Search.of(plan, arguments.dataset, arguments.model, arguments.steps, arguments.over)
     column = SCORES[arguments.score]
@@ -104,7 +96,8 @@ def announced(searched: Search, trials: Sequence[Trial], wanted: int) -> Iterato
         yield f"  there are no more than {len(trials)} settings"
     left = [job for trial in trials for job in trial.jobs if not store.is_complete(job.folder)]
     if left:
-        seconds = sum(estimate.job_seconds(searched.short_plan, job.stage, job.wildcards, {}) for job in left)
+        plan = searched.plan_with({})
+        seconds = sum(estimate.job_seconds(plan, job.stage, job.wildcards, {}) for job in left)
         yield f"  to do: about {duration(seconds * estimate.product_seconds() / estimate.REFERENCE_PRODUCT)}"
 
 

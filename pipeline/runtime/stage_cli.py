@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of every stage."""
     parser.add_argument("--dataset", help="a data set of params.yaml (default: mnist)")
     parser.add_argument("--model", help="a model of params.yaml")
-    parser.add_argument("--seed", type=int, help="which independent training (0, 1, ...)")
+    parser.add_argument("--seed", type=overrides.whole(0), help="which independent training (0, 1, ...)")
     overrides.add(parser)
     parser.add_argument("--job", metavar="HASH", help="a job that the running workflow planned, by its hash")
     parser.add_argument("--print-spec", action="store_true", help="print the whole job as JSON instead of doing it")
@@ -137,8 +137,6 @@ def _check_spec(spec: Any, expected: dict[str, Any], stage: str) -> None:
 def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """The job and the device from params.yaml, for a person who calls a stage by hand."""
     plan = overrides.of(arguments)
-    if arguments.seed is not None and arguments.seed < 0:
-        raise UserError(f"--seed: found {arguments.seed}, expected 0 or more")
     given = wildcards(arguments)
     takes = layout.WILDCARDS[arguments.name]
     if tuple(given) != takes:

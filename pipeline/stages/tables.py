@@ -68,10 +68,10 @@ def run(job: JobContext) -> None:
     judged, fights, judges = (
         from_csv(inputs[name].read_text(encoding="utf-8")) for name in ("judges_seeds", "battles", "judges")
     )
-    evidence = evidence_of(job, singles, rows, judged, fights)
+    spent = costs_of(runs, inputs["training_costs"], inputs["sampling_costs"], training)
+    evidence = evidence_of(job, singles, rows, judged, fights, cost_table(spent))
     claims = claim_rows(read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8")), evidence)
     rows = with_ranks(rows, evidence)
-    spent = costs_of(runs, inputs["training_costs"], inputs["sampling_costs"], training)
     job.write_text(job.outputs["table"], to_csv(rows, main_columns(described)))
     beside = published_markdown(rows) if job.config["published"] else ""
     bands = artifacts.read_json(inputs["summary"]).get("bands")
@@ -122,11 +122,13 @@ def status_of(measured: dict[str, Any], trained: str) -> str:
     return "unconditional in effect" if trained == "ok" and followed and ignores_class(*followed) else trained
 
 
-def evidence_of(job: JobContext, seeds: list[Row], rows: list[Row], judged: list[Row], battles: list[Row]) -> Evidence:
+def evidence_of(
+    job: JobContext, seeds: list[Row], rows: list[Row], judged: list[Row], battles: list[Row], costs: list[Row]
+) -> Evidence:
     """What the papers' claims about this table's models, and its ranks, are tested by."""
     real = next((row for row in rows if row["model"] == "real"), {})
     block, dataset = job.config, job.wildcards["dataset"]
-    return Evidence(seeds, columns(), real, judged, block["judged_by"], block["tolerance"], battles, dataset)
+    return Evidence(seeds, columns(), real, judged, block["judged_by"], block["tolerance"], battles, dataset, costs)
 
 
 def costs_of(

@@ -1,12 +1,12 @@
 """The papers' claims about the order of models: held, reversed or unresolved over the seeds.
 
 The claims are rows of published/claims.csv. Each says that one model is better than another on a measure, by the
-paper's definition or by ours, and what the paper leaves open. A measure is a column of the seeds' table, `r_sample`
-(Im et al. 2016, eq. 10), `third_party` (the verdict of third-party judges), `fools_<judge>` (which share of a model's
-images passes that judge) or `caught` (a judge, in the place of the better one, lets less than half of the other's
-images pass). Values are taken for normal on the measure's scale: two trainings are compared by Welch's t over their
-seeds, samples of one training and what one judge says are paired. Holm's step-down correction ('A simple sequentially
-rejective multiple test procedure', 1979) is over all claims of one paper by one definition.
+paper's definition or by ours, and what the paper leaves open. A measure is a column of the seeds' table, one of
+COST_MEASURES, `r_sample` (Im et al. 2016, eq. 10), `third_party` (the verdict of third-party judges), `fools_<judge>`
+(which share of a model's images passes that judge) or `caught` (a judge, in the place of the better one, lets less than
+half of the other's images pass). Values are taken for normal on the measure's scale: two trainings are compared by
+Welch's t over their seeds, samples of one training and what one judge says are paired. Holm's step-down correction ('A
+simple sequentially rejective multiple test procedure', 1979) is over all claims of one paper by one definition.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ DISAGREE = "the reference classifiers disagree on the order"
 NO_VERDICT = "no verdict of third-party judges"
 ANY, COLUMNS_OWN = "any", "column"
 REAL = "real"
+CPU_SECONDS, PER_IMAGE = COST_MEASURES = ("train_cpu_seconds", "cpu_seconds_per_image")
+"""CPU seconds of a training, and for each training image that it was shown; of these more is as claimed."""
 REAL_TEST, REAL_TRAIN = "real_test", "real_train"
 CLAIM_COLUMNS = (
     "claim", "paper", "section", "family", "definition", "open", "measure", "better", "worse", "seeds", "difference",
@@ -45,11 +47,12 @@ JUDGED_COLUMNS = ("judge", "judge_seed", "is_eligible", "contestant", "contestan
 """One judge of one seed on real images or on one contestant's of one seed; `is_eligible`: 1, or 0 below chance."""
 
 HOW_TO_READ = (
-    "A difference is positive where it goes the paper's way: of natural logarithms for distances and r_sample, of log "
-    "odds for rates (by our definition, for K-NN and Bayes, of the distances to the row `real`). Its 95 % interval is "
-    "Welch's over the seeds of two trainings; samples of one training are paired by seed. Held or reversed: p at most "
-    "0.05 after Holm's correction over a paper's claims by one definition; else it is unresolved, which is no evidence "
-    "of equality. What a paper leaves open has one reading here. Five seeds are what a claim wants."
+    "A difference is positive where it goes the paper's way: of natural logarithms for distances, costs and r_sample, "
+    "of log odds for rates (by our definition, for K-NN and Bayes, of the distances to the row `real`). Its 95 % "
+    "interval is Welch's over the seeds of two trainings; samples of one training are paired by seed. Held or "
+    "reversed: p at most 0.05 after Holm's correction over a paper's claims by one definition; else it is unresolved, "
+    "which is no evidence of equality. What a paper leaves open has one reading here. Five seeds are what a claim "
+    "wants."
 )
 
 Table = Sequence[Mapping[str, Value]]
@@ -61,7 +64,7 @@ class Evidence:
 
     `judged_by` names the model whose judge a model without one of its own fights with. `metrics` describes the
     measures. Two judges whose error rates on held-out images are further apart than `tolerance` decide no battle of
-    Im et al. 2016. `battles` has the verdicts of third-party judges.
+    Im et al. 2016. `battles` has the verdicts of third-party judges, `costs` what each training took.
     """
 
     seeds: Table
@@ -72,6 +75,7 @@ class Evidence:
     tolerance: float = 0.3
     battles: Table = ()
     dataset: str = ""
+    costs: Table = ()
 
     def models(self) -> set[str]:
         """Every model that was measured."""
@@ -233,6 +237,8 @@ def sides_of(claim: Mapping[str, str], evidence: Evidence) -> Sides:
     measure = claim["measure"]
     if measure in evidence.metrics:
         return _of_a_column(claim, evidence)
+    if measure in COST_MEASURES:
+        return _of_a_cost(claim, evidence)
     if not evidence.judged:
         return Sides(note="no table of the judges by seed")
     if measure == "r_sample":
@@ -255,6 +261,20 @@ def _of_a_column(claim: Mapping[str, str], evidence: Evidence) -> Sides:
         note = _joined(DISAGREE, note)
     better, worse = moved
     return Sides(better, worse, paired=evidence.are_paired(*pair), note=note)
+
+
+def _of_a_cost(claim: Mapping[str, str], evidence: Evidence) -> Sides:
+    """Logarithms of what the two models' trainings took, if they ran on one kind of device."""
+    sides: dict[str, dict[int, float]] = {claim["better"]: {}, claim["worse"]: {}}
+    devices = set()
+    for row in evidence.costs:
+        images = row.get("images_seen") if claim["measure"] == PER_IMAGE else 1
+        if row["model"] in sides and row.get(CPU_SECONDS) and images:
+            sides[str(row["model"])][int(row["seed"] or 0)] = math.log(_number(row[CPU_SECONDS]) / _number(images))
+            devices.add(row["device"])
+    if len(devices) > 1:
+        return Sides(note="trained on different devices, whose seconds do not compare")
+    return Sides(sides[claim["better"]], sides[claim["worse"]])
 
 
 def _on_its_scale(
@@ -399,7 +419,7 @@ def claims_columns() -> dict[str, dict[str, Any]]:
         "family": ("Family", "What the claim is about."),
         "definition": ("Definition", "Whose definition of the measure: the paper's, or ours."),
         "open": ("Left open", "What the paper leaves open, so that the measure is one reading of it."),
-        "measure": ("Measure", "A column of the table, or r_sample, third_party, fools_<judge>, caught."),
+        "measure": ("Measure", "A column of the table, a cost, r_sample, third_party, fools_<judge> or caught."),
         "better": ("Better", "The model that the paper has ahead; of `caught`, the judge."),
         "worse": ("Worse", "The model that the paper has behind; of `caught`, the contestant."),
         "seeds": ("Seeds", "Seeds that each has."),

@@ -28,6 +28,8 @@ NETWORK_COLUMNS = (
 FRECHET, KID = "fd_classifier", "kid_classifier"
 HEADLINE_METRICS = (FRECHET, "precision", "coverage", "copying", "elbo")
 """Fidelity, diversity, copying and likelihood; the battles' rating follows."""
+RANKED_METRICS = (FRECHET, KID, *HEADLINE_METRICS[1:])
+"""What models are ranked by: the headline metrics, and KID where it takes the place of the Frechet distance."""
 SHORT_LABELS = {
     "mmd_rbf": "MMD",
     "fd_classifier": "FD(clf)",
@@ -193,7 +195,7 @@ def describe(metrics: Mapping[str, Description] | None = None) -> dict[str, Desc
     """Every column by its name, `metrics` (the metrics' own descriptions) among them, with the bounds of intervals."""
     known: dict[str, Description] = {**RUN_COLUMNS, **(metrics or {}), **COSTS, **BATTLES}
     known |= {f"{name}_each": _each(known[name]) for name in known if f"{name}_min" in known}
-    known |= {f"rank_{name}": _rank(known[name]) for name in HEADLINE_METRICS if name in known}
+    known |= {f"rank_{name}": _rank(known[name]) for name in RANKED_METRICS if name in known}
     return known | {f"{name}_{side}": _bound(known[name], side) for name in known for side in ("low", "high")}
 
 
@@ -225,9 +227,9 @@ def main_columns(metrics: Iterable[str]) -> tuple[str, ...]:
 
 
 def rank_columns(metrics: Iterable[str]) -> tuple[str, ...]:
-    """The columns of ranks: one for each headline metric that there is."""
+    """The columns of ranks: one for each metric that models are ranked by and that there is."""
     there = set(metrics)
-    return tuple(f"rank_{name}" for name in HEADLINE_METRICS if name in there)
+    return tuple(f"rank_{name}" for name in RANKED_METRICS if name in there)
 
 
 def seeds_columns(metrics: Iterable[str]) -> tuple[str, ...]:

@@ -57,8 +57,8 @@ class TableFolder:
     def claims(self, metrics: Mapping[str, Description], judged_by: Mapping[str, str], tolerance: float) -> list[Row]:
         """The papers' claims about the folder's models, each with its verdict; see `Evidence` for the arguments."""
         real = next((row for row in self.rows("") if row["model"] == "real"), {})
-        judged, battles = self.rows("judges_seeds"), self.rows("battles")
-        evidence = Evidence(self.by_seed(), metrics, real, judged, judged_by, tolerance, battles, self.dataset)
+        judged, battles, costs = (self.rows(name) for name in ("judges_seeds", "battles", "cost"))
+        evidence = Evidence(self.by_seed(), metrics, real, judged, judged_by, tolerance, battles, self.dataset, costs)
         return claim_rows(read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8")), evidence)
 
     def by_seed(self) -> list[Row]:

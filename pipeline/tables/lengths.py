@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.tables.claims import claims_columns
+from pipeline.tables.claims import Evidence, claim_rows, claims_columns
+from pipeline.tables.columns import Description
 from pipeline.tables.rows import Row
 
 SHARES = {"third": 0.3333, "two_thirds": 0.6667, "whole": 1.0}
@@ -27,6 +28,21 @@ def by_length(claims: Mapping[str, Sequence[Row]]) -> list[Row]:
             row = rows.setdefault(tuple(keys.values()), dict.fromkeys(LENGTHS_COLUMNS) | keys)
             row |= {f"verdict_{name}": claim["verdict"], f"difference_{name}": claim["difference"]}
     return list(rows.values())
+
+
+def between_lengths(
+    claims: Sequence[Mapping[str, str]],
+    seeds: Mapping[str, Sequence[Row]],
+    metrics: Mapping[str, Description],
+    dataset: str,
+) -> list[Row]:
+    """Rows of CLAIM_COLUMNS for the claims that name models with the length of their training, as in `dcgan@whole`.
+
+    `seeds` are tables by seed by the name of their length. One training's lengths are paired by seed.
+    """
+    rows: list[Row] = [{**row, "model": f"{row['model']}@{name}"} for name, table in seeds.items() for row in table]
+    trained = {str(row["model"]): str(row["model"]).partition("@")[0] for row in rows}
+    return claim_rows(claims, Evidence(rows, metrics, judged_by=trained, dataset=dataset))
 
 
 def changed(rows: Sequence[Row]) -> list[Row]:

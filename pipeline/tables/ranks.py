@@ -16,7 +16,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from pipeline.tables.claims import LEVEL, Evidence, classifiers_disagree, holm
-from pipeline.tables.columns import HEADLINE_METRICS, Description
+from pipeline.tables.columns import Description, headline_columns
 from pipeline.tables.comparison import interval
 from pipeline.tables.rows import Row
 from pipeline.tables.text import competing, losses_of
@@ -51,7 +51,7 @@ class Position:
 def with_ranks(rows: Sequence[Row], evidence: Evidence) -> list[Row]:
     """The rows of a main table with the columns `rank_<metric>` of the headline metrics."""
     found: dict[str, Row] = {}
-    for column in (name for name in HEADLINE_METRICS if name in evidence.metrics):
+    for column in (name for name in headline_columns(evidence.metrics, rows) if name in evidence.metrics):
         for model, rank in ranks(rows, column, evidence).items():
             names = (f"rank_{column}{end}" for end in ENDS)
             found.setdefault(model, {}).update(zip(names, rank, strict=True))

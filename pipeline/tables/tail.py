@@ -55,7 +55,9 @@ def tail_terminal(
     if bands is None:
         return []
     parts = heading(bands, rows).replace("; ", ".\n").replace(". Row", ".\nRow")
-    lines = [*parts.splitlines(), "", to_terminal(rows, metrics, [name for name in TAIL_COLUMNS if name not in GAINS])]
+    columns = [name for name in TAIL_COLUMNS if name not in GAINS]
+    table = [to_terminal(rows, metrics, columns)] if known(rows, *columns[2:]) else []  # after `model` and `status`
+    lines = [*parts.splitlines(), "", *table]
     if tried := [row for row in rows if known([row], *GAINS)]:  # next to the others there is no room for intervals
         lines.append(to_terminal(tried, metrics, ("model", *GAINS), intervals=GAINS))
     return lines

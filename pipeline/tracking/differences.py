@@ -11,10 +11,8 @@ from pipeline.tables.aliases import with_current_columns
 from pipeline.tables.rows import Row
 from pipeline.tables.text import from_csv
 from pipeline.workflow import provenance
-from pipeline.workflow.provenance import Change
+from pipeline.workflow.provenance import Change, Record
 from pipeline.workflow.snapshots import Snapshot
-
-TITLES = {"main": "main table", "battles": "battles", "standings": "standings", "judges": "judges", "seeds": "seeds"}
 
 
 @dataclass(frozen=True)
@@ -25,12 +23,17 @@ class Comparison:
     b: Snapshot
     cells: Mapping[str, int]
     rows: Sequence[Row]
-    made_by: Sequence[Change] | None
-    """Params, code and versions that differ; None where a side has no records."""
+    made_by: Mapping[Change, Sequence[Record]]
+    """Params, code and versions that differ, with the jobs that they differ for."""
 
-    def of_kind(self, kind: str) -> list[Change]:
-        """The changes of params, code or versions."""
-        return [change for change in self.made_by or () if change.kind == kind]
+    def of_kind(self, kind: str) -> list[str]:
+        """The changes of params, code or versions, each as a line with its stages: 'draw: n 100 -> 200 (sample)'."""
+        lines = []
+        for change, records in self.made_by.items():
+            stages = f"{change} ({', '.join(sorted({record['stage'] for record in records}))})"
+            named = models_of(records) if kind == "params" else ""
+            lines += [f"{named}: {stages}" if named else stages] if change.kind == kind else []
+        return lines
 
     @property
     def byte_equal(self) -> bool:
@@ -44,8 +47,17 @@ def compare(a: Snapshot, b: Snapshot) -> Comparison:
     tables = {name: (table_rows(name, a), table_rows(name, b)) for name in comparison.KEYS}
     rows = [row for name, (first, second) in tables.items() for row in comparison.changed_rows(name, first, second)]
     cells = {name: comparison.compared_cells(name, first, second) for name, (first, second) in tables.items()}
-    made_by = provenance.differences(a.recorded, b.recorded) if a.recorded and b.recorded else None
-    return Comparison(a, b, cells, rows, made_by)
+    return Comparison(a, b, cells, rows, provenance.between(a.records, b.records))
+
+
+def models_of(records: Sequence[Record]) -> str:
+    """The models of some jobs, in words."""
+    return ", ".join(sorted({str(record["wildcards"].get("model", "")) for record in records} - {""}))
+
+
+def title(table: str) -> str:
+    """A table's name in words."""
+    return "main table" if table == "main" else table
 
 
 def table_rows(table: str, snapshot: Snapshot) -> list[Row]:
@@ -53,7 +65,7 @@ def table_rows(table: str, snapshot: Snapshot) -> list[Row]:
     rows = from_csv(snapshot.tables.get(table, ""))
     if rows and not set(comparison.KEYS[table]) <= set(rows[0]):
         expected = ", ".join(comparison.KEYS[table])
-        raise UserError(f"{snapshot.origin}: its {TITLES[table]} has no column {expected}; it is no table of easel's")
+        raise UserError(f"{snapshot.origin}: its {title(table)} has no column {expected}; it is no table of easel's")
     if table == "standings":
         return [row | {"place": place} for place, row in enumerate(rows, start=1)]
     return rows

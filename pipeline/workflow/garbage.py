@@ -6,8 +6,8 @@ configuration (`--configfile own.yaml`), so they are kept without --unknown.
 
 from __future__ import annotations
 
-import os
-import re
+import contextlib
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,9 @@ from pipeline.core import untrusted
 from pipeline.workflow import layout, store
 from pipeline.workflow.plan import Job, Plan
 from pipeline.workflow.staleness import jobs_of
+
+ABANDONED = 3600
+"""Seconds after which a file that is being written counts as left."""
 
 UNKNOWN = "results of data sets, models or seeds that params.yaml does not know"
 
@@ -109,18 +112,10 @@ def _of_trainings(needed: set[str]) -> Iterator[Garbage]:
 
 
 def _unfinished_files() -> Iterator[Garbage]:
+    """What a process began to write and left: a live one, on whatever machine, touches its file more often."""
     for folder in (Path("results"), Path("data/prepared")):
         for path in sorted(folder.rglob(".*.partial")):
-            match = re.fullmatch(r"\..+\.(\d+)\.partial", path.name)
-            if match and not _lives(int(match[1])) and not any(".partial" in parent.name for parent in path.parents):
-                yield Garbage("unfinished files of dead processes", path, f"process {match[1]}")
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
-    return True
+            inside = any(parent.suffix == ".partial" for parent in path.parents)
+            with contextlib.suppress(FileNotFoundError):  # it has just been finished
+                if not inside and path.stat().st_mtime < time.time() - ABANDONED:
+                    yield Garbage("unfinished files of dead processes", path, path.name)

@@ -13,7 +13,7 @@ import hashlib
 import importlib.metadata
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +71,22 @@ def syntax_tree(name: str) -> ast.Module:
         raise UserError(f"{file}:{error.lineno}: {error.msg}") from None
 
 
+def statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every statement of a module, nested ones too; expressions, which are most of a tree, hold none."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+            inner = getattr(node, field, ())
+            waiting.extend(inner)
+            yield from inner
+
+
 @functools.cache
 def imports(name: str) -> frozenset[str]:
     """Every module that a module imports anywhere in its text, as dotted names (a `from` import's parts included)."""
     names: set[str] = set()
-    for node in ast.walk(syntax_tree(name)):
+    for node in statements(syntax_tree(name)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

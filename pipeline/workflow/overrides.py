@@ -1,11 +1,11 @@
-"""`--configfile FILE` and `--set KEY=VALUE`, and the plan that they give, the same for every stage and command."""
+"""Flags that stages and commands share: `--configfile FILE`, `--set KEY=VALUE` with the plan they give; numbers."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,17 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help="YAML file whose keys override those of params.yaml; may be repeated (own.yaml next to "
                         "params.yaml is read anyway)")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of params.yaml")
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """The type of a flag whose value is a whole number, at least `least`."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"found {text}, expected a whole number, {least} or more")
+        return int(text)
+
+    return number
 
 
 def of(arguments: argparse.Namespace) -> Plan:

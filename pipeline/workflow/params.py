@@ -1,32 +1,30 @@
 """params.yaml and command-line overrides, checked before any job starts.
 
 Closed keys: an unknown one stops with a single line that suggests the near name. A model's own arguments are checked
-against its constructor's signature, read from the syntax tree, so nothing here imports torch.
+against its constructor's signature (pipeline/workflow/model_arguments.py).
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import functools
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from pipeline.core.errors import UserError, near
-from pipeline.models import kinds
 from pipeline.training import length
 from pipeline.workflow import job_hash, layout, yaml_loader
+from pipeline.workflow.model_arguments import NO_BOOL, constructor, expecting
 
 Budget = Literal["tiny", "smoke", "laptop", "paper"]
 BUDGETS: tuple[str, ...] = get_args(Budget)
 
-PLAIN: dict[str, Any] = {"bool": bool, "str": str, "int": int, "float": float}
 PARAMS_FILE = Path("params.yaml")
 OWN_FILE = "own.yaml"
 """Beside params.yaml: data sets of one's own, and whatever else differs."""
@@ -41,21 +39,6 @@ RENAMED_KEYS = {
     "samples_of": "reuse_training_of",
 }
 """Key of an earlier version, in whatever block -> its new name."""
-
-
-def _expecting(fits: Callable[[Any], bool], words: str) -> BeforeValidator:
-    """A check that comes before pydantic's, in words of our own."""
-
-    def check(value: Any) -> Any:
-        if not fits(value):
-            raise ValueError(f"found {value!r}, expected {words}")
-        return value
-
-    return BeforeValidator(check)
-
-
-NO_BOOL = _expecting(lambda value: not isinstance(value, bool), "a number")
-"""`true` is no number, though Python lets it pass for 1."""
 
 
 def _plain_name(value: Any) -> Any:
@@ -73,7 +56,7 @@ Name = Annotated[str, BeforeValidator(_plain_name)]
 
 def _list_or(word: str, of: str) -> BeforeValidator:
     """One word may stand in the list's place."""
-    return _expecting(
+    return expecting(
         lambda value: value == word or bool(isinstance(value, list) and value), f"a list of {of}, or {word}"
     )
 
@@ -149,14 +132,12 @@ Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|any)$")]
 
 def _count_or_share(value: Any) -> Any:
     """How many images, or what share of them."""
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            value = float(value) if "." in value else int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (value >= 1 or 0 < value < 1):
-        raise ValueError(f"found {value!r}, expected a number of images, at least 1, or a share of them below 1")
-    if value > 1 and value != int(value):
-        raise ValueError(f"found {value!r}, expected a whole number of images, or a share of them below 1")
-    return value if value < 1 else int(value)
+    number = 0.0
+    with contextlib.suppress(TypeError, ValueError):
+        number = 0.0 if isinstance(value, bool) else float(value)
+    if not (0 < number < 1 or (number >= 1 and number % 1 == 0)):
+        raise ValueError(f"found {value!r}, expected a whole number of images, at least 1, or a share of them below 1")
+    return number if number < 1 else int(number)
 
 
 Part = Annotated[int | float, BeforeValidator(_count_or_share)]
@@ -176,17 +157,15 @@ Crop = Annotated[Literal["square"] | tuple[int, int] | None, BeforeValidator(_sq
 """The part around the middle that is kept: the largest square, or so many pixels."""
 
 
-def _black_and_white(value: Any) -> Any:
-    """The values that become black and white."""
-    pair = value is None or (isinstance(value, list | tuple) and len(value) == 2)
-    if not pair or any(type(end) not in (int, float) or not abs(end) < 1e30 for end in value or ()):
-        raise ValueError(f"found {value!r}, expected two numbers, those of black and of white, for instance [0, 255]")
-    if value is not None and not value[0] < value[1]:
-        raise ValueError(f"found {value!r}, expected a lower number, then a higher one")
-    return value
+def _is_range(value: Any) -> bool:
+    """Whether it is two finite numbers, the lower one first, or nothing."""
+    pair = isinstance(value, list | tuple) and len(value) == 2
+    numbers = pair and all(type(end) in (int, float) and abs(end) < 1e30 for end in value)
+    return value is None or bool(numbers and value[0] < value[1])
 
 
-ValueRange = Annotated[tuple[float, float] | None, BeforeValidator(_black_and_white)]
+RANGE = "two numbers, those of black and of white, the lower one first, for instance [0, 255]"
+ValueRange = Annotated[tuple[float, float] | None, expecting(_is_range, RANGE)]
 """What pixels range over where the values do not tell."""
 
 
@@ -208,7 +187,7 @@ class Form(_Block):
     test: Part = 0.1
 
 
-ModelBlock = Annotated[dict[str, Any], _expecting(lambda value: isinstance(value, dict), "a block of keys")]
+ModelBlock = Annotated[dict[str, Any], expecting(lambda value: isinstance(value, dict), "a block of keys")]
 """Its keys are checked against the constructor of the model's class."""
 
 OF_A_FORM_ALONE = ("reader", "files", "sources", "path", "options")
@@ -389,8 +368,7 @@ def merged(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequen
         if not other.exists():
             raise UserError(f"--configfile {other}: not found; name a file of YAML")
         merge_into(config, yaml_loader.block_of(other))
-    for override in overrides:
-        merge_into(config, nested([override]))
+    merge_into(config, nested(overrides))
     return config
 
 
@@ -695,65 +673,6 @@ def _model_schema(module: str) -> type[BaseModel]:
     if clash:
         raise UserError(f"{module}: argument {min(clash)!r} is a key of the training loop; give it another name")
     return create_model("Block", __base__=Training, **fields)
-
-
-@functools.cache
-def constructor(module: str) -> tuple[tuple[str, Any, Any], ...]:
-    """(name, type, default) of the keyword-only arguments of a model's constructor, read from its syntax tree."""
-    function = _constructor(module)
-    return () if function is None else tuple(_arguments(function, module))
-
-
-def kinds_of(module: str) -> dict[str, str]:
-    """What annotates each of those arguments, as it is written: Rate, Count, bool, Literal['a', 'b'], ..."""
-    function = _constructor(module)
-    arguments = [] if function is None else function.args.kwonlyargs
-    return {item.arg: "" if item.annotation is None else ast.unparse(item.annotation) for item in arguments}
-
-
-def _constructor(module: str) -> ast.FunctionDef | None:
-    """The nearest `__init__` of a model's class and what it derives from."""
-    statements = (item for owner in job_hash.class_chain(module) for item in owner.body)
-    return next((item for item in statements if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
-
-
-def _arguments(function: ast.FunctionDef, module: str) -> Iterable[tuple[str, Any, Any]]:
-    for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
-        where = f"{job_hash.module_file(module)}: argument {argument.arg!r}"
-        value = ... if default is None else _plain_value(default, where)
-        yield argument.arg, _kind(argument.annotation, where), value
-
-
-def _one_alone(value: Any) -> Any:
-    """`hidden: 400` is `hidden: [400]`."""
-    return value if isinstance(value, list | tuple | dict) else [value]
-
-
-def _plain_value(default: ast.expr, where: str) -> Any:
-    """The value of a default that is written out."""
-    try:
-        return ast.literal_eval(default)
-    except ValueError:
-        raise UserError(f"{where}: found the default {ast.unparse(default)}, expected a plain value") from None
-
-
-def _kind(annotation: ast.expr | None, where: str) -> Any:
-    """The type that an annotation names: one of `pipeline.models.kinds`, bool, str, a Literal, or a tuple of them."""
-    if isinstance(annotation, ast.Name) and hasattr(kinds, annotation.id):
-        kind = getattr(kinds, annotation.id)
-        bounds = getattr(kind, "__metadata__", None)
-        return Annotated[kind.__origin__, Field(**bounds[0]), NO_BOOL] if bounds else kind
-    if isinstance(annotation, ast.Name) and annotation.id in PLAIN:
-        return PLAIN[annotation.id]
-    if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):
-        if annotation.value.id == "Literal":
-            return Literal[ast.literal_eval(annotation.slice)]
-        if annotation.value.id == "tuple" and isinstance(annotation.slice, ast.Tuple):
-            return Annotated[tuple[_kind(annotation.slice.elts[0], where), ...], BeforeValidator(_one_alone)]  # type: ignore[misc]
-    raise UserError(
-        f"{where}: found the annotation {ast.unparse(annotation) if annotation else None}, "
-        "expected one of pipeline.models.kinds, bool, str, Literal[...] or tuple[kind, ...]"
-    )
 
 
 # --- one line for a person --------------------------------------------------------------------------------------

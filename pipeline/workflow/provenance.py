@@ -1,47 +1,75 @@
-"""What made some results, gathered from the records of their jobs, and how two of them differ."""
+"""What differs between two records of one job: parameters, code and library versions."""
 
 from __future__ import annotations
 
-import collections
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-import yaml
 
 Record = Mapping[str, Any]
 
 NONE = "(none)"
-WILDCARDS = ("dataset", "model", "seed")
-LEFT_OUT = {"track": (*WILDCARDS, "models")}
-"""Keys of a stage's block that are told elsewhere: by the wildcards, or by the stages that trained the models."""
+LONGEST = 60
+"""Characters of a value that are printed."""
 
 
 @dataclass(frozen=True)
-class Provenance:
-    """`settings`: (stage, model or '') -> dotted key -> value; `modules`, `versions`: name -> what was found of it.
+class Change:
+    """One difference between an older record A and a newer one B."""
 
-    More than one digest or version of a name means that its results were not made at one time.
+    kind: str
+    """params, code or versions; damaged, of stored files, has what is wrong as its name."""
+    name: str
+    """The dotted key, the module, or the library (or `device`)."""
+    a: str = ""
+    b: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """Whether both sides have it."""
+        return "only in B" if self.a == NONE else "only in A" if self.b == NONE else "changed"
+
+    def __str__(self) -> str:
+        """Such as 'arguments.glimpses 10 -> 20', '+ pipeline/models/draw.py' or 'torch 2.1.0 -> 2.2.0'."""
+        if self.kind == "damaged":
+            return self.name
+        if self.kind == "code":
+            sign = {"only in B": "+ ", "only in A": "- "}.get(self.verdict, "")
+            return f"{sign}{self.name.replace('.', '/')}.py"
+        values = (text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..." for text in (self.a, self.b))
+        return f"{self.name} {' -> '.join(values)}"
+
+
+def differences(a: Record, b: Record) -> Iterator[Change]:
+    """What differs between two records, but for the hashes of their inputs."""
+    for key, old, new in changes(flattened(a["config"]), flattened(b["config"])):
+        yield Change("params", key, _text(old), _text(new))
+    yield from (Change("code", *change) for change in sorted(changes(a["modules"], b["modules"])))
+    yield from (Change("versions", *change) for change in sorted(changes(versions(a), versions(b))))
+
+
+def between(a: Iterable[Record], b: Iterable[Record]) -> dict[Change, list[Record]]:
+    """Each difference between records of the same jobs, with B's records that have it; the jobs of one side are none.
+
+    `track` makes no number: its parameters are those of the trainings again.
     """
+    found: dict[Change, list[Record]] = {}
+    before = {_job(record): record for record in a}
+    for record in b:
+        if record["stage"] != "track" and _job(record) in before:
+            for change in differences(before[_job(record)], record):
+                found.setdefault(change, []).append(record)
+    return found
 
-    settings: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
-    modules: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    versions: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    users: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Module -> stages that imported it."""
 
-    def as_json(self) -> dict[str, Any]:
-        """Nested mappings and lists, for a file."""
-        named = {" ".join(owner).strip(): dict(found) for owner, found in sorted(self.settings.items())}
-        sets = {"modules": self.modules, "versions": self.versions, "users": self.users}
-        return {"settings": named} | {name: {key: sorted(v) for key, v in of.items()} for name, of in sets.items()}
+def versions(record: Record) -> dict[str, str]:
+    """The libraries' versions, and the device, which decide the bits too."""
+    return {**record["versions"], "device": str(record.get("device"))}
 
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Provenance:
-        """Inverts `as_json`."""
-        settings = {(*name.split(" "), "")[:2]: found for name, found in content["settings"].items()}
-        sets = ({key: frozenset(v) for key, v in content[name].items()} for name in ("modules", "versions", "users"))
-        return cls(settings, *sets)
+
+def _job(record: Record) -> str:
+    return json.dumps([record["stage"], record["wildcards"]], sort_keys=True)
 
 
 def flattened(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -55,26 +83,6 @@ def flattened(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def from_records(records: Iterable[Record]) -> Provenance:
-    """What the records of one data set's results say together."""
-    settings: dict[tuple[str, str], dict[str, Any]] = {}
-    modules, versions, users = (collections.defaultdict[str, set[str]](set) for _ in range(3))
-    for record in records:
-        stage, config = record["stage"], record["config"]
-        shown_keys = {key: value for key, value in config.items() if key not in LEFT_OUT.get(stage, WILDCARDS)}
-        settings.setdefault((stage, config.get("model", "")), {}).update(flattened(shown_keys))
-        for name, found in record["modules"].items():
-            modules[name].add(found)
-            users[name].add(stage)
-        for name, found in {**record["versions"], "device": record["device"]}.items():
-            versions[name].add(found)
-    return Provenance(settings, _frozen(modules), _frozen(versions), _frozen(users))
-
-
-def _frozen(sets: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
-    return {name: frozenset(found) for name, found in sorted(sets.items())}
-
-
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Keys whose values differ, with both values; NONE where one side has no such key."""
     for key in [*new, *(key for key in old if key not in new)]:
@@ -82,58 +90,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[st
             yield key, old.get(key, NONE), new.get(key, NONE)
 
 
-@dataclass(frozen=True)
-class Change:
-    """One difference in what made two results A and B."""
-
-    kind: str
-    """params, code or versions."""
-    name: str
-    """The dotted key, the module, or the library (or `device`)."""
-    a: str
-    b: str
-    verdict: str = "changed"
-    models: tuple[str, ...] = ()
-    stages: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        """Such as 'draw: arguments.glimpses: 10 -> 20 (train)' or 'pipeline/models/draw.py changed (train)'."""
-        stages = f" ({', '.join(self.stages)})" if self.stages else ""
-        if self.kind == "code":
-            return f"{self.name.replace('.', '/')}.py {self.verdict}{stages}"
-        owner = f"{', '.join(self.models)}: " if self.models else ""
-        colon = ":" if self.kind == "params" else ""
-        return f"{owner}{self.name}{colon} {self.a} -> {self.b}{stages}"
-
-
-def differences(a: Provenance, b: Provenance) -> list[Change]:
-    """Params, then modules, then libraries that differ.
-
-    Params are listed once for all models and stages that share a change. A stage or a model that one side alone has is
-    left out: its rows tell.
-    """
-    owners: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
-    for owner in sorted(set(a.settings) & set(b.settings)):
-        for key, old, new in changes(a.settings[owner], b.settings[owner]):
-            owners.setdefault((key, _text(old), _text(new)), []).append(owner)
-    found = []
-    for (key, old, new), jobs in sorted(owners.items(), key=lambda item: item[1]):
-        stages, models = (tuple(sorted({job[k] for job in jobs if job[k]})) for k in (0, 1))
-        found.append(Change("params", key, old, new, models=models, stages=stages))
-    for name, old, new in sorted(changes(a.modules, b.modules)):
-        verdict = "only in A" if new == NONE else "only in B" if old == NONE else "changed"
-        users = a.users.get(name, frozenset()) | b.users.get(name, frozenset())
-        found.append(Change("code", name, "", "", verdict, stages=tuple(sorted(users))))
-    versions = sorted(changes(a.versions, b.versions))
-    return found + [Change("versions", name, _all(old), _all(new)) for name, old, new in versions]
-
-
 def _text(value: Any) -> str:
-    """A value in one line, as YAML's flow style has it."""
-    if isinstance(value, str):
-        return value
-    return str(yaml.safe_dump(value, default_flow_style=True, width=10_000)).removesuffix("\n...\n").strip()
-
-
-def _all(versions: Any) -> str:
-    return NONE if versions == NONE else " and ".join(sorted(versions))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:,.15g}"
+    return value if isinstance(value, str) else json.dumps(value)

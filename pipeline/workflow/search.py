@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.core.errors import UserError, near
-from pipeline.workflow import params, yaml_loader
+from pipeline.workflow import model_arguments, params, yaml_loader
 from pipeline.workflow.catalogue import IN_STEPS
 from pipeline.workflow.plan import Job, Plan
 
@@ -36,15 +36,10 @@ SEED = 0
 REDRAWS = 100
 """Draws for one trial, so that none stands twice, before the space is taken to hold no more."""
 
-LOOP = {"batch": "Count", "lr_decay_fraction": "Fraction", "data": "str", "precision": "str", "sampler": "str"}
-LOOP |= {"average": "bool"}
-LOOP |= {"sampler_power": "Number"}  # searched only with --over: most samplers do not use it
-"""Kinds of the loop's own keys but for the steps, which are the same for all trials."""
+SAME_FOR_ALL = ("steps", "epochs")
+"""What is not searched."""
 
 Scale = Literal["log", "odds", "linear"]
-SCALES: dict[str, Scale] = {"Rate": "log", "Weight": "log", "Count": "log", "Fraction": "linear", "Number": "linear"}
-"""Where a range that a person gave is even, by the argument's kind."""
-
 FORWARD_AND_BACK: dict[Scale, tuple[Callable[[float], float], Callable[[float], float]]] = {
     "linear": (float, float),
     "log": (math.log, math.exp),
@@ -122,15 +117,18 @@ def space_of(kinds: Mapping[str, str], present: Mapping[str, Any], steps: int) -
     return space
 
 
-def parsed_range(given: str, kinds: Mapping[str, str]) -> tuple[str, Span | Choice]:
-    """`KEY=LOW..HIGH` or `KEY=A,B,C` as a key and what it may be; `UserError` for anything else."""
+def parsed_range(given: str, present: Mapping[str, Any]) -> tuple[str, Span | Choice]:
+    """`KEY=LOW..HIGH` or `KEY=A,B,C` as a key and what it may be; `UserError` for anything else.
+
+    A range of positive numbers is even in their logarithms, another one in the numbers themselves.
+    """
     key, _, text = given.partition("=")
     if not text:
         raise UserError(
             f"--over {given}: expected KEY=LOW..HIGH or KEY=A,B,C, for instance learning_rate=1.0e-4..1.0e-2"
         )
-    if key not in kinds:
-        raise UserError(f"--over {given}: unknown key {key!r}{near(key, kinds)}")
+    if key not in present or key in SAME_FOR_ALL:
+        raise UserError(f"--over {given}: unknown key {key!r}{near(key, {*present} - {*SAME_FOR_ALL})}")
     low, is_span, high = text.partition("..")
     try:
         if not is_span:
@@ -140,12 +138,11 @@ def parsed_range(given: str, kinds: Mapping[str, str]) -> tuple[str, Span | Choi
         raise UserError(
             f"--over {given}: found {text!r}, expected LOW..HIGH or A,B,C ({error}); put texts in quotes"
         ) from None
-    kind = kinds[key]
-    if kind not in SCALES:
+    if type(present[key]) not in (int, float):
         raise UserError(f"--over {given}: {key} is no number; expected {key}=A,B,C")
     if not -math.inf < ends[0] < ends[1] < math.inf:
         raise UserError(f"--over {given}: found {text!r}, expected two numbers, the lower one first")
-    return key, Span(*ends, SCALES[kind] if ends[0] > 0 else "linear", whole=kind == "Count")
+    return key, Span(*ends, "log" if ends[0] > 0 else "linear", whole=isinstance(present[key], int))
 
 
 def draws(
@@ -209,10 +206,10 @@ class Search:
         if not 1 <= steps <= full:
             raise UserError(f"--steps: found {steps}, expected 1 to {full:,}, which a whole training has")
         search = cls(plan, dataset, model, steps, {})
-        kinds = {**params.kinds_of(plan.module(model)), **LOOP}
-        space = {key: search.allowed(key, of) for key, of in (parsed_range(given, kinds) for given in over)}
+        asked = (parsed_range(given, search.present) for given in over)
+        space = {key: search.allowed(key, of) for key, of in asked}
         if not over:
-            space = space_of(params.kinds_of(plan.module(model)), search.present, full)
+            space = space_of(model_arguments.kinds_of(plan.module(model)), search.present, full)
         if not space:
             raise UserError(f"{model} has no rate, weight or fraction to search; name keys with --over KEY=A,B,C")
         return dataclasses.replace(search, space=space)
@@ -229,7 +226,7 @@ class Search:
     def allowed(self, key: str, of: Span | Choice) -> Span | Choice:
         """The same, its values as params.yaml means them; raises `UserError` unless it may have every one."""
         try:
-            values = [self._values(self._plan_with({key: value}))[key] for value in of.ends()]
+            values = [self._values(self.plan_with({key: value}))[key] for value in of.ends()]
         except UserError as error:
             raise UserError(f"--over {str(error).removeprefix(f'params.yaml: models.{self.model}.')}") from None
         return of if isinstance(of, Span) or key in IN_STEPS else Choice(tuple(values))
@@ -239,18 +236,13 @@ class Search:
         drawn = draws(self.space, self.present, count, seed)
         return [self._trial(number, values) for number, values in enumerate(drawn, start=1)]
 
-    @property
-    def short_plan(self) -> Plan:
-        """The plan of the first trial."""
-        return self._plan_with({})
-
     def _trial(self, number: int, values: Mapping[str, Any]) -> Trial:
         changed = {key: value for key, value in values.items() if value != self.present[key]}
-        plan = self._plan_with(changed)
+        plan = self.plan_with(changed)
         train, sample, evaluate = (plan.job(stage, self.dataset, self.model, SEED) for stage in STAGES)
         return Trial(number, values, changed, (train, sample, self._on_valid(evaluate)))
 
-    def _plan_with(self, changed: Mapping[str, Any]) -> Plan:
+    def plan_with(self, changed: Mapping[str, Any]) -> Plan:
         """The plan of a params.yaml with other values for the model, its training short and its comparison small."""
         config = copy.deepcopy(self.plan.params.model_dump())
         full = self.plan.steps(self.model, self.dataset)

@@ -6,16 +6,16 @@ that `make publish` commits under results/published/ (docs/results/ until versio
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from pipeline.core import artifacts, untrusted
+from pipeline.core import untrusted
 from pipeline.core.errors import UserError
 from pipeline.workflow import layout, store
-from pipeline.workflow.provenance import Provenance, from_records
 
 TABLES = {
     "main": layout.TABLE,
@@ -34,30 +34,29 @@ RECORD = str(layout.view("tables", "job", dataset="{dataset}"))
 
 PUBLISHED = ("results/published/{dataset}", "docs/results/{dataset}")
 """Where `make publish` puts tables: now, and before version 0.2.0."""
+
+PROVENANCE = "provenance.json"
+"""The file beside published tables that holds the records of their jobs."""
+
 Read = Callable[[str], str | None]
 """(path in the project) -> its text, None where there is none."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One side of a comparison: texts of tables, and what the records of their jobs say, if there are records."""
+    """One side of a comparison: texts of tables, and the records of the jobs that made them, as far as they exist."""
 
     name: str
     origin: str
     tables: Mapping[str, str]
-    recorded: Provenance | None
-    missing: int = 0
-    """Jobs that the tables were made from and whose records are not there."""
+    records: Sequence[store.Record]
 
-    @classmethod
-    def of(cls, name: str, origin: str, tables: Mapping[str, str], records: Sequence[store.Record]) -> Snapshot:
-        """A snapshot with its records taken together."""
-        made = {record["hash"] for record in records}
-        inputs = (entry for record in records for entry in record["inputs"].items())
-        needed = {
-            hash_ for path, hash_ in inputs if not path.startswith("data/raw/")
-        }  # fetched files are not published
-        return cls(name, origin, tables, from_records(records) if records else None, len(needed - made))
+    @property
+    def missing(self) -> int:
+        """Jobs that the tables were made from and whose records are not there; fetched files are not published."""
+        inputs = (entry for record in self.records for entry in record["inputs"].items())
+        needed = {hash_ for path, hash_ in inputs if not path.startswith("data/raw/")}
+        return len(needed - {record["hash"] for record in self.records})
 
 
 def read(name: str, dataset: str) -> Snapshot:
@@ -91,40 +90,38 @@ def datasets(name: str) -> set[str]:
 
 def from_folder(folder: Path, dataset: str) -> Snapshot:
     """Tables in FOLDER/results/tables, FOLDER/tables (a results folder itself) or FOLDER (a published one)."""
-    main = PurePosixPath(layout.TABLE.format(dataset=dataset)).name
+    main = _file(layout.TABLE, dataset)
     place = next((place for place in _places(folder) if (place / main).is_file()), None)
     if place is None:
         candidates = ", ".join(str(place / main) for place in _places(folder))
         raise UserError(f"{folder}: no {main} in it (looked for {candidates}); `make {dataset}` makes it there")
-    reader = _reader(place)
-    tables = {table: text for table, name in _names(dataset).items() if (text := reader(name)) is not None}
-    if place.name == "tables":
-        records = _closure(_reader(place.parent.parent), dataset)
-        _check_views(place, dataset, records)
-    else:
-        records = _published(reader)
-    return Snapshot.of(str(folder), f"{place}/", tables, records)
+    read = _reader(place)
+    records = _closure(_reader(place.parent.parent), dataset) if place.name == "tables" else _published(read)
+    return _snapshot(str(folder), f"{place}/", dataset, read, records)
 
 
 def _places(folder: Path) -> list[Path]:
     return [folder / "results" / "tables", folder / "tables", folder]
 
 
-def _names(dataset: str) -> dict[str, str]:
-    """Table -> file name."""
-    return {table: PurePosixPath(pattern.format(dataset=dataset)).name for table, pattern in TABLES.items()}
+def _file(pattern: str, dataset: str) -> str:
+    """The file name of a table."""
+    return PurePosixPath(pattern.format(dataset=dataset)).name
 
 
-def _check_views(place: Path, dataset: str, records: Sequence[store.Record]) -> None:
-    """Raise `UserError` for a table that is not the one that the records speak of."""
-    by_stage = {record["stage"]: record for record in records}
-    for pattern, (stage, output) in layout.VIEWS["tables"].items():
-        path = place / PurePosixPath(pattern.format(dataset=dataset)).name
-        file = by_stage.get(stage, {"files": {}})["files"].get(PurePosixPath(layout.OUTPUTS[stage][output]).name)
-        if file is not None and path.is_file() and artifacts.sha256(path) != file["sha256"]:
+def _snapshot(name: str, origin: str, dataset: str, read: Read, records: Sequence[store.Record]) -> Snapshot:
+    """The tables by their file names; raises `UserError` for one that is not the one that the records speak of."""
+    tables = {table: text for table, of in TABLES.items() if (text := read(_file(of, dataset))) is not None}
+    files = {(record["stage"], file): about for record in records for file, about in record["files"].items()}
+    for table, text in tables.items():
+        stage, output = layout.VIEWS["tables"][TABLES[table]]
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if files.get((stage, layout.FILES[stage][output]), {"sha256": digest})["sha256"] != digest:
             raise UserError(
-                f"{path}: damaged or edited (its SHA-256 is not its record's); make it again with snakemake"
+                f"{origin}: {_file(TABLES[table], dataset)}: damaged or edited (its SHA-256 is not its record's); make "
+                "it again with snakemake, or get the committed one back with git checkout"
             )
+    return Snapshot(name, origin, tables, records)
 
 
 def _closure(reading: Read, dataset: str) -> list[store.Record]:
@@ -142,14 +139,14 @@ def _closure(reading: Read, dataset: str) -> list[store.Record]:
 
 
 def _published(reading: Read) -> list[store.Record]:
-    """The records in the provenance.json of a published set."""
-    text = reading("provenance.json")
+    """The records of a published set."""
+    text = reading(PROVENANCE)
     if text is None:
         return []
     try:
         content = untrusted.parsed_json(text)
     except ValueError as error:
-        raise UserError(f"provenance.json: not readable as JSON ({error}); publish again") from error
+        raise UserError(f"{PROVENANCE}: not readable as JSON ({error}); publish again") from error
     jobs = content.get("jobs", []) if isinstance(content, dict) else []
     return [record for record in jobs if store.is_record(record)] if isinstance(jobs, list) else []
 
@@ -157,7 +154,7 @@ def _published(reading: Read) -> list[store.Record]:
 def _reader(root: Path) -> Read:
     def read(path: str) -> str | None:
         try:
-            return (root / path).read_text(encoding="utf-8") if (root / path).is_file() else None
+            return (root / path).read_bytes().decode() if (root / path).is_file() else None
         except (OSError, ValueError) as error:
             raise UserError(f"{root / path}: could not be read ({error})") from None
 
@@ -170,21 +167,20 @@ def _reader(root: Path) -> Read:
 def from_revision(revision: str, dataset: str) -> Snapshot:
     """What a commit holds or, through its dvc.lock, names."""
     commit = _commit_of(revision)
-    from_dvc = _through_dvc(commit, dataset)
-    if from_dvc is not None:
-        return Snapshot.of(revision, f"DVC at {commit[:12]}", *from_dvc)
-    places = [pattern.format(dataset=dataset) for pattern in PUBLISHED]
-    folder = next((place for place in places if _in_git(commit, f"{place}/{dataset}.csv") is not None), places[0])
-    texts = {table: _in_git(commit, f"{folder}/{name}") for table, name in _names(dataset).items()}
-    tables = {table: text for table, text in texts.items() if text is not None}
-    if "main" not in tables:
-        raise UserError(
-            f"{revision}: no results of {dataset} at {commit[:12]}: neither {layout.TABLE.format(dataset=dataset)} in "
-            f"its dvc.lock and DVC's cache or remote (try `dvc fetch --all-commits`), nor {folder}/{dataset}.csv in "
-            "Git; check it out, run `make publish` and commit"
-        )
-    records = _published(lambda path: _in_git(commit, f"{folder}/{path}"))
-    return Snapshot.of(revision, f"{folder} at {commit[:12]}", tables, records)
+    of_dvc = _dvc_reader(commit)
+    if of_dvc(layout.TABLE.format(dataset=dataset)) is not None:
+        folder = PurePosixPath(layout.TABLE).parent
+        origin, records = f"DVC at {commit[:12]}", _closure(of_dvc, dataset)
+        return _snapshot(revision, origin, dataset, lambda file: of_dvc(f"{folder}/{file}"), records)
+    for place in (pattern.format(dataset=dataset) for pattern in PUBLISHED):
+        read = functools.partial(_in_git, commit, place)
+        if read(f"{dataset}.csv") is not None:
+            return _snapshot(revision, f"{place} at {commit[:12]}", dataset, read, _published(read))
+    raise UserError(
+        f"{revision}: no results of {dataset} at {commit[:12]}: neither {layout.TABLE.format(dataset=dataset)} in "
+        f"its dvc.lock and DVC's cache or remote (try `dvc fetch --all-commits`), nor "
+        f"{PUBLISHED[0].format(dataset=dataset)}/{dataset}.csv in Git; check it out, run `make publish` and commit"
+    )
 
 
 def _commit_of(revision: str) -> str:
@@ -211,31 +207,24 @@ def _git(*words: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _in_git(commit: str, path: str) -> str | None:
+def _in_git(commit: str, folder: str, file: str) -> str | None:
     """The text of a file of a commit."""
-    return _git("show", f"{commit}:./{path}")
+    return _git("show", f"{commit}:./{folder}/{file}")
 
 
-def _through_dvc(commit: str, dataset: str) -> tuple[dict[str, str], list[store.Record]] | None:
-    """Tables and records that a commit's dvc.lock names, from DVC's cache or remote; None where these have no table."""
-    if str(PurePosixPath(layout.TABLE).parent) not in (_in_git(commit, "dvc.lock") or ""):
-        return None
+def _dvc_reader(commit: str) -> Read:
+    """Reads what a commit's dvc.lock names from DVC's cache or remote, where one of them has it."""
+    if str(PurePosixPath(layout.TABLE).parent) not in (_in_git(commit, ".", "dvc.lock") or ""):
+        return lambda path: None
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
 
-    try:
-        files = DVCFileSystem(str(Path.cwd()), rev=commit)
-        texts = {table: _dvc_text(files, pattern.format(dataset=dataset)) for table, pattern in TABLES.items()}
-        records = _closure(lambda path: _dvc_text(files, path), dataset)
-    except DvcException:  # no repository of DVC's, or one that it cannot read
-        return None
-    tables = {table: text for table, text in texts.items() if text is not None}
-    return (tables, records) if "main" in tables else None
+    opened = functools.cache(lambda: DVCFileSystem(str(Path.cwd()), rev=commit))
 
+    def read(path: str) -> str | None:
+        try:
+            return str(opened().read_text(path))
+        except (OSError, DvcException):  # no repository of DVC's, or one that it cannot read
+            return None
 
-def _dvc_text(files: Any, path: str) -> str | None:
-    """The text of a file that DVC tracks; None where neither cache nor remote has it."""
-    try:
-        return str(files.read_text(path))
-    except OSError:
-        return None
+    return read

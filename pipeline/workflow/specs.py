@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash, report_inputs
-from pipeline.workflow.catalogue import Catalogue, contents, located
+from pipeline.workflow.catalogue import Catalogue
 from pipeline.workflow.params import files_in, published_file
+from pipeline.workflow.raw_files import contents, located
 
 BATTLES_OF_GRAN = ("gran_table2_battles", "gran_table3_non_adversarial", "gran_table4_more_steps")
 """Published tables of Im et al. 2016 that the reports show next to our battles."""

@@ -8,27 +8,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError
-from pipeline.workflow import job_hash, layout, overrides, provenance, store
+from pipeline.workflow import job_hash, layout, overrides, store
 from pipeline.workflow.plan import Job, Plan
+from pipeline.workflow.provenance import Change, differences
 
 TARGET = "summary"
 """The stage whose job needs all of a data set's comparison."""
-
-
-@dataclass(frozen=True)
-class Cause:
-    """One thing that differs from the newest stored result: `kind` is damaged, params, code or versions."""
-
-    kind: str
-    subject: str
-    """The model whose parameter it is; '' for others."""
-    text: str
 
 
 @dataclass
@@ -41,7 +32,8 @@ class State:
     """To do by the next run."""
     before: store.Record | None
     """The newest other record of the same stage and wildcards."""
-    causes: list[Cause]
+    causes: list[Change]
+    """What differs from it, and what is damaged."""
 
 
 def jobs_of(plan: Plan, dataset: str) -> dict[str, Job]:
@@ -71,7 +63,7 @@ def look(plan: Plan, dataset: str) -> dict[str, State]:
     for state in states.values():
         if state.needed and not state.done:
             state.before = newest_record(state.job)
-            state.causes += differences(state.job, state.before) if state.before else []
+            state.causes += differences(state.before, planned_record(state.job, state.before)) if state.before else []
     return states
 
 
@@ -94,7 +86,7 @@ def _mark_needed(states: Mapping[str, State]) -> None:
 def _state(job: Job) -> State:
     record = store.read(job.folder)
     flaw = store.flaw(job.folder, record) if record else None
-    causes = [Cause("damaged", "", flaw)] if flaw else []
+    causes = [Change("damaged", flaw)] if flaw else []
     return State(job, record is not None and not flaw, False, None, causes)
 
 
@@ -104,25 +96,14 @@ def newest_record(job: Job) -> store.Record | None:
     return max((record for record in records if record), key=lambda record: str(record.get("made")), default=None)
 
 
-def differences(job: Job, before: Mapping[str, Any]) -> Iterator[Cause]:
-    """What differs between a planned job and a record, but for the hashes of its inputs."""
-    was, now = (provenance.flattened(of) for of in (before["config"], json.loads(json.dumps(job.config))))
-    for key, old, new in provenance.changes(was, now):
-        yield Cause("params", str(job.wildcards.get("model", "")), f"{key} {_value(old)} -> {_value(new)}")
+def planned_record(job: Job, before: store.Record) -> store.Record:
+    """The record that a job would have, as far as it can be known before the job runs."""
     closure = job_hash.code_closure(job.modules)
-    modules = {module: job_hash.module_digest(module) for module in closure}
-    for module, old, new in sorted(provenance.changes(before["modules"], modules)):
-        sign = "+ " if old == provenance.NONE else "- " if new == provenance.NONE else ""
-        yield Cause("code", "", sign + module.replace(".", "/") + ".py")
-    for library, old, new in sorted(provenance.changes(before["versions"], job_hash.library_versions(closure))):
-        yield Cause("versions", "", f"{library} {old} -> {new}")
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return f"{value:,.15g}"
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return before | {
+        "config": json.loads(json.dumps(job.config)),
+        "modules": {module: job_hash.module_digest(module) for module in closure},
+        "versions": job_hash.library_versions(closure),
+    }
 
 
 def saved_step(job: Job) -> int:
@@ -133,12 +114,13 @@ def saved_step(job: Job) -> int:
     return max((int(path.stem.rpartition("-")[2]) for path in pattern.parent.glob(pattern.name)), default=0)
 
 
-def grouped(states: Iterable[State]) -> list[tuple[Cause, list[Job]]]:
-    """Each cause once, with the jobs that have it."""
-    jobs: dict[Cause, list[Job]] = {}
+def grouped(states: Iterable[State]) -> list[tuple[tuple[str, Change], list[Job]]]:
+    """Each cause once, a parameter of a model with the model, and the jobs that have it."""
+    jobs: dict[tuple[str, Change], list[Job]] = {}
     for state in states:
         for cause in state.causes:
-            jobs.setdefault(cause, []).append(state.job)
+            model = str(state.job.wildcards.get("model", "")) if cause.kind == "params" else ""
+            jobs.setdefault((model, cause), []).append(state.job)
     return list(jobs.items())
 
 
@@ -164,8 +146,8 @@ def trained(plan: Plan, dataset: str, model: str, training: int) -> tuple[Path, 
     weights = Path(job.outputs["weights"])
     if not store.is_complete(job.folder):
         raise UserError(
-            f"{model} on {dataset}, training {training}: no weights for today's params.yaml and code ({weights}); "
-            f"train it with `{overrides.snakemake(weights, plan.flags)}`"
+            f"{model} on {dataset}, training {training}: no weights for today's params.yaml, code and data "
+            f"({weights}); train it with `{overrides.snakemake(weights, plan.flags)}`"
         )
     store.checked(weights)
     return weights, plan.job("sample", dataset, model, training).config

@@ -12,6 +12,9 @@ from pipeline.core.errors import UserError
 MALFORMED = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What PyYAML raises for text that it cannot make a value of: a wrong `!!int` or date, endless nesting."""
 
+DEEPEST = 100
+"""Levels of nested blocks and lists."""
+
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's, six times as fast
     """Plain values alone."""
@@ -28,9 +31,19 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 def value_of(text: str) -> Any:
     """The plain value that YAML text means; ValueError in one line for anything else."""
     try:
+        _check_depth(text)
         return plain(_Loader(text).get_single_data())
     except MALFORMED as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
+
+
+def _check_depth(text: str) -> None:
+    """Raise ValueError for blocks nested so deep that libyaml, which composes them by recursion, would crash."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"blocks nested deeper than {DEEPEST} levels")
 
 
 def plain(value: Any, *where: Any) -> Any:

@@ -11,7 +11,6 @@ EASEL_FUZZ_CASES is how many cases all tests of this file have together, about; 
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import json
 import os
@@ -33,15 +32,15 @@ from pipeline import cli, snakefile
 from pipeline.core.errors import UserError
 from pipeline.datasets import description
 from pipeline.stages import prepare
-from pipeline.workflow import layout, params, staleness, yaml_loader
+from pipeline.workflow import layout, params, staleness
 from pipeline.workflow.plan import Plan
 from tests import hostile
 from tests.conftest import BIN, plan_of, run
-from tests.hostile import CONFIG, ROOT
+from tests.hostile import ROOT
 from tests.malformed import malformed
 
 CAMPAIGN = int(os.environ.get("EASEL_FUZZ_CASES", "0"))
-SHARES = {"file": 30, "set": 20, "line": 30, "snakemake": 20, "target": 30, "spec": 20, "record": 12, "data": 40}
+SHARES = {"file": 30, "line": 30, "snakemake": 20, "target": 30, "spec": 20, "record": 12, "data": 40}
 """Cases of each kind in the short form; a campaign has as many times more of each."""
 
 SEEN: dict[str, Counter[str]] = {kind: Counter() for kind in SHARES}
@@ -112,14 +111,6 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=name) as caught:
             params.load(file=tmp_path / name)
         is_one_line(str(caught.value))
-
-
-@cases("set")
-@given(st.lists(hostile.assignments(), min_size=1, max_size=3))
-def test_any_override_plans_or_is_refused(overrides: list[str]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yaml_loader, "block_of", lambda file: copy.deepcopy(CONFIG))
-        judged("set", lambda: plan_everything(params.load(overrides)))
 
 
 # --- command lines ----------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ step, and around any change that they make to the file system.
 
 from __future__ import annotations
 
-import functools
 import os
 import random
 import re
@@ -24,23 +23,10 @@ from pipeline.stages.train import seal
 from tests.conftest import ROOT, run
 from tests.fork_server import At, ForkServer
 from tests.small_models import ONE_OF_EACH_CLASS, small
-from tests.small_trainings import BATCH, EVERY, IMAGES, STEPS, WRITTEN, Training, begun, finish, job
+from tests.small_trainings import BATCH, EVERY, IMAGES, STEPS, WRITTEN, Training, begun, copied, finish, job
 
 KILLS = int(os.environ.get("EASEL_RESUME_KILLS", "2"))
 """Of each model's training; `make chaos` has 20, and kills around every change to the file system."""
-
-
-@pytest.fixture(scope="module")
-def undisturbed(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The training of a model, done once and not disturbed."""
-
-    @functools.cache
-    def of(model: str) -> Training:
-        training = begun(tmp_path_factory.mktemp(model), model)
-        assert fork_server.run(training.folder, *training.words) == 0, training.said
-        return training
-
-    return of
 
 
 # --- after any step -----------------------------------------------------------------------------------------------
@@ -69,7 +55,7 @@ def assert_whole(state: Path, model: str) -> None:
         assert moments and any(value.count_nonzero() for value in moments)
 
 
-IN_QUICK = ("draw_gan_ssim", "gran3_noise", "vae_mixture")
+IN_QUICK = ("gran3_noise", "vae_mixture")
 """Classes whose kills `make quick` tries too; test_training.py resumes every class in its own process."""
 
 
@@ -145,24 +131,29 @@ def test_killed_around_any_change_it_makes_it_writes_what_it_would_have_written(
 # --- states that are not to be used ---------------------------------------------------------------------------------
 
 
-def two_states(fork_server: ForkServer, folder: Path) -> Training:
-    """A killed training with a state of step 15 and, as if it had been killed a moment earlier, one of step 10."""
-    training = begun(folder, "vae")
+@pytest.fixture(scope="module")
+def killed(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """A training killed at step 12, with a state of step 10."""
+    training = begun(tmp_path_factory.mktemp("killed"), "vae")
     killed_at(fork_server, training, [12])
-    (older,) = training.states()
-    kept = {path: path.read_bytes() for path in (older, seal(older))}
-    assert fork_server.run(folder, *training.words, at=At(step=17)) == -signal.SIGKILL
-    for path, content in kept.items():
-        path.write_bytes(content)
+    return training
+
+
+@pytest.fixture(scope="module")
+def two_states(fork_server: ForkServer, killed: Training, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """A killed training with a state of step 15 and, as if it had been killed a moment earlier, one of step 10."""
+    training = copied(killed, tmp_path_factory.mktemp("two_states"))
+    assert fork_server.run(training.folder, *training.words, at=At(step=17)) == -signal.SIGKILL
+    training = copied(killed, training.folder)
     assert [path.stem.split("-")[1] for path in training.states()] == ["10", "15"]
     return training
 
 
 @pytest.mark.parametrize("damaged", [("15",), ("10",), ("10", "15")], ids=" and ".join)
 def test_a_damaged_state_is_named_and_not_used(
-    damaged: tuple[str, ...], fork_server: ForkServer, undisturbed: Any, tmp_path: Path
+    damaged: tuple[str, ...], fork_server: ForkServer, two_states: Training, undisturbed: Any, tmp_path: Path
 ) -> None:
-    training = two_states(fork_server, tmp_path)
+    training = copied(two_states, tmp_path)
     for state in training.states():
         if state.stem.split("-")[1] in damaged:
             content = bytearray(state.read_bytes())
@@ -176,10 +167,9 @@ def test_a_damaged_state_is_named_and_not_used(
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "[]", '{"job": 1}'], ids=["deep", "a list", "half of one"])
 def test_a_state_whose_seal_is_none_is_named_and_not_used(
-    content: str, fork_server: ForkServer, undisturbed: Any, tmp_path: Path
+    content: str, fork_server: ForkServer, killed: Training, undisturbed: Any, tmp_path: Path
 ) -> None:
-    training = begun(tmp_path, "vae")
-    killed_at(fork_server, training, [12])
+    training = copied(killed, tmp_path)
     (state,) = training.states()
     seal(state).write_text(content)
     assert finish(fork_server, training) == undisturbed("vae").written()

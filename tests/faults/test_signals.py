@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, ROOT, plan_of, run, stage, until
 from tests.fork_server import At, ForkServer
 from tests.small_models import images
-from tests.small_trainings import Training, begun, finish, job
+from tests.small_trainings import Training, begun, copied, finish, job
 from tests.stored import stored
 
 
@@ -44,7 +45,7 @@ def ended(text: str, *words: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_training_that_is_asked_to_end_saves_and_goes_on_there(
-    number: signal.Signals, fork_server: ForkServer, tmp_path: Path
+    number: signal.Signals, fork_server: ForkServer, undisturbed: Any, tmp_path: Path
 ) -> None:
     training = begun(tmp_path, "vae")
     assert fork_server.run(tmp_path, *training.words, at=At(step=7, signal=number)) == 128 + number
@@ -52,7 +53,7 @@ def test_a_training_that_is_asked_to_end_saves_and_goes_on_there(
     assert [state.stem.split("-")[1] for state in training.states()] == ["7"]
     stopped = finish(fork_server, training)
     assert training.resumed_at == 7
-    assert stopped == finish(fork_server, begun(tmp_path / "undisturbed", "vae"))
+    assert stopped == undisturbed("vae").written()
 
 
 def test_a_training_asked_to_end_before_it_began_leaves_nothing(fork_server: ForkServer, tmp_path: Path) -> None:
@@ -63,17 +64,19 @@ def test_a_training_asked_to_end_before_it_began_leaves_nothing(fork_server: For
     assert not training.states() and not (tmp_path / "results/store").exists()
 
 
-def test_a_training_asked_to_end_while_it_writes_finishes(fork_server: ForkServer, tmp_path: Path) -> None:
+def test_a_training_asked_to_end_while_it_writes_finishes(
+    fork_server: ForkServer, undisturbed: Any, tmp_path: Path
+) -> None:
     training = begun(tmp_path, "vae")
     at = At(call="pipeline.stages.train:history_csv", signal=signal.SIGTERM)
     assert fork_server.run(tmp_path, *training.words, at=at) == 0
-    assert training.written() == finish(fork_server, begun(tmp_path / "undisturbed", "vae"))
+    assert training.written() == undisturbed("vae").written()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_command_asked_to_end_while_it_loads_ends_in_one_line(number: signal.Signals, tmp_path: Path) -> None:
     training = begun(tmp_path, "vae", steps=100_000)
-    command = [sys.executable, "-m", "pipeline", *training.words]
+    command = ["env", "--default-signal", sys.executable, "-m", "pipeline", *training.words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
         until((tmp_path / "logs/train/mnist-vae-0.log").exists, process=process)  # as a rule torch is not yet imported
@@ -105,10 +108,9 @@ def sampling(training: Training) -> list[str]:
 
 @pytest.mark.parametrize("change", [0, 1], ids=["amid the first file", "after it"])
 def test_sampling_that_is_asked_to_end_leaves_nothing_half_written(
-    change: int, fork_server: ForkServer, tmp_path: Path
+    change: int, fork_server: ForkServer, undisturbed: Any, tmp_path: Path
 ) -> None:
-    training = begun(tmp_path, "vae")
-    finish(fork_server, training)
+    training = copied(undisturbed("vae"), tmp_path)
     words, samples = sampling(training), training.path("images", "sample")
     assert fork_server.run(tmp_path, *words, at=At(change=change, signal=signal.SIGTERM)) == 143
     ended(training.said, "sample mnist vae 0: stopped by SIGTERM")
@@ -266,7 +268,9 @@ def is_free(handle: int) -> bool:
 # --- two at once, and what is left ----------------------------------------------------------------------------------
 
 
-def test_a_second_process_of_a_job_gets_one_line_and_touches_nothing(fork_server: ForkServer, tmp_path: Path) -> None:
+def test_a_second_process_of_a_job_gets_one_line_and_touches_nothing(
+    fork_server: ForkServer, undisturbed: Any, tmp_path: Path
+) -> None:
     """The first one is held in the middle of writing a state."""
     training = begun(tmp_path, "vae")
     first = fork_server.start(tmp_path, *training.words, at=At(change=0, signal=signal.SIGSTOP))
@@ -281,12 +285,13 @@ def test_a_second_process_of_a_job_gets_one_line_and_touches_nothing(fork_server
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     os.kill(first, signal.SIGCONT)
     assert fork_server.wait(first) == 0
-    assert training.written() == finish(fork_server, begun(tmp_path / "undisturbed", "vae"))
+    assert training.written() == undisturbed("vae").written()
 
 
-def test_a_killed_writers_leftovers_go_with_the_next_job(fork_server: ForkServer, tmp_path: Path) -> None:
-    training = begun(tmp_path, "vae")
-    finish(fork_server, training)
+def test_a_killed_writers_leftovers_go_with_the_next_job(
+    fork_server: ForkServer, undisturbed: Any, tmp_path: Path
+) -> None:
+    training = copied(undisturbed("vae"), tmp_path)
     words, samples = sampling(training), training.path("images", "sample")
     assert fork_server.run(tmp_path, *words, at=At(change=0)) == -signal.SIGKILL
     (left,) = tmp_path.rglob("*.partial")

@@ -11,6 +11,7 @@ import pytest
 from bench import sanity_checks
 from bench.sanity import LADDER, LADDER_COLUMNS, accuses, is_monotone, ladder, main, scores, sweep, verdicts
 from bench.sanity_checks import CHECKS, KINDS, OVERALL, Check, bell, falls, flat, rises, settles
+from bench.sanity_page import meanings
 from pipeline import metrics
 from pipeline.tables import from_csv
 
@@ -66,6 +67,14 @@ def test_a_far_mean_is_seen_by_distances_and_not_by_the_spread_of_samples(monkey
     assert passed["coverage", "purpose"]
     assert not passed["diversity", "purpose"]
     assert passed["copying", "no false alarm"]
+
+
+def test_the_page_says_what_failures_and_false_alarms_mean() -> None:
+    failed = [("kid_classifier", "purpose"), ("recall", "bounds"), ("copying", "no false alarm")]
+    rows = [{"check": "Ball and ring", "column": column, "desideratum": d, "passed": False} for column, d in failed]
+    words = meanings(rows)
+    assert "are taken for some of them. `kid_classifier`, (`recall`).\n" in words
+    assert "  - Ball and ring: `copying`.\n" in words
 
 
 def test_every_step_of_the_copy_ladder_is_seen() -> None:

@@ -72,11 +72,9 @@ def stage_names() -> set[str]:
 
 @functools.cache
 def functions(file: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [
-        node
-        for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
+    name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    found = job_hash.statements(job_hash.syntax_tree(name))
+    return [node for node in found if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 # --- who imports whom -------------------------------------------------------------------------------------------
@@ -158,12 +156,15 @@ def test_trackings_users_feed_no_table() -> None:
 
 
 TOOLS = {"snakemake", "dvc", "mlflow"}
-TOOL_USERS = [name for name in MODULES if TOOLS & {item.split(".")[0] for item in job_hash.imports(name)}]
+
+
+def tool_users() -> list[str]:
+    return [name for name in MODULES if TOOLS & {item.split(".")[0] for item in job_hash.imports(name)}]
 
 
 def test_of_snakemake_dvc_and_mlflow_only_public_names_are_used_and_nothing_is_assigned() -> None:
     """In modules that handle their objects, `_name` is read of `self` alone, and attributes of `self` alone are set."""
-    for file in map(MODULES.__getitem__, TOOL_USERS):
+    for file in map(MODULES.__getitem__, tool_users()):
         for node in ast.walk(ast.parse(file.read_text())):
             where = f"{file}:{getattr(node, 'lineno', 0)}"
             if isinstance(node, ast.Attribute):
@@ -180,10 +181,15 @@ def test_of_snakemake_dvc_and_mlflow_only_public_names_are_used_and_nothing_is_a
 
 
 def test_the_rules_use_public_names_of_snakemake_alone() -> None:
-    assert "pipeline.snakefile" in TOOL_USERS, "else nothing was looked at"
+    assert "pipeline.snakefile" in tool_users(), "else nothing was looked at"
     for file in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]:
         text = file.read_text()
         assert not re.search(r"\._[a-z]|^\s*(workflow|config|rules)(\.\w+)+\s*=[^=]", text, re.MULTILINE), file
+
+
+def test_the_workflows_map_names_every_file() -> None:
+    named = re.findall(r"`(\w+)`(?=[^:]*:)", (ROOT / "pipeline/workflow/__init__.py").read_text())
+    assert sorted([*named, "__init__"]) == sorted(file.stem for file in FILES if file.parent.name == "workflow")
 
 
 def test_no_function_is_longer_than_sixty_lines() -> None:

@@ -7,16 +7,20 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy
 import torch
 from snakemake.cli import parse_config
 
+from pipeline import metrics
 from pipeline.cli import main
 from pipeline.core import artifacts
 from pipeline.snakefile import Workflow
 from pipeline.tables import from_csv, to_csv
-from pipeline.tables.claims import CLAIM_COLUMNS, claims_columns
-from pipeline.tables.lengths import LENGTHS_COLUMNS, SHARES, by_length, changed, lengths_columns
+from pipeline.tables.claims import CLAIM_COLUMNS, claims_columns, read_claims
+from pipeline.tables.lengths import LENGTHS_COLUMNS, SHARES, between_lengths, by_length, changed, lengths_columns
+from pipeline.tables.published import FOLDER
 from pipeline.training.loop import Settings, Trainer
 from pipeline.training.trained import network
 from pipeline.workflow import params, store
@@ -71,6 +75,21 @@ def test_claims_stand_side_by_side_by_length() -> None:
     assert set(LENGTHS_COLUMNS) <= lengths_columns().keys() > claims_columns().keys()
 
 
+@pytest.mark.parametrize(("whole", "expected"), [([0.1, 0.2, 0.15], "held"), ([0.9, 0.8, 1.0], "unresolved")])
+def test_a_late_collapse_is_told_from_the_lengths_of_one_training(whole: list[float], expected: str) -> None:
+    stated = [row for row in read_claims((FOLDER / "claims.csv").read_text()) if row["measure"] == "diversity"]
+    values = {"two_thirds": [0.9, 0.95, 0.85], "whole": whole}
+    seeds = {
+        name: [{"model": "dcgan", "seed": seed, "diversity": value} for seed, value in enumerate(of)]
+        for name, of in values.items()
+    }
+    (row,) = between_lengths(stated, seeds, metrics.columns(), "cats")
+    assert (row["claim"], row["verdict"]) == ("cats collapse late", expected)
+    wanted = scipy.stats.ttest_rel(np.log(values["two_thirds"]), np.log(whole))
+    assert row["p"] == pytest.approx(wanted.pvalue), "one training's lengths are paired by seed"
+    assert not between_lengths(stated, seeds, metrics.columns(), "mnist")
+
+
 @pytest.mark.parametrize(("share", "budget"), [("1.0", "tiny"), ("0.5", None)])
 def test_a_shorter_training_is_not_sent_to_mlflow_as_a_version_of_the_whole_one(
     share: str, budget: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -116,6 +135,7 @@ def test_the_command_names_what_is_missing_then_shows_the_stored_claims(
         assert line.endswith(job.outputs["claims"])
         verdict = "held" if name == "whole" else "unresolved"
         artifacts.write_text(tmp_path / job.outputs["claims"], to_csv([claim(verdict, share)], CLAIM_COLUMNS))
+        artifacts.write_text(tmp_path / job.outputs["seeds"], "model,seed\nvae,0\n")
         stored(job, tmp_path)
     main(["lengths", "--set", "budget=tiny", "--to", "by_length.csv"])
     assert "1 of 1 claims change with the length of the trainings" in capsys.readouterr().out

@@ -14,7 +14,8 @@ import yaml
 
 from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash, params
-from pipeline.workflow.params import BUDGETS, check, constructor, load
+from pipeline.workflow.model_arguments import constructor
+from pipeline.workflow.params import BUDGETS, check, load
 from pipeline.workflow.plan import Plan
 from tests.conftest import ROOT, plan_of
 
@@ -194,10 +195,11 @@ def test_a_file_that_is_no_block_is_refused(content: Any, tmp_path: Path) -> Non
 def test_a_file_that_is_not_there_or_not_yaml_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"params\.yaml: No such file"):
         load(file=tmp_path / "params.yaml")
-    (tmp_path / "params.yaml").write_text("a: [1,\nb: {")
-    with pytest.raises(UserError, match=r"params\.yaml: not YAML") as caught:
-        load(file=tmp_path / "params.yaml")
-    assert "\n" not in str(caught.value)
+    for text in ("a: [1,\nb: {", "[" * 30_000, "a: " + "{b: " * 30_000 + "}" * 30_000, "- " * 30_000):
+        (tmp_path / "params.yaml").write_text(text)
+        with pytest.raises(UserError, match=r"params\.yaml: not YAML") as caught:
+            load(file=tmp_path / "params.yaml")
+        assert "\n" not in str(caught.value)
 
 
 # --- names that must exist --------------------------------------------------------------------------------------

@@ -146,7 +146,8 @@ def test_weights_are_used_only_if_they_are_those_that_are_asked_for(
 ) -> None:
     words = ["generate", "--model", "vae", *SET, "--n", "1", "--to", "a.png"]
     path = job_of("vae").outputs["weights"]
-    missing = "no weights for today's params.yaml and code ({0}); train it with `" + overrides.snakemake("{0}") + "`"
+    command = overrides.snakemake("{0}")
+    missing = f"no weights for today's params.yaml, code and data ({{0}}); train it with `{command}`"
     assert missing.format(path) in told(capsys, *words)
     assert "unknown model 'veaa'" in told(capsys, *["veaa" if word == "vae" else word for word in words])
     trained("vae")
@@ -230,7 +231,7 @@ def test_dark_strokes_on_white_may_be_turned(pair: Any) -> None:
             ("A.png", "B.png", "--to", "a.png", "--model", "gran3"),
             "--model: gran3 has no encoder; expected one of",
         ),
-        (("A.png", "B.png", "--to", "a.png", "--model", "vae"), "no weights for today's params.yaml and code"),
+        (("A.png", "B.png", "--to", "a.png", "--model", "vae"), "no weights for today's params.yaml, code and data"),
         (("A.png", "B.png", "--to", "a.png", "--dataset", "mist"), "unknown data set 'mist'; did you mean 'mnist'?"),
     ],
 )

@@ -78,13 +78,6 @@ def test_class_folders_with_official_splits(kind: str, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {place.name}, "nothing is unpacked, nothing is left behind"
 
 
-def test_a_flat_folder_has_no_labels(tmp_path: Path) -> None:
-    for number, image in enumerate(pictures(3, 8, 8, 3)):
-        (tmp_path / f"{number}.png").write_bytes(png(image))
-    loaded = read("images", tmp_path)
-    assert loaded.train_images.shape == (3, 3, 8, 8) and loaded.train_labels is None and loaded.class_names == ()
-
-
 def test_cats_are_cut_to_the_face_and_their_shelves_are_no_classes(tmp_path: Path) -> None:
     image = pictures(1, 40, 50, 3)[0]
     for shelf in ("CAT_00", "CAT_01"):

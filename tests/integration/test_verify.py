@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import hashlib
 import io
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,22 +17,22 @@ from typing import Any
 import pytest
 
 from pipeline.commands import verify
-from pipeline.commands.verify import TableSet
 from pipeline.core.errors import UserError
 from pipeline.runtime import machine
 from pipeline.tables import from_csv, to_csv, tolerance
 from pipeline.tables.aliases import with_current_columns
 from pipeline.tables.text import csv_value
-from pipeline.workflow.provenance import Provenance
+from pipeline.workflow import layout, snapshots
+from pipeline.workflow.snapshots import Snapshot
 from tests.conftest import ROOT
 
 MODELS = {"vae", "draw_gan", "gran3", "real", "noise", "mean_image"}
 
 
 @pytest.fixture(scope="module")
-def made() -> TableSet:
+def made() -> Snapshot:
     """Some models' rows of the tables in docs/verify, as if they were made here."""
-    recorded = verify.read_record(ROOT / "docs/verify/mnist.json")
+    recorded = snapshots.from_folder(ROOT / "docs/verify", "mnist")
     keys = ("model", "model_1", "model_2", "judge", "contestant")
 
     def some(text: str) -> str:
@@ -40,13 +40,27 @@ def made() -> TableSet:
         kept = [row for row in rows if {row[key] for key in keys if key in row} <= MODELS]
         return to_csv(kept, list(rows[0]))
 
-    return dataclasses.replace(recorded, budget="tiny", tables={k: some(v) for k, v in recorded.tables.items()})
+    return with_tables(recorded, {name: some(text) for name, text in recorded.tables.items()})
+
+
+def with_tables(made: Snapshot, tables: Mapping[str, str]) -> Snapshot:
+    """The same jobs with other tables, and records that say so."""
+    files: dict[str, dict[str, Any]] = {}
+    for name, text in tables.items():
+        stage, output = layout.VIEWS["tables"][snapshots.TABLES[name]]
+        about = {"bytes": len(text.encode()), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        files.setdefault(stage, {})[layout.FILES[stage][output]] = about
+    return with_jobs(dataclasses.replace(made, tables=tables), lambda job: {"files": files.get(job["stage"], {})})
+
+
+def with_jobs(made: Snapshot, changes: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Snapshot:
+    return dataclasses.replace(made, records=[{**record, **changes(record)} for record in made.records])
 
 
 @pytest.fixture
-def record(made: TableSet, tmp_path: Path) -> Path:
+def record(made: Snapshot, tmp_path: Path) -> Path:
     """A folder with the record of the real run."""
-    verify.write_record(made, None, tmp_path / "record/mnist.json", "1 s")
+    verify.write_record(made, None, words(tmp_path / "record"), "1 s")
     return tmp_path / "record"
 
 
@@ -56,7 +70,7 @@ def words(record: Path, *more: str) -> argparse.Namespace:
     return parser.parse_args(["--budget", "tiny", "--against", str(record), *more])
 
 
-def run(record: Path, made: TableSet, temporary: Path, *more: str) -> int:
+def run(record: Path, made: Snapshot, temporary: Path, *more: str) -> int:
     """The command with tables that are made already; its temporary folders go into `temporary`."""
     with pytest.MonkeyPatch.context() as patch:
         temporary.mkdir(exist_ok=True)
@@ -65,28 +79,29 @@ def run(record: Path, made: TableSet, temporary: Path, *more: str) -> int:
         return verify.run(words(record, *more))
 
 
-def edited(made: TableSet, table: str, row: int, **cells: Any) -> TableSet:
+def edited(made: Snapshot, table: str, row: int, **cells: Any) -> Snapshot:
     """The tables with some cells of one row changed, all others to the letter."""
     rows = list(csv.DictReader(io.StringIO(made.tables[table])))
     rows[row] |= {column: csv_value(value) for column, value in cells.items()}
-    return dataclasses.replace(made, tables={**made.tables, table: to_csv(rows, list(rows[0]))})
+    return with_tables(made, {**made.tables, table: to_csv(rows, list(rows[0]))})
 
 
-def elsewhere(made: TableSet) -> TableSet:
-    return dataclasses.replace(made, cpu="Another CPU (family 6)")
+def elsewhere(made: Snapshot) -> Snapshot:
+    return with_jobs(made, lambda _: {"machine": "Another CPU (family 6)"})
 
 
-def test_a_record_reads_back_as_what_was_made(made: TableSet, record: Path) -> None:
-    assert verify.read_record(record / "mnist.json") == made
+def test_a_record_reads_back_as_what_was_made(made: Snapshot, record: Path) -> None:
+    shot = verify.read_record(words(record))
+    assert (shot.tables, shot.records) == (made.tables, made.records)
     assert (record / "mnist.csv").read_text() == made.tables["main"]
 
 
 def test_the_same_tables_are_bit_equal_to_their_record(
-    made: TableSet, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Snapshot, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(record, made, tmp_path / "temporary") == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(f"bit-equal on {made.cpu} with ") and "5 tables" in line
+    assert line.startswith(f"bit-equal on {verify.where(made)}: ") and "5 tables" in line
     assert not list((tmp_path / "temporary").iterdir())
 
 
@@ -94,7 +109,7 @@ def test_the_same_tables_are_bit_equal_to_their_record(
 
 
 def test_one_other_digit_is_found_named_and_kept(
-    made: TableSet, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Snapshot, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     value = from_csv(made.tables["main"])[1]["fd_classifier"]
     assert isinstance(value, float)
@@ -110,28 +125,24 @@ def test_one_other_digit_is_found_named_and_kept(
 def test_a_tampered_record_is_noticed_before_anything_is_made(record: Path, tmp_path: Path) -> None:
     table = record / "mnist.csv"
     table.write_text(table.read_text().replace("ok", "no", 1).replace("collapsed", "ok", 1))
-    with pytest.raises(UserError, match=r"mnist\.csv: not the table that mnist\.json names"):
-        verify.run(words(record))
-    content = json.loads((record / "mnist.json").read_text())
-    content["sha256"]["battles"] = "0" * 64
-    (record / "mnist.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match="SHA-256 differ"):
+    with pytest.raises(UserError, match=r"mnist\.csv: damaged or edited \(its SHA-256 is not its record's\)"):
         verify.run(words(record))
 
 
 def test_other_code_and_params_are_told_first_and_the_tables_compared_all_the_same(
-    made: TableSet, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Snapshot, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings: Mapping[tuple[str, str], Mapping[str, Any]] = {
-        **made.made_by.settings,
-        ("train", "vae"): {**made.made_by.settings[("train", "vae")], "arguments.hidden": [399]},
-    }
-    modules = {**made.made_by.modules, "pipeline.models.vae": frozenset({"0" * 16})}
-    other = Provenance(settings, modules, made.made_by.versions, made.made_by.users)
-    assert run(record, dataclasses.replace(made, made_by=other), tmp_path / "temporary") == 0
+
+    def other(job: Mapping[str, Any]) -> dict[str, Any]:
+        if (job["stage"], job["wildcards"].get("model")) != ("train", "vae"):
+            return {}
+        config = job["config"] | {"arguments": job["config"]["arguments"] | {"hidden": [399]}}
+        return {"config": config, "modules": job["modules"] | {"pipeline.models.vae": "0" * 16}}
+
+    assert run(record, with_jobs(made, other), tmp_path / "temporary") == 0
     first, second, third = capsys.readouterr().out.splitlines()
-    assert first.startswith("recorded for other code: pipeline/models/vae.py changed")
-    assert second.startswith("recorded for other params: vae: arguments.hidden: [400] -> [399]")
+    assert first.startswith("recorded for other code: pipeline/models/vae.py (train)")
+    assert second.startswith("recorded for other params: vae: arguments.hidden [400] -> [399] (train)")
     assert third.startswith("bit-equal on ")
 
 
@@ -139,7 +150,7 @@ def test_other_code_and_params_are_told_first_and_the_tables_compared_all_the_sa
 
 
 def test_on_another_cpu_tolerances_are_named_and_take_the_place_of_bits(
-    made: TableSet, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Snapshot, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = from_csv(made.tables["main"])[0]
     value, high = row["fd_pixels"], row["fd_pixels_high"]
@@ -147,7 +158,7 @@ def test_on_another_cpu_tolerances_are_named_and_take_the_place_of_bits(
     near = edited(elsewhere(made), "main", 0, fd_pixels=value + 0.25 * (high - value))
     assert run(record, near, tmp_path / "temporary") == 0
     said = capsys.readouterr().out
-    assert "compared by tolerances, not bits" in said and f"recorded on {made.cpu}" in said
+    assert "compared by tolerances, not bits" in said and f"recorded on {verify.where(made)}" in said
     assert "half-widths" in said and "within the tolerances" in said and "vae fd_pixels" in said
     assert "bit-equal" not in said
     far = edited(elsewhere(made), "main", 0, fd_pixels=value + 3 * (high - value))
@@ -157,26 +168,25 @@ def test_on_another_cpu_tolerances_are_named_and_take_the_place_of_bits(
 
 
 def test_another_library_version_takes_the_tolerances_too(
-    made: TableSet, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Snapshot, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    versions = {**made.made_by.versions, "torch": frozenset({"9.9.9"})}
-    assert run(record, dataclasses.replace(made, made_by=dataclasses.replace(made.made_by, versions=versions)),
-               tmp_path / "temporary") == 0  # fmt: skip
+    other = with_jobs(made, lambda job: {"versions": job["versions"] | {"torch": "9.9.9"}})
+    assert run(record, other, tmp_path / "temporary") == 0
     assert "torch 9.9.9: compared by tolerances" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("cells", [{"status": "diverged"}, {"parameters": 1}, {"elbo": None}])
-def test_what_no_rounding_explains_is_outside_any_tolerance(made: TableSet, cells: dict[str, Any]) -> None:
+def test_what_no_rounding_explains_is_outside_any_tolerance(made: Snapshot, cells: dict[str, Any]) -> None:
     before, now = tables(made), tables(edited(made, "main", 0, **cells))
     judged = tolerance.judge(before, now)
     assert judged.failed and [row["verdict"] for row in judged.outside] == ["not allowed"]
 
 
-def tables(made: TableSet) -> dict[str, Any]:
+def tables(made: Snapshot) -> dict[str, Any]:
     return {name: from_csv(text) for name, text in made.tables.items()}
 
 
-def test_a_missing_row_is_outside(made: TableSet) -> None:
+def test_a_missing_row_is_outside(made: Snapshot) -> None:
     before = tables(made)
     judged = tolerance.judge(before, {**before, "main": before["main"][1:]})
     assert [(row["row"], row["verdict"]) for row in judged.outside] == [("vae", "only in A")]
@@ -209,28 +219,28 @@ def test_reference_rows_are_held_closer_than_trained_ones() -> None:
 # --- mistakes, and recording again ------------------------------------------------------------------------------
 
 
-def test_no_record_or_one_of_another_budget_is_one_line(made: TableSet, record: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"mnist\.json: not found; .*verify --record"):
+def test_no_record_or_one_of_another_budget_is_one_line(made: Snapshot, record: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"provenance\.json: not found; .*verify --record"):
         verify.run(words(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="recorded at budget tiny, expected smoke; give --budget tiny"):
         verify.run(words(record, "--budget", "smoke"))
-    (record / "mnist.json").write_text("{}")
+    (record / "provenance.json").write_text("{}")
     with pytest.raises(UserError, match="not a readable record"):
         verify.run(words(record))
 
 
 def test_recording_again_says_what_changed(
-    made: TableSet, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Snapshot, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     after = edited(made, "main", 0, n_fake=7)
     assert run(record, after, tmp_path / "temporary", "--record") == 0
     said = capsys.readouterr().out
     assert "tiny tables recorded on" in said and "vae" in said and "n_fake" in said
-    assert verify.read_record(record / "mnist.json") == after
+    assert verify.read_record(words(record)).records == after.records
 
 
 def test_a_run_that_fails_leaves_no_folder(record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object) -> TableSet:
+    def fails(*_: object) -> Snapshot:
         raise UserError("the tables could not be made")
 
     monkeypatch.setattr(verify, "recompute", fails)

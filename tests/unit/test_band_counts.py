@@ -62,4 +62,6 @@ def test_the_tail_stands_first_and_balanced_data_has_none() -> None:
     wide |= {f"{name}_{end}": -0.0123 for name in tail.GAINS for end in ("low", "high")} | {"model": 20 * "m"}
     words = "\n".join(tail.tail_terminal([wide], columns(), counted()))
     assert words.count("-0.123 [-0.0123, -0.0123]") == 3 and "not shown" not in words
+    nothing = tail.tail_terminal([dict.fromkeys(columns()) | {"model": "vae", "status": "ok"}], columns(), counted())
+    assert not any("vae" in line for line in nothing), "a table of empty columns"
     assert tail.tail_markdown([row], columns(), None) == "" and tail.tail_terminal([row], columns(), None) == []

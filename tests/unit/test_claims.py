@@ -20,6 +20,7 @@ from pipeline.commands.claims import of_table
 from pipeline.tables.aliases import current_column
 from pipeline.tables.claims import (
     CLAIM_COLUMNS,
+    COST_MEASURES,
     HELD,
     JUDGED_COLUMNS,
     REVERSED,
@@ -33,6 +34,7 @@ from pipeline.tables.claims import (
     tally,
     welch_t,
 )
+from pipeline.tables.lengths import SHARES
 from pipeline.tables.text import from_csv, to_csv
 from pipeline.workflow import params
 
@@ -266,14 +268,38 @@ def test_every_claim_speaks_of_models_and_measures_that_there_are() -> None:
     keys = ("paper", "claim", "measure", "better", "worse")
     assert len({tuple(row[key] for key in keys) for row in CLAIMS}) == len(CLAIMS)
     for row in CLAIMS:
-        assert {row["better"], row["worse"]} <= known
+        assert {row[side].partition("@")[0] for side in ("better", "worse")} <= known
+        assert {row[side].partition("@")[2] for side in ("better", "worse")} <= {"", *SHARES}
         measure = row["measure"]
         judge = measure.removeprefix("fools_")
-        assert measure in METRICS or measure in ("r_sample", "caught", "third_party") or judge in known
+        others = ("r_sample", "caught", "third_party", *COST_MEASURES)
+        assert measure in METRICS or measure in others or judge in known
         assert row["definition"] in ("paper", "ours")
         assert row["direction"] in ("column", "lower", "higher")
         assert all(row.values())
     assert set(claims_columns()) == set(CLAIM_COLUMNS)
+
+
+def test_dearer_is_more_seconds_in_all_or_for_each_image_on_one_device() -> None:
+    """GAN takes twice the seconds for four times the images of VAE: dearer in all, cheaper for each."""
+    spread, models = [1.0, 1.05, 0.95], seeds("fd_classifier", gan=[1.0] * 3, vae=[1.0] * 3)
+
+    def verdicts(device: str) -> dict[str, dict[str, Any]]:
+        costs = [
+            {"model": model, "seed": seed, "train_cpu_seconds": seconds * x, "images_seen": images, "device": where}
+            for model, seconds, images, where in (("gan", 200, 4000, device), ("vae", 100, 1000, "cpu"))
+            for seed, x in enumerate(spread)
+        ]
+        rows = claim_rows([c for c in CLAIMS if c["family"] == "cost"], Evidence(models, METRICS, costs=costs))
+        return {row["measure"]: row for row in rows}
+
+    found = verdicts("cpu")
+    assert found["train_cpu_seconds"]["difference"] == pytest.approx(math.log(2))
+    assert found["cpu_seconds_per_image"]["difference"] == pytest.approx(math.log(0.5))
+    assert [row["verdict"] for row in found.values()] == [HELD, REVERSED]
+    assert {row["reason"] for row in verdicts("a GPU").values()} == {
+        "trained on different devices, whose seconds do not compare"
+    }
 
 
 def test_claims_of_models_that_are_not_in_the_table_are_left_out() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
@@ -147,23 +145,6 @@ def test_warm_up_descends_the_elbo_and_then_the_adversarial_loss() -> None:
         torch.testing.assert_close(s["loss"], expected)
         assert not any(value.requires_grad for value in s.values())
     assert int(model.state_dict()["steps_taken"]) == 4
-
-
-@pytest.mark.parametrize(
-    ("shape", "attention", "reconstruction"),
-    [((1, 13, 18), True, "features"), ((2, 8, 12), False, "ssim"), ((3, 32, 32), False, "features")],
-)
-def test_shapes(shape: tuple[int, int, int], attention: bool, reconstruction: Any) -> None:
-    arguments = {"attention": attention, "reconstruction": reconstruction, "warmup": 0}
-    model = DRAWGAN(shape, glimpses=2, hidden=8, latent=3, kernels=4, **arguments)
-    scalars = model.fit_batch(torch.rand(3, *shape))
-    assert all(torch.isfinite(value) for value in scalars.values())
-    model.eval()
-    z = model.draw_latents(4, seed=0)
-    assert model.canvases(z).shape == (4, 2, *shape)
-    torch.testing.assert_close(model.decode(z), model.canvases(z)[:, -1])
-    assert model.discriminate(model.decode(z)).shape == (4,)
-    assert model.reconstruct(torch.rand(3, *shape)).shape == (3, *shape)
 
 
 # -- classes ---------------------------------------------------------------------------------------------------------

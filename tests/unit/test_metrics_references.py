@@ -33,14 +33,6 @@ def test_frechet_is_torch_fidelitys(features) -> None:
     assert frechet.frechet_distance(real=real, fake=fake) == pytest.approx(truth, rel=RELATIVE)
 
 
-def test_frechet_is_torchmetrics(features) -> None:
-    reference = pytest.importorskip("torchmetrics.image.fid")
-    real, fake = features
-    m = [frechet.moments(x) for x in (real, fake)]
-    truth = reference._compute_fid(m[0].mean, m[0].covariance, m[1].mean, m[1].covariance).item()
-    assert frechet.frechet_distance(real=real, fake=fake) == pytest.approx(truth, rel=RELATIVE)
-
-
 def test_frechet_is_that_of_scipys_matrix_root(features) -> None:
     linalg = pytest.importorskip("scipy.linalg")
     real, fake = features
@@ -60,12 +52,6 @@ def test_kid_is_torch_fidelitys_with_one_full_subset(features) -> None:
     )  # fmt: skip
     truth = found["kernel_inception_distance_mean"]
     assert kid.kid(real=real, fake=fake) == pytest.approx(truth, rel=RELATIVE)
-
-
-def test_kid_is_torchmetrics(features) -> None:
-    reference = pytest.importorskip("torchmetrics.image.kid")
-    real, fake = (x.double() for x in features)
-    assert kid.kid(real=real, fake=fake) == pytest.approx(reference.poly_mmd(real, fake).item(), rel=RELATIVE)
 
 
 @pytest.mark.parametrize("k", [1, 5])

@@ -29,7 +29,7 @@ from tests.small_models import (
 
 SHAPES: list[Shape] = [(1, 28, 28), (3, 32, 32)]
 BATCH = 12
-STEPS = 12
+STEPS = 7
 """Past a small model's warm-up, in which a network may stand still."""
 
 EVERY = [*NAMES, *CONDITIONAL]

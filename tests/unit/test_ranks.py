@@ -105,6 +105,17 @@ def test_an_order_that_the_classifiers_disagree_on_is_left_open() -> None:
         assert tuple(ranks(rows, "fd_classifier", evidence)["a"]) == expected
 
 
+def test_kid_has_ranks_where_it_takes_the_place_of_the_frechet_distance() -> None:
+    known = {name: metrics.columns()[name] for name in ("fd_classifier", "kid_classifier")}
+    rows = [row(model, "kid_classifier", value, 0.01) for model, value in (("a", 2.0), ("b", 1.0))]
+    ranked = with_ranks(rows, Evidence([], known))
+    assert [each["rank_kid_classifier"] for each in ranked] == [2, 1]
+    assert ranks_in_words(ranked, known) == "Ranks by KID (classifier): b 1, a 2."
+    assert "Rank, KID (classifier)" in ranks_markdown(ranked, known)
+    with_frechet = with_ranks([rows[0] | rows[1] | row("a", "fd_classifier", 3.0, 0.1)], Evidence([], known))
+    assert "rank_kid_classifier" not in with_frechet[0]
+
+
 def test_ranks_stand_in_a_table_and_in_a_line() -> None:
     rows = [row(model, "elbo", value, 1.0) for model, value in (("b", -90.0), ("a", -60.0), ("c", -90.5))]
     rows.append({"model": "real", "status": None})

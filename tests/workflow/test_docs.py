@@ -180,17 +180,11 @@ def test_make_clean_keeps_raw_files_and_what_git_tracks(tmp_path: Path) -> None:
 
 
 def test_the_columns_are_described_as_the_code_describes_them(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main(["columns", "--markdown"])
+    cli.main(["columns"])
     page = (ROOT / "docs" / "reading-the-table.md").read_text()
     assert page.split("## Every column\n\n")[1].rstrip() == capsys.readouterr().out.rstrip(), (
-        "write what `python -m pipeline columns --markdown` prints under 'Every column' of docs/reading-the-table.md"
+        "write what `python -m pipeline columns` prints under 'Every column' of docs/reading-the-table.md"
     )
-
-
-def test_every_column_is_printed_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main(["columns"])
-    text = capsys.readouterr().out
-    assert "The main table" in text and "  fd_classifier " in text and "  r_sample_matched " in text
 
 
 def test_the_citation_and_the_catalogues_file_are_what_readers_of_them_expect() -> None:

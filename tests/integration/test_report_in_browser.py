@@ -237,10 +237,10 @@ def test_a_drawing_is_saved_as_svg_and_png_and_a_picture_as_png(page: browser.Pa
 
 
 def test_a_row_leads_to_its_samples_curves_and_run(page: browser.Page) -> None:
-    links = page.run(
-        "[...document.querySelectorAll('#mnist-main tbody:first-of-type tr:first-child a')].map(a => a.hash)"
-    )
-    assert links == ["#mnist-samples-autoencoder", "#mnist-figure-losses", "#mnist-run-autoencoder"]
+    row = "#mnist-main tbody:first-of-type tr:first-child"
+    name = page.run(f"document.querySelector('{row}').cells[0].dataset.value")
+    links = page.run(f"[...document.querySelectorAll('{row} a')].map(a => a.hash)")
+    assert links == [f"#mnist-samples-{name}", "#mnist-figure-losses", f"#mnist-run-{name}"]
     for link in links:
         assert page.run(f"document.querySelector('{link}') !== null")
     page.run(f"location.hash = '{links[-1]}'")

@@ -38,8 +38,8 @@ FIGURES = (
 )  # fmt: skip
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
 
-OF_IMBALANCED = ("class_sizes",)
-"""Those that a data set has only if its classes are imbalanced, which its images decide: no rule declares them."""
+OF_SOME = ("classes", "classes_sheet", "class_sizes", "judges", "verdicts", "standings")
+"""Those that need labels, imbalanced classes or judges, which is known when they are drawn: no rule declares them."""
 
 GALLERY = (
     "reconstructions", "blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries", "asked",
@@ -90,7 +90,7 @@ FILES: dict[str, dict[str, str]] = {
     "standings": csv_files("battles", "judges", "judges_seeds", "standings"),
     "tables": csv_files("table", "seeds", "cost", "networks", "claims")
     | {"markdown": "table.md", "latex": "table.tex"},
-    "figures": drawings(name for name in FIGURES if name not in OF_IMBALANCED),
+    "figures": drawings(name for name in FIGURES if name not in OF_SOME),
     "gallery": {"facts": "gallery.json"},
     "canvases": {"png": "canvases.png", "svg": "canvases.svg"},
     "track": {"tracked": "tracked.json"},

@@ -56,8 +56,8 @@ def begun(plan: Plan) -> list[str]:
 
 def command(dataset: str, arguments: argparse.Namespace, flags: str) -> str:
     """What to type to have the rest made."""
-    if dataset == "mnist" and not arguments.set and not flags:
-        return "make mnist"
+    if not arguments.set and not flags:
+        return "make mnist" if dataset == "mnist" else f"make table DATASET={dataset} CORES={arguments.cores}"
     same = " with the same settings" if arguments.set else ""
     return overrides.snakemake(layout.SUMMARY_TEXT.format(dataset=dataset), flags, arguments.cores) + same
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.core.errors import UserError, near
 
@@ -34,30 +34,35 @@ def chosen(text: str, names: Sequence[str], counts: Sequence[int]) -> list[int]:
     return found
 
 
-def _meant(word: str, names: Sequence[str], counts: Sequence[int]) -> list[int]:
+def _meant(word: str, names: Sequence[str], counts: Sequence[int]) -> Iterator[int]:
     from pipeline.datasets.class_bands import BANDS
 
     present = [label for label, count in enumerate(counts) if count]
     condition = CONDITION.fullmatch(word)
-    number = int(word) if word.isdecimal() else len(names)
-    if word in names or number < len(names):
-        label = names.index(word) if word in names else number
-        if label not in present:
-            raise UserError(f"--classes: {word} has no training image, so no model can draw it; leave it out")
-        return [label]
-    if condition:
+    if word in names:
+        yield _trained(names.index(word), word, counts)
+    elif condition:
         meets, bound = COMPARED[condition[1]], int(condition[2])
-        return [label for label in present if meets(counts[label], bound)]
-    if word in BANDS:
-        return _of_band(word, counts)
-    if word == ALL:
-        return present
-    if word.isdecimal():
+        yield from (label for label in present if meets(counts[label], bound))
+    elif word == ALL:
+        yield from present
+    elif word in BANDS:
+        yield from _of_band(word, counts)
+    elif word.isdecimal() and int(word) < len(names):
+        yield _trained(int(word), word, counts)
+    elif word.isdecimal():
         raise UserError(f"--classes: found {word}, expected 0 to {len(names) - 1}")
-    raise UserError(f"--classes: found {word!r}; expected {EXPECTED}{near(word, names) if word else ''}")
+    else:
+        raise UserError(f"--classes: found {word!r}; expected {EXPECTED}{near(word, names) if word else ''}")
 
 
-def _of_band(word: str, counts: Sequence[int]) -> list[int]:
+def _trained(label: int, word: str, counts: Sequence[int]) -> int:
+    if not counts[label]:
+        raise UserError(f"--classes: {word} has no training image, so no model can draw it; leave it out")
+    return label
+
+
+def _of_band(word: str, counts: Sequence[int]) -> Iterator[int]:
     import numpy as np
 
     from pipeline.datasets.class_bands import BANDS, IMBALANCED_FROM, bands_of
@@ -68,4 +73,4 @@ def _of_band(word: str, counts: Sequence[int]) -> list[int]:
             f"--classes: found {word}, but no class has {IMBALANCED_FROM:g} times the training images of another, so "
             "the data set has no bands; say a condition such as 'train<30'"
         )
-    return [label for label, band in enumerate(bands) if band == BANDS.index(word)]
+    yield from np.flatnonzero(bands == BANDS.index(word)).tolist()

@@ -351,7 +351,7 @@ def moved(name: str, slowed: str = "") -> float:
     torch.manual_seed(1)
     for _ in range(STEPS):
         model.fit_batch(*fed(name, 4))
-    return sum(float((now - was).norm()) for now, was in zip(model.parameters(), before, strict=True))
+    return sum(float((now.detach() - was).norm()) for now, was in zip(model.parameters(), before, strict=True))
 
 
 @pytest.mark.parametrize(("name", "rate"), RATES)

@@ -51,13 +51,13 @@ def cores(text: str) -> int:
 def begun(plan: Plan) -> list[str]:
     """The data sets of which anything was made; the first one if there is none."""
     datasets = list(plan.params.datasets)
-    return [name for name in datasets if staleness.is_begun(plan, name)] or datasets[:1]
+    return [name for name in datasets if staleness.is_begun(name)] or datasets[:1]
 
 
 def command(dataset: str, arguments: argparse.Namespace, flags: str) -> str:
     """What to type to have the rest made."""
-    if dataset == "mnist" and not arguments.set and not flags:
-        return "make mnist"
+    if not arguments.set and not flags:
+        return "make mnist" if dataset == "mnist" else f"make table DATASET={dataset} CORES={arguments.cores}"
     same = " with the same settings" if arguments.set else ""
     return overrides.snakemake(layout.SUMMARY_TEXT.format(dataset=dataset), flags, arguments.cores) + same
 

@@ -116,6 +116,8 @@ def dataset(source: Source, about: dict[str, Any], known: dict[str, captions.Cap
     tables = Tables(
         table, source.rows("seeds"), claimed, entries, about["trained"], source.json("summary").get("bands")
     )
+    order = [model for _, model in ranked(tables)]
+    table.sort(key=lambda row: order.index(row["model"]) if row["model"] in order else len(order))
     return {
         "name": source.dataset,
         "stamp": stamp(source, table),

@@ -35,6 +35,8 @@ def chosen(text: str, names: Sequence[str], counts: Sequence[int]) -> list[int]:
 
 
 def _meant(word: str, names: Sequence[str], counts: Sequence[int]) -> Iterator[int]:
+    from pipeline.datasets.class_bands import BANDS
+
     present = [label for label, count in enumerate(counts) if count]
     condition = CONDITION.fullmatch(word)
     if word in names:
@@ -44,7 +46,7 @@ def _meant(word: str, names: Sequence[str], counts: Sequence[int]) -> Iterator[i
         yield from (label for label in present if meets(counts[label], bound))
     elif word == ALL:
         yield from present
-    elif word in _bands():
+    elif word in BANDS:
         yield from _of_band(word, counts)
     elif word.isdecimal() and int(word) < len(names):
         yield _trained(int(word), word, counts)
@@ -60,21 +62,15 @@ def _trained(label: int, word: str, counts: Sequence[int]) -> int:
     return label
 
 
-def _bands() -> tuple[str, ...]:
-    from pipeline.metrics.bands import BANDS
-
-    return BANDS
-
-
 def _of_band(word: str, counts: Sequence[int]) -> Iterator[int]:
-    import torch
+    import numpy as np
 
-    from pipeline.metrics.bands import BANDS, IMBALANCED_FROM, bands_of
+    from pipeline.datasets.class_bands import BANDS, IMBALANCED_FROM, bands_of
 
-    bands = bands_of(torch.tensor(counts))
+    bands = bands_of(np.array(counts))
     if bands is None:
         raise UserError(
             f"--classes: found {word}, but no class has {IMBALANCED_FROM:g} times the training images of another, so "
             "the data set has no bands; say a condition such as 'train<30'"
         )
-    yield from (bands == BANDS.index(word)).nonzero().squeeze(1).tolist()
+    yield from np.flatnonzero(bands == BANDS.index(word)).tolist()

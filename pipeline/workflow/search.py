@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -269,9 +269,3 @@ class Search:
         block = {self.model: {self.plan.params.budget: dict(changed)}}
         in_settings = self.model in self.plan.params.datasets[self.dataset].settings
         return {"datasets": {self.dataset: {"settings": block}}} if in_settings else {"models": block}
-
-
-def inputs_of(trials: Iterable[Trial]) -> list[Job]:
-    """The jobs that trials read from and that are not trials' own, each once."""
-    sources = (source.job for trial in trials for job in trial.jobs for source in job.sources)
-    return list({job.hash: job for job in sources if job.stage not in ("train", "sample")}.values())

@@ -69,9 +69,11 @@ def test_nothing_made_yet_is_one_line_and_what_to_type(status: Lines) -> None:
     )
 
 
-def test_with_the_files_own_settings_it_is_make_mnist(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_the_files_own_settings_it_is_a_target_of_make(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["status"])
     assert capsys.readouterr().out.splitlines()[-1].endswith(": make mnist")
+    cli.main(["status", "--dataset", "cifar10", "--cores", "3"])
+    assert capsys.readouterr().out.splitlines()[-1].endswith(" on 3 cores: make table DATASET=cifar10 CORES=3")
 
 
 @pytest.mark.parametrize(

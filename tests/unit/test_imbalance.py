@@ -6,6 +6,9 @@ import contextlib
 import itertools
 import json
 import shutil
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from torch import Tensor
 
 from pipeline.core import artifacts
@@ -403,3 +407,16 @@ def test_the_overlay_s_blocks_are_the_product_s_but_for_sampler_and_classes() ->
 def test_imbalanced_data_without_classes_is_refused() -> None:
     with pytest.raises(UserError, match=r"datasets\.mnist\.imbalanced: found true, but it has no `classes`"):
         params.load(["datasets.mnist.imbalanced=true", "datasets.mnist.classes=null"], ROOT / "params.yaml")
+
+
+def test_the_script_of_the_docs_writes_a_long_tail_and_keeps_test_images_apart(tmp_path: Path) -> None:
+    images = np.arange(3 * 240, dtype=np.uint8).reshape(-1, 1, 1).repeat(2, 1)
+    images[:, 1] = np.arange(3 * 240).reshape(-1, 1) // 256  # no two are equal
+    np.savez(tmp_path / "a.npz", images=images, labels=np.repeat([0, 4, 9], 240))
+    words = [sys.executable, str(ROOT / "docs/data-sets/long_tail.py"), "a.npz", "made"]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    names = {split: list((tmp_path / "made" / split).rglob("*.png")) for split in ("train", "test")}
+    assert sorted(Counter(path.parent.name for path in names["train"]).values()) == [8, 40, 200]
+    assert Counter(path.parent.name for path in names["test"]) == {"000": 35, "004": 35, "009": 35}
+    pixels = [Image.open(path).tobytes() for paths in names.values() for path in paths]
+    assert len(set(pixels)) == 8 + 40 + 200 + 3 * 35

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.references import REFERENCES
+
 RAW = "data/raw/{dataset}"
 CHECKPOINT = "results/checkpoints/{dataset}/{model}/{seed}/{hash}.safetensors"
 LIVE = "results/live/{dataset}/{model}/{seed}/{hash}.json"
@@ -25,9 +27,6 @@ DAMAGED = "results/damaged"
 
 RECORD = "job.json"
 """What made a folder of the store: written last, so a folder that has it is complete."""
-
-REFERENCES = ("real", "noise", "mean_image", "copies", "duplicates", "half_the_classes", "other_fonts")
-"""Rows that no model made: what a perfect model would get, what noise gets, what a blur gets, and known faults."""
 
 FEW_REFERENCES = REFERENCES[:3]
 """Those of a budget without `protocol.more_references`."""

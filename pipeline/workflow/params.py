@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from pipeline.core.errors import UserError, near
+from pipeline.core.references import REFERENCES
 from pipeline.training import length
 from pipeline.workflow import job_hash, layout, yaml_loader
 from pipeline.workflow.model_arguments import NO_BOOL, constructor, expecting
@@ -492,7 +493,7 @@ def _check_places(params: Params) -> None:
         if owners.setdefault(path, dataset) != dataset:
             raise UserError(f"params.yaml: datasets.{dataset}: {path} is {owners[path]}'s; choose another name")
     for model in params.models:
-        if model in layout.REFERENCES:
+        if model in REFERENCES:
             raise UserError(f"params.yaml: models.{model}: the name of a row that no model makes; choose another name")
 
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.core.references import REFERENCES
 from pipeline.tables.budget import FAR_APART
 from pipeline.tables.claims import DISAGREE, UNRESOLVED, Evidence, claim_rows, tally
-from pipeline.tables.columns import REFERENCES, Description, describe, headline_columns
+from pipeline.tables.columns import Description, describe, headline_columns
 from pipeline.tables.ranks import Rank, ranks
 from pipeline.tables.rows import Row
 from pipeline.tables.sentence import ONE_SEED, is_compared, leaders, listed

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from pipeline.core.errors import UserError, near
+from pipeline.core.references import REFERENCES
 from pipeline.training import length
 from pipeline.workflow import job_hash, layout, yaml_loader
 from pipeline.workflow.model_arguments import NO_BOOL, constructor, expecting
@@ -287,7 +288,8 @@ class Params(_Block):
     def adapted(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Every model's block in full, as `models` has it (at '') and for each data set with settings of its own."""
         own = {name: block.settings for name, block in self.datasets.items() if block.settings}
-        return {dataset: adapted_models(self.models, dataset, of) for dataset, of in {"": {}, **own}.items()}
+        plain = {name: resolve_model(name, block, self.models) for name, block in self.models.items()}
+        return {"": plain} | {name: plain | adapted_models(self.models, name, of) for name, of in own.items()}
 
     @property
     def resolved_models(self) -> dict[str, dict[str, Any]]:
@@ -491,7 +493,7 @@ def _check_places(params: Params) -> None:
         if owners.setdefault(path, dataset) != dataset:
             raise UserError(f"params.yaml: datasets.{dataset}: {path} is {owners[path]}'s; choose another name")
     for model in params.models:
-        if model in layout.REFERENCES:
+        if model in REFERENCES:
             raise UserError(f"params.yaml: models.{model}: the name of a row that no model makes; choose another name")
 
 
@@ -560,10 +562,7 @@ OPTION_TYPES: dict[str, Any] = {
 
 def _check_form(where: str, form: Form) -> None:
     """There must be a reader, with the options that it has, and something to read."""
-    readers = [
-        name for name in files_in("datasets") if job_hash.literal(f"pipeline.datasets.{name}", "OPTIONS") is not None
-    ]
-    _require(f"{where}.reader: no file pipeline/datasets/{form.reader}.py", form.reader, readers)
+    _require(f"{where}.reader: no file pipeline/datasets/{form.reader}.py", form.reader, _readers())
     if (form.files is None) == (form.path is None):
         problem = "missing" if form.files is None else "found beside `path`; say `files: null` to read the path"
         raise UserError(
@@ -577,6 +576,14 @@ def _check_form(where: str, form: Form) -> None:
             check_source(source)
         except UserError as error:
             raise UserError(f"params.yaml: {where}.sources[{number}]: {error}") from None
+
+
+@functools.cache
+def _readers() -> list[str]:
+    """Names of the files that read a data format."""
+    return [
+        name for name in files_in("datasets") if job_hash.literal(f"pipeline.datasets.{name}", "OPTIONS") is not None
+    ]
 
 
 @functools.cache
@@ -601,15 +608,16 @@ def files_in(folder: str) -> list[str]:
 def adapted_models(
     models: Mapping[str, Mapping[str, Any]], dataset: str, settings: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Every model's block in full, with a data set's own settings put over those of `models`."""
+    """The blocks in full that a data set's own settings change, put over those of `models`."""
     for name, block in settings.items():
         owned = sorted({"class", "reuse_training_of"} & set(block))
         if owned:
             where = f"params.yaml: datasets.{dataset}.settings.{name}.{owned[0]}"
             raise UserError(f"{where}: what a model is does not depend on the data set; give it a block of its own")
     merged = {name: with_changes(block, settings.get(name, {})) for name, block in models.items()}
+    changed = {name for name, block in merged.items() if settings.keys() & {name, block.get("reuse_training_of")}}
     try:
-        return {name: resolve_model(name, block, merged) for name, block in merged.items()}
+        return {name: resolve_model(name, block, merged) for name, block in merged.items() if name in changed}
     except UserError as error:
         raise UserError(f"{error}{_with_settings(dataset)}") from None
 

@@ -25,7 +25,7 @@ DOMAIN = {"models", "metrics", "datasets", "features", "battles", "training", "t
 LOWER = {"core", "workflow", "runtime"}
 MAY_IMPORT = {
     **{name: set() for name in ("core", *DOMAIN)},
-    "datasets": {"core"},
+    **{name: {"core"} for name in ("datasets", "tables", "figures")},
     "metrics": {"datasets.class_bands"},
     "training": {"models.base"},
     "features": {"core", "datasets", "metrics", "training.sampler"},

@@ -19,7 +19,7 @@ from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.runtime.job_context import sole_writer
 from pipeline.workflow import overrides
-from tests.conftest import ROOT, plan_of, run, stage, told
+from tests.conftest import ROOT, plan_of, run, told
 from tests.stored import record
 
 Command = Callable[[argparse.Namespace], int | None]
@@ -192,12 +192,6 @@ def test_a_mistake_is_one_line(
     folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, expected: str
 ) -> None:
     assert expected in told(capsys, *words, code=code)
-
-
-def test_a_mistake_is_one_line_of_the_real_command(folder: Path) -> None:
-    done = stage(folder, "train", "--model", "drw", "--seed", "0")
-    (line,) = done.stderr.splitlines()
-    assert done.returncode == 1 and done.stdout == "" and "did you mean 'draw'?" in line
 
 
 def test_a_folder_without_params_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,7 @@ MODULES = {
 }
 """Kind of row -> the module of this package that measures it."""
 PACES = {"cpu": Pace(turn=1.0, rounds=5), "cuda": Pace(turn=0.15, rounds=5)}
+FEWEST_IMAGES = 1000
 QUICK = Pace(turn=0.02, rounds=2)
 
 
@@ -48,7 +49,10 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--turn", type=float, help="seconds that each has in each round (default: 1, on a GPU 0.15)")
     parser.add_argument("--rounds", type=int, help="default: 5")
     parser.add_argument("--results", type=Path, default=Path(), help="of `stages`: the folder of the finished run")
+    parser.add_argument("--images", type=int, default=50_000, help="of `cost`: at most so many (default: 50000)")
     asked = parser.parse_args(words)
+    if asked.images < FEWEST_IMAGES:
+        parser.error(f"--images: found {asked.images}, expected {FEWEST_IMAGES} or more")
     default = ON_A_GPU if asked.device == "cuda" else tuple(MODULES)
     asked.only = asked.only.split(",") if asked.only else list(default)
     for kind in asked.only:
@@ -106,7 +110,7 @@ def main(given: list[str] | None = None) -> int:
     torch.set_num_threads(words.threads)
     pace = QUICK if words.quick else PACES[device]
     pace = Pace(words.turn or pace.turn, words.rounds or pace.rounds)
-    asked = Asked(words.to, device, words.quick, pace, words.threads, words.results)  # type: ignore[arg-type]
+    asked = Asked(words.to, device, words.quick, pace, words.threads, words.results, words.images)  # type: ignore[arg-type]
     found = run(asked, words.only)
     print(machine(asked))
     print(rows.table(found), flush=True)

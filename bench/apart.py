@@ -25,6 +25,7 @@ class Measured:
     """One run of some work."""
 
     seconds: float
+    cpu_seconds: float
     memory_mb: float
     """Peak above what the process held before."""
     values: dict[str, float]

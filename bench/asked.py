@@ -24,6 +24,8 @@ class Asked:
     threads: int
     results: Path = Path()
     """The folder of the finished run whose stages are told."""
+    images: int = 50_000
+    """The most images on each side of `cost`."""
 
 
 @dataclass(frozen=True)

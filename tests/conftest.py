@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import gc
 import importlib
 import os
 import shutil
@@ -27,6 +28,7 @@ from tests.fork_server import ForkServer
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 
+gc.set_threshold(50_000, 20, 50)  # tests and modules are many objects that stay: collection takes a quarter less
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in [name for name in os.environ if name.startswith("OPENBLAS_")]:
     del os.environ[name]  # they choose other kernels, so that processes with and without them differ in the last bits

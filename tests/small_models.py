@@ -11,7 +11,7 @@ from torch import Tensor
 from pipeline.models import kinds
 from pipeline.models.base import ImageGenerator
 from pipeline.training.device import build
-from pipeline.workflow import params
+from pipeline.workflow import model_arguments
 from tests.conftest import plan_of
 
 WIDEST = 8
@@ -62,7 +62,7 @@ torch.set_num_threads(1)
 def small_arguments(name: str) -> dict[str, Any]:
     """A model's arguments, its counts and lists of counts cut to `WIDEST` and every schedule to five steps."""
     arguments = dict(block_of(name)["arguments"])
-    for argument, kind, _ in params.constructor(f"pipeline.models.{block_of(name)['class']}"):
+    for argument, kind, _ in model_arguments.constructor(f"pipeline.models.{block_of(name)['class']}"):
         value = arguments[argument]
         if argument == "warmup":
             arguments[argument] = min(value, 5)

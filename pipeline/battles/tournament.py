@@ -7,12 +7,13 @@ training judge the generators of all its steps. A rating that still rises at the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
-from pipeline.battles.scores import JudgeScores, beats_chance
+from pipeline.battles.scores import JudgeScores, beats_chance, ranks_above
 from pipeline.battles.standings import standings
 from pipeline.battles.verdicts import Row
 
-TOURNAMENT_COLUMNS = ("steps", "rating", "rating_low", "rating_high", "judged", "fd_classifier", "note")
+TOURNAMENT_COLUMNS = ("steps", "rating", "rating_low", "rating_high", "judged", "auc", "fd_classifier", "note")
 
 
 def tournament(
@@ -30,6 +31,11 @@ def tournament(
     rows: list[Row] = []
     for name, count in sorted(steps.items(), key=lambda item: item[1]):
         ratings = {column: rated[name][column] for column in TOURNAMENT_COLUMNS[1:5]}
+        others = [judge for judge in judges if judge.model not in (name, *chance)]
+        ranked = [
+            ranks_above(judge.test, of) for judge in others for (who, _), of in judge.samples.items() if who == name
+        ]
+        ratings["auc"] = fmean(ranked) if ranked else None
         note = f"judges nobody: {chance[name]}" if name in chance else None
         rows.append({"steps": count, **ratings, "fd_classifier": distances.get(name), "note": note})
     return rows

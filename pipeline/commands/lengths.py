@@ -23,24 +23,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table; 1 and the commands that make what is missing, if anything is."""
     from pipeline.metrics import columns
-    from pipeline.tables import from_csv, text
+    from pipeline.tables import from_csv, lengths, text
     from pipeline.tables.claims import read_claims
-    from pipeline.tables.lengths import (
-        KEYS,
-        LENGTHS_COLUMNS,
-        SHARES,
-        VERDICTS,
-        between_lengths,
-        by_length,
-        changed,
-        lengths_columns,
-    )
     from pipeline.tables.published import FOLDER
 
     plan = overrides.of(arguments)
     wanted = {
         name: Wanted(share, plan.with_share(share).job("tables", arguments.dataset), "claims")
-        for name, share in SHARES.items()
+        for name, share in lengths.SHARES.items()
     }
     if lines := commands(wanted.values(), arguments.set, plan.flags):
         print("\n".join(["not made yet; these commands make what is missing:", *lines]))
@@ -49,10 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
         {name: from_csv(Path(of.job.outputs[output]).read_text(encoding="utf-8")) for name, of in wanted.items()}
         for output in ("claims", "seeds")
     )
-    rows, claims = by_length(tables), read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8"))
-    between = by_length({"whole": between_lengths(claims, seeds, columns(), arguments.dataset)})
-    print(text.to_terminal([*rows, *between], lengths_columns(), (*KEYS[:4], *VERDICTS), width=SCREEN))
-    print(f"{len(changed(rows))} of {len(rows)} claims change with the length of the trainings")
+    rows, claims = lengths.by_length(tables), read_claims((FOLDER / "claims.csv").read_text(encoding="utf-8"))
+    between = lengths.by_length({"whole": lengths.between_lengths(claims, seeds, columns(), arguments.dataset)})
+    shown = (*lengths.KEYS[:4], *lengths.VERDICTS)
+    print(text.to_terminal([*rows, *between], lengths.lengths_columns(), shown, width=SCREEN))
+    print(f"{len(lengths.changed(rows))} of {len(rows)} claims change with the length of the trainings")
     if arguments.to is not None:
-        artifacts.write_text(arguments.to, text.to_csv([*rows, *between], LENGTHS_COLUMNS))
+        artifacts.write_text(arguments.to, text.to_csv([*rows, *between], lengths.LENGTHS_COLUMNS))
     return 0

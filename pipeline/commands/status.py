@@ -51,7 +51,7 @@ def cores(text: str) -> int:
 def begun(plan: Plan) -> list[str]:
     """The data sets of which anything was made; the first one if there is none."""
     datasets = list(plan.params.datasets)
-    return [name for name in datasets if staleness.is_begun(plan, name)] or datasets[:1]
+    return [name for name in datasets if staleness.is_begun(name)] or datasets[:1]
 
 
 def command(dataset: str, arguments: argparse.Namespace, flags: str) -> str:

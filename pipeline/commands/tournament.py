@@ -137,15 +137,24 @@ def report(rows: Sequence[Row], model: str, judges: Sequence[str]) -> None:
     from pipeline.tables.agreement import spearman
     from pipeline.tables.text import readable
 
-    described = columns() | {"steps": {"label": "Steps", "meaning": "Steps of the training.", "better": None}}
+    described = columns() | {
+        "steps": {"label": "Steps", "meaning": "Steps of the training.", "better": None},
+        "auc": {
+            "label": "AUC",
+            "meaning": "Mean share of real images that a judge ranks above a sample.",
+            "better": "lower",
+        },
+    }
     print(to_terminal(rows, described, TOURNAMENT_COLUMNS))
     print(f"{model}, judged by {', '.join(judges)}; a snapshot does not judge itself")
-    rating, steps, distance = (
+    rating, auc, steps, distance = (
         {str(row["steps"]): sign * float(row[name] or 0) for row in rows if row[name] is not None}
-        for name, sign in (("rating", 1), ("steps", 1), ("fd_classifier", -1))
+        for name, sign in (("rating", 1), ("auc", -1), ("steps", 1), ("fd_classifier", -1))
     )
+    if len({*rating.values()}) == 1:
+        print("all verdicts are ties, as where hardly a sample passes any judge: the rating says nothing, the AUC may")
     for words, other in (("the steps", steps), ("the Frechet distance (the better, the higher)", distance)):
-        value, count = spearman(rating, other)
-        print(
-            f"Spearman's correlation of the rating with {words}: {readable(value, 2) or 'unknown'} ({count} snapshots)"
-        )
+        for score, values in (("the rating", rating), ("the AUC (the better, the higher)", auc)):
+            value, count = spearman(values, other)
+            known = readable(value, 2) or "unknown"
+            print(f"Spearman's correlation of {score} with {words}: {known} ({count} snapshots)")

@@ -79,7 +79,8 @@ def keep_list(searched: Search, trials: Sequence[Trial]) -> None:
 
 def check_inputs(trials: Sequence[Trial], flags: str) -> None:
     """Raise `UserError` unless all that trials read, the splits and the classifier, is there and current."""
-    for job in search.inputs_of(trials):
+    sources = (source.job for trial in trials for job in trial.jobs for source in job.sources)
+    for job in {job.hash: job for job in sources if job.stage not in search.STAGES}.values():
         if not store.is_complete(job.folder):
             dataset = job.wildcards["dataset"]
             command = overrides.snakemake(f"results/classifier/{dataset}.json", flags)

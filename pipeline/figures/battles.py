@@ -19,7 +19,6 @@ from pipeline.figures.style import (
     listed,
     model_styles,
     plain_axis,
-    say,
     short,
     styled,
 )
@@ -49,12 +48,6 @@ def battle_matrix(rows: Sequence[Row], *, models: Sequence[str] | None = None) -
     contestants = [name for name in (*REAL, *order) if any(row["contestant"] == name for row in rows)]
     rates = error_rates(rows, judges, contestants)
     names = [REAL.get(name, name) for name in contestants]
-    if not rates.size:
-        figure = blank(4.6, 1.6, title="No model judges another")
-        axes = figure.subplots()
-        say(axes, "no model judges another")
-        axes.set_axis_off()
-        return figure
     means = passing(rates, judges, contestants)
     figure = matrix_page(judges, names, 0.42, title=most_passing(means), alt=matrix_alt(means))
     axes = figure.subplots()
@@ -146,12 +139,6 @@ def verdict_matrix(rows: Sequence[Row], *, models: Sequence[str] | None = None) 
     """
     order = list(models or dict.fromkeys(str(row[side]) for row in rows for side in ("model_1", "model_2")))
     values = advantages(rows, order)
-    if not np.isfinite(values).any():
-        figure = blank(4.6, 1.6, title="No verdict on any pair")
-        axes = figure.subplots()
-        say(axes, "no third-party judges of any pair")
-        axes.set_axis_off()
-        return figure
     figure = matrix_page(order, order, 0.5, title=verdicts_counted(rows), alt=verdicts_listed(rows))
     axes = figure.subplots()
     reach = max(1.0, float(np.nanmax(np.abs(values))))

@@ -32,17 +32,15 @@ MOST_CLASSES = 400
 
 @styled
 def class_sheet(
-    images: NDArray[np.uint8], labels: NDArray[np.int64] | None, names: Sequence[str], *, per_class: int = 10
+    images: NDArray[np.uint8], labels: NDArray[np.int64], names: Sequence[str], *, per_class: int = 10
 ) -> Figure:
     """Up to `per_class` images of each class, fewer where that would not fit, with its name and its size in grey.
 
     `images` are uint8 (n, C, H, W) with labels (n,), indices into `names`. Of more than 400 classes, 400 from the
-    commonest to the rarest are shown; unlabelled images stand as one class. Raises ValueError without an image.
+    commonest to the rarest are shown. Raises ValueError without an image.
     """
     if not len(images):
         raise ValueError("a sheet needs an image")
-    if labels is None:
-        labels, names = np.zeros(len(images), dtype=np.int64), ["all"]
     counts = np.bincount(labels, minlength=len(names))
     order = np.argsort(-counts, kind="stable")
     order = order[counts[order] > 0]

@@ -50,11 +50,8 @@ def class_histogram(
     """Shares of the classes in the data (grey) and in each model's samples, one panel per model.
 
     `data` and every value of `models` are counts or shares (k,) of k classes. Each title gives the total variation
-    distance, 1/2 sum |p - q|, and the classes that have a sample at all. Data without labels (k = 0) get a word.
-    Raises ValueError on other lengths.
+    distance, 1/2 sum |p - q|, and the classes that have a sample at all. Raises ValueError on other lengths.
     """
-    if not len(data):
-        return unlabelled()
     truth = shares(data)
     if any(len(counts) != len(truth) for counts in models.values()):
         raise ValueError(f"every model needs {len(truth)} classes, as the data")
@@ -104,15 +101,6 @@ def told(truth: Shares, models: Mapping[str, NDArray[Any]]) -> str:
     """Every panel's title as a sentence."""
     panels = [panel_title(model, truth, shares(counts)).replace("\n", ": ") for model, counts in models.items()]
     return " ".join(f"{words}." for words in (message(truth, models), *panels))
-
-
-def unlabelled() -> Figure:
-    """What stands in the figure's place where images have no labels."""
-    figure = blank(4.6, 1.6, title="The data have no labels")
-    (axis,) = panels(figure, 1, 1)
-    axis.set(xticks=[], yticks=[])
-    say(axis, "the data have no labels")
-    return figure
 
 
 def shares(counts: NDArray[Any]) -> Shares:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from pipeline.core.references import REFERENCES
 from pipeline.figures.labels import label_points
 from pipeline.figures.style import (
     BLACK,
     GREY,
     PAGE,
     POINT,
-    REFERENCES,
     SMALL,
     ModelStyle,
     Row,

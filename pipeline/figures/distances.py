@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pipeline.core.references import REFERENCES
 from pipeline.figures.style import (
     BLACK,
     GREY,
     PAGE,
-    REFERENCES,
     SMALL,
     ModelStyle,
     Row,

@@ -16,6 +16,8 @@ from functools import wraps
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
+from pipeline.core.references import REFERENCES
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -55,8 +57,6 @@ SMALL = 9
 """Points of the smallest text: 11 pixels at least where a figure is shown in a page of 1024 pixels."""
 POINT: dict[str, Any] = {"markersize": 7, "markeredgecolor": "white", "markeredgewidth": 0.7}
 """Keywords of a marker that stands on its interval."""
-REFERENCES = ("real", "noise", "mean_image", "copies", "duplicates", "half_the_classes", "other_fonts")
-"""Rows of a table that are no model: what a perfect model, noise, a blur and known faults would get."""
 
 RC: dict[str, Any] = {
     "figure.dpi": DPI,

@@ -1,1 +1,1 @@
-"""Around a running stage: its job, locks, signals, progress, GPU slots, sources."""
+"""Around a running stage: its job, locks, signals, progress, GPU slots."""

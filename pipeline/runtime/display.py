@@ -29,8 +29,12 @@ TAIL = 4096
 TIME = re.compile(r" *\d+\.\ds  ")
 """What a stage's lines in its log begin with; the one that says why it failed does not."""
 
-REPEATED = ("RuleException:\nCalledProcessError", "Exiting because a job", "WorkflowError:\nAt least one job")
-"""How Snakemake's messages begin that say no more than a failed job's own line."""
+UNTOLD = re.compile(
+    r"RuleException:\nCalledProcessError|Exiting because a job|WorkflowError:\nAt least one job"
+    r"|No SLURM account|No account was given|Guessed SLURM account|Unable to guess SLURM account"
+    r"|MinJobAge .* should work reliably"
+)
+"""Snakemake's messages that say no more than a failed job's own line, or that all is well with a Slurm."""
 
 
 def silence_snakemake() -> None:
@@ -38,7 +42,7 @@ def silence_snakemake() -> None:
 
     def is_shown(record: logging.LogRecord) -> bool:
         message = str(record.msg)
-        return message.startswith("Nothing to") or (record.levelno > logging.INFO and not message.startswith(REPEATED))
+        return message.startswith("Nothing to") or (record.levelno > logging.INFO and not UNTOLD.match(message))
 
     for handler in SNAKEMAKE.handlers:
         if handler.name == "DefaultStreamHandler":

@@ -99,9 +99,10 @@ def specification(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
         spec = store.specification(arguments.job) if arguments.job else untrusted.read_json(arguments.spec)
         _check_spec(spec, wildcards(arguments), arguments.name)
     except (OSError, ValueError) as error:
-        damaged = f"job {arguments.job}: damaged specification ({error}); run snakemake again"
-        unreadable = f"{arguments.spec}: not a readable job ({error}); make one with --print-spec"
-        raise UserError(damaged if arguments.job else unreadable) from None
+        where = (
+            f"job {arguments.job}: damaged specification" if arguments.job else f"{arguments.spec}: not a readable job"
+        )
+        raise UserError(f"{where} ({error}); run snakemake again, or make one with --print-spec") from None
     return spec, arguments.device or spec.get("device", "auto")
 
 
@@ -117,16 +118,13 @@ NAME = re.compile(r"[a-z0-9_]{1,64}")
 
 def _check_spec(spec: Any, expected: dict[str, Any], stage: str) -> None:
     """ValueError unless it has a job's shape, and is the expected one; its hash is checked before it begins."""
-    if not isinstance(spec, dict):
-        raise ValueError(f"found {type(spec).__name__}, expected an object")
     for key, kind in SPEC.items():
-        if not isinstance(spec.get(key), kind):
-            raise ValueError(f"{key}: found {spec.get(key)!r}, expected {kind.__name__}")
-    if not layout.HASH.fullmatch(spec["hash"]):
-        raise ValueError(f"hash: found {spec['hash']!r}, expected 16 hexadecimal digits")
+        if not isinstance(spec, dict) or not isinstance(spec.get(key), kind):
+            raise ValueError(f"{key}: expected {kind.__name__}, as --print-spec prints it")
     lists = [paths if isinstance(paths, list) else [paths] for paths in spec["inputs"].values()]
-    if any(not isinstance(text, str) for texts in (spec["modules"], *lists) for text in texts):
-        raise ValueError("modules, inputs: expected the names of modules and of files")
+    texts = all(isinstance(text, str) for texts in (spec["modules"], *lists) for text in texts)
+    if not texts or not layout.HASH.fullmatch(spec["hash"]):
+        raise ValueError("hash, modules, inputs: expected 16 hexadecimal digits, names of modules, paths of files")
     if spec["stage"] != stage or spec["wildcards"] != expected or tuple(expected) != layout.WILDCARDS[stage]:
         raise ValueError(f"a job of {spec['stage']} {spec['wildcards']}, expected {stage} {expected}")
     for name in expected.values():  # parts of the paths that it writes to

@@ -89,7 +89,7 @@ def run(job: JobContext) -> None:
 
 
 def figures(material: Material) -> Iterator[tuple[str, Figure]]:
-    """(name, figure), in the order of `layout.FIGURES`; models from the best to the worst score."""
+    """(name, figure) of all that have something to show, in the order of `layout.FIGURES`; the best model first."""
     entries, table, models = columns(), material.table, material.models
     headline = [as_metric(name, entries[name], table) for name in headline_columns(entries, table) if name in entries]
     score = headline[0]
@@ -104,13 +104,19 @@ def figures(material: Material) -> Iterator[tuple[str, Figure]]:
     costs = material.costs()
     yield "score_against_cost", score_against_cost(costs, score=score.name, score_label=score.label, models=models)
     yield "training_cost", training_cost(costs, models=models)
-    yield "classes", class_histogram(np.array(list(classes.values())), drawn, class_names=list(classes))
-    yield "classes_sheet", class_sheet(material.training_images, material.training_labels, material.summary["classes"])
+    if classes:
+        yield "classes", class_histogram(np.array(list(classes.values())), drawn, class_names=list(classes))
+    if material.training_labels is not None:
+        sheet = class_sheet(material.training_images, material.training_labels, material.summary["classes"])
+        yield "classes_sheet", sheet
     if (parted := bands(sizes := material.sizes())) is not None:
         yield "class_sizes", class_sizes(sizes, drawn, bands=parted)
-    yield "judges", battle_matrix(material.judges, models=order)
-    yield "verdicts", verdict_matrix(material.battles, models=order)
-    yield "standings", standings_plot(material.standings, models=models)
+    if material.judges:
+        yield "judges", battle_matrix(material.judges, models=order)
+    if any(finite(row, "advantage") is not None for row in material.battles):
+        yield "verdicts", verdict_matrix(material.battles, models=order)
+    if any(finite(row, "rating") is not None for row in material.standings):
+        yield "standings", standings_plot(material.standings, models=models)
 
 
 def samples(material: Material, score: Metric, order: Sequence[str]) -> Figure:

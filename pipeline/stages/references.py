@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.core import artifacts
+from pipeline.core.references import REFERENCES
 from pipeline.features.evaluator import Evaluator, enough
 from pipeline.runtime.device import use_device
 from pipeline.runtime.job_context import JobContext
-from pipeline.workflow import layout
 
 PIXEL_NOISE = 0.1 * 255
 """Standard deviation of the noise on the mean image."""
@@ -47,7 +47,7 @@ def run(job: JobContext) -> None:
     train, labels = artifacts.read_images(job.inputs["train"])
     given = Given(train, labels, evaluator.others.images.numpy(), len(evaluator.images))
     measured = {}
-    for stream, name in enumerate(layout.REFERENCES):
+    for stream, name in enumerate(REFERENCES):
         known: dict[str, Any] = dict(UNSEEN) if name == "half_the_classes" else {}
         if name not in config["rows"] or (known and (labels is None or len(np.unique(labels)) < 2)):
             continue

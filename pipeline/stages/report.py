@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core import artifacts
+from pipeline.core.references import REFERENCES
 from pipeline.datasets.description import lines
 from pipeline.figures import alt
 from pipeline.figures.mosaic import GAP_SHADE, mosaic
@@ -18,7 +19,7 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
 from pipeline.tables import CAVEAT, COST_COLUMNS, Row, claims, from_csv, headline_columns, tail
 from pipeline.tables.cells import main_names, to_cells
-from pipeline.tables.columns import PAPER_METRICS, REFERENCES, SHORT_LABELS
+from pipeline.tables.columns import PAPER_METRICS, SHORT_LABELS
 from pipeline.tables.published import PAPER_BATTLES
 from pipeline.tables.text import readable
 from pipeline.tables.verdict import Tables, ranked, verdict
@@ -116,6 +117,8 @@ def dataset(source: Source, about: dict[str, Any], known: dict[str, captions.Cap
     tables = Tables(
         table, source.rows("seeds"), claimed, entries, about["trained"], source.json("summary").get("bands")
     )
+    order = [model for _, model in ranked(tables)]
+    table.sort(key=lambda row: order.index(row["model"]) if row["model"] in order else len(order))
     return {
         "name": source.dataset,
         "stamp": stamp(source, table),

@@ -7,15 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from pipeline.tables.columns import (
-    REFERENCES,
-    SHORT_LABELS,
-    Description,
-    describe,
-    group_of,
-    in_groups,
-    main_columns,
-)
+from pipeline.core.references import REFERENCES
+from pipeline.tables.columns import SHORT_LABELS, Description, describe, group_of, in_groups, main_columns
 from pipeline.tables.comparison import interval, number, values
 from pipeline.tables.sentence import leading_rows
 from pipeline.tables.text import best_rows, readable

@@ -11,7 +11,6 @@ from typing import Any
 
 Description = Mapping[str, Any]
 
-REFERENCES = ("real", "noise", "mean_image", "copies", "duplicates", "half_the_classes", "other_fonts")
 WITHOUT_CONTENT = ("noise", "mean_image")
 """References that a model has to beat; the others are real images with a known fault, which may beat every model."""
 BEFORE_METRICS = ("model", "seeds", "n_real", "n_fake")

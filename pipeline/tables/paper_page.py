@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.core.references import REFERENCES
 from pipeline.tables.budget import BUDGET_COLUMNS, budget_note, budget_rows
 from pipeline.tables.claims import HELD, REVERSED, UNRESOLVED, claims_columns, tally
-from pipeline.tables.columns import PAPER_METRICS, REFERENCES, Description, describe, headline_columns
+from pipeline.tables.columns import PAPER_METRICS, Description, describe, headline_columns
 from pipeline.tables.comparison import interval
 from pipeline.tables.published import CAVEAT, FOLDER, is_of, published_metrics, published_rows
 from pipeline.tables.rows import Row, Value

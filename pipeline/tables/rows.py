@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pipeline.tables.columns import COST_COLUMNS, NETWORK_COLUMNS, REFERENCES, Description
+from pipeline.core.references import REFERENCES
+from pipeline.tables.columns import COST_COLUMNS, NETWORK_COLUMNS, Description
 
 Value = str | int | float | None
 Row = dict[str, Value]

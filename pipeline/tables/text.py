@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
+from pipeline.core.references import REFERENCES
 from pipeline.tables.aliases import with_current_columns
 from pipeline.tables.claims import HOW_TO_READ, shown_rows, tally
 from pipeline.tables.columns import (
     PAPER_METRICS,
-    REFERENCES,
     SHORT_LABELS,
     WITHOUT_CONTENT,
     Description,

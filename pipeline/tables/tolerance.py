@@ -14,8 +14,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.core.references import REFERENCES
 from pipeline.tables import comparison
-from pipeline.tables.columns import REFERENCES
 from pipeline.tables.comparison import ROW, Table, number
 from pipeline.tables.rows import Row, Value
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.core.references import REFERENCES
 from pipeline.tables.budget import FAR_APART
 from pipeline.tables.claims import DISAGREE, UNRESOLVED, Evidence, claim_rows, tally
-from pipeline.tables.columns import REFERENCES, Description, describe, headline_columns
+from pipeline.tables.columns import Description, describe, headline_columns
 from pipeline.tables.ranks import Rank, ranks
 from pipeline.tables.rows import Row
 from pipeline.tables.sentence import ONE_SEED, is_compared, leaders, listed
@@ -21,10 +22,12 @@ from pipeline.tables.tail import few
 from pipeline.tables.text import competing, contenders, no_better_than_noise, readable, with_interval
 
 Table = Sequence[Mapping[str, Any]]
-NAMED = 4
+NAMED = 6
 """Models that a sentence names; more are counted."""
+EXCEPTED = 2
+"""'All but' so many models, where more are meant than a sentence names."""
 WELCH, HOLM = "Welch's t", "Holm over the headline metrics"
-IDEALS = {"lower": "; lower is better", "higher": "; higher is better", "near_real": ""}
+IDEALS = {"lower": "lower is better", "higher": "higher is better", "near_real": "nearer to real images is better"}
 TAIL_METRICS = ("coverage_tail", "class_accuracy_tail", "tail_accuracy_gain")
 
 
@@ -65,18 +68,27 @@ class Tables:
 
 
 def verdict(tables: Tables) -> dict[str, Any]:
-    """`lead`, one sentence; `points`, pairs of a title and its sentences; `ranks`, each model with its rank."""
+    """`lead`, one sentence; `points`, pairs of a title and its lines; `ranks`, each model with its rank.
+
+    `leaders` are the models that may have the first rank, two at most.
+    """
     parts = {
-        "How sure": how_sure(tables),
-        "Rare classes": tail(tables),
+        "How sure": [how_sure(tables)],
+        "Rare classes": [tail(tables)],
         "Other headline metrics": others(tables),
         "Cannot be told apart": alike(tables),
         "No better than noise or the mean image": beaten(tables),
-        "Failed": failed(tables),
-        "Unequal training": unequal(tables),
-        "The papers' claims": claimed(tables.claims),
+        "Failed": [failed(tables)],
+        "Unequal training": [unequal(tables)],
+        "The papers' claims": [claimed(tables.claims)],
     }
-    return {"lead": lead(tables), "points": [item for item in parts.items() if item[1]], "ranks": ranked(tables)}
+    places = ranked(tables)
+    return {
+        "lead": lead(tables),
+        "points": [(title, lines) for title, lines in parts.items() if any(lines)],
+        "ranks": places,
+        "leaders": max(1, min(2, sum(rank is not None and rank.low == 1 for rank, _ in places))),
+    }
 
 
 def lead(tables: Tables) -> str:
@@ -108,11 +120,10 @@ def how_sure(tables: Tables) -> str:
         return ""
     metric = tables.headline[0]
     best, after = tables.first(metric)[0], runner_up(tables, metric)
-    ideal = IDEALS[describe(tables.metrics)[metric]["better"]]
-    apart = f"{best} {best_of(tables, metric)}{ideal}."
+    apart = f"{best} {best_of(tables, metric)}; {ideal(tables, metric)}; 95 % intervals in brackets."
     seeds = sorted({int(row.get("seeds") or 0) for row in tables.models})
     if seeds == [1]:
-        return f"{apart} {ONE_SEED}"
+        return f"{apart} {ONE_SEED} So this ranks trained models, not methods."
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     words = f"{apart} {count} seeds; the intervals are over seeds."
     test = next((row for row in leader_tests(tables) if row["measure"] == metric), {}) if after else {}
@@ -134,6 +145,11 @@ def real_value(tables: Tables, name: str) -> str:
     """'real images get 0.1'; empty where they have no value."""
     value = tables.value("real", name).split(" ")[0]
     return f"real images get {value}" if value else ""
+
+
+def ideal(tables: Tables, name: str) -> str:
+    """Which values of a column are better."""
+    return IDEALS[describe(tables.metrics)[name]["better"]]
 
 
 def runner_up(tables: Tables, name: str) -> str:
@@ -160,32 +176,38 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {readable(p, 2)}"
 
 
-def others(tables: Tables) -> str:
+def others(tables: Tables) -> list[str]:
     """Who leads alone on the other headline metrics."""
     first = tables.first(tables.headline[0]) if tables.headline else []
-    led: dict[str, list[str]] = {}
+    lines = []
     for name in tables.headline[1:]:
         leading = tables.first(name)
         if len(leading) == 1 and leading != first and is_compared(tables.main, name):
-            led.setdefault(leading[0], []).append(f"{tables.label(name)} ({best_of(tables, name)})")
-    return _sentence(f"{model} leads on {listed(labels)}" for model, labels in led.items())
+            lines.append(f"{tables.label(name)}: {leading[0]} {best_of(tables, name)}; {ideal(tables, name)}.")
+    return lines
 
 
-def alike(tables: Tables) -> str:
-    """Models whose intervals overlap the best one's, by metric but the first, of which `lead` tells."""
-    found = {tables.label(name): tables.first(name) for name in tables.headline[1:]}
-    return _sentence(f"{_some(models)} on {label}" for label, models in found.items() if len(models) > 1)
+def alike(tables: Tables) -> list[str]:
+    """Models with one rank by the first metric, but the leaders, of whom `lead` tells; those that lead on another."""
+    places: dict[tuple[int, int], list[str]] = {}
+    for rank, model in ranked(tables):
+        if rank is not None:
+            places.setdefault((rank.low, rank.high), []).append(model)
+    names = tables.headline
+    groups = [models for (low, _), models in places.items() if len(models) > 1 and low > 1]
+    lines = [f"{tables.label(names[0])}: {'; '.join(map(_some, groups))}."] if groups else []
+    found = {tables.label(name): tables.first(name) for name in names[1:]}
+    return lines + [f"{label}: {_some(models)}." for label, models in found.items() if len(models) > 1]
 
 
-def beaten(tables: Tables) -> str:
+def beaten(tables: Tables) -> list[str]:
     """Models that noise or the mean image equals or beats on a headline metric."""
-    parts = []
+    lines = []
     for name in tables.headline:
         models = no_better_than_noise(tables.main, name, describe(tables.metrics)[name]["better"])
         if models:
-            which = listed(models) if len(models) <= NAMED else f"{len(models)} of {len(tables.models)} models"
-            parts.append(f"{which} on {tables.label(name)}")
-    return _sentence(parts)
+            lines.append(f"{tables.label(name)}: {_some(models, [str(row['model']) for row in tables.models])}.")
+    return [*lines, "Such a value is no evidence of quality."] if lines else []
 
 
 def failed(tables: Tables) -> str:
@@ -203,7 +225,7 @@ def unequal(tables: Tables) -> str:
     most, fewest = (limit(seen, key=lambda name: seen[name], default="") for limit in (max, min))
     if not seen or seen[most] < FAR_APART * seen[fewest]:
         return ""
-    return f"{most} saw {round(seen[most]):,} images, {fewest} {round(seen[fewest]):,}."
+    return f"Images seen: from {round(seen[fewest]):,} ({fewest}) to {round(seen[most]):,} ({most})."
 
 
 def claimed(rows: Table) -> str:
@@ -211,8 +233,8 @@ def claimed(rows: Table) -> str:
     if not rows:
         return ""
     reasons = Counter(str(row["reason"]).split("; ")[0] for row in rows if row["verdict"] == UNRESOLVED)
-    why = f"; unresolved mostly because of: {reasons.most_common(1)[0][0]}" if reasons else ""
-    return f"{tally(rows)}{why}."
+    why = [f"{count} of these: {reason}" for reason, count in reasons.most_common(1)]
+    return f"{'; '.join([tally(rows), *why])}."
 
 
 def tail(tables: Tables) -> str:
@@ -241,9 +263,14 @@ def ranked(tables: Tables) -> list[tuple[Rank | None, str]]:
     return [*((rank, model) for model, rank in found.items()), *((None, model) for model in failed)]
 
 
-def _some(models: Sequence[str]) -> str:
-    """Up to NAMED models by name; of more, the first and how many others."""
-    return listed(models) if len(models) <= NAMED else f"{models[0]} and {len(models) - 1} others"
+def _some(models: Sequence[str], of: Sequence[str] = ()) -> str:
+    """Models by name; where they are more than NAMED, all `of` these but who is left out, or how many they are."""
+    left = [name for name in of if name not in models]
+    if of and len(models) > 1 and len(left) <= EXCEPTED:
+        return f"all but {listed(left)}" if left else "all models"
+    if len(models) <= NAMED:
+        return listed(models)
+    return f"{len(models)} of {len(of)} models" if of else f"{models[0]} and {len(models) - 1} others"
 
 
 def _sentence(parts: Any) -> str:

@@ -1,1 +1,1 @@
-"""MLflow, and the images that a person is given: pictures, films, folders of labelled images."""
+"""MLflow; images for a person: pictures, films, folders of labelled images; two sets of results compared."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.core.errors import UserError, near
+from pipeline.core.references import REFERENCES
 from pipeline.workflow import job_hash, layout, raw_files
 from pipeline.workflow.params import Form, Params
 
@@ -172,7 +173,7 @@ class Catalogue:
         """Rows of a data set's table that no model makes; those that its labels do not allow are left out later."""
         if not self.params.protocol.more_references:
             return list(layout.FEW_REFERENCES)
-        return [name for name in layout.REFERENCES if name != "other_fonts" or self.splits_differ(dataset)]
+        return [name for name in REFERENCES if name != "other_fonts" or self.splits_differ(dataset)]
 
     def require_trained(self, model: str) -> None:
         """Raise `UserError` for a model that has no training of its own."""

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.references import REFERENCES
+
 RAW = "data/raw/{dataset}"
 CHECKPOINT = "results/checkpoints/{dataset}/{model}/{seed}/{hash}.safetensors"
 LIVE = "results/live/{dataset}/{model}/{seed}/{hash}.json"
@@ -26,9 +28,6 @@ DAMAGED = "results/damaged"
 RECORD = "job.json"
 """What made a folder of the store: written last, so a folder that has it is complete."""
 
-REFERENCES = ("real", "noise", "mean_image", "copies", "duplicates", "half_the_classes", "other_fonts")
-"""Rows that no model made: what a perfect model would get, what noise gets, what a blur gets, and known faults."""
-
 FEW_REFERENCES = REFERENCES[:3]
 """Those of a budget without `protocol.more_references`."""
 
@@ -38,8 +37,8 @@ FIGURES = (
 )  # fmt: skip
 """The figures of a data set's comparison; each is written as PNG and as SVG."""
 
-OF_IMBALANCED = ("class_sizes",)
-"""Those that a data set has only if its classes are imbalanced, which its images decide: no rule declares them."""
+OF_SOME = ("classes", "classes_sheet", "class_sizes", "judges", "verdicts", "standings")
+"""Those that need labels, imbalanced classes or judges, which is known when they are drawn: no rule declares them."""
 
 GALLERY = (
     "reconstructions", "blends", "walks", "planes", "neighbours", "noise", "steps", "epochs", "adversaries", "asked",
@@ -90,7 +89,7 @@ FILES: dict[str, dict[str, str]] = {
     "standings": csv_files("battles", "judges", "judges_seeds", "standings"),
     "tables": csv_files("table", "seeds", "cost", "networks", "claims")
     | {"markdown": "table.md", "latex": "table.tex"},
-    "figures": drawings(name for name in FIGURES if name not in OF_IMBALANCED),
+    "figures": drawings(name for name in FIGURES if name not in OF_SOME),
     "gallery": {"facts": "gallery.json"},
     "canvases": {"png": "canvases.png", "svg": "canvases.svg"},
     "track": {"tracked": "tracked.json"},

@@ -1,32 +1,31 @@
 """params.yaml and command-line overrides, checked before any job starts.
 
 Closed keys: an unknown one stops with a single line that suggests the near name. A model's own arguments are checked
-against its constructor's signature, read from the syntax tree, so nothing here imports torch.
+against its constructor's signature (pipeline/workflow/model_arguments.py).
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import functools
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from pipeline.core.errors import UserError, near
-from pipeline.models import kinds
+from pipeline.core.references import REFERENCES
 from pipeline.training import length
 from pipeline.workflow import job_hash, layout, yaml_loader
+from pipeline.workflow.model_arguments import NO_BOOL, constructor, expecting
 
 Budget = Literal["tiny", "smoke", "laptop", "paper"]
 BUDGETS: tuple[str, ...] = get_args(Budget)
 
-PLAIN: dict[str, Any] = {"bool": bool, "str": str, "int": int, "float": float}
 PARAMS_FILE = Path("params.yaml")
 OWN_FILE = "own.yaml"
 """Beside params.yaml: data sets of one's own, and whatever else differs."""
@@ -41,21 +40,6 @@ RENAMED_KEYS = {
     "samples_of": "reuse_training_of",
 }
 """Key of an earlier version, in whatever block -> its new name."""
-
-
-def _expecting(fits: Callable[[Any], bool], words: str) -> BeforeValidator:
-    """A check that comes before pydantic's, in words of our own."""
-
-    def check(value: Any) -> Any:
-        if not fits(value):
-            raise ValueError(f"found {value!r}, expected {words}")
-        return value
-
-    return BeforeValidator(check)
-
-
-NO_BOOL = _expecting(lambda value: not isinstance(value, bool), "a number")
-"""`true` is no number, though Python lets it pass for 1."""
 
 
 def _plain_name(value: Any) -> Any:
@@ -73,7 +57,7 @@ Name = Annotated[str, BeforeValidator(_plain_name)]
 
 def _list_or(word: str, of: str) -> BeforeValidator:
     """One word may stand in the list's place."""
-    return _expecting(
+    return expecting(
         lambda value: value == word or bool(isinstance(value, list) and value), f"a list of {of}, or {word}"
     )
 
@@ -182,7 +166,7 @@ def _is_range(value: Any) -> bool:
 
 
 RANGE = "two numbers, those of black and of white, the lower one first, for instance [0, 255]"
-ValueRange = Annotated[tuple[float, float] | None, _expecting(_is_range, RANGE)]
+ValueRange = Annotated[tuple[float, float] | None, expecting(_is_range, RANGE)]
 """What pixels range over where the values do not tell."""
 
 
@@ -204,7 +188,7 @@ class Form(_Block):
     test: Part = 0.1
 
 
-ModelBlock = Annotated[dict[str, Any], _expecting(lambda value: isinstance(value, dict), "a block of keys")]
+ModelBlock = Annotated[dict[str, Any], expecting(lambda value: isinstance(value, dict), "a block of keys")]
 """Its keys are checked against the constructor of the model's class."""
 
 OF_A_FORM_ALONE = ("reader", "files", "sources", "path", "options")
@@ -304,7 +288,8 @@ class Params(_Block):
     def adapted(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Every model's block in full, as `models` has it (at '') and for each data set with settings of its own."""
         own = {name: block.settings for name, block in self.datasets.items() if block.settings}
-        return {dataset: adapted_models(self.models, dataset, of) for dataset, of in {"": {}, **own}.items()}
+        plain = {name: resolve_model(name, block, self.models) for name, block in self.models.items()}
+        return {"": plain} | {name: plain | adapted_models(self.models, name, of) for name, of in own.items()}
 
     @property
     def resolved_models(self) -> dict[str, dict[str, Any]]:
@@ -508,7 +493,7 @@ def _check_places(params: Params) -> None:
         if owners.setdefault(path, dataset) != dataset:
             raise UserError(f"params.yaml: datasets.{dataset}: {path} is {owners[path]}'s; choose another name")
     for model in params.models:
-        if model in layout.REFERENCES:
+        if model in REFERENCES:
             raise UserError(f"params.yaml: models.{model}: the name of a row that no model makes; choose another name")
 
 
@@ -577,10 +562,7 @@ OPTION_TYPES: dict[str, Any] = {
 
 def _check_form(where: str, form: Form) -> None:
     """There must be a reader, with the options that it has, and something to read."""
-    readers = [
-        name for name in files_in("datasets") if job_hash.literal(f"pipeline.datasets.{name}", "OPTIONS") is not None
-    ]
-    _require(f"{where}.reader: no file pipeline/datasets/{form.reader}.py", form.reader, readers)
+    _require(f"{where}.reader: no file pipeline/datasets/{form.reader}.py", form.reader, _readers())
     if (form.files is None) == (form.path is None):
         problem = "missing" if form.files is None else "found beside `path`; say `files: null` to read the path"
         raise UserError(
@@ -594,6 +576,14 @@ def _check_form(where: str, form: Form) -> None:
             check_source(source)
         except UserError as error:
             raise UserError(f"params.yaml: {where}.sources[{number}]: {error}") from None
+
+
+@functools.cache
+def _readers() -> list[str]:
+    """Names of the files that read a data format."""
+    return [
+        name for name in files_in("datasets") if job_hash.literal(f"pipeline.datasets.{name}", "OPTIONS") is not None
+    ]
 
 
 @functools.cache
@@ -618,15 +608,16 @@ def files_in(folder: str) -> list[str]:
 def adapted_models(
     models: Mapping[str, Mapping[str, Any]], dataset: str, settings: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Every model's block in full, with a data set's own settings put over those of `models`."""
+    """The blocks in full that a data set's own settings change, put over those of `models`."""
     for name, block in settings.items():
         owned = sorted({"class", "reuse_training_of"} & set(block))
         if owned:
             where = f"params.yaml: datasets.{dataset}.settings.{name}.{owned[0]}"
             raise UserError(f"{where}: what a model is does not depend on the data set; give it a block of its own")
     merged = {name: with_changes(block, settings.get(name, {})) for name, block in models.items()}
+    changed = {name for name, block in merged.items() if settings.keys() & {name, block.get("reuse_training_of")}}
     try:
-        return {name: resolve_model(name, block, merged) for name, block in merged.items()}
+        return {name: resolve_model(name, block, merged) for name, block in merged.items() if name in changed}
     except UserError as error:
         raise UserError(f"{error}{_with_settings(dataset)}") from None
 
@@ -690,62 +681,6 @@ def _model_schema(module: str) -> type[BaseModel]:
     if clash:
         raise UserError(f"{module}: argument {min(clash)!r} is a key of the training loop; give it another name")
     return create_model("Block", __base__=Training, **fields)
-
-
-@functools.cache
-def constructor(module: str) -> tuple[tuple[str, Any, Any], ...]:
-    """(name, type, default) of the keyword-only arguments of a model's constructor, read from its syntax tree."""
-    found = []
-    for argument, default in _keywords(module):
-        where = f"{job_hash.module_file(module)}: argument {argument.arg!r}"
-        value = ... if default is None else _plain_value(default, where)
-        found.append((argument.arg, _kind(argument.annotation, where), value))
-    return tuple(found)
-
-
-def kinds_of(module: str) -> dict[str, str]:
-    """What annotates each of those arguments, as it is written: Rate, Count, bool, Literal['a', 'b'], ..."""
-    return {argument.arg: ast.unparse(argument.annotation or ast.Name("")) for argument, _ in _keywords(module)}
-
-
-def _keywords(module: str) -> list[tuple[ast.arg, ast.expr | None]]:
-    """Keyword-only arguments and their defaults, of the nearest `__init__` of a model's class and its bases."""
-    for statement in (item for owner in job_hash.class_chain(module) for item in owner.body):
-        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            return list(zip(statement.args.kwonlyargs, statement.args.kw_defaults, strict=True))
-    return []
-
-
-def _one_alone(value: Any) -> Any:
-    """`hidden: 400` is `hidden: [400]`."""
-    return value if isinstance(value, list | tuple | dict) else [value]
-
-
-def _plain_value(default: ast.expr, where: str) -> Any:
-    """The value of a default that is written out."""
-    try:
-        return ast.literal_eval(default)
-    except ValueError:
-        raise UserError(f"{where}: found the default {ast.unparse(default)}, expected a plain value") from None
-
-
-def _kind(annotation: ast.expr | None, where: str) -> Any:
-    """The type that an annotation names: one of `pipeline.models.kinds`, bool, str, a Literal, or a tuple of them."""
-    if isinstance(annotation, ast.Name) and hasattr(kinds, annotation.id):
-        kind = getattr(kinds, annotation.id)
-        bounds = getattr(kind, "__metadata__", None)
-        return Annotated[kind.__origin__, Field(**bounds[0]), NO_BOOL] if bounds else kind
-    if isinstance(annotation, ast.Name) and annotation.id in PLAIN:
-        return PLAIN[annotation.id]
-    if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):
-        if annotation.value.id == "Literal":
-            return Literal[ast.literal_eval(annotation.slice)]
-        if annotation.value.id == "tuple" and isinstance(annotation.slice, ast.Tuple):
-            return Annotated[tuple[_kind(annotation.slice.elts[0], where), ...], BeforeValidator(_one_alone)]  # type: ignore[misc]
-    raise UserError(
-        f"{where}: found the annotation {ast.unparse(annotation) if annotation else None}, "
-        "expected one of pipeline.models.kinds, bool, str, Literal[...] or tuple[kind, ...]"
-    )
 
 
 # --- one line for a person --------------------------------------------------------------------------------------

@@ -9,12 +9,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.core.errors import UserError, near
-from pipeline.workflow import params, yaml_loader
+from pipeline.workflow import model_arguments, params, yaml_loader
 from pipeline.workflow.catalogue import IN_STEPS
 from pipeline.workflow.plan import Job, Plan
 
@@ -209,7 +209,7 @@ class Search:
         asked = (parsed_range(given, search.present) for given in over)
         space = {key: search.allowed(key, of) for key, of in asked}
         if not over:
-            space = space_of(params.kinds_of(plan.module(model)), search.present, full)
+            space = space_of(model_arguments.kinds_of(plan.module(model)), search.present, full)
         if not space:
             raise UserError(f"{model} has no rate, weight or fraction to search; name keys with --over KEY=A,B,C")
         return dataclasses.replace(search, space=space)
@@ -269,9 +269,3 @@ class Search:
         block = {self.model: {self.plan.params.budget: dict(changed)}}
         in_settings = self.model in self.plan.params.datasets[self.dataset].settings
         return {"datasets": {self.dataset: {"settings": block}}} if in_settings else {"models": block}
-
-
-def inputs_of(trials: Iterable[Trial]) -> list[Job]:
-    """The jobs that trials read from and that are not trials' own, each once."""
-    sources = (source.job for trial in trials for job in trial.jobs for source in job.sources)
-    return list({job.hash: job for job in sources if job.stage not in ("train", "sample")}.values())

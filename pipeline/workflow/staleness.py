@@ -50,7 +50,7 @@ def jobs_of(plan: Plan, dataset: str) -> dict[str, Job]:
     return jobs
 
 
-def is_begun(plan: Plan, dataset: str) -> bool:
+def is_begun(dataset: str) -> bool:
     """Whether anything of a data set is stored or prepared."""
     return any(Path(place).is_dir() for place in (f"results/store/{dataset}", f"data/raw/{dataset}/.fetched"))
 

@@ -55,7 +55,7 @@ def assert_whole(state: Path, model: str) -> None:
         assert moments and any(value.count_nonzero() for value in moments)
 
 
-IN_QUICK = ("gran3_noise", "vae_mixture")
+IN_QUICK = ("gan_small", "vae_mixture")
 """Classes whose kills `make quick` tries too; test_training.py resumes every class in its own process."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +36,31 @@ NAMES = ["a/b", "క", ".", "d", "D", "f", "g", "h", "class_0000", "j"]
 COUNTS = [2, 3, 5, 10, 20, 30, 30, 30, 30, 0]
 
 
+@pytest.fixture(scope="module")
+def stored_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ImageGenerator]:
+    """Prepared splits of ten unequal classes, a reference classifier and trained VAEs; the one that draws classes."""
+    with contextlib.chdir(folder := tmp_path_factory.mktemp("stored")):
+        labels = np.repeat(np.arange(10), COUNTS)
+        prepare(np.random.default_rng(0).integers(0, 256, (len(labels), 1, 28, 28), dtype=np.uint8), labels)
+        classifier = job("classifier")
+        torch.manual_seed(0)
+        weights = DomainClassifier((1, 28, 28), 10).state_dict()
+        artifacts.write_tensors(Path(classifier.outputs["classifier"]), weights, {"classes_and_shape": "10 1 28 28"})
+        stored(classifier)
+        trained("budget=tiny")
+        return folder, trained()
+
+
 @pytest.fixture
-def folder(folder: Path) -> Path:
-    """A folder to work in with params.yaml, prepared splits of ten unequal classes, and a reference classifier."""
-    labels = np.repeat(np.arange(10), COUNTS)
-    images = np.random.default_rng(0).integers(0, 256, (len(labels), 1, 28, 28), dtype=np.uint8)
-    prepare(images, labels)
-    classifier = job("classifier")
-    torch.manual_seed(0)
-    metadata = {"classes_and_shape": "10 1 28 28"}
-    weights = DomainClassifier((1, 28, 28), 10).state_dict()
-    artifacts.write_tensors(Path(classifier.outputs["classifier"]), weights, metadata)
-    stored(classifier)
+def folder(folder: Path, stored_once: tuple[Path, ImageGenerator]) -> Path:
+    """A folder to work in with all of it and params.yaml."""
+    shutil.copytree(stored_once[0], folder, dirs_exist_ok=True)
     return folder
+
+
+@pytest.fixture
+def model(folder: Path, stored_once: tuple[Path, ImageGenerator]) -> ImageGenerator:
+    return stored_once[1]
 
 
 def prepare(images: np.ndarray, labels: np.ndarray | None) -> None:
@@ -61,11 +75,6 @@ def prepare(images: np.ndarray, labels: np.ndarray | None) -> None:
 
 def job(stage: str, *names: Any, settings: tuple[str, ...] = CONDITIONAL) -> Job:
     return plan_of(*settings).job(stage, "mnist", *names)
-
-
-@pytest.fixture
-def model(folder: Path) -> ImageGenerator:
-    return trained()
 
 
 def trained(*settings: str) -> ImageGenerator:
@@ -170,7 +179,6 @@ def test_an_image_does_not_depend_on_what_else_is_drawn(model: ImageGenerator) -
 
 def test_a_model_without_classes_gives_a_flat_folder(folder: Path) -> None:
     plain = ("budget=tiny",)
-    trained(*plain)
     cli.main(words("--n", "3", settings=plain))
     rows = manifest()
     assert [row["file"] for row in rows] == [f"images/00000{k}.png" for k in range(3)]
@@ -179,7 +187,6 @@ def test_a_model_without_classes_gives_a_flat_folder(folder: Path) -> None:
 
 def test_data_without_labels_has_no_probability(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plain = ("budget=tiny",)
-    trained(*plain)
     prepare(np.zeros((20, 1, 28, 28), np.uint8), None)
     cli.main(words("--n", "2", settings=plain))
     assert {(row["probability"], row["recognised"]) for row in manifest()} == {("", "")}
@@ -350,7 +357,6 @@ def test_every_class_has_a_folder_of_its_own() -> None:
 def test_what_cannot_be_exported_is_one_line(
     model: ImageGenerator, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], said: str
 ) -> None:
-    trained("budget=tiny")
     (Path("full") / "x").mkdir(parents=True)
     Path("a_file").touch()
     before = leftovers()

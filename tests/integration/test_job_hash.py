@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.workflow import job_hash, params, plan
+from pipeline.workflow import job_hash, model_arguments, params, plan
 from pipeline.workflow.plan import Plan
 from tests.conftest import ROOT
 
@@ -294,7 +294,7 @@ def test_defaults_written_out_are_the_same_jobs(tree: Tree) -> None:
         f"models.{model}.{argument}={json.dumps(default)}"
         for model, block in blocks.items()
         if "reuse_training_of" not in block  # its arguments are those of the training that it samples
-        for argument, _, default in params.constructor(f"pipeline.models.{block.get('class', model)}")
+        for argument, _, default in model_arguments.constructor(f"pipeline.models.{block.get('class', model)}")
         if argument not in block
     ]
     assert len(overrides) > len(MODELS)

@@ -25,7 +25,7 @@ DOMAIN = {"models", "metrics", "datasets", "features", "battles", "training", "t
 LOWER = {"core", "workflow", "runtime"}
 MAY_IMPORT = {
     **{name: set() for name in ("core", *DOMAIN)},
-    "datasets": {"core"},
+    **{name: {"core"} for name in ("datasets", "tables", "figures")},
     "metrics": {"datasets.class_bands"},
     "training": {"models.base"},
     "features": {"core", "datasets", "metrics", "training.sampler"},
@@ -185,6 +185,11 @@ def test_the_rules_use_public_names_of_snakemake_alone() -> None:
     for file in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]:
         text = file.read_text()
         assert not re.search(r"\._[a-z]|^\s*(workflow|config|rules)(\.\w+)+\s*=[^=]", text, re.MULTILINE), file
+
+
+def test_the_workflows_map_names_every_file() -> None:
+    named = re.findall(r"`(\w+)`(?=[^:]*:)", (ROOT / "pipeline/workflow/__init__.py").read_text())
+    assert sorted([*named, "__init__"]) == sorted(file.stem for file in FILES if file.parent.name == "workflow")
 
 
 def test_no_function_is_longer_than_sixty_lines() -> None:

@@ -14,7 +14,8 @@ import yaml
 
 from pipeline.core.errors import UserError
 from pipeline.workflow import job_hash, params
-from pipeline.workflow.params import BUDGETS, check, constructor, load
+from pipeline.workflow.model_arguments import constructor
+from pipeline.workflow.params import BUDGETS, check, load
 from pipeline.workflow.plan import Plan
 from tests.conftest import ROOT, plan_of
 

@@ -34,6 +34,8 @@ def test_a_training_that_improves_has_rising_ratings_and_one_that_collapses_fall
     assert [row["steps"] for row in rows] == [100, 200, 300, 400, 500]
     ratings = [float(row["rating"] or 0) for row in rows]
     assert ratings[4] < ratings[0] < ratings[1] < ratings[2] and ratings[2] == pytest.approx(ratings[3], abs=60)
+    aucs = [float(row["auc"] or 0) for row in rows]
+    assert aucs[4] > aucs[0] > aucs[1] > aucs[2] == pytest.approx(0.86, abs=0.02), "P(N(2, 1) > N(0.5, 1)); 0.5 is best"
     assert [row["judged"] for row in rows] == [3, 3, 3, 3, 4], "nobody judges itself, and e judges nobody"
     assert [bool(row["note"]) for row in rows] == [False] * 4 + [True]
     assert [row["fd_classifier"] for row in rows] == [5.0, None, None, None, None]

@@ -22,7 +22,7 @@ from pipeline.stages import train as stage
 from pipeline.training import loop
 from pipeline.training.loop import Diverged, Settings, Trainer
 from pipeline.workflow import job_hash, layout, store
-from tests.small_models import NAMES, ONE_OF_EACH_CLASS, RESOLVED, images, small
+from tests.small_models import ONE_OF_EACH_CLASS, RESOLVED, images, small
 from tests.stored import record
 
 
@@ -191,13 +191,13 @@ def test_the_weights_that_are_kept_are_finite(rate: float) -> None:
 
 # -- killed and resumed --------------------------------------------------------------------------------------------
 
-STEPS = 14
+STEPS = 10
 
 
 def trainer_of(name: str, seed: int, average: bool = False) -> Trainer:
     """A small model at the start of its training; `seed` is that of its weights and of the noise."""
     training = {key: RESOLVED[name]["training"][key] for key in ("data", "precision")}
-    steps = 50 if average else STEPS  # of which an average looks back at five
+    steps = 30 if average else STEPS  # of which an average looks back at three
     chosen = settings(steps, batch=12, lr_decay_fraction=0.5, average=average, **training)
     trainer = Trainer(small(name, seed=seed), images(40), chosen)
     torch.manual_seed(seed)
@@ -220,7 +220,7 @@ def assert_same_state(found: tuple[dict[str, Tensor], Any], wanted: tuple[dict[s
 
 @pytest.fixture
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows of four steps, so that a kill falls into the middle of one; few samples to watch."""
+    """Windows of three steps, so that a kill falls into the middle of one; few samples to watch."""
     monkeypatch.setattr(loop, "WINDOWS", 4)
     monkeypatch.setattr(stage, "WATCHED_SAMPLES", 4)
 
@@ -229,7 +229,7 @@ AVERAGED = [(name, True) for name in ("draw", "gran3", "vae_gan")]
 """A model with batch norms, one without, and one with a discriminator's: all that an average treats apart."""
 
 
-@pytest.mark.parametrize(("name", "average"), [*((name, False) for name in NAMES), *AVERAGED])
+@pytest.mark.parametrize(("name", "average"), [*((name, False) for name in ONE_OF_EACH_CLASS), *AVERAGED])
 def test_killed_and_resumed_equals_uninterrupted(name: str, average: bool, coarse: None, tmp_path: Path) -> None:
     wanted = go(trainer_of(name, 0, average), STEPS)
     kills = sorted(random.Random(name).sample(range(1, STEPS), 2))
@@ -245,7 +245,7 @@ def test_killed_and_resumed_equals_uninterrupted(name: str, average: bool, coars
         assert_same_state(trainer.state(), (tensors, header))
     go(trainer, STEPS)
     assert trainer.rows == wanted.rows
-    assert average or [row["step"] for row in trainer.rows] == [4, 8, 12, 14]
+    assert average or [row["step"] for row in trainer.rows] == [3, 6, 9, 10]
     assert_same_state(trainer.state(), wanted.state())
     assert average == any(key.startswith("average/") for key in tensors)
     with trainer.averaged() as one, wanted.averaged() as other:
@@ -269,8 +269,8 @@ def test_learning_rates_stay_where_no_decay_is_asked_for() -> None:
 
 @pytest.mark.parametrize("name", ONE_OF_EACH_CLASS)
 def test_looking_at_a_training_does_not_change_it(name: str, coarse: None) -> None:
-    alone, watched = go(trainer_of(name, 0), 9, watched=False), trainer_of(name, 0)
-    for step in range(1, 10):
+    alone, watched = go(trainer_of(name, 0), 7, watched=False), trainer_of(name, 0)
+    for step in range(1, 8):
         go(watched, step).state()
     state = watched.state()[0]
     assert len(state.pop("snapshots")) == len(watched.rows)

@@ -52,6 +52,29 @@ def test_a_job_has_its_progress_while_it_runs_and_one_line_when_it_ends(
     ]
 
 
+@pytest.mark.parametrize(
+    ("level", "message", "is_shown"),
+    [
+        (logging.INFO, "Nothing to be done", True),
+        (logging.INFO, "Building DAG of jobs...", False),
+        (logging.WARNING, "No SLURM account given, trying to guess.", False),
+        (logging.WARNING, "MinJobAge 300s (>= 60s). 'squeue' should work reliably for status queries.", False),
+        (logging.WARNING, "MinJobAge 5s (< 60s). This may cause 'squeue' to miss recently finished jobs.", True),
+        (logging.ERROR, 'RuleException:\nCalledProcessError in file "stages.smk"', False),
+        (logging.ERROR, "MissingOutputException in rule train", True),
+    ],
+)
+def test_snakemake_prints_what_no_line_of_a_job_says(level: int, message: str, is_shown: bool) -> None:
+    handler = logging.NullHandler()
+    handler.name = "DefaultStreamHandler"
+    display.SNAKEMAKE.addHandler(handler)
+    try:
+        display.silence_snakemake()
+    finally:
+        display.SNAKEMAKE.removeHandler(handler)
+    assert bool(handler.filter(logging.LogRecord("", level, "", 0, message, None, None))) == is_shown
+
+
 @pytest.mark.parametrize("silenced", [False, True])
 def test_on_a_terminal_every_line_of_every_process_is_printed_once_and_the_last_lines_go(silenced: bool) -> None:
     code = f"""

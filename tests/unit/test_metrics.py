@@ -509,7 +509,7 @@ def of_torchs_mixture(means: Tensor, log_variances: Tensor, points: Tensor) -> T
 def test_fld_is_that_of_an_independent_implementation() -> None:
     """On equal features, some of them dead, and the same halves: log-likelihoods to 1e-3 nats, FLD to 0.5.
 
-    The figures of the authors' own code are in docs/sanity.md.
+    The figures of the authors' own code are in docs/reading-the-table.md.
     """
     module, n = metrics.load("fld"), 200
     real, fake, train = (torch.cat([gaussian(n, 6, k, shift=0.2).relu(), torch.zeros(n, 1)], 1) for k in (1, 2, 3))

@@ -13,7 +13,7 @@ from torch import Tensor
 from pipeline.models.base import ImageGenerator, optimisers
 from pipeline.models.kinds import Shape
 from pipeline.training.device import build
-from pipeline.training.sampling import sample, sample_canvases
+from pipeline.training.sampling import quantise, sample, sample_canvases
 from tests.small_models import (
     CLASSES,
     CONDITIONAL,
@@ -218,15 +218,18 @@ def test_latents_follow_the_law_that_the_model_declares(name: str) -> None:
 @every_pair
 def test_a_sample_depends_neither_on_n_nor_on_its_batch(name: str, shape: Shape) -> None:
     model = trained(name, shape)
-    few, many = sample(model, 7, seed=5, batch=8), sample(model, 19, seed=5, batch=8)
+    few, many = sample(model, 3, seed=5, batch=4), sample(model, 7, seed=5, batch=4)
     assert few.dtype == torch.uint8
-    assert few.shape == (7, *shape)
-    assert torch.equal(few, many[:7])
+    assert few.shape == (3, *shape)
+    assert torch.equal(few, many[:3])
     # Another batch changes the order of additions, so an image may round the other way: by one of 255 levels.
-    other = sample(model, 19, seed=5, batch=5)
+    other = sample(model, 7, seed=5, batch=3)
     assert (other.int() - many.int()).abs().max() <= 1
-    assert not torch.equal(few, sample(model, 7, seed=6, batch=8))
-    canvases = sample_canvases(model, 7, seed=5)
+    with torch.inference_mode():  # before they are rounded: an untrained model's differ little
+        one, another = (model.decode(model.draw_latents(3, seed=seed)) for seed in (5, 6))
+    assert not torch.equal(one, another)
+    assert (quantise(one).int() - few.int()).abs().max() <= 1
+    canvases = sample_canvases(model, 3, seed=5)
     assert (canvases[:, -1].int() - few.int()).abs().max() <= 1
 
 
@@ -337,16 +340,20 @@ RATES = [
 ]
 
 
+@functools.cache
+def moved(name: str, slowed: str = "") -> float:
+    """How far the weights move in a few steps, one rate a thousandth of what it is."""
+    arguments = small_arguments(name)
+    if slowed:
+        arguments[slowed] *= 1e-3
+    model = build(block_of(name)["class"], arguments, (1, 28, 28), seed=0, device="cpu", classes=CLASSES).train()
+    before = [value.detach().clone() for value in model.parameters()]
+    torch.manual_seed(1)
+    for _ in range(STEPS):
+        model.fit_batch(*fed(name, 4))
+    return sum(float((now.detach() - was).norm()) for now, was in zip(model.parameters(), before, strict=True))
+
+
 @pytest.mark.parametrize(("name", "rate"), RATES)
 def test_a_learning_rate_is_how_far_the_weights_move(name: str, rate: str) -> None:
-    def moved(times: float) -> Tensor:
-        arguments = small_arguments(name)
-        arguments[rate] *= times
-        model = build(block_of(name)["class"], arguments, (1, 28, 28), seed=0, device="cpu", classes=CLASSES).train()
-        before = [value.detach().clone() for value in model.parameters()]
-        torch.manual_seed(1)
-        for _ in range(7):  # past a warm-up, in which a discriminator may stand still
-            model.fit_batch(*fed(name, 4))
-        return torch.stack([(now - was).norm() for now, was in zip(model.parameters(), before, strict=True)])
-
-    assert moved(1e-3).sum() < moved(1.0).sum()
+    assert moved(name, rate) < moved(name)

@@ -31,14 +31,15 @@ def row(model: str, seeds: int = 1, status: str = "ok", **values: float) -> dict
 def told(*rows: dict[str, Any], **tables: Any) -> dict[str, str]:
     """The verdict's sentences by their titles."""
     found = verdict(Tables([*rows, REAL, NOISE], metrics=columns(), **tables))
-    return {"lead": found["lead"], **dict(found["points"])}
+    return {"lead": found["lead"], **{title: " ".join(filter(None, lines)) for title, lines in found["points"]}}
 
 
 def test_one_seed_tells_who_leads_and_that_another_training_may_differ() -> None:
     words = told(row("a", fd_classifier=1.0, coverage=0.8), row("b", fd_classifier=2.0, coverage=0.3))
     assert words == {
         "lead": "a leads on Frechet distance (classifier) and Coverage.",
-        "How sure": f"a 1 [0.9, 1.1], next b 2 [1.8, 2.2]; real images get 0.1; lower is better. {ONE_SEED}",
+        "How sure": "a 1 [0.9, 1.1], next b 2 [1.8, 2.2]; real images get 0.1; lower is better; 95 % intervals in "
+        f"brackets. {ONE_SEED} So this ranks trained models, not methods.",
     }
 
 
@@ -46,7 +47,7 @@ def test_models_that_overlap_share_the_lead_and_the_rank() -> None:
     rows = [row("c", fd_classifier=3.0), row("b", fd_classifier=1.1), row("a", fd_classifier=1.0)]
     found = verdict(Tables([*rows, REAL, NOISE], metrics=columns()))
     assert found["lead"] == "a and b lead on Frechet distance (classifier) and cannot be told apart."
-    assert found["ranks"] == [((1, 1, 2), "a"), ((2, 1, 2), "b"), ((3, 3, 3), "c")]
+    assert found["ranks"] == [((1, 1, 2), "a"), ((2, 1, 2), "b"), ((3, 3, 3), "c")] and found["leaders"] == 2
     collapsed = [*rows[:2], row("a", status="collapsed", fd_classifier=1.0), REAL]
     assert verdict(Tables(collapsed, metrics=columns()))["ranks"] == [((1, 1, 1), "b"), ((2, 2, 2), "c"), (None, "a")]
 
@@ -58,10 +59,16 @@ def test_another_metric_names_its_own_leader_and_who_is_alike() -> None:
     )
     assert words["lead"] == "a leads on Frechet distance (classifier)."
     assert words["Other headline metrics"] == (
-        "b leads on Coverage (0.8 [0.72, 0.88], next a 0.3 [0.27, 0.33]; real images get 0.95) and "
-        "Rating (2,000 [1,800, 2,200], next a 1,000 [900, 1,100])."
+        "Coverage: b 0.8 [0.72, 0.88], next a 0.3 [0.27, 0.33]; real images get 0.95; nearer to real images is better. "
+        "Rating: b 2,000 [1,800, 2,200], next a 1,000 [900, 1,100]; higher is better."
     )
-    assert words["Cannot be told apart"] == "b and a on Copying."
+    assert words["Cannot be told apart"] == "Copying: b and a."
+
+
+def test_models_of_one_rank_are_named_below_the_leaders_too() -> None:
+    values = {"a": 1.0, "b": 1.05, "c": 3.0, "d": 3.1, "e": 9.0}
+    words = told(*(row(name, fd_classifier=value) for name, value in values.items()))
+    assert words["Cannot be told apart"] == "Frechet distance (classifier): c and d."
 
 
 def test_copies_and_other_real_images_with_a_fault_are_no_floor_for_models() -> None:
@@ -79,15 +86,18 @@ def test_copies_and_other_real_images_with_a_fault_are_no_floor_for_models() -> 
 def test_who_is_no_better_than_noise_does_not_lead() -> None:
     rows = [row("a", fd_classifier=1.0, precision=0.9), row("b", fd_classifier=2.0, precision=0.94)]
     words = told(*rows, row("d", fd_classifier=120.0, precision=0.2))
-    assert words[NOISY] == "d on Frechet distance (classifier); a and d on Precision."
-    assert words["Other headline metrics"].startswith("b leads on Precision (0.94 [")
+    assert words[NOISY] == (
+        "Frechet distance (classifier): d. Precision: all but b. Such a value is no evidence of quality."
+    )
+    assert words["Other headline metrics"].startswith("Precision: b 0.94 [")
     only = told(row("a", fd_classifier=100.0), row("b", fd_classifier=99.0))
     assert only["lead"] == "No model leads on Frechet distance (classifier): none is better than noise."
     assert "How sure" not in only
     last = told(row("a", fd_classifier=1.0), row("b", status="collapsed", fd_classifier=0.5))
     assert last["lead"] == "Only a is compared on Frechet distance (classifier): the others failed."
-    many = [row(name, fd_classifier=100.0) for name in "abcde"]
-    assert told(*many, row("f", fd_classifier=1.0))[NOISY] == ("5 of 6 models on Frechet distance (classifier).")
+    many = [row(name, fd_classifier=100.0) for name in "abcdefg"]
+    good = [row(name, fd_classifier=1.0) for name in "hij"]
+    assert told(*many, *good)[NOISY].startswith("Frechet distance (classifier): 7 of 10 models. Such a value")
 
 
 def test_seeds_give_a_p_value_by_the_test_of_the_claims() -> None:
@@ -99,8 +109,8 @@ def test_seeds_give_a_p_value_by_the_test_of_the_claims() -> None:
     rows = [row("a", seeds=3, fd_classifier=1.01), row("b", seeds=3, fd_classifier=2.01)]
     words = told(*rows, seeds=seeds)
     assert words["How sure"] == (
-        "a 1.01 [0.909, 1.11], next b 2.01 [1.81, 2.21]; real images get 0.1; lower is better. "
-        "3 seeds; the intervals are over seeds. "
+        "a 1.01 [0.909, 1.11], next b 2.01 [1.81, 2.21]; real images get 0.1; lower is better; 95 % intervals in "
+        "brackets. 3 seeds; the intervals are over seeds. "
         "a against b: p < 0.001 (Welch's t, Holm over the headline metrics)."
     )
     (test,) = leader_tests(Tables([*rows, REAL, NOISE], seeds, metrics=columns()))
@@ -138,7 +148,7 @@ def test_failures_claims_and_rare_classes_are_told() -> None:
     )
     assert words["lead"].startswith("a leads"), "a model that collapsed does not lead"
     assert words["Failed"] == "c: collapsed."
-    assert words["The papers' claims"] == "1 held, 0 reversed, 2 unresolved; unresolved mostly because of: one seed."
+    assert words["The papers' claims"] == "1 held, 0 reversed, 2 unresolved; 2 of these: one seed."
     assert words["Rare classes"] == (
         "a leads on Coverage, tail (0.5 [0.45, 0.55]; real images get 0.9). "
         "Rare classes: 3 of 9, 30 training and 10 test images."
@@ -153,7 +163,7 @@ def test_one_model_does_not_lead_on_rare_classes() -> None:
 
 def test_widely_different_trainings_are_told() -> None:
     rows = [row("a", fd_classifier=1.0, images_seen=500_000), row("b", fd_classifier=2.0, images_seen=100_000)]
-    assert told(*rows)["Unequal training"] == "a saw 500,000 images, b 100,000."
+    assert told(*rows)["Unequal training"] == "Images seen: from 100,000 (b) to 500,000 (a)."
     rows[0]["images_seen"] = 499_999
     assert "Unequal training" not in told(*rows)
 

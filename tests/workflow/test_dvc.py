@@ -280,7 +280,7 @@ def test_plots_are_the_figures_in_a_page_that_opens_offline(recorded: Recorded, 
     assert "http" not in page and "<script" not in page, "it opens offline"
     images = [tmp_path / "plots" / source for source in re.findall(r'<img src="([^"]+)"', page)]
     gallery = recorded.project.plan().job("gallery", "mnist").config["figures"]
-    assert len(images) == len(layout.FIGURES) - len(layout.OF_IMBALANCED) + len(gallery) + 2
+    assert len(images) == len(layout.FIGURES) - 1 + len(gallery) + 2
     assert all(image.read_bytes().startswith(b"\x89PNG") for image in images)
     assert "DVC_METRIC" not in page
 

@@ -175,7 +175,6 @@ EVENTS: dict[str, tuple[Event, Counter[str]]] = {
     "where it computes": (parameter("device", "cpu"), NOTHING),
     "another torch": (another_torch, WITH_TORCH),
     "a copy of the tree": (copy_of_the_tree, NOTHING),
-    "records lost, clocks at random": (records_lost, NOTHING),
     "records lost, clocks at random, a parameter": (records_lost_and_parameter, OF_VAE),
     "an edit, then snakemake --touch": (blessed, OF_GRAN),
     "a file cut short": (shortened, Counter(view_tables=1, tables=1, figures=1, summary=1)),

@@ -19,7 +19,7 @@ import yaml
 from tests import local_slurm
 from tests.conftest import BIN, ROOT, TABLE, snakemake, until
 
-HERE = "--slurm-no-account --slurm-init-seconds-before-status-checks 2"
+HERE = "--slurm-init-seconds-before-status-checks 2"
 """For a test that cannot wait long; that there is no accounting the project's own profile finds out."""
 
 TRAINED = ("vae", "draw_gan", "gran3")

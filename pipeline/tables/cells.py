@@ -11,7 +11,7 @@ from pipeline.core.references import REFERENCES
 from pipeline.tables.columns import SHORT_LABELS, Description, describe, group_of, in_groups, main_columns
 from pipeline.tables.comparison import interval, number, values
 from pipeline.tables.sentence import leading_rows
-from pipeline.tables.text import best_rows, readable
+from pipeline.tables.text import marked_rows, readable
 
 BETTER = {
     "lower": "Lower is better.",
@@ -127,7 +127,7 @@ def _column(name: str, about: Description, rows: Sequence[Mapping[str, Any]], fi
 
 def _cells(rows: Sequence[Mapping[str, Any]], name: str, about: Description) -> list[dict[str, Any]]:
     """A column's cells, row by row."""
-    best = best_rows(rows, name, about["better"])
+    best = marked_rows(rows, name, about["better"])
     first = leading_rows(rows, name, about["better"])
     scale = axis(rows, name, about["scale"])
     real = next((row for row in rows if row.get("model") == "real"), {})

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.tables.columns import Description, headline_columns
 from pipeline.tables.comparison import interval
 from pipeline.tables.ranks import rank_of
-from pipeline.tables.text import best_rows, competing, contenders
+from pipeline.tables.text import best_rows, contenders, is_compared
 
 ONE_SEED = "With one seed the intervals say how images vary, not how another training would differ."
 
@@ -55,11 +55,6 @@ def leading_rows(rows: Sequence[Mapping[str, Any]], column: str, better: str | N
     best = sorted(best_rows(rows, column, better))
     rest = [i for i in contenders(rows, column, better) if i not in best and overlap(rows[best[0]], rows[i], column)]
     return [*best, *rest]
-
-
-def is_compared(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
-    """Whether at least two rows compete in a column."""
-    return sum(competing(row, column) is not None for row in rows) > 1
 
 
 def overlap(a: Mapping[str, Any], b: Mapping[str, Any], column: str) -> bool:

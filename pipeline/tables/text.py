@@ -99,7 +99,17 @@ class _Layout:
     ) -> None:
         self.columns = tuple(columns) if columns is not None else headline_columns(metrics, rows)
         self.descriptions = describe(metrics)
-        self.best = {name: best_rows(rows, name, self.descriptions[name]["better"]) for name in self.columns}
+        self.best = {name: marked_rows(rows, name, self.descriptions[name]["better"]) for name in self.columns}
+
+
+def marked_rows(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> set[int]:
+    """Indices of the rows that a table marks as the best of a column: none where only one competes."""
+    return best_rows(rows, column, better) if is_compared(rows, column) else set()
+
+
+def is_compared(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
+    """Whether at least two rows compete in a column."""
+    return sum(competing(row, column) is not None for row in rows) > 1
 
 
 def best_rows(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> set[int]:

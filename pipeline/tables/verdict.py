@@ -17,9 +17,9 @@ from pipeline.tables.claims import DISAGREE, UNRESOLVED, Evidence, claim_rows, t
 from pipeline.tables.columns import Description, describe, headline_columns
 from pipeline.tables.ranks import Rank, ranks
 from pipeline.tables.rows import Row
-from pipeline.tables.sentence import ONE_SEED, is_compared, leaders, listed
+from pipeline.tables.sentence import ONE_SEED, leaders, listed
 from pipeline.tables.tail import few
-from pipeline.tables.text import competing, contenders, no_better_than_noise, readable, with_interval
+from pipeline.tables.text import competing, contenders, is_compared, no_better_than_noise, readable, with_interval
 
 Table = Sequence[Mapping[str, Any]]
 NAMED = 6

@@ -216,6 +216,8 @@ class Dataset(Form):
     imbalanced: bool = False
     dependent: bool = False
     """Whether its images are not independent of each other, as the frames of one film are not."""
+    binarised: bool = False
+    """Whether models of black and white images see its grey levels as probabilities of white; else they go by the images."""
     published: Name | None = None
     settings: dict[Name, ModelBlock] = {}
     alternatives: list[Form] = []
@@ -319,7 +321,7 @@ class Params(_Block):
     def _goes_by_images(self, dataset: str, model: str, block: Mapping[str, Any]) -> bool:
         own = self.datasets[dataset]
         settings = own.settings.get(block.get("reuse_training_of", model), {})
-        if own.path is None or "data" in settings or block["training"]["data"] != "binarised":
+        if own.binarised or "data" in settings or block["training"]["data"] != "binarised":
             return False
         return "elbo" in job_hash.methods_of(f"pipeline.models.{block['class']}")
 

@@ -350,6 +350,7 @@ def test_cells_have_the_value_its_interval_what_sorts_it_and_the_best() -> None:
         },
         {"model": "b", "elbo": -91.0, "elbo_low": None, "elbo_high": None, "status": "diverged"},
         {"model": "c", "elbo": None, "status": "ok"},
+        {"model": "d", "elbo": -97.9, "status": "ok"},
         {"model": "real", "elbo": -1.0},
     ]
     assert main_names(rows, described) == ["model", "elbo", "status", "paper_fid"]
@@ -361,11 +362,11 @@ def test_cells_have_the_value_its_interval_what_sorts_it_and_the_best() -> None:
     bar = {"start": 0.0, "width": 2.1, "value": 0.9, "real": 100.0}  # from -98 to the -1 of real
     plain = {"text": "-97.12", "interval": "[-98, -96]", "sort": "-97.123456", "best": True, "alike": False}
     assert elbo[0] == {**plain, "bar": bar} and elbo[1]["bar"] is None
-    assert [cell["best"] for cell in elbo] == [True, False, False, False], (
-        "who diverged and what is real do not compete"
-    )
+    assert [cell["best"] for cell in elbo] == [True, *[False] * 4], "who diverged and what is real do not compete"
+    alone = to_cells([row for row in rows if row["model"] != "d"], described, ["model", "elbo"], ["model"])
+    assert not any(row["cells"][1]["best"] for row in alone["rows"]), "the only one is not the best"
     assert elbo[2]["text"] == elbo[2]["sort"] == ""
-    assert [row["reference"] for row in table["rows"]] == [False, False, False, True]
+    assert [row["reference"] for row in table["rows"]] == [False] * 4 + [True]
     assert table["rows"][0]["cells"][3]["text"] == "799.6821", "as the paper prints it"
 
 

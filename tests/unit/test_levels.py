@@ -34,6 +34,8 @@ def plan(*words: str) -> Plan:
         (("datasets.own.settings={vae: {data: binarised}}",), "binarised"),
         (("datasets.own.settings={vae: {tiny: {data: grey}}}",), "grey"),
         (("datasets.own.settings={vae: {latent: 3}}",), "auto"),
+        (("datasets.own.binarised=true",), "binarised"),
+        (("datasets.own.path=null", "datasets.own.files={own.zip: any}"), "auto"),
     ],
 )
 def test_own_images_decide_where_their_block_is_silent(words: tuple[str, ...], data: str) -> None:

@@ -24,6 +24,7 @@ from pipeline.tables.text import competing, contenders, is_compared, no_better_t
 Table = Sequence[Mapping[str, Any]]
 NAMED = 6
 """Models that a sentence names; more are counted."""
+NO_COLUMN = "Nothing is compared: no headline metric has two models with a value."
 EXCEPTED = 2
 """'All but' so many models, where more are meant than a sentence names."""
 WELCH, HOLM = "Welch's t", "Holm over the headline metrics"
@@ -74,7 +75,7 @@ def verdict(tables: Tables) -> dict[str, Any]:
     """
     parts = {
         "How sure": [how_sure(tables)],
-        "Rare classes": [tail(tables)],
+        "Rare classes": tail(tables),
         "Other headline metrics": others(tables),
         "Cannot be told apart": alike(tables),
         "No better than noise or the mean image": beaten(tables),
@@ -94,7 +95,8 @@ def verdict(tables: Tables) -> dict[str, Any]:
 def lead(tables: Tables) -> str:
     """Who has the best value of the first headline metric, and on what else the same model leads alone."""
     if not tables.headline:
-        return "Fewer than two models were measured: nothing is compared."
+        measured = listed([str(row["model"]) for row in tables.models]) if tables.models else "no model"
+        return f"Nothing is compared: only {measured} was measured." if len(tables.models) < 2 else NO_COLUMN
     metric = tables.headline[0]
     first = tables.first(metric)
     if not first:
@@ -237,19 +239,19 @@ def claimed(rows: Table) -> str:
     return f"{'; '.join([tally(rows), *why])}."
 
 
-def tail(tables: Tables) -> str:
+def tail(tables: Tables) -> list[str]:
     """Who leads on the columns of rare classes, and how many images these have; nothing for balanced data."""
     if tables.bands is None:
-        return ""
-    parts = []
+        return []
+    lines = []
     for name in TAIL_METRICS:
         if name in tables.metrics and (first := tables.first(name)):
             alone = sum(row.get(name) is not None for row in tables.models) == 1
-            lead = f"{first[0]} leads" if len(first) == 1 else f"{_some(first)} cannot be told apart"
-            lead = f"only {first[0]} is measured" if alone else lead
-            values = "; ".join(filter(None, [tables.value(first[0], name), real_value(tables, name)]))
-            parts.append(f"{lead} on {tables.label(name)} ({values})")
-    return " ".join(filter(None, [_sentence(parts), f"{few(tables.bands)}."]))
+            lead = first[0] if len(first) == 1 else f"{_some(first)} cannot be told apart;"
+            value = " ".join([lead, tables.value(first[0], name)])
+            lines.append("; ".join(filter(None, [value, real_value(tables, name), "no other is measured" * alone])))
+            lines[-1] = f"{tables.label(name)}: {lines[-1]}."
+    return [*lines, f"{few(tables.bands)}."]
 
 
 def ranked(tables: Tables) -> list[tuple[Rank | None, str]]:

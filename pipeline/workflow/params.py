@@ -217,7 +217,7 @@ class Dataset(Form):
     dependent: bool = False
     """Whether its images are not independent of each other, as the frames of one film are not."""
     binarised: bool = False
-    """Whether models of black and white images see its grey levels as probabilities of white; else they go by the images."""
+    """Whether its grey levels are probabilities of white to models of black and white images; else images decide."""
     published: Name | None = None
     settings: dict[Name, ModelBlock] = {}
     alternatives: list[Form] = []

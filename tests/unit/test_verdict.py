@@ -150,15 +150,14 @@ def test_failures_claims_and_rare_classes_are_told() -> None:
     assert words["Failed"] == "c: collapsed."
     assert words["The papers' claims"] == "1 held, 0 reversed, 2 unresolved; 2 of these: one seed."
     assert words["Rare classes"] == (
-        "a leads on Coverage, tail (0.5 [0.45, 0.55]; real images get 0.9). "
-        "Rare classes: 3 of 9, 30 training and 10 test images."
+        "Coverage, tail: a 0.5 [0.45, 0.55]; real images get 0.9. Rare classes: 3 of 9, 30 training and 10 test images."
     )
 
 
 def test_one_model_does_not_lead_on_rare_classes() -> None:
     bands: dict[str, Any] = {name: {"classes": 3, "train": 30, "test": 10} for name in ("head", "middle", "tail")}
     words = told(row("a", fd_classifier=1.0, coverage_tail=0.5), bands=bands)["Rare classes"]
-    assert words.startswith("only a is measured on Coverage, tail (0.5 [")
+    assert words.startswith("Coverage, tail: a 0.5 [0.45, 0.55]; real images get 0.9; no other is measured.")
 
 
 def test_widely_different_trainings_are_told() -> None:
@@ -171,5 +170,6 @@ def test_widely_different_trainings_are_told() -> None:
 @pytest.mark.parametrize("rows", [[], [row("a", fd_classifier=1.0)]])
 def test_one_model_or_none_is_compared_with_nothing(rows: list[dict[str, Any]]) -> None:
     found = verdict(Tables([*rows, REAL], metrics=columns()))
-    assert found["lead"] == "Fewer than two models were measured: nothing is compared." and found["points"] == []
+    assert found["lead"] == f"Nothing is compared: only {'a' if rows else 'no model'} was measured."
+    assert found["points"] == []
     assert found["ranks"] == [(None, item["model"]) for item in rows]

@@ -184,9 +184,9 @@ def _remedy(error: Exception) -> str | None:
     match = TORCH_FILE_ERROR.search(str(error)) if isinstance(error, RuntimeError) else None
     if match:
         error = OSError(int(match["number"]), match["words"], match["file"])
-    absent = re.fullmatch("No such file or directory: (.+)", str(error))  # safetensors, also of a file it may not read
+    absent = re.fullmatch("No such file or directory: (.+)", str(error))  # safetensors' words for every failed opening
     if absent and Path(absent[1]).exists():
-        error = PermissionError(errno.EACCES, os.strerror(errno.EACCES), absent[1])
+        return f"{absent[1]}: is there but could not be opened; check that you may read it"
     if not isinstance(error, OSError) or error.errno not in REMEDIES:
         return None
     where = f"{error.filename}: " if error.filename else ""

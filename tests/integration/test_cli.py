@@ -128,16 +128,18 @@ def test_torchs_own_words_for_an_error_of_the_disk_are_one_line_with_a_remedy(
         torch.UntypedStorage.from_file(str(missing), False, 8)  # as safetensors maps a file of weights into memory
     words = str(told.value).replace("No such file or directory (2)", "Permission denied (13)")
 
-    unreadable.touch()  # safetensors says the same of a file that is not there and of one that may not be read
+    unreadable.touch()  # safetensors says the same of a file that is not there and of one that cannot be opened
     of_safetensors = FileNotFoundError(f"No such file or directory: {unreadable}")
-    for file, error in ((missing, RuntimeError(words)), (unreadable, of_safetensors)):
+    for error, told in (
+        (RuntimeError(words), f"{missing}: Permission denied; correct its permissions"),
+        (of_safetensors, f"{unreadable}: is there but could not be opened; check that you may read it"),
+    ):
 
         def broken(arguments: argparse.Namespace, error: Exception = error) -> None:
             raise error
 
         made_up(broken)
-        line = f"easel: ponder: {file}: Permission denied; correct its permissions, then run the same command again\n"
-        assert ended(capsys, "ponder") == (1, line)
+        assert ended(capsys, "ponder") == (1, f"easel: ponder: {told}, then run the same command again\n")
 
 
 def test_a_reader_that_stops_reading_is_no_error(tmp_path: Path) -> None:

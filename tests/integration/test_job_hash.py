@@ -122,7 +122,7 @@ EVERY_MODULE = sorted(str(file.relative_to(ROOT)) for file in (ROOT / "pipeline"
 
 
 def rewritten(text: str) -> str:
-    """The same code with other docstrings and comments, every line laid out anew."""
+    """The same code with other docstrings, comments and line breaks."""
     parsed = ast.parse(text)
     for node in ast.walk(parsed):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):

@@ -60,7 +60,7 @@ def replace(file: str, old: str, new: str) -> Event:
 
 
 def reformat(folder: Path) -> tuple[str, ...]:
-    """Every line of code laid out anew."""
+    """The same code with other line breaks."""
     before = (folder / "pipeline/models/draw.py").read_text()
     done = run([str(BIN / "ruff"), "format", "--line-length", "60", "--quiet", "pipeline"], folder)
     assert done.returncode == 0 and (folder / "pipeline/models/draw.py").read_text() != before, done.stderr

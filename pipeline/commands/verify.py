@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
-from pipeline.runtime.progress import duration
+from pipeline.runtime.progress import FOLLOWED, duration
 from pipeline.tables import comparison, tolerance
 from pipeline.tables.rows import Row
 from pipeline.tables.text import from_csv
@@ -32,7 +32,7 @@ RECORDS = Path("docs/verify")
 KEPT = ("hash", "stage", "wildcards", "config", "modules", "versions", "inputs", "files", "device", "machine")
 """Keys of a job's record that are recorded: what decides the tables' bits."""
 SHOWN_CELLS = 12
-NOT_INHERITED = ("MLFLOW_TRACKING_URI", "SNAKEMAKE_PROFILE", "EASEL_OWNER", "EASEL_ANNOUNCED")
+NOT_INHERITED = ("MLFLOW_TRACKING_URI", "SNAKEMAKE_PROFILE", "EASEL_OWNER", FOLLOWED)
 """Variables that would track these trainings among a person's own, or run them elsewhere."""
 
 

@@ -14,7 +14,7 @@ TERMINAL_EVERY = 5.0
 """Seconds between two lines of one stage on the terminal."""
 
 
-FOLLOWED = "EASEL_ANNOUNCED"
+FOLLOWED = "EASEL_FOLLOWED"
 """Set in a workflow whose display ends a job's line with the last message of its log (pipeline/runtime/display.py)."""
 
 

@@ -14,6 +14,7 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import duration
 from pipeline.tables import Row, from_csv, to_terminal
 from pipeline.tables.agreement import agreement
+from pipeline.tables.budget import with_cost
 from pipeline.tables.claims import UNRESOLVED, tally
 from pipeline.tables.sentence import ranks_in_words, sentence
 from pipeline.tables.tail import tail_terminal
@@ -44,7 +45,7 @@ def run(job: JobContext) -> None:
         f"{dataset}: {len(table)} rows",
         "",
         *tail_terminal(table, columns(), artifacts.read_json(job.inputs["summary"]).get("bands")),
-        to_terminal(table, columns()),
+        to_terminal(with_cost(table, cost), columns()),
         *filter(None, [sentence(table, columns()), ranks_in_words(table, columns())]),
         "",
         *verdicts(battles, standings),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from pipeline.tables.columns import HEADLINE_COST
 from pipeline.tables.rows import Row, Value
 from pipeline.tables.sentence import listed
 from pipeline.tables.text import readable
@@ -38,6 +39,12 @@ def budget_rows(costs: Sequence[Mapping[str, Value]], parameters: Mapping[str, V
         row["images_seen"] = _mean([images_seen(cost) for cost in own])
         rows.append(row | {"train_cpu_seconds": _mean([cost.get("train_cpu_seconds") for cost in own])})
     return rows
+
+
+def with_cost(rows: Sequence[Row], costs: Sequence[Mapping[str, Value]]) -> list[Row]:
+    """Rows of a main table with the mean CPU seconds of each model's trainings, for readers."""
+    spent = {row["model"]: row[HEADLINE_COST] for row in budget_rows(costs)}
+    return [row | {HEADLINE_COST: spent.get(row["model"])} for row in rows]
 
 
 def _mean(values: Sequence[Value]) -> float | None:

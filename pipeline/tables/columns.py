@@ -26,7 +26,8 @@ NETWORK_COLUMNS = (
 )  # fmt: skip
 FRECHET, KID = "fd_classifier", "kid_classifier"
 HEADLINE_METRICS = (FRECHET, "precision", "coverage", "copying", "elbo")
-"""Fidelity, diversity, copying and likelihood; the battles' rating follows."""
+"""Fidelity, diversity, copying and likelihood; the battles' rating and the cost follow."""
+HEADLINE_COST = "train_cpu_seconds"
 RANKED_METRICS = (FRECHET, KID, *HEADLINE_METRICS[1:])
 """What models are ranked by: the headline metrics, and KID where it takes the place of the Frechet distance."""
 SHORT_LABELS = {
@@ -52,6 +53,7 @@ SHORT_LABELS = {
     "kid_tail": "KID, tail",
     "sharpness_tail": "sharp, tail",
     "parameters": "params",
+    HEADLINE_COST: "CPU s",
 }
 """Heads for where there is no room for a label."""
 GROUPS = {
@@ -110,7 +112,7 @@ COSTS = {
         "Images seen", "Training images that the model was shown, repetitions counted: steps times batch.", "images"
     ),
     "train_seconds": _described("Training", "Wall seconds of training.", "s", "lower"),
-    "train_cpu_seconds": _described("Training, CPU", "CPU seconds of training.", "s", "lower"),
+    "train_cpu_seconds": _described("Training, CPU seconds", "CPU seconds of training.", "s", "lower"),
     "cores_busy": _described("Cores busy", "CPU seconds over wall seconds of training."),
     "train_images_per_second": _described("Training speed", "Training images per wall second.", "images/s", "higher"),
     "sample_images_per_second": _described("Sampling speed", "Generated images per second.", "images/s", "higher"),
@@ -238,14 +240,16 @@ def seeds_columns(metrics: Iterable[str]) -> tuple[str, ...]:
 
 
 def headline_columns(metrics: Iterable[str], rows: Sequence[Mapping[str, Any]] = ()) -> tuple[str, ...]:
-    """The eight columns, at most, of a table that is read by eye; the others stand behind them in the report.
+    """The eight columns, at most, beside the model's name, of a table that is read by eye; the report has all others.
 
-    If none of `rows` has a Frechet distance (too few held-out images), the unbiased KID takes its place.
+    If none of `rows` has a Frechet distance (too few held-out images), the unbiased KID takes its place. The cost is
+    there if `rows` have it: it differs from machine to machine, so the CSV file of scores does not.
     """
     there = set(metrics)
     measured = not rows or any(row.get(FRECHET) is not None for row in rows)
     names = [name if measured or name != FRECHET else KID for name in HEADLINE_METRICS]
-    return ("model", "status", *(name for name in names if name in there), "rating")
+    cost = [HEADLINE_COST] if any(row.get(HEADLINE_COST) is not None for row in rows) else []
+    return ("model", "status", *(name for name in names if name in there), "rating", *cost)
 
 
 def group_of(column: str) -> str:

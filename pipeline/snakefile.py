@@ -305,6 +305,8 @@ def announce(plan: Workflow, snakemake: Any) -> None:
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         plan.screen.callback(display.Screen(shown.lines).close)
         atexit.register(plan.screen.close)
+    else:
+        shown.tell_when_quiet()
     counts = Counter(name for name, _ in stages)
     if counts["train"]:
         live.start(os.getpid())

@@ -26,6 +26,9 @@ SNAKEMAKE = logging.getLogger("snakemake.logging")
 TAIL = 4096
 """Bytes of a log's end that are read for its last line."""
 
+QUIET = 300.0
+"""Seconds without a line after which a run without a terminal says how far its jobs are."""
+
 TIME = re.compile(r" *\d+\.\ds  ")
 """What a stage's lines in its log begin with; the one that says why it failed does not."""
 
@@ -76,7 +79,7 @@ class Display(logging.Handler):
 
     def __init__(self, total: int) -> None:
         super().__init__(logging.INFO)
-        self.total, self.done, self.began = total, 0, time.time()
+        self.total, self.done, self.began, self.told = total, 0, time.time(), time.time()
         self.running: dict[int, Running] = {}
         SNAKEMAKE.addHandler(self)
 
@@ -97,7 +100,20 @@ class Display(logging.Handler):
             self._print(job, f"failed after {duration(time.time() - job.began)}{reason} (log: {logs})")
 
     def _print(self, job: Running, message: str) -> None:
+        self.told = time.time()
         print(f"{job.name:<28} {message}", file=sys.stderr, flush=True)
+
+    def tell_when_quiet(self, seconds: float = QUIET, most: int = 4) -> None:
+        """From now on say how far the run is whenever no job has ended for so long."""
+
+        def follow() -> None:
+            while True:
+                time.sleep(max(0.0, self.told + seconds - time.time()))
+                if time.time() - self.told >= seconds:
+                    self.told = time.time()
+                    print("easel: " + "\n".join(self.lines(most)), file=sys.stderr, flush=True)
+
+        threading.Thread(target=follow, daemon=True).start()
 
     def lines(self, most: int) -> list[str]:
         """How far the run is, then each running job's progress, those that have begun first."""

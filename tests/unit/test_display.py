@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,26 @@ def test_a_job_has_its_progress_while_it_runs_and_one_line_when_it_ends(
         f"{'train mnist draw 0':<28}  34 %  34/100 steps  4 s left (1 of 3 jobs, 0 s)",
         f"{'train mnist vae 0':<28} failed after 0 s: no room; make room (log: vae.log slurm.log)",
     ]
+
+
+def test_a_run_without_a_terminal_says_how_far_it_is_whenever_it_is_quiet_for_long(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown, log = display.Display(2), tmp_path / "log"
+    try:
+        names = {"dataset": "mnist", "model": "draw", "seed": "0", "hash": "0123"}
+        tell(LogEvent.JOB_INFO, jobid=0, rule_name="train", wildcards=names, log=[str(log)])
+        log.write_text("     9.0s   34 %  34/100 steps  4 s left\n")
+        shown.tell_when_quiet(seconds=3600)
+        shown.tell_when_quiet(seconds=0.05)
+        told = ""
+        while told.count("easel: ") < 2:
+            told += capsys.readouterr().err
+    finally:
+        display.SNAKEMAKE.removeHandler(shown)
+        shown.told = time.time() + 1e6  # its threads sleep to the end of the process
+    lines = ["easel: 0 of 2 jobs done, 1 running, N s", f"  {'train mnist draw 0':<28}  34 %  34/100 steps  4 s left"]
+    assert re.sub(r"running, \d+ s", "running, N s", told).splitlines()[:4] == lines * 2
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ smoke: env  ## every model at the smoke budget (minutes each), in runs/smoke
 test: env  ## all tests; those that need Slurm or Chromium are skipped, and reported, without it
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-quick: env  ## the tests that run neither a workflow nor many processes
+quick: env  ## the tests that run neither a workflow, nor another tool, nor many processes
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not workflow"
 
 bench: env  ## measure speed against public implementations, into runs/bench (docs/speed.md); leave the cores idle

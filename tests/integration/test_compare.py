@@ -403,6 +403,7 @@ def test_a_revision_without_results_or_that_is_none_says_what_was_looked_for(rep
     assert "neither a folder nor a Git revision" in refused(repository, "--", "HEAD~1", "--help")
 
 
+@pytest.mark.workflow
 def test_a_revision_through_dvc(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables and records come from DVC's cache, before what is published; a cache that lost them falls back."""
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")

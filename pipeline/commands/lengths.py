@@ -28,11 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.tables.published import FOLDER
 
     plan = overrides.of(arguments)
-    wanted = {
-        name: Wanted(share, plan.with_share(share).job("tables", arguments.dataset), "claims")
-        for name, share in lengths.SHARES.items()
-    }
-    if lines := commands(wanted.values(), arguments.set, plan.flags):
+    plans = {name: plan.with_share(share) for name, share in lengths.SHARES.items()}
+    wanted = {name: Wanted(of, of.job("tables", arguments.dataset), "claims") for name, of in plans.items()}
+    if lines := commands(wanted.values()):
         print("\n".join(["not made yet; these commands make what is missing:", *lines]))
         return 1
     tables, seeds = (

@@ -206,7 +206,8 @@ def provenance(plan: Plan, dataset: str, stored: Records) -> dict[str, Any]:
 def readme(origin: Mapping[str, Any]) -> str:
     """The page of a published set: the command, commit, lock and machine that made it."""
     dataset, seeds, first, last = origin["dataset"], origin["seeds"], origin["made"]["first"], origin["made"]["last"]
-    settings = f"budget={origin['budget']} seeds={seeds}"
+    chosen = json.dumps({dataset: {"models": origin["models"]}})
+    settings = f"budget={origin['budget']} seeds={seeds} 'datasets={chosen}'"
     lock = artifacts.sha256(LOCK) if LOCK.is_file() else "not found"
     lines = [
         f"# {dataset}, {origin['budget']} budget, {seeds} {'seed' if seeds == 1 else 'seeds'} per model",
@@ -216,7 +217,6 @@ def readme(origin: Mapping[str, Any]) -> str:
         "| | |",
         "|---|---|",
         f"| Command | `snakemake --cores 8 {layout.SUMMARY_TEXT.format(dataset=dataset)} --config {settings}` |",
-        f"| Models | {', '.join(f'`{model}`' for model in origin['models'])} |",
         f"| Commit | {', '.join(f'`{commit}`' for commit in origin['commits']) or 'not recorded'} |",
         f"| Lock | `{LOCK}`, SHA-256 `{lock}` |",
         f"| Made | {first} to {last} |",

@@ -54,12 +54,11 @@ def begun(plan: Plan) -> list[str]:
     return [name for name in datasets if staleness.is_begun(name)] or datasets[:1]
 
 
-def command(dataset: str, arguments: argparse.Namespace, flags: str) -> str:
+def command(dataset: str, cores: int, flags: str) -> str:
     """What to type to have the rest made."""
-    if not arguments.set and not flags:
-        return "make mnist" if dataset == "mnist" else f"make table DATASET={dataset} CORES={arguments.cores}"
-    same = " with the same settings" if arguments.set else ""
-    return overrides.snakemake(layout.SUMMARY_TEXT.format(dataset=dataset), flags, arguments.cores) + same
+    if not flags:
+        return "make mnist" if dataset == "mnist" else f"make table DATASET={dataset} CORES={cores}"
+    return overrides.snakemake(layout.SUMMARY_TEXT.format(dataset=dataset), flags, cores)
 
 
 def page(plan: Plan, dataset: str, states: Mapping[str, State], arguments: argparse.Namespace) -> list[str]:
@@ -77,7 +76,7 @@ def page(plan: Plan, dataset: str, states: Mapping[str, State], arguments: argpa
         lines = [f"{dataset}: {done} of {every} are done ({about})", *why(needed, arguments.all)]
     lines += under_way(plan, needed)
     if needed:
-        lines.append(f"  to do: {rest(plan, needed, arguments.cores)}: {command(dataset, arguments, plan.flags)}")
+        lines.append(f"  to do: {rest(plan, needed, arguments.cores)}: {command(dataset, arguments.cores, plan.flags)}")
     return lines + (list(listing(states)) if arguments.all else [])
 
 

@@ -39,7 +39,7 @@ class Entrant:
         job = self.plan.job(
             stage, self.dataset, self.plan.trained(self.model) if stage == "train" else self.model, self.seed
         )
-        return Wanted(self.plan.params.training_share, job, output)
+        return Wanted(self.plan, job, output)
 
     def path(self, stage: str, output: str) -> Path:
         """Where that is stored."""
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     snapshots, judges = entrants(plan, arguments)
     wanted = [snapshot.wanted("evaluate", "metrics") for snapshot in snapshots]
     wanted += [judge.wanted("sample", "images") for judge in judges if judge not in snapshots]
-    if lines := commands(wanted, arguments.set, plan.flags):
+    if lines := commands(wanted):
         print("\n".join(["not made yet; these commands make what is missing:", *lines]))
         return 1
     scores = [scores_of(judge, snapshots, arguments.device) for judge in judges]

@@ -43,7 +43,7 @@ def plan(overrides: Sequence[str], files: Sequence[Path] = ()) -> Plan:
     from pipeline.workflow.plan import Plan
 
     found = Plan(params.load(overrides, more=files))
-    found.flags = "".join(f" --configfile {file}" for file in files)
+    found.files, found.settings = tuple(files), tuple(overrides)
     return found
 
 

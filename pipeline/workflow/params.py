@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import json
 import math
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -391,6 +393,14 @@ def nested(overrides: Sequence[str]) -> dict[str, Any]:
             block = {name: block}
         merge_into(config, block)
     return config
+
+
+def snakemake_flags(files: Sequence[Path], overrides: Sequence[str]) -> str:
+    """The same for Snakemake, which takes no key with dots: ' --configfile own.yaml --config models=...'."""
+    values = {key: x if isinstance(x, str) else json.dumps(x) for key, x in nested(overrides).items()}
+    words = ["--configfile", *map(str, files)] if files else []
+    words += ["--config", *(f"{key}={value}" for key, value in values.items())] if values else []
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def own_files(file: Path) -> list[Path]:

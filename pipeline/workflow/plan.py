@@ -7,7 +7,7 @@ Snakemake, it does the same.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from pipeline.core import artifacts
 from pipeline.training.length import total_steps
 from pipeline.workflow import job_hash, layout, specs, store
 from pipeline.workflow.catalogue import Catalogue
-from pipeline.workflow.params import Params
+from pipeline.workflow.params import Params, snakemake_flags
 
 IMAGES = 50_000
 """Training images that a data set is taken to have before it is prepared."""
@@ -111,8 +111,9 @@ class Job:
 class Plan(Catalogue):
     """The jobs of one resolved params.yaml."""
 
-    flags: str = ""
-    """What `snakemake` must be told besides a target for the same plan: ' --configfile own.yaml'."""
+    files: Sequence[Path] = ()
+    settings: Sequence[str] = ()
+    """What was put over params.yaml: files, and keys in the form `key.subkey=value`."""
 
     def __init__(self, params: Params) -> None:
         super().__init__(params)
@@ -121,8 +122,15 @@ class Plan(Catalogue):
     def with_share(self, share: float) -> Plan:
         """The same plan with each model trained for a part of its steps."""
         found = Plan(self.params.model_copy(update={"training_share": share}))
-        found.flags = self.flags
+        found.files, found.settings = self.files, self.settings
+        if share != 1:
+            found.settings = (*self.settings, f"training_share={share:g}")
         return found
+
+    @property
+    def flags(self) -> str:
+        """What `snakemake` must be told besides a target for the same plan: ' --configfile own.yaml'."""
+        return snakemake_flags(self.files, self.settings)
 
     def job(self, stage: str, dataset: str | None = None, model: str | None = None, seed: int | None = None) -> Job:
         """The job of a stage for some wildcards."""

@@ -5,20 +5,18 @@ They are stored like all others, under the hashes of their jobs; no view shows t
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from pipeline.workflow import params, store
+from pipeline.workflow import store
 from pipeline.workflow.overrides import snakemake
-from pipeline.workflow.plan import Job
+from pipeline.workflow.plan import Job, Plan
 
 
 class Wanted(NamedTuple):
-    """An output of a job of a plan whose trainings take `share` of their steps."""
+    """An output of a job of a plan, as of one whose trainings take a part of their steps."""
 
-    share: float
+    plan: Plan
     job: Job
     output: str
 
@@ -28,20 +26,10 @@ class Wanted(NamedTuple):
         return self.job.outputs[self.output]
 
 
-def commands(wanted: Iterable[Wanted], overrides: Sequence[str] = (), flags: str = "") -> list[str]:
-    """The command for each share of which something is missing; none where all is stored.
-
-    `overrides` and `flags` are those that the plans were made with.
-    """
-    missing: dict[float, list[str]] = {}
+def commands(wanted: Iterable[Wanted]) -> list[str]:
+    """The command for each plan of which something is missing; none where all is stored."""
+    missing: dict[str, list[str]] = {}
     for item in wanted:
         if not store.is_complete(item.job.folder):
-            missing.setdefault(item.share, []).append(item.path)
-    found = []
-    for share, paths in missing.items():
-        config = params.nested([*overrides, *([] if share == 1 else [f"training_share={share:g}"])])
-        values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-        settings = [shlex.quote(f"{key}={value}") for key, value in values.items()]  # Snakemake takes no key with dots
-        words = [*flags.split(), *(["--config", *settings] if settings else []), "--", *paths]
-        found.append(snakemake(" ".join(words)))
-    return found
+            missing.setdefault(item.plan.flags, []).append(item.path)
+    return [snakemake(" ".join(paths), flags) for flags, paths in missing.items()]

@@ -369,7 +369,9 @@ def test_a_missing_classifier_is_named_with_the_command_that_trains_it(
 ) -> None:
     path = job("classifier").outputs["classifier"]
     (Path(path).parent / "job.json").unlink()
-    assert f"{path}: not there yet; make it with `{overrides.snakemake(path)}`" in told(capsys, *words())
+    assert f"{path}: not there yet; make it with `{overrides.snakemake(path)} --config budget=tiny " in told(
+        capsys, *words()
+    )
     assert leftovers() == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -66,7 +67,8 @@ def test_a_file_and_a_key_are_put_over_params_yaml(folder: Path) -> None:
     arguments = plan.params.resolved_models["vae"]["arguments"]
     assert (arguments["hidden"], arguments["latent"]) == ([9], 5)
     assert plan.params.datasets["shirts"].valid == 3 and "mnist" in plan.params.datasets
-    assert plan.flags == " --configfile else/mine.yaml"
+    settings = """models='{"vae": {"latent": 5}}' datasets='{"shirts": {"valid": 3}}'"""
+    assert shlex.split(plan.flags) == ["--configfile", "else/mine.yaml", "--config", *shlex.split(settings)]
 
 
 def test_own_yaml_beside_params_yaml_is_always_read(folder: Path) -> None:

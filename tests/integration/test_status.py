@@ -64,7 +64,7 @@ def test_nothing_made_yet_is_one_line_and_what_to_type(status: Lines) -> None:
     assert first == "mnist: nothing made yet, 23 jobs to do (tiny budget, 3 models, 1 seed)"
     assert re.fullmatch(
         r"  to do: 23 jobs, about \d+ (s|min) on 8 cores: "
-        r"\S*bin/snakemake --cores 8 results/summary/mnist.txt with the same settings",
+        r"\S*bin/snakemake --cores 8 results/summary/mnist.txt --config budget=tiny",
         last,
     )
 

@@ -122,6 +122,11 @@ def checked(path: Path) -> Record:
         UserError: the file or its record is missing, or its SHA-256 differs.
     """
     record = read(path.parent)
+    if not path.parent.exists():
+        raise UserError(
+            f"{path}: not there yet, and a stage started by hand does not make its inputs; "
+            f"`snakemake --cores all {path}` with the same settings makes it"
+        )
     again = "run the same command to make it again"
     if record is None:
         raise UserError(f"{path.parent / layout.RECORD}: missing or damaged; delete {path.parent} and {again}")

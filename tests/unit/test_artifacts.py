@@ -240,6 +240,11 @@ def test_a_sound_file_gives_its_record(file: Path) -> None:
     assert found["files"]["images.arrow"]["bytes"] == 256 and store.is_complete(file.parent)
 
 
+def test_what_was_never_made_is_not_called_damaged(tmp_path: Path) -> None:
+    said = complaint(tmp_path / "abc/images.arrow")
+    assert "images.arrow: not there yet" in said and f"snakemake --cores all {tmp_path}" in said
+
+
 def test_every_flipped_bit_is_found(file: Path) -> None:
     sound = file.read_bytes()
     for bit in range(0, 8 * len(sound), 7):

@@ -269,6 +269,10 @@ def test_the_metric_on_the_page_is_one_file_and_measures(project: Path) -> None:
     assert done.returncode == 0, done.stderr
     names, value, nothing = json.loads(done.stdout)
     assert "ink" in names and value == pytest.approx(0.25) and nothing == {}
+    shutil.copytree(ROOT / "tests", project / "tests", ignore=shutil.ignore_patterns("__pycache__", "workflow"))
+    tests = ["tests/unit/test_metrics.py", "-k", "ink or columns_are", "-p", "no:cacheprovider"]
+    done = run([sys.executable, "-m", "pytest", *tests], project)
+    assert done.returncode == 0 and "passed" in done.stdout, done.stdout
 
 
 def test_the_feature_space_on_the_page_is_one_file_that_every_comparison_and_its_hash_have(project: Path) -> None:

@@ -146,8 +146,8 @@ def test_weights_are_used_only_if_they_are_those_that_are_asked_for(
 ) -> None:
     words = ["generate", "--model", "vae", *SET, "--n", "1", "--to", "a.png"]
     path = job_of("vae").outputs["weights"]
-    command = overrides.snakemake("{0}")
-    missing = f"no weights for today's params.yaml, code and data ({{0}}); train it with `{command}`"
+    command = overrides.snakemake("{0}") + " --config budget=tiny "
+    missing = f"no weights for today's params.yaml, code and data ({{0}}); train it with `{command}"
     assert missing.format(path) in told(capsys, *words)
     assert "unknown model 'veaa'" in told(capsys, *["veaa" if word == "vae" else word for word in words])
     trained("vae")

@@ -30,7 +30,7 @@ class ImageGenerator(nn.Module):
     """
 
     latent_law: ClassVar[Literal["normal", "uniform"]] = "normal"
-    """N(0, 1) per element, or U(-1, 1)."""
+    """N(0, 1) per element, or U[-1, 1); `decode` may put uniform ones through another prior's quantile function."""
 
     latent_shape: tuple[int, ...]
     """Shape of one sample's noise: (z,), or (T, z) where every step draws its own."""

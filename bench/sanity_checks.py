@@ -245,14 +245,14 @@ CHECKS = (
     Check(
         "Mean difference", BOTH_WAYS, by_dimension(shifted, REACH, "reach"),
         alike(partial(bell, middle=0.0)), alike(APART),
-        "does not tell samples that lie elsewhere from real images, or has no fixed best and worst value",
+        "does not distinguish shifted samples from real images, or has no fixed best and worst value",
     ),
     Check(
         "Mean difference, one outlier", BOTH_WAYS,
         {f"{name}, {side} outlier": partial(draw, outlier=side)  # type: ignore[call-arg]
          for name, draw in by_dimension(shifted, REACH, "reach").items() for side in ("real", "generated")},
         alike(partial(bell, middle=0.0)), alike(APART),
-        "one odd image changes the value",
+        "a single outlier changes the value",
     ),
     Check(
         "Standard deviation difference", BOTH_WAYS, by_dimension(scaled, SPREAD, "reach"),
@@ -260,59 +260,59 @@ CHECKS = (
         {FIDELITY: ([(-1.0, 1.0), (0.0, 1.0), (1.0, 0.0)],),
          DIVERSITY: ([(-1.0, 0.0), (0.0, 1.0), (1.0, 0.0)], [(-1.0, 0.0), (0.0, 1.0), (1.0, 1.0)]),
          OVERALL: (APART,)},
-        "too narrow samples (averages) or too scattered ones are not seen for what they are",
+        "samples that vary too little (averages) or too much are not detected",
     ),
     Check(
         "Modes dropped together", (0.0, 0.25, 0.5, 0.75, 0.95, 1.0),
         {f"{d} dimensions": partial(dropping, d=d, deviation=width, one_by_one=False) for d, width in WIDTH.items()},
         {FIDELITY: (flat,), DIVERSITY: (partial(falls, by=0.95),), OVERALL: (falls,)},
         DROPPED | {FIDELITY: ([(0.0, SAME_AS_REAL), (1.0, SAME_AS_REAL)],)},
-        "classes that become rare are not missed until they are gone, or count against the images that are there",
+        "classes that become rare have no effect until they are gone, or lower the value for the remaining images",
     ),
     Check(
         "Modes dropped one by one", tuple(map(float, range(10))),
         {f"{d} dimensions": partial(dropping, d=d, deviation=width, one_by_one=True) for d, width in WIDTH.items()},
         {FIDELITY: (flat,), DIVERSITY: (partial(falls, by=4.0),), OVERALL: (falls,)},
         DROPPED | {FIDELITY: ([(0.0, SAME_AS_REAL), (9.0, SAME_AS_REAL)],)},
-        "dropped classes are not missed, or count against the images that are there",
+        "dropped classes have no effect, or lower the value for the remaining images",
     ),
     Check(
         "Modes dropped and invented", tuple(map(float, range(1, 11))), {"2 dimensions": inventing},
         {FIDELITY: (falls,), DIVERSITY: (rises,), OVERALL: (partial(bell, middle=5.0),)},
         {FIDELITY: ([(1.0, 1.0), (5.0, 1.0)],), DIVERSITY: ([(5.0, 1.0), (10.0, 1.0)],), OVERALL: ([(5.0, 1.0)],)},
-        "invented kinds of images are taken for real, or hide that all real kinds are there",
+        "invented kinds of images count as real, or hide that all real kinds are covered",
     ),
     Check(
         "One mode in place of two", (0.0, 1.0, 2.0, 3.0, 4.0, 5.0), in_dimensions(merged, 1, 8, 64),
         {FIDELITY: (falls,), DIVERSITY: (falls, flat), OVERALL: (falls,)}, alike([(0.0, SAME_AS_REAL)]),
-        "images between two kinds (blends) are not told from either",
+        "images between two kinds (blends) are not distinguished from the two kinds",
     ),
     Check(
         "Surfaces of spheres", (0.1, 0.4, 0.7, 1.0, 1.3, 1.6, 1.9), in_dimensions(shells, 2, 16, 128),
         alike(partial(bell, middle=1.0)), alike([(0.1, NOTHING), (1.0, SAME_AS_REAL), (1.9, NOTHING)]),
-        "samples in the middle of all real images, as averages are, are taken for real in many dimensions",
+        "in many dimensions, samples in the middle of all real images, such as averages, count as real",
     ),
     Check(
         "Cubes, number of images", SIZES, in_dimensions(partial(cubes, real_too=True), 1, 8, 64),
         alike(settles), alike([(SIZES[-1], OVERLAP)], kinds=(FIDELITY, DIVERSITY)),
-        "the value depends on the number of images (data), or is not the share that it is named for (purpose)",
+        "the value depends on the number of images (data), or is not the share that its name says (purpose)",
         "data", "purpose",
     ),
     Check(
         "Cubes, number of samples", SIZES, in_dimensions(partial(cubes, real_too=False), 1, 8, 64),
         alike(settles), alike([(SIZES[-1], OVERLAP)], kinds=(FIDELITY, DIVERSITY)),
-        "the value depends on how many samples are drawn: compare rows of equal n alone",
+        "the value depends on how many samples are drawn: compare only rows with equal n",
         "hyperparameters", "purpose",
     ),
     Check(
         "Ball and ring", SIZES, {f"{name} real": partial(ring, real_ball=name == "ball") for name in ("ball", "ring")},
         alike(settles), alike([(SIZES[-1], NOTHING)]),
-        "samples around the real images, but not among them, are taken for some of them",
+        "samples around the real images, but not among them, count as real",
     ),
     Check(
         "Scale of one dimension", (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0), {"2 dimensions": one_scaled},
         alike(flat), alike([(-3.0, NOTHING), (3.0, NOTHING)]),
-        "a feature of a large scale hides the others; ours are learnt features, not put on one scale one by one",
+        "a feature of a large scale hides the others; our features are learnt and not normalised one by one",
         "invariance",
     ),
     Check(
@@ -330,14 +330,14 @@ CHECKS = (
         alike(flat),
         {FIDELITY: ([(0.0, NOTHING), (3.0, NOTHING)],), OVERALL: ([(0.0, NOTHING), (3.0, NOTHING)],),
          DIVERSITY: ([(0.0, NOTHING), (3.0, NOTHING)], [(0.0, SAME_AS_REAL), (3.0, SAME_AS_REAL)])},
-        "whether values are whole numbers is seen at coarse steps alone: quantise both sets alike, as the tables do",
+        "whole numbers are only detected if the steps are coarse: quantise both sets alike, as the tables do",
     ),
     Check(
         "Whole numbers, generated ones", (0.0, 1.0, 2.0, 3.0), {"generated discrete": partial(rounded, real_too=False)},
         alike(flat),
         {FIDELITY: ([(0.0, SAME_AS_REAL), (3.0, SAME_AS_REAL)],), OVERALL: ([(0.0, NOTHING), (3.0, NOTHING)],),
          DIVERSITY: ([(0.0, NOTHING), (3.0, NOTHING)],)},
-        "samples with fewer values than real images (rounded ones) count as missing real images, or as real ones, "
-        "depending on the step: quantise both sets alike, as the tables do",
+        "rounded samples, which have fewer distinct values than real images, count as real or not depending on the "
+        "step: quantise both sets alike, as the tables do",
     ),
 )  # fmt: skip

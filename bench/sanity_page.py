@@ -10,9 +10,10 @@ from pipeline.tables.text import readable
 
 INTRO = """# Sanity checks of the metrics
 
-What each column of the table can be trusted with. Räisä et al. 2025
-([arXiv:2505.22450](https://arxiv.org/abs/2505.22450)) compare toy distributions whose relation is known, and say what a
-good metric would show. This page applies their 15 checks to our columns, with the code that fills the tables:
+This page shows for which purpose each column of the table can be trusted. Räisä et al. 2025
+([arXiv:2505.22450](https://arxiv.org/abs/2505.22450)) compare toy distributions with a known relation, and state what a
+good metric would show. This page applies their 15 checks to our columns, with the code that fills the tables. The check
+with whole numbers has two rows: one for real and one for generated images.
 
 ```sh
 .venv/bin/python -m bench.sanity --to runs/sanity.csv --page docs/sanity.md
@@ -23,41 +24,44 @@ The command writes this page from its numbers. {made_by}
 Each value is the mean of {repeats} draws of 1,000 points (FLD: one). Shapes, bounds and tolerances are those of the
 paper's code. What differs:
 
-- Our sweeps have fewer points, and end at 4,000 images instead of 10,000.
-- Our columns do not put every feature on one scale before they compare, so neither do the checks.
+- Our sweeps have fewer points and end at 4,000 images instead of 10,000.
+- Our columns do not normalise the scale of each feature, so the checks do not either.
 - Columns that are neither fidelity nor diversity are checked too. They are scaled so that 1 is as good as real images:
   an error rate is doubled; a distance (the root of a squared one) is divided by the largest one of its sweep and
   subtracted from 1.
 
-A failed check is not an error in the code: the paper finds that every metric fails some. It says what not to conclude.
+A failed check is not an error in the code: the paper finds that every metric fails some checks. It shows which
+conclusions a column does not support.
 
-- *purpose*: the values move as they should. *bounds*: the best and the worst value are reached, within 0.05. A
+- *purpose*: the values change as they should. *bounds*: the best and the worst value are reached to within 0.05. A
   distance has no worst value.
-- *data*, *hyperparameters*: the value settles with more images, or with more samples only.
-- *invariance*: the scale of one feature does not matter.
+- *data*: the value converges as the number of images grows. *hyperparameters*: it converges as the number of samples
+  grows.
+- *invariance*: the value does not depend on the scale of one feature.
 """
 HEADS = {
     FIDELITY: "Are samples like real images?",
-    DIVERSITY: "Are all kinds of real images there?",
-    OVERALL: "Both together",
+    DIVERSITY: "Do samples cover all kinds of real images?",
+    OVERALL: "Fidelity and diversity together",
     COPYING: "Are samples copies?",
 }
-ALARMS = """No samples in these checks are copies of training images, so a column of copying passes if it raises
-no alarm: it stays within 0.1 (`fld_gap`: 10) of what new real images get."""
+ALARMS = """No samples in these checks are copies of training images, so a column about copying passes if it
+stays within 0.1 (`fld_gap`: 10) of the value of new real images."""
 LADDER = """## The copy ladder
 
-A share of the samples are training points, the others are new points of the real distribution (1,000 points, 16
-dimensions). A column of copying must change with every step.
+Some of the samples are training points, the others are new points of the real distribution (1,000 points, 16
+dimensions). A column about copying must change with every step.
 """
 
-BRACKETS = """A column named here has failed the check. In brackets: only its bounds. Its order is then right, but its
-value for perfect or for useless samples is not fixed: compare it with the rows `real` and `noise`, not with 0 or 1.
+BRACKETS = """The columns named here failed the check. A column in brackets failed only the bounds: its order is right,
+but its value for perfect or for useless samples is not fixed. Compare it with the rows `real` and `noise`, not with 0
+or 1.
 """
-FALSE_ALARMS = """a column of copying accuses samples that copy nothing. Samples that lie nearer together or to the
-  middle of the data than real images (blurred or averaged ones) are nearer to training images as well; odd images and
-  invented kinds of images move `fld_gap`, a mean of logarithms without bound; samples of few distinct values leave
-  `authenticity` to chance. Look at the nearest training images before you call a model a copier."""
-BLIND = "The last four columns are not checked: copies of training images look as good as new real images to them.\n"
+FALSE_ALARMS = """a column about copying reports copies that are none. Samples that are nearer to each other or to
+  the mean than real images (blurred or averaged ones) are also nearer to training images. Outliers and invented kinds
+  of images change `fld_gap`, a mean of unbounded logarithms. If samples have few distinct values, `authenticity`
+  depends on chance. Look at the nearest training images before you conclude that a model copies."""
+BLIND = "The last four columns are not checked: they rate copies of training images as highly as new real images.\n"
 
 
 def page(judged: Sequence[Row], steps: Sequence[Row], monotone: Mapping[str, bool], repeats: int, made_by: str) -> str:

@@ -73,7 +73,7 @@ def test_the_page_says_what_failures_and_false_alarms_mean() -> None:
     failed = [("kid_classifier", "purpose"), ("recall", "bounds"), ("copying", "no false alarm")]
     rows = [{"check": "Ball and ring", "column": column, "desideratum": d, "passed": False} for column, d in failed]
     words = meanings(rows)
-    assert "are taken for some of them. `kid_classifier`, (`recall`).\n" in words
+    assert "count as real. `kid_classifier`, (`recall`).\n" in words
     assert "  - Ball and ring: `copying`.\n" in words
 
 

@@ -31,7 +31,7 @@ class Advisory:
     fixed: str
 
     def __str__(self) -> str:
-        return f"{self.package}: {' '.join(self.names)} (mended in {self.fixed})"
+        return f"{self.package}: {' '.join(self.names)} (fixed in {self.fixed})"
 
 
 def end(code: int, message: str) -> NoReturn:

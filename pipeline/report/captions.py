@@ -26,7 +26,7 @@ class Caption:
 
 
 def parsed(text: str, name: str) -> Caption:
-    """The caption that a file's text holds. Raises ValueError, naming it, for text of another form."""
+    """The caption in a file's text. Raises ValueError with the file's name for text of another form."""
     found = TITLE.fullmatch(" ".join(text.split()))
     if found is None:
         raise ValueError(f"report/{name}.rst: found {text[:40]!r}, expected **Title.** and one paragraph")

@@ -19,7 +19,7 @@
     if (name === "system") delete root.dataset.scheme;
     else root.dataset.scheme = name;
     scheme.textContent = `Colours: ${name}`;
-    scheme.setAttribute("aria-label", `Colours: ${name}; press for the next`);
+    scheme.setAttribute("aria-label", `Colours: ${name}; press for the next setting`);
   };
   let chosen = schemes.includes(remembered()) ? remembered() : "system";
   paint(chosen);
@@ -112,7 +112,7 @@
     const wrong = table.querySelector('[aria-invalid="true"]');
     const count = words.length || conditions.length ? `${shown} of ${models(table).length} models` : "";
     document.querySelector(`[data-count="${table.id}"]`).textContent = wrong
-      ? `found "${wrong.value}"; expected < 5, >= 0.3, 0.2..0.5 or a part of a text` : count;
+      ? `found "${wrong.value}"; expected < 5, >= 0.3, 0.2..0.5 or part of a text` : count;
   };
   const fields = (table) => {
     const row = table.tHead.insertRow();

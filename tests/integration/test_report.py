@@ -231,7 +231,7 @@ def test_rows_without_values_and_runs_that_diverged_are_said(made: Made) -> None
     shown["matrix"] = report.matrix([], ["vae"])
     shown["animations"], shown["battles"]["rows"] = [], []
     text = " ".join(Read(render(context)).words)
-    assert "diverged" in text and "nobody judges" in text and "How a model draws" not in text
+    assert "diverged" in text and "there are no judges" in text and "How a model draws" not in text
 
 
 def test_two_data_sets_share_no_name_and_every_link_leads_somewhere(made: Made) -> None:

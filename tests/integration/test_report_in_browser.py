@@ -193,7 +193,7 @@ def test_rows_are_filtered_by_name_and_by_value(page: browser.Page) -> None:
         assert page.run(names) == [name for name, value in values.items() if kept(value)] != []
     write(page, field, "< much")
     assert page.run(f"document.querySelector('{field}').getAttribute('aria-invalid')") == "true"
-    assert page.run(count) == 'found "< much"; expected < 5, >= 0.3, 0.2..0.5 or a part of a text'
+    assert page.run(count) == 'found "< much"; expected < 5, >= 0.3, 0.2..0.5 or part of a text'
     press(page, "[data-filters=mnist-main]")
     assert len(page.run(names)) == 20 and page.run(count) == "", "without the fields every row is there"
 

@@ -24,13 +24,13 @@ from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.workflow import job_hash, layout
 
 REMEDIES: dict[int | None, str] = {
-    None: "check that it exists and is readable, and that the disk has room",  # of a library that says no more
+    None: "check that it exists and is readable, and that the disk is not full",  # of a library that says no more
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",
     errno.EROFS: "make the file system writable",
     errno.EACCES: "correct its permissions",
     errno.EPERM: "correct its permissions",
-    errno.EIO: "the disk is failing: delete the file, or take another disk",
+    errno.EIO: "the disk may be failing: delete the file or use another disk",
     errno.ENAMETOOLONG: "give a shorter path",
 }
 """What a person can do about an error of the file system that no stage foresaw."""
@@ -68,19 +68,19 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The program: its help and version, and the name of a stage or command."""
-    groups = {"commands": commands(), "stages, which Snakemake calls": stages()}
+    groups = {"commands": commands(), "stages (run by Snakemake)": stages()}
     listing = [
         "\n".join([f"{title}:", *(f"  {name:<20} {line}" for name, line in names.items())])
         for title, names in groups.items()
     ]
     top = Parser(
         prog=program(),
-        description="Look at the workflow's results, or run one of its stages by hand.",
-        epilog="\n\n".join([*listing, f"each has its own flags: {program()} NAME --help"]),
+        description="Show the workflow's results, or run a single stage.",
+        epilog="\n\n".join([*listing, f"flags of a command or stage: {program()} NAME --help"]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"easel {version()}")
-    top.add_argument("name", metavar="NAME", help="a command or stage of the list below")
+    top.add_argument("name", metavar="NAME", help="a command or stage from the list below")
     return top
 
 
@@ -186,7 +186,7 @@ def _remedy(error: Exception) -> str | None:
         error = OSError(int(match["number"]), match["words"], match["file"])
     absent = re.fullmatch("No such file or directory: (.+)", str(error))  # safetensors' words for every failed opening
     if absent and Path(absent[1]).exists():
-        return f"{absent[1]}: is there but could not be opened; check that you may read it"
+        return f"{absent[1]}: exists but could not be opened; check its permissions"
     if not isinstance(error, OSError) or error.errno not in REMEDIES:
         return None
     where = f"{error.filename}: " if error.filename else ""

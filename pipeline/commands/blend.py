@@ -1,4 +1,4 @@
-"""Blend two picture files by a given percentage: a trained model encodes, mixes and decodes them (Renkila et al.)."""
+"""Blend two picture files by a percentage: a model encodes, mixes and decodes them (Vijayvargiya et al. section 2)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--percent", type=float, nargs="+", default=[50.0], metavar="P",
                         help="share of B, 0 to 100 (default: 50); several make a strip from A to B")  # fmt: skip
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="picture to write: .png or .jpg")
-    parser.add_argument("--invert", action="store_true", help="invert the pictures first: MNIST is white on black")
-    parser.add_argument("--training", type=int, default=0, help="which independent training (default: 0)")
+    parser.add_argument("--invert", action="store_true", help="invert the pictures first (MNIST is white on black)")
+    parser.add_argument("--training", type=int, default=0, help="seed of the training (default: 0)")
     overrides.add(parser)
 
 

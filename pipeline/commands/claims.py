@@ -1,4 +1,4 @@
-"""Test the papers' claims on a table of results, of any version: held, reversed or unresolved."""
+"""Test the papers' claims on a table of results of any version: held, reversed or unresolved."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def of_table(path: Path, params: Params) -> list[Row]:
 
     file = table_by_seed(path) if path.is_dir() else path
     if not file.is_file():
-        raise UserError(f"{file}: not there; expected a table of results, such as results/tables/mnist.csv")
+        raise UserError(f"{file}: not found; expected a table of results, such as results/tables/mnist.csv")
     dataset = file.name.removesuffix(".csv").removesuffix(SEEDS_ENDING.removesuffix(".csv"))
     try:
         tables = TableFolder(file.parent, dataset)

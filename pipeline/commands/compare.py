@@ -1,7 +1,7 @@
 """Compare two results folders or Git revisions: which rows changed, by how much, and which params and code.
 
 A and B are folders (with results/ in them, or results folders themselves), Git revisions, or one of each; `.` is the
-working folder. Of a revision, results come through its dvc.lock, else from results/published/.
+working folder. The results of a revision are found by its dvc.lock, else in results/published/.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def to_text(compared: Comparison) -> str:
         for table in SHOWN:
             lines += ["", *_table_lines(compared, table)]
     else:
-        equal = "byte-equal" if compared.byte_equal else "the same numbers, in other digits"
+        equal = "byte-equal" if compared.byte_equal else "the same numbers, written differently"
         lines.append(f"{equal}: {len(a.tables)} tables, {sum(compared.cells.values())} cells")
     return "\n".join([*lines, "", *_made_lines(compared), ""])
 
@@ -95,7 +95,7 @@ def _unlike(compared: Comparison) -> list[str]:
     steps = {change: jobs for change, jobs in compared.made_by.items() if change.name in BUDGET}
     words += [f"{of.name} {of.a} against {of.b} ({models_of(jobs) or 'all'})" for of, jobs in [*steps.items()][:2]]
     more = f" and {len(steps) - 2} more" if len(steps) > 2 else ""
-    return [f"NOT COMPARABLE as they are: {'; '.join(words)}{more}"] if words else []
+    return [f"NOT COMPARABLE: {'; '.join(words)}{more}"] if words else []
 
 
 def _values(side: Snapshot, column: str) -> str:
@@ -121,7 +121,7 @@ def _table_lines(compared: Comparison, table: str) -> list[str]:
     if len(readable) < len(changes):
         lines.append(f"  and {len(changes) - len(readable)} changes in other columns: --to FILE writes them all")
     if table == "main" and _single_seed(compared):
-        lines.append("  one training per model: these intervals cover the images compared, not another training")
+        lines.append("  one training per model: intervals show the variation between images, not between trainings")
     return lines
 
 

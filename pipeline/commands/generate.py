@@ -1,8 +1,8 @@
-"""Draw images with a trained model into a folder of labelled images, or into one picture or film.
+"""Generate images with a trained model: a folder of labelled images, one picture, or one film.
 
-A folder holds an image a file in class folders (or all in one file) and a manifest. A picture (.png, .jpg) is a grid of
-samples. A film (.gif, .webp, .apng) shows a model that draws step by step at work; of the others, which draw in one
-step, it shows a walk through the latents that comes back to where it began.
+A folder has one file per image in class folders (or all images in one file) and a manifest. A picture (.png, .jpg) is a
+grid of samples. A film (.gif, .webp, .apng) shows the steps of a model that draws step by step. For other models it
+shows a walk through the latents that returns to its start.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, required=True, metavar="PATH",
                         help="a new folder: single images and a manifest; .png or .jpg: a grid; .gif, .webp, .apng: "
                         "a film")  # fmt: skip
-    parser.add_argument("--n", type=int, default=64, help="how many samples, in a folder of each class (default: 64)")
-    parser.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
-    parser.add_argument("--label", type=int, help="the class to draw, of a model trained with `conditional: true`")
-    parser.add_argument("--training", type=int, default=0, help="which independent training (default: 0)")
-    parser.add_argument("--scale", type=int, help="screen pixels for each pixel (default: about 84 for an image)")
-    folder_arguments(parser.add_argument_group("of a folder"))
+    parser.add_argument("--n", type=int, default=64, help="samples; in a folder, samples of each class (default: 64)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
+    parser.add_argument("--label", type=int, help="the class to draw, for a model trained with `conditional: true`")
+    parser.add_argument("--training", type=int, default=0, help="seed of the training (default: 0)")
+    parser.add_argument("--scale", type=int, help="screen pixels for each image pixel (default: about 84 for a side)")
+    folder_arguments(parser.add_argument_group("flags for a folder"))
     overrides.add(parser)
 
 
@@ -61,13 +61,14 @@ def folder_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--form", choices=export_folder.FORMS,
                        help="png: class folders of images (default); npz, arrow: all images in one file")  # fmt: skip
     group.add_argument("--min-confidence", type=float, metavar="P",
-                       help="leave out images to whose class the classifier gives a probability below P")  # fmt: skip
+                       help="leave out images if the classifier's probability of their class is below P")  # fmt: skip
     group.add_argument("--no-copies", type=float, nargs="?", const=export.AUTO, metavar="DISTANCE",
-                       help="leave out images within DISTANCE of a training image (default: what 1 %% of the held-out "
-                       "images are within)")  # fmt: skip
+                       help="leave out images within DISTANCE of a training image (default: the distance within which "
+                       "1 %% of the held-out images are)")  # fmt: skip
     group.add_argument("--until-enough", action="store_true", help="draw until --n images of each class are kept")
     group.add_argument("--limit", type=int, metavar="DRAWS",
-                       help=f"of --until-enough, for each class (default: {export.MOST_DRAWS} times --n)")  # fmt: skip
+                       help="with --until-enough: most draws per class (default: "
+                       f"{export.MOST_DRAWS} times --n)")  # fmt: skip
     group.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="where to draw (default: cpu)")
 
 
@@ -102,7 +103,7 @@ def is_folder(arguments: argparse.Namespace) -> bool:
     given = [name for name in FOLDER_ONLY if getattr(arguments, name) not in (None, False)]
     if given and not folder:
         flag = f"--{given[0].replace('_', '-')}"
-        raise UserError(f"{flag}: found with --to {arguments.to}, a single picture; name a folder, or leave it out")
+        raise UserError(f"{flag}: found with --to {arguments.to}, a single picture; name a folder, or omit the flag")
     return folder
 
 
@@ -130,14 +131,12 @@ def check_label(block: Mapping[str, Any], arguments: argparse.Namespace) -> None
     """A class can be asked of a conditional model alone, and only one that it knows."""
     classes, option = block.get("classes", 0), f"models.{arguments.model}.conditional"
     if arguments.label is not None and arguments.classes is not None:
-        raise UserError("--label: found with --classes; leave one of the two out")
+        raise UserError("--label: found with --classes; omit one of the two")
     flag = "--label" if arguments.label is not None else "--classes"
     if arguments.label is None and arguments.classes is None:
         return
     if not classes:
-        can = (
-            f"set {option} to true and train it again" if "conditional" in block["arguments"] else f"leave {flag} away"
-        )
+        can = f"set {option} to true and train it again" if "conditional" in block["arguments"] else f"omit {flag}"
         raise UserError(f"{flag}: {arguments.model} cannot draw a requested class as it was trained; {can}")
     if arguments.label is not None and not 0 <= arguments.label < classes:
         raise UserError(f"--label: found {arguments.label}, expected 0 to {classes - 1}")
@@ -149,8 +148,8 @@ def check_room(model: ImageGenerator, arguments: argparse.Namespace, frames: int
     pixels = arguments.n * height * width * scale(model, arguments) ** 2 * frames
     if pixels > MOST_PIXELS:
         raise UserError(
-            f"--n: {arguments.n:,} samples make {pixels:,} pixels, expected at most {MOST_PIXELS:,}; take fewer, or a "
-            "smaller --scale"
+            f"--n: {arguments.n:,} samples make {pixels:,} pixels, expected at most {MOST_PIXELS:,}; use a "
+            "smaller --n or --scale"
         )
 
 
@@ -208,6 +207,6 @@ def film(model: ImageGenerator, arguments: argparse.Namespace) -> None:
         others = model.draw_latents(arguments.n, arguments.seed + 1)
         moving = samples(model, arguments, lambda z: latents.circle(model, z, others, frames), arguments.n)
         times = [WALK_MILLISECONDS] * frames
-        shows = "on a walk through the latents and back, for it draws in one step"
+        shows = "on a walk through the latents and back, because the model draws in one step"
     pictures.write_moving(arguments.to, [grid(model, moving[:, k], arguments) for k in range(frames)], times)
     print(f"{arguments.to}: {arguments.n} samples of {arguments.model}, {shows}")

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     plans = {name: plan.with_share(share) for name, share in lengths.SHARES.items()}
     wanted = {name: Wanted(of, of.job("tables", arguments.dataset), "claims") for name, of in plans.items()}
     if lines := commands(wanted.values()):
-        print("\n".join(["not made yet; these commands make what is missing:", *lines]))
+        print("\n".join(["some results are missing; these commands make them:", *lines]))
         return 1
     tables, seeds = (
         {name: from_csv(Path(of.job.outputs[output]).read_text(encoding="utf-8")) for name, of in wanted.items()}

@@ -1,4 +1,4 @@
-"""Write docs/papers/*.md, a page for each paper, from results/published/: its claims and tables next to ours."""
+"""Write docs/papers/*.md from results/published/: for each paper, its claims and tables next to our results."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
             texts[path] = page(about, own_rows, claims, results, list(not_run(own_rows, results, configured)))
         except KeyError as error:
             problem = f"a key is missing, or a form is unknown: {error}"
-            raise UserError(f"{DOCS}/pages.yaml: {name}: {problem}; see the head of the file") from error
+            raise UserError(f"{DOCS}/pages.yaml: {name}: {problem}; see the comment at the top of the file") from error
         except ValueError as error:
             raise UserError(str(error)) from error
         print(f"{path}: {', '.join(section.name for section in results) or 'no results yet'}")

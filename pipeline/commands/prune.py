@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     print("\n".join(listing(items, whole=arguments.dry_run)))
     kept = [item for item in items if item.kind == UNKNOWN and not arguments.unknown]
     if kept:
-        print(f"kept: {len(kept)} {UNKNOWN}; they may be another configuration's (--unknown deletes them too)")
+        print(f"kept: {len(kept)} {UNKNOWN}; they may belong to another configuration (--unknown deletes them too)")
     if arguments.dry_run or len(kept) == len(items):
         return
     if not arguments.yes and not agreed():
@@ -63,7 +63,7 @@ def listing(everything: list[Garbage], whole: bool) -> Iterator[str]:
             names = list(dict.fromkeys(item.what for item in items))
             more = f", and {len(names) - NAMED} more" if names[NAMED:] else ""
             yield f"             {', '.join(names[:NAMED])}{more}"
-    yield f"  {size(garbage.freed(everything)):>9}  in all (hard links count once)"
+    yield f"  {size(garbage.freed(everything)):>9}  in total (hard links count once)"
 
 
 def size(count: int) -> str:
@@ -79,7 +79,7 @@ def size(count: int) -> str:
 def agreed() -> bool:
     """What a person at a terminal says; without one nobody can be asked."""
     if not sys.stdin.isatty():
-        raise UserError("nothing was deleted: no terminal to ask on; give --yes to delete, --dry-run to look")
+        raise UserError("nothing was deleted: no terminal for the question; use --yes to delete, --dry-run to list")
     return input("delete? [y/N] ").strip().lower() in ("y", "yes")
 
 

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     origin = provenance(plan, dataset, records)
     files["provenance.json"] = (json.dumps(origin, indent=1) + "\n").encode()
     files["README.md"] = readme(origin).encode()
-    say(f"{folder}: {len(files)} files" + ("" if folders.replace(folder, files) else ", as they were"))
+    say(f"{folder}: {len(files)} files" + ("" if folders.replace(folder, files) else ", unchanged"))
     say("now commit them:")
     say(f"    git add dvc.lock {folder}")
     say(f'    git commit -m "Results of {dataset}, budget {plan.params.budget}"')
@@ -79,8 +79,8 @@ def current(plan: Plan, dataset: str) -> Records:
         # by name too what nothing that is to do reads: Snakemake makes no missing file that nobody needs
         targets = [layout.SUMMARY_TEXT.format(dataset=dataset), *(job.outputs["job"] for job in to_do[:3])]
         raise UserError(
-            f"the results are not those of params.yaml and the code: {', '.join(causes[:3]) or to_do[0].name}; "
-            f"{len(to_do)} of {len(states)} jobs are to do (an earlier run's --config does not count); `make status` "
+            f"the results do not match params.yaml and the code: {', '.join(causes[:3]) or to_do[0].name}; "
+            f"{len(to_do)} of {len(states)} jobs are to do (--config of an earlier run is not used); `make status` "
             f"says why; run `{overrides.snakemake(' '.join(targets), plan.flags)}` first"
         )
     return {job.folder: sound(job.folder) for job in jobs}
@@ -123,14 +123,13 @@ def stages(plan: Plan, dataset: str) -> list[str]:
     """
     if dataset not in plan.params.dvc_tracked:
         raise UserError(
-            f"params.yaml: dvc_tracked: {dataset} is not listed, so DVC has no stage of it; add it, then publish"
+            f"params.yaml: dvc_tracked: {dataset} is not listed, so DVC has no stage for it; add it, then publish again"
         )
     names = [f"{stage}@{dataset}" for stage in ("prepare", "compare")]
     if store.is_complete(plan.job("report").folder):
         return [*names, "report"]
-    say(
-        f"{layout.REPORT}: left out, it is not current; make it with `{overrides.snakemake(layout.REPORT, plan.flags)}`"
-    )
+    make_report = overrides.snakemake(layout.REPORT, plan.flags)
+    say(f"{layout.REPORT}: left out, because it is not current; make it with `{make_report}`")
     return names
 
 
@@ -152,9 +151,8 @@ def command(module: str, *words: str, show_output: bool = False) -> str:
     )
     if done.returncode:
         errors = [line for line in (done.stderr or "").splitlines() if line.strip()]
-        raise UserError(
-            f"`{module} {' '.join(words)}` failed: {errors[-1] if errors else 'see above'}; then publish again"
-        )
+        cause = errors[-1] if errors else "see above"
+        raise UserError(f"`{module} {' '.join(words)}` failed: {cause}; correct this, then publish again")
     return done.stdout or ""
 
 

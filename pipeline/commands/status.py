@@ -1,4 +1,4 @@
-"""What is done, what is to do and why, and about how long it takes."""
+"""Show what is done, what is to do and why, and about how long it will take."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ SHOWN = 10
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     parser.add_argument("--dataset", action="append", metavar="NAME", help="a data set (default: all with results)")
-    parser.add_argument("--all", action="store_true", help="every job with its folder, and every cause")
-    parser.add_argument("--check", action="store_true", help="exit code 1 if anything is to do")
+    parser.add_argument("--all", action="store_true", help="list every job with its folder, and every cause")
+    parser.add_argument("--check", action="store_true", help="exit with code 1 if anything is to do")
     parser.add_argument("--cores", type=cores, default=os.environ.get("EASEL_CORES") or "all", metavar="N",
                         help="cores of the run (default: $EASEL_CORES, else all of this machine)")  # fmt: skip
     overrides.add(parser)
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         needed = needed or any(state.needed for state in states.values())
     if not needed and not store.is_complete(plan.job("report").folder):
         again = overrides.snakemake(layout.REPORT, cores=arguments.cores)
-        print(f"report: {layout.REPORT} is to be made: make mnist, or {again}")
+        print(f"report: {layout.REPORT} is not current; make it with make mnist, or {again}")
         needed = True
     return 1 if arguments.check and needed else 0
 
@@ -90,7 +90,7 @@ def why(needed: list[State], everything: bool) -> Iterator[str]:
     yield from section("changed", lines, len(groups) - len(lines))
     follows = [state.job for state in needed if state.before and not state.causes]
     if follows:
-        yield f"    and what follows, {many(len(follows), 'job')}: {staleness.counts(follows)}"
+        yield f"    and jobs that depend on these, {many(len(follows), 'job')}: {staleness.counts(follows)}"
     never = [state.job for state in needed if not state.before and not state.causes]
     yield from section("not made yet", [staleness.counts(never)] if never else [])
 
@@ -118,7 +118,7 @@ def under_way(plan: Plan, needed: list[State]) -> Iterator[str]:
             lines.append(f"{job.name}: being written now{f', saved at step {step:,}' if step else ''}")
         elif step:
             steps = plan.steps(job.config["model"], job.config["dataset"])
-            lines.append(f"{title(job)}: stopped at step {step:,} of {steps:,}; goes on from there")
+            lines.append(f"{title(job)}: stopped at step {step:,} of {steps:,}; continues from there")
     yield from section("under way", lines)
 
 

@@ -1,4 +1,4 @@
-"""Rate one training's snapshots by judges, against its steps (Olsson et al. 2018), from stored results."""
+"""Rate the snapshots of one training by judges (Olsson et al. 2018), from stored results."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The training, how many snapshots, and where to write."""
     parser.add_argument("--model", required=True, help="a model of params.yaml")
     parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
-    parser.add_argument("--seed", type=int, default=0, help="of the training (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the training (default: 0)")
     parser.add_argument("--snapshots", type=int, default=5, help="lengths of the training, evenly spaced (default: 5)")
     parser.add_argument("--to", type=Path, metavar="FILE.csv", help="also write the table")
     parser.add_argument(
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = [snapshot.wanted("evaluate", "metrics") for snapshot in snapshots]
     wanted += [judge.wanted("sample", "images") for judge in judges if judge not in snapshots]
     if lines := commands(wanted):
-        print("\n".join(["not made yet; these commands make what is missing:", *lines]))
+        print("\n".join(["some results are missing; these commands make them:", *lines]))
         return 1
     scores = [scores_of(judge, snapshots, arguments.device) for judge in judges]
     steps = {of.name: artifacts.read_json(of.path("train", "training"))["steps"] for of in snapshots}
@@ -97,7 +97,7 @@ def entrants(plan: Plan, arguments: argparse.Namespace) -> tuple[list[Entrant], 
         return snapshots, snapshots
     judges = [Entrant(name, plan, dataset, name, seed) for name in plan.judges(dataset)]
     if not judges:
-        raise UserError(f"{model} has no discriminator, and no model of {dataset}'s table has one: nobody judges")
+        raise UserError(f"{model} has no discriminator, and no model of {dataset}'s table has one: there is no judge")
     return snapshots, judges
 
 
@@ -152,9 +152,9 @@ def report(rows: Sequence[Row], model: str, judges: Sequence[str]) -> None:
         for name, sign in (("rating", 1), ("auc", -1), ("steps", 1), ("fd_classifier", -1))
     )
     if len({*rating.values()}) == 1:
-        print("all verdicts are ties, as where hardly a sample passes any judge: the rating says nothing, the AUC may")
-    for words, other in (("the steps", steps), ("the Frechet distance (the better, the higher)", distance)):
-        for score, values in (("the rating", rating), ("the AUC (the better, the higher)", auc)):
+        print("all verdicts are ties, for example because few samples pass a judge: read the AUC, not the rating")
+    for words, other in (("the steps", steps), ("the Frechet distance (sign reversed)", distance)):
+        for score, values in (("the rating", rating), ("the AUC (sign reversed)", auc)):
             value, count = spearman(values, other)
             known = readable(value, 2) or "unknown"
             print(f"Spearman's correlation of {score} with {words}: {known} ({count} snapshots)")

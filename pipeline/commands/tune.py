@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="a model of params.yaml")
     parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
     parser.add_argument("--trials", type=overrides.whole(1), default=12,
-                        help="number of trials; the first is the block as it stands (default: 12)")  # fmt: skip
+                        help="number of trials; the first has the current settings (default: 12)")  # fmt: skip
     parser.add_argument("--steps", type=int, help="training steps of each trial (default: a tenth of the budget's)")
     parser.add_argument("--score", choices=list(SCORES), default="frechet",
                         help="Frechet distance of classifier features (default), or the bound in nats")  # fmt: skip
@@ -84,7 +84,7 @@ def check_inputs(trials: Sequence[Trial], flags: str) -> None:
         if not store.is_complete(job.folder):
             dataset = job.wildcards["dataset"]
             command = overrides.snakemake(f"results/classifier/{dataset}.json", flags)
-            raise UserError(f"{job.folder}: not found; `{command}` makes what a search reads")
+            raise UserError(f"{job.folder}: not found; run `{command}` before a search")
 
 
 def announced(searched: Search, trials: Sequence[Trial], wanted: int) -> Iterator[str]:
@@ -94,7 +94,7 @@ def announced(searched: Search, trials: Sequence[Trial], wanted: int) -> Iterato
     yield f"{searched.model} on {searched.dataset}: {len(trials)} trials of {steps}"
     yield from (f"  {key:<24} {searched.present[key]!s:<10} {of}" for key, of in searched.space.items())
     if len(trials) < wanted:
-        yield f"  there are no more than {len(trials)} settings"
+        yield f"  there are only {len(trials)} different settings"
     left = [job for trial in trials for job in trial.jobs if not store.is_complete(job.folder)]
     if left:
         plan = searched.plan_with({})
@@ -109,10 +109,10 @@ def told(trial: Trial, count: int, column: str, device: str) -> Row:
     """A trial's row, with a line for the person who waits."""
     known = store.is_complete(trial.jobs[-1].folder)
     row = attempt(trial, device)
-    changed = ", ".join(f"{key} {value}" for key, value in trial.changed.items()) or "the block as it stands"
+    changed = ", ".join(f"{key} {value}" for key, value in trial.changed.items()) or "the current settings"
     result = row["note"] or f"{column} {score(row, column)}"
     status = "" if row["status"] == "ok" else f" ({row['status']})"
-    earlier = ", from earlier" if known else ""
+    earlier = ", from an earlier search" if known else ""
     print(f"trial {trial.number} of {count}: {changed}: {result}{status}{earlier}", flush=True)
     return row
 
@@ -170,19 +170,19 @@ def report(searched: Search, trials: Sequence[Trial], rows: Sequence[Row], colum
     block = as_yaml(searched.block_with(changed) if changed else {"models": {}})
     artifacts.write_text(folder / BEST, block)
     if best is None:
-        print(f"none of {len(rows)} trials ended well")
+        print(f"none of {len(rows)} trials gave a result that can be the best")
         return
     print(f"best of {len(rows)}: trial {best + 1}, {column} {score(rows[best], column)} on the validation split")
     if not changed:
-        print("it is the block as it stands: nothing to change")
+        print("the current settings are the best: nothing to change")
         return
     sides = [(row.get(column), *comparison.interval(row, column)) for row in (rows[0], rows[best])]
-    print(f"as it stands: {column} {score(rows[0], column)}; {comparison.verdict_of(*sides)}")
+    print(f"current settings: {column} {score(rows[0], column)}; {comparison.verdict_of(*sides)}")
     print("\n".join(f"  {key}: {searched.present[key]} -> {value}" for key, value in changed.items()))
     full = searched.plan.steps(searched.model, searched.dataset)
     if searched.steps < full:
-        print(f"found in {searched.steps:,} of {full:,} steps, in which fast learners lead: try it at more --steps too")
-    print(f"to merge into params.yaml, or to give as --configfile {folder / BEST}:\n\n{block}")
+        print(f"found in {searched.steps:,} of {full:,} steps, which favours fast learning: also try more --steps")
+    print(f"merge this into params.yaml, or pass it as --configfile {folder / BEST}:\n\n{block}")
 
 
 DESCRIBED: dict[str, Any] = {"meaning": "", "better": None, "unit": "", "scale": "linear"}

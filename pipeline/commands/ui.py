@@ -1,4 +1,4 @@
-"""Show the runs in MLflow, in a browser; runs that its store lacks, as in a clone, are recorded first."""
+"""Show the runs in MLflow in a browser; missing runs, for example in a clone, are recorded first."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def complete(plan: Plan, dataset: str, uri: str, flags: list[str]) -> None:
         return
     missing = next((source.path for source in job.sources if not Path(source.path).is_file()), None)
     if missing:
-        print(f"easel: {missing}: not found, so runs are missing here; run snakemake, or `make pull`", file=sys.stderr)
+        print(f"easel: {missing}: not found, so MLflow lacks some runs; run snakemake or `make pull`", file=sys.stderr)
         return
     command = [sys.executable, "-m", "pipeline", "track", "--dataset", dataset, *flags]
     subprocess.run(command, env={**os.environ, "EASEL_AFRESH": "yes"}, check=False)  # it says itself what is wrong

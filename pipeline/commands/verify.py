@@ -1,8 +1,8 @@
 """Recompute the smoke tables in a temporary folder and compare them with the committed ones.
 
-Nothing of yours is touched: it works in a temporary folder, on a CPU, with raw files from data/raw or DATA_MIRROR. On
-the CPU and library versions that the tables were recorded with, every byte has to be the same; on others, every cell
-has to lie within the tolerances of pipeline/tables/tolerance.py. It says which of the two it did.
+Your results are not changed: the command works in a temporary folder, on a CPU, with raw files from data/raw or
+DATA_MIRROR. On the CPU model and library versions of the recorded tables, every byte must be the same; on others, every
+cell must lie within the tolerances of pipeline/tables/tolerance.py. The output says which comparison was made.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def read_record(arguments: argparse.Namespace) -> Snapshot:
         raise UserError(f"{path}: not found; `python -m pipeline verify --record` makes it, or name another --against")
     recorded = snapshots.from_folder(arguments.against, arguments.dataset)
     if not recorded.records:
-        raise UserError(f"{path}: not a readable record; `git checkout {arguments.against}` or record again")
+        raise UserError(f"{path}: not a readable record; run `git checkout {arguments.against}` or record it again")
     budget = artifacts.read_json(path).get("budget")
     if budget != arguments.budget and not arguments.record:
         raise UserError(f"{path}: recorded at budget {budget}, expected {arguments.budget}; give --budget {budget}")
@@ -157,7 +157,7 @@ def is_as_recorded(new: Snapshot, recorded: Snapshot, took: str) -> bool:
     for line in _other_sources(differences):
         print(line)
     if where(new) != where(recorded):
-        print(f"recorded on {where(recorded)}; here {where(new)}: compared by tolerances, not bits ({took})")
+        print(f"recorded on {where(recorded)}; here {where(new)}: compared with tolerances, not byte by byte ({took})")
         print(tolerance.IN_WORDS)
         sides = [{name: from_csv(text) for name, text in side.tables.items()} for side in (recorded, new)]
         judged = tolerance.judge(*sides)
@@ -167,13 +167,13 @@ def is_as_recorded(new: Snapshot, recorded: Snapshot, took: str) -> bool:
         print(f"bit-equal on {where(new)}: {len(new.tables)} tables, {sum(differences.cells.values())} cells, {took}")
         return True
     print(f"not bit-equal on {where(new)}, where they were recorded ({took}):")
-    print("\n".join(_differences(differences.rows) or ["the same numbers in other bytes"]))
+    print("\n".join(_differences(differences.rows) or ["the same numbers, written differently"]))
     return False
 
 
 def _other_sources(differences: Comparison) -> list[str]:
     """Which code and params were others when the record was made."""
-    return [f"recorded for other {kind}: {line}" for kind in ("code", "params") for line in differences.of_kind(kind)]
+    return [f"recorded with other {kind}: {line}" for kind in ("code", "params") for line in differences.of_kind(kind)]
 
 
 def _differences(changes: Sequence[Row]) -> list[str]:

@@ -16,9 +16,11 @@ from pipeline.workflow import layout, store
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which files are copied to where."""
-    parser.add_argument("--sources", type=Path, nargs="+", required=True, help="stored files, or records of figures")
-    parser.add_argument("--inputs", type=Path, nargs="*", default=[], help="all that the rule reads")
-    parser.add_argument("--to", type=Path, nargs="+", required=True, help="a view of each file, or a folder of figures")
+    parser.add_argument("--sources", type=Path, nargs="+", required=True,
+                        help="stored files, or job.json files of jobs that draw figures")  # fmt: skip
+    parser.add_argument("--inputs", type=Path, nargs="*", default=[], help="all files that the rule reads")
+    parser.add_argument("--to", type=Path, nargs="+", required=True,
+                        help="path of the copy of each file, or of a folder of figures")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
-"""Write what `dvc metrics` and `dvc plots` show of a data set: headline numbers and figures; DVC calls it.
+"""Write the headline numbers and figures of a data set for `dvc metrics` and `dvc plots`; DVC calls it.
 
-DVC shows every file of a folder that holds metrics or plots, so these lie apart from the results, one file per
-model. dvc.yaml runs this after Snakemake; nothing else reads it.
+DVC shows every file of a folder with metrics or plots, so these are in a separate folder, one file per model. dvc.yaml
+runs this command after Snakemake; nothing else reads the files.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def test_torchs_own_words_for_an_error_of_the_disk_are_one_line_with_a_remedy(
     of_safetensors = FileNotFoundError(f"No such file or directory: {unreadable}")
     for error, told in (
         (RuntimeError(words), f"{missing}: Permission denied; correct its permissions"),
-        (of_safetensors, f"{unreadable}: is there but could not be opened; check that you may read it"),
+        (of_safetensors, f"{unreadable}: exists but could not be opened; check its permissions"),
     ):
 
         def broken(arguments: argparse.Namespace, error: Exception = error) -> None:

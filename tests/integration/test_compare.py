@@ -188,7 +188,7 @@ def test_what_changed_and_what_made_it_change(tmp_path: Path) -> None:
     squeezed = " ".join(text.split())
     assert "draw fd_classifier 12 [11, 13] 15 [14, 16] +3 outside the intervals" in squeezed
     assert "main table: 1 of 11 cells differ, 1 outside the intervals" in squeezed
-    assert "these intervals cover the images compared, not another training" in squeezed
+    assert "intervals show the variation between images, not between trainings" in squeezed
     assert "dcgan gran3 winner dcgan gran3 changed" in squeezed
     assert "dcgan place 1 2 +1" in squeezed
     assert "draw: arguments.glimpses 10 -> 20 (train)" in text and "hidden" not in text
@@ -234,7 +234,7 @@ def test_another_budget_or_number_of_seeds_or_images_is_the_first_line(tmp_path:
     write(tmp_path / "a", tables(), glimpses=10)
     write(tmp_path / "b", after)
     first, *_ = said(tmp_path, "a", "b").splitlines()
-    assert first == "NOT COMPARABLE as they are: seeds 1 against 1 and 5; n_fake none against 200"
+    assert first == "NOT COMPARABLE: seeds 1 against 1 and 5; n_fake none against 200"
     for name, steps in (("c", 60), ("d", 6000)):
         write(tmp_path / name, tables())
         record = tmp_path / name / "results/store/mnist/train/draw/0/2222222222222222" / layout.RECORD
@@ -242,7 +242,7 @@ def test_another_budget_or_number_of_seeds_or_images_is_the_first_line(tmp_path:
         content["config"]["training"] = {"steps": steps}
         artifacts.write_json(record, content)
     first, *_ = said(tmp_path, "c", "d").splitlines()
-    assert first == "NOT COMPARABLE as they are: training.steps 60 against 6,000 (draw)"
+    assert first == "NOT COMPARABLE: training.steps 60 against 6,000 (draw)"
 
 
 def test_the_same_is_said_only_of_what_both_sides_prove(tmp_path: Path) -> None:

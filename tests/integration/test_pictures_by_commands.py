@@ -86,7 +86,7 @@ def test_a_class_is_what_a_conditional_model_is_asked_for(folder: Path, capsys: 
     assert "vae cannot draw a requested class as it was trained; set models.vae.conditional to true" in said
     trained("autoencoder")
     said = told(capsys, "generate", "--model", "autoencoder", *SET, "--label", "3", "--to", "a.png")
-    assert "leave --label away" in said
+    assert "omit --label" in said
 
 
 def test_a_film_shows_every_canvas(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +126,7 @@ def test_a_film_of_what_draws_in_one_step_walks_through_its_latents(
         (("--to", "a.png", "--seed", "-1"), "--seed: found -1, expected 0 or more"),
         (("--to", "a.png", "--scale", "0"), "--scale: found 0, expected 1 or more"),
         (("--to", "a.png", "--n", "1000000"), "--n: 1,000,000 samples make 7,056,000,000 pixels, expected at most"),
-        (("--to", "a.gif", "--n", "10000"), "expected at most 100,000,000; take fewer"),
+        (("--to", "a.gif", "--n", "10000"), "expected at most 100,000,000; use a smaller --n"),
         (("--to", "a.png", "--training", "-1"), "--training: found -1, expected 0 or more"),
         (("--to", "nowhere/file/a.png", "--n", "1"), None),
     ],

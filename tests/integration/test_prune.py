@@ -182,7 +182,7 @@ def test_without_a_terminal_nothing_is_deleted(
     with pytest.raises(SystemExit) as caught:
         prune()
     assert caught.value.code == 1 and capsys.readouterr().err == (
-        "easel: prune: nothing was deleted: no terminal to ask on; give --yes to delete, --dry-run to look\n"
+        "easel: prune: nothing was deleted: no terminal for the question; use --yes to delete, --dry-run to list\n"
     )
     assert leftover.exists()
 

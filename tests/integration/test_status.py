@@ -133,7 +133,7 @@ def test_a_parameter_is_told_once_with_its_model_and_both_values(status: Lines) 
     ]
     assert lines[3] == "    params changed: models.draw_gan.arguments.glimpses 10 -> 20 (track)"
     follows = "evaluate, battle, standings, tables, gallery, figures, canvases, summary"
-    assert lines[4] == f"    and what follows, 8 jobs: {follows}"
+    assert lines[4] == f"    and jobs that depend on these, 8 jobs: {follows}"
     assert len(lines) == 6
 
 
@@ -255,7 +255,7 @@ def saved(job: made_up.Job, step: int) -> None:
 def test_a_stopped_training_says_where_it_stands(status: Lines) -> None:
     vae = jobs_of(plan(), "mnist")["train mnist vae 0"]
     saved(vae, 30)
-    assert "    vae 0: stopped at step 30 of 40; goes on from there" in status()
+    assert "    vae 0: stopped at step 30 of 40; continues from there" in status()
 
 
 def test_a_state_of_other_settings_is_not_spoken_of(status: Lines) -> None:

@@ -89,7 +89,7 @@ def test_the_command_rates_stored_snapshots_and_says_who_judged(
         (["--model", "gran3", "--snapshots", "1"], "--snapshots: found 1, expected 2 to 20"),
         (["--model", "gran3", "--seed", "-1"], "--seed: found -1, expected 0 or more"),
         (["--model", "gran5_at7"], "gran5_at7 is gran5's training sampled otherwise; train gran5"),
-        (["--model", "vae", "--set", "datasets.mnist.models=[vae]"], "nobody judges"),
+        (["--model", "vae", "--set", "datasets.mnist.models=[vae]"], "there is no judge"),
     ],
 )
 def test_a_mistake_is_one_line(

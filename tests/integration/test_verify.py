@@ -141,8 +141,8 @@ def test_other_code_and_params_are_told_first_and_the_tables_compared_all_the_sa
 
     assert run(record, with_jobs(made, other), tmp_path / "temporary") == 0
     first, second, third = capsys.readouterr().out.splitlines()
-    assert first.startswith("recorded for other code: pipeline/models/vae.py (train)")
-    assert second.startswith("recorded for other params: vae: arguments.hidden [400] -> [399] (train)")
+    assert first.startswith("recorded with other code: pipeline/models/vae.py (train)")
+    assert second.startswith("recorded with other params: vae: arguments.hidden [400] -> [399] (train)")
     assert third.startswith("bit-equal on ")
 
 
@@ -158,7 +158,7 @@ def test_on_another_cpu_tolerances_are_named_and_take_the_place_of_bits(
     near = edited(elsewhere(made), "main", 0, fd_pixels=value + 0.25 * (high - value))
     assert run(record, near, tmp_path / "temporary") == 0
     said = capsys.readouterr().out
-    assert "compared by tolerances, not bits" in said and f"recorded on {verify.where(made)}" in said
+    assert "compared with tolerances, not byte by byte" in said and f"recorded on {verify.where(made)}" in said
     assert "half-widths" in said and "within the tolerances" in said and "vae fd_pixels" in said
     assert "bit-equal" not in said
     far = edited(elsewhere(made), "main", 0, fd_pixels=value + 3 * (high - value))
@@ -172,7 +172,7 @@ def test_another_library_version_takes_the_tolerances_too(
 ) -> None:
     other = with_jobs(made, lambda job: {"versions": job["versions"] | {"torch": "9.9.9"}})
     assert run(record, other, tmp_path / "temporary") == 0
-    assert "torch 9.9.9: compared by tolerances" in capsys.readouterr().out
+    assert "torch 9.9.9: compared with tolerances" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("cells", [{"status": "diverged"}, {"parameters": 1}, {"elbo": None}])

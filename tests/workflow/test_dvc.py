@@ -368,7 +368,7 @@ def test_publish_records_pushes_and_copies_and_a_second_one_changes_nothing(made
     before = folders.content(published), (project.folder / "dvc.lock").read_bytes(), published.stat().st_ino
     done = project.easel("publish")
     assert done.returncode == 0, done.stderr
-    assert "pushing to store" in done.stdout and "files, as they were" in done.stdout
+    assert "pushing to store" in done.stdout and "files, unchanged" in done.stdout
     assert (folders.content(published), (project.folder / "dvc.lock").read_bytes(), published.stat().st_ino) == before
     assert "up to date" in project("dvc", "push", "--remote", "store").stdout
     files = before[0]

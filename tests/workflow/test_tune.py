@@ -231,7 +231,7 @@ def made(folder: Path) -> dict[str, bytes]:
 def test_a_search_says_what_it_tries_and_ends_with_the_best_block(searched: Path) -> None:
     text = said(searched)
     assert f"vae on mnist: {TRIALS} trials of {STEPS} steps (40 at this budget)" in text
-    assert "to do: about " in text and "trial 1 of 3: the block as it stands: fd_classifier " in text
+    assert "to do: about " in text and "trial 1 of 3: the current settings: fd_classifier " in text
     rows = (searched / layout.TUNING.format(dataset="mnist", model=MODEL) / "trials.csv").read_text().splitlines()
     cells = [dict(zip(rows[0].split(","), row.split(","), strict=True)) for row in rows[1:]]
     assert [row["trial"] for row in cells] == ["1", "2", "3"] and {row["status"] for row in cells} <= {
@@ -296,7 +296,7 @@ def test_a_search_that_is_stopped_goes_on_where_it_was(
     before = first.stat()
     more = [*WORDS, "--trials", str(TRIALS)]
     assert fork_server.run(folder, *more, at=at) == code
-    assert "the block as it stands" in said(folder) and "from earlier" in said(folder)
+    assert "the current settings" in said(folder) and "from an earlier search" in said(folder)
     assert code < 0 or "easel: tune: stopped at step 7 of 12; run the same command to go on" in said(folder)
     assert fork_server.run(folder, *more) == 0, said(folder)
     assert word in said(folder)

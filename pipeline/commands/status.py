@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         needed = needed or any(state.needed for state in states.values())
     if not needed and not store.is_complete(plan.job("report").folder):
         again = overrides.snakemake(layout.REPORT, cores=arguments.cores)
-        print(f"report: {layout.REPORT} is not current; make it with make mnist, or {again}")
+        print(f"report: {layout.REPORT} is not current: run make mnist, or {again}")
         needed = True
     return 1 if arguments.check and needed else 0
 

@@ -99,7 +99,8 @@ def test_a_report_that_is_missing_or_of_other_results_is_told_once_the_rest_is_d
     made_up.make(plan())
     plan().job("report").folder.joinpath("report.html").unlink()
     about, report = status()
-    assert about.startswith("mnist: all 23 jobs are done") and report.startswith("report: results/report.html is not current")
+    assert about.startswith("mnist: all 23 jobs are done")
+    assert report.startswith("report: results/report.html is not current")
     made_up.write(plan().job("report"))
     assert len(status("--check")) == 1
     plan().job("report").folder.joinpath("job.json").write_text("{}")

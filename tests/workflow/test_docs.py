@@ -21,6 +21,8 @@ import yaml
 
 from pipeline import cli
 from pipeline.core import artifacts
+from pipeline.tables import from_csv
+from pipeline.tables.text import with_interval
 from pipeline.workflow import params, staleness
 from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, ROOT, Run, run
@@ -66,6 +68,16 @@ def test_every_published_set_says_what_made_it_or_that_it_cannot_be_reproduced()
         assert {"Command", "Commit", "Lock", "Machine", "Provenance"} <= set(rows), page
         has_records = (page.parent / "provenance.json").is_file() or "SHA-256" in rows["Lock"]
         assert has_records or "**Not reproducible" in page.read_text(), page
+
+
+def test_the_number_that_is_traced_to_its_code_is_the_published_one() -> None:
+    published = from_csv((ROOT / "results/published/mnist/mnist.csv").read_text())
+    row = next(row for row in published if row["model"] == "draw_gan")
+    rounded = {name: float(f"{row[name]:.3g}") for name in ("fd_classifier", "fd_classifier_low", "fd_classifier_high")}
+    value = with_interval(rounded, "fd_classifier")
+    page, readme = ((ROOT / name).read_text() for name in ("docs/reproduce-and-cite.md", "README.md"))
+    assert f"the Frechet distance of `draw_gan` in the README, {value}." in page
+    assert re.search(rf"^\| `draw_gan` .*{re.escape(value)}", readme, re.MULTILINE)
 
 
 def test_git_tracks_the_two_readmes_and_what_is_published_but_no_results() -> None:

@@ -54,7 +54,7 @@ def run(job: JobContext) -> None:
         if name == "other_fonts":  # the last row: the validation split against the test split
             if short := too_few(job):
                 measured[name] = short
-                job.progress.say(f"{name}: {short['undefined'][EVERY_COLUMN]}")
+                job.progress.note(f"{name}: {short['undefined'][EVERY_COLUMN]}")
                 continue
             evaluator = Evaluator(job.inputs, {**config, "pooled": False}, dataset=dataset, progress=job.progress)
             given = given._replace(real=evaluator.others.images.numpy())
@@ -62,8 +62,9 @@ def run(job: JobContext) -> None:
             known["asked"] = evaluator.others.labels
         images = MAKERS[name](given, generator(job, stream))
         measured[name] = evaluator.measure(images, known)
-        job.progress.say(f"{name}: {len(images):,} images measured")
+        job.progress.note(f"{name}: {len(images):,} images measured")
     job.write_json(job.outputs["metrics"], measured)
+    job.progress.say(f"{len(measured)} rows")
 
 
 def too_few(job: JobContext) -> dict[str, Any] | None:

@@ -79,7 +79,7 @@ def verdict(tables: Tables) -> dict[str, Any]:
         "Other headline metrics": others(tables),
         "Cannot be told apart": alike(tables),
         "No better than noise or the mean image": beaten(tables),
-        "Failed": [failed(tables)],
+        "Status not ok": [not_ok(tables)],
         "Unequal training": [unequal(tables)],
         "The papers' claims": [claimed(tables.claims)],
     }
@@ -212,7 +212,7 @@ def beaten(tables: Tables) -> list[str]:
     return [*lines, "Such a value is no evidence of quality."] if lines else []
 
 
-def failed(tables: Tables) -> str:
+def not_ok(tables: Tables) -> str:
     """Models whose status is not ok, by status."""
     by_status: dict[str, list[str]] = {}
     for row in tables.models:

@@ -147,7 +147,7 @@ def test_failures_claims_and_rare_classes_are_told() -> None:
         bands=bands | {"rare_under_three": 0},
     )
     assert words["lead"].startswith("a leads"), "a model that collapsed does not lead"
-    assert words["Failed"] == "c: collapsed."
+    assert words["Status not ok"] == "c: collapsed."
     assert words["The papers' claims"] == "1 held, 0 reversed, 2 unresolved; 2 of these: one seed."
     assert words["Rare classes"] == (
         "Coverage, tail: a 0.5 [0.45, 0.55]; real images get 0.9. Rare classes: 3 of 9, 30 training and 10 test images."

@@ -33,7 +33,7 @@ from pipeline.tables import (
     to_markdown,
 )
 from pipeline.tables.agreement import agreement
-from pipeline.tables.budget import budget_note, budget_rows, images_seen, with_cost
+from pipeline.tables.budget import budget_note, budget_rows, images_seen
 from pipeline.tables.claims import CLAIM_COLUMNS, Evidence, claim_rows, read_claims
 from pipeline.tables.published import FOLDER
 from pipeline.tables.ranks import with_ranks
@@ -78,7 +78,7 @@ def run(job: JobContext) -> None:
     verdict = sentence(rows, described)
     parts = [
         tail_markdown(rows, described, bands),
-        to_markdown(with_cost(rows, cost_table(spent)), described),
+        to_markdown(rows, described),
         f"{verdict}\n" if verdict else "",
         ranks_markdown(rows, described),
         budget_note(budget_rows(cost_table(spent))),

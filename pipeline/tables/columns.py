@@ -243,7 +243,7 @@ def headline_columns(metrics: Iterable[str], rows: Sequence[Mapping[str, Any]] =
     """The eight columns, at most, beside the model's name, of a table that is read by eye; the report has all others.
 
     If none of `rows` has a Frechet distance (too few held-out images), the unbiased KID takes its place. The cost is
-    there if `rows` have it: it differs from machine to machine, so the CSV file of scores does not.
+    there if `rows` have it: it differs from run to run, so the files of scores, CSV and Markdown, do not.
     """
     there = set(metrics)
     measured = not rows or any(row.get(FRECHET) is not None for row in rows)

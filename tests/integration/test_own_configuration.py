@@ -119,7 +119,7 @@ def test_status_and_prune_know_the_data_sets_of_the_file(folder: Path, capsys: p
     assert str(earlier.folder) in said and str(job.folder) not in said and "kept:" not in said
     cli.main(["prune", "--set", "budget=tiny", "--yes"])
     said = capsys.readouterr().out
-    assert "dataset shirts" in said and "kept: 2 results of data sets" in said and "in all" in said
+    assert "dataset shirts" in said and "kept: 2 results of data sets" in said and "in total" in said
     assert job.folder.is_dir() and earlier.folder.is_dir()
 
 

@@ -57,7 +57,7 @@ BRACKETS = """The columns named here failed the check. A column in brackets fail
 but its value for perfect or for useless samples is not fixed. Compare it with the rows `real` and `noise`, not with 0
 or 1.
 """
-FALSE_ALARMS = """a column about copying reports copies that are none. Samples that are nearer to each other or to
+FALSE_ALARMS = """a column about copying reports copies where there are none. Samples nearer to each other or to
   the mean than real images (blurred or averaged ones) are also nearer to training images. Outliers and invented kinds
   of images change `fld_gap`, a mean of unbounded logarithms. If samples have few distinct values, `authenticity`
   depends on chance. Look at the nearest training images before you conclude that a model copies."""

@@ -396,7 +396,7 @@ def nested(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def snakemake_flags(files: Sequence[Path], overrides: Sequence[str]) -> str:
-    """The same for Snakemake, which takes no key with dots: ' --configfile own.yaml --config models=...'."""
+    """Files and overrides as Snakemake takes them, without dots: ' --configfile own.yaml --config models=...'."""
     values = {key: x if isinstance(x, str) else json.dumps(x) for key, x in nested(overrides).items()}
     words = ["--configfile", *map(str, files)] if files else []
     words += ["--config", *(f"{key}={value}" for key, value in values.items())] if values else []

@@ -14,7 +14,7 @@ from pipeline.workflow.plan import Job, Plan
 
 
 class Wanted(NamedTuple):
-    """An output of a job of a plan, as of one whose trainings take a part of their steps."""
+    """An output of a job, and the plan that has the job."""
 
     plan: Plan
     job: Job

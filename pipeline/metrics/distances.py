@@ -144,9 +144,8 @@ def nearest(queries: Points, base: Points, k: int, *, own: Tensor | None = None)
 
     `own` (n,) says which point each query is itself: a point is not its own neighbour.
     """
-    width = (
-        TILE_COLUMNS if k == 1 else len(base)
-    )  # narrow tiles are multiplied faster, but their k nearest merge slowly
+    # narrow tiles are multiplied faster, but their k nearest merge slowly
+    width = TILE_COLUMNS if k == 1 else len(base)
     found = []
     for rows in chunks(len(queries), min(width, len(base))):
         of_tiles = [_nearest_in_tile(queries, base, k, rows, first, width, own) for first in range(0, len(base), width)]

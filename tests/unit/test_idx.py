@@ -57,6 +57,7 @@ def test_a_malformed_file_is_named_in_one_line(tmp_path: Path, content: bytes, m
 
 
 def test_load(tmp_path: Path) -> None:
+    """By its usual names, or by those of the options."""
     arrays = small_mnist(tmp_path)
     loaded = load_reader("idx")(tmp_path, {})
     assert np.array_equal(loaded.train_images, arrays["train_images"][:, None])
@@ -64,6 +65,9 @@ def test_load(tmp_path: Path) -> None:
     assert loaded.train_labels is not None and loaded.train_labels.dtype == np.int64
     assert loaded.train_labels.tolist() == [0, 1, 2, 3, 4, 5, 9]
     assert loaded.class_names == tuple("0123456789")
+    (tmp_path / FILES["test_labels"]).rename(tmp_path / "other")
+    names = [f"class {k}" for k in range(10)]
+    assert load(tmp_path, {"test_labels": "other", "class_names": names}).class_names == tuple(names)
 
 
 def test_the_labels_of_qmnist(tmp_path: Path) -> None:
@@ -80,22 +84,18 @@ def test_the_labels_of_qmnist(tmp_path: Path) -> None:
     assert loaded.test_labels is not None and loaded.test_labels.tolist() == [8, 8, 0]
 
 
-def test_options_give_other_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"class_names": list("abcdefghi")}, "train labels: expected 0 to 8, found 0 to 9"),
+        ({"train_labels": FILES["test_labels"]}, "7 images but 3 labels"),
+        ({"train_images": FILES["train_labels"]}, "expected 3 dimensions for train_images"),
+    ],
+)
+def test_files_that_do_not_fit_each_other(tmp_path: Path, options: dict[str, object], message: str) -> None:
     small_mnist(tmp_path)
-    (tmp_path / FILES["test_labels"]).rename(tmp_path / "other")
-    names = [f"class {k}" for k in range(10)]
-    loaded = load(tmp_path, {"test_labels": "other", "class_names": names})
-    assert loaded.class_names == tuple(names)
-
-
-def test_files_that_do_not_fit_each_other(tmp_path: Path) -> None:
-    small_mnist(tmp_path)
-    with pytest.raises(ValueError, match="train labels: expected 0 to 8, found 0 to 9"):
-        load(tmp_path, {"class_names": list("abcdefghi")})
-    with pytest.raises(ValueError, match="7 images but 3 labels"):
-        load(tmp_path, {"train_labels": FILES["test_labels"]})
-    with pytest.raises(ValueError, match="expected 3 dimensions for train_images"):
-        load(tmp_path, {"train_images": FILES["train_labels"]})
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path, options)
 
 
 def test_images_that_are_not_bytes_are_refused() -> None:
@@ -107,11 +107,10 @@ def test_images_that_are_not_bytes_are_refused() -> None:
         Loaded(images, None, none[:, :, :2], None, ())
 
 
-def test_an_unknown_reader_is_answered_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match="did you mean 'idx'"):
-        load_reader("idk")
-    with pytest.raises(ValueError, match="idx"):
-        load_reader("splits")
+@pytest.mark.parametrize(("reader", "message"), [("idk", "did you mean 'idx'"), ("splits", "idx")])
+def test_an_unknown_reader_is_answered_with_the_nearest(reader: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_reader(reader)
 
 
 @pytest.mark.workflow

@@ -85,18 +85,18 @@ def test_positions_span_what_the_prior_draws(law: str, end: float) -> None:
     torch.testing.assert_close(places.diff(), torch.full((10,), end / 5))
 
 
-def test_the_strongest_elements_are_those_that_change_most() -> None:
-    model = Echo((4,))
-    weights = torch.tensor([0.1, 5.0, 0.0, 2.0])
-    model.decode = lambda z: (z * weights).view(len(z), 1, 1, 4)  # type: ignore[method-assign]
+def weighted(weights: Tensor) -> tuple[Echo, list[Tensor]]:
+    """A model whose elements change the image by their weights, and a list of the latents that it is given."""
+    model, tried = Echo((len(weights),)), []
+    model.decode = lambda z: (tried.append(z), (z * weights)[:, None, None])[1]  # type: ignore[method-assign]
+    return model, tried
+
+
+def test_the_strongest_elements_are_those_that_change_most_of_very_many_of_those_that_are_tried() -> None:
+    model, _ = weighted(torch.tensor([0.1, 5.0, 0.0, 2.0]))
     assert latents.strongest(model, model.draw_latents(3, 0), 3) == [1, 3, 0]
     assert latents.strongest(model, model.draw_latents(3, 0), 9) == [1, 3, 0, 2]
-
-
-def test_the_strongest_of_very_many_elements_are_looked_for_among_some() -> None:
-    model, tried = Echo((1000,)), []
-    weights = torch.arange(1000.0)
-    model.decode = lambda z: (tried.append(z), (z * weights).view(len(z), 1, 1, 1000))[1]  # type: ignore[method-assign]
+    model, tried = weighted(torch.arange(1000.0))
     assert latents.strongest(model, model.draw_latents(2, 0), 3) == [992, 984, 976]
     assert len(tried) == 125 <= latents.TRIED_ELEMENTS
 

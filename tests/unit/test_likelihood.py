@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.metrics.comparison import Comparison
-from pipeline.metrics.likelihood import importance_weighted, measure
+from pipeline.metrics.likelihood import importance_weighted
 from pipeline.models.draw import DRAW
 from pipeline.models.vae import VAE
 from tests.small_models import bars
@@ -70,12 +69,3 @@ def test_equal_weights_are_their_own_bound_and_large_ones_do_not_overflow() -> N
     assert torch.equal(importance_weighted(lambda: weights, 7), weights.double())
     draws = iter([torch.tensor([0.0]), torch.tensor([math.log(3.0)])])
     torch.testing.assert_close(importance_weighted(lambda: next(draws), 2), torch.tensor([math.log(2.0)]).double())
-
-
-def test_columns_are_there_where_the_model_gave_bounds() -> None:
-    points = {"pixels": torch.zeros(4, 2)}
-    assert measure(Comparison(real=points, fake=points)) == {}
-    found = measure(
-        Comparison(real=points, fake=points, elbo=torch.tensor([-3.0, -5.0]), iwae_bound=torch.tensor([-2.0, -4.0]))
-    )
-    assert {name: estimate.value for name, estimate in found.items()} == {"elbo": -4.0, "iwae_bound": -3.0}

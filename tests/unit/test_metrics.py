@@ -348,9 +348,10 @@ def test_diversity_is_a_ratio_of_distances() -> None:
 
 def test_confidence_and_likelihood_are_means() -> None:
     probabilities = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.5, 0.5], [0.01, 0.99]])
-    made = Comparison(real={}, fake={}, probabilities=probabilities, elbo=torch.tensor([-80.0, -90.0]))
+    bounds = {"elbo": torch.tensor([-80.0, -90.0]), "iwae_bound": torch.tensor([-79.0, -85.0])}
+    made = Comparison(real={}, fake={}, probabilities=probabilities, **bounds)
     assert confidence.measure(made)["confident_fraction"].value == 0.5
-    assert likelihood.measure(made)["elbo"].value == -85
+    assert {name: e.value for name, e in likelihood.measure(made).items()} == {"elbo": -85, "iwae_bound": -82}
 
 
 # -- products and eigenvalues ----------------------------------------------------------------------------------------

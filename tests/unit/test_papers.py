@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,10 @@ from pipeline.core.errors import UserError
 from pipeline.training.length import total_steps
 from pipeline.workflow import params
 from pipeline.workflow.params import Dataset, Params
+from tests.conftest import ROOT
 
-FILE = Path(__file__).parents[2] / "docs" / "papers" / "settings.csv"
+CONFIG = ROOT / "params.yaml"
+FILE = ROOT / "docs" / "papers" / "settings.csv"
 ROWS = list(csv.DictReader(FILE.read_text(encoding="utf-8").splitlines()))
 EXPECTED = [row for row in ROWS if row["here"] or row["value"] != "open"]
 """Rows that state a value: the paper's, or this project's where the paper leaves it open."""
@@ -21,7 +22,7 @@ EXPECTED = [row for row in ROWS if row["here"] or row["value"] != "open"]
 
 @pytest.fixture(scope="module")
 def paper() -> Params:
-    return params.load(["budget=paper"], FILE.parents[2] / "params.yaml")
+    return params.load(["budget=paper"], CONFIG)
 
 
 def resolved(paper: Params, row: dict[str, str]) -> Any:
@@ -51,42 +52,32 @@ def test_every_setting_is_the_papers(paper: Params) -> None:
         assert value == typed(expected), row
 
 
-def test_the_papers_models_are_in_the_data_sets_table(paper: Params) -> None:
+def test_the_papers_models_are_in_the_data_sets_table_and_a_stated_setting_has_a_source(paper: Params) -> None:
     assert not [row for row in ROWS if row["model"] not in paper.models_of(row["data set"])]
-
-
-def test_a_stated_setting_has_a_source() -> None:
-    assert [row for row in ROWS if row["value"] != "open" and not row["source"]] == []
+    assert not [row for row in ROWS if row["value"] != "open" and not row["source"]]
 
 
 def test_epochs_become_whole_batches_and_take_the_place_of_steps() -> None:
     assert total_steps({"batch": 100, "epochs": 250.0}, 1450) == 250 * 14
     assert total_steps({"batch": 100, "epochs": 0.5}, 100) == 1
-    changed = params.load(["budget=tiny", "models.vae.epochs=3"], FILE.parents[2] / "params.yaml")
+    changed = params.load(["budget=tiny", "models.vae.epochs=3"], CONFIG)
     training = changed.resolved_models["vae"]["training"]
     assert training["epochs"] == 3 and "steps" not in training
 
 
 def test_every_model_of_the_matched_table_sees_the_same_number_of_images() -> None:
-    root = FILE.parents[2]
-    matched = params.load([], root / "params.yaml", more=[root / "docs" / "overlays" / "mnist_matched_images.yaml"])
-    models = matched.models_of("mnist")
-    training = {model: matched.model_for("mnist", model)["training"] for model in models}
-    assert len(models) == 9
-    assert {model: block["steps"] * block["batch"] for model, block in training.items()} == dict.fromkeys(
-        models, 256_000
-    )
+    matched = params.load([], CONFIG, more=[ROOT / "docs" / "overlays" / "mnist_matched_images.yaml"])
+    training = [matched.model_for("mnist", model)["training"] for model in matched.models_of("mnist")]
+    assert [block["steps"] * block["batch"] for block in training] == [256_000] * 9
 
 
 def test_a_warm_up_as_long_as_the_training_is_refused() -> None:
     with pytest.raises(UserError, match=r"models\.draw_gan\.warmup: found 4, expected less than the 4 steps"):
-        params.load(["budget=tiny", "models.draw_gan.tiny.warmup=4"], FILE.parents[2] / "params.yaml")
+        params.load(["budget=tiny", "models.draw_gan.tiny.warmup=4"], CONFIG)
 
 
 def test_a_block_for_a_budget_is_checked_at_every_budget() -> None:
-    file = FILE.parents[2] / "params.yaml"
-    assert params.load(["budget=laptop"], file).datasets["flowers102"].shape == (3, 64, 64)
-    with pytest.raises(
-        UserError, match=r"datasets\.flowers102\.shpe: unknown key; did you mean 'shape'\? \(at budget paper\)"
-    ):
-        params.load(["budget=laptop", "datasets.flowers102.paper.shpe=1"], file)
+    assert params.load(["budget=laptop"], CONFIG).datasets["flowers102"].shape == (3, 64, 64)
+    message = r"datasets\.flowers102\.shpe: unknown key; did you mean 'shape'\? \(at budget paper\)"
+    with pytest.raises(UserError, match=message):
+        params.load(["budget=laptop", "datasets.flowers102.paper.shpe=1"], CONFIG)

@@ -77,10 +77,8 @@ def test_what_is_no_file_of_a_picture_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.png", "a.PNG"])
 def test_a_still_picture_is_written_as_it_is(tmp_path: Path, name: str) -> None:
-    picture = pixels(20, 30, 3)
-    pictures.write(tmp_path / name, picture)
-    with Image.open(tmp_path / name) as written:
-        np.testing.assert_array_equal(np.asarray(written), picture)
+    pictures.write(tmp_path / name, picture := pixels(20, 30, 3))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / name)), picture)
 
 
 @pytest.mark.parametrize("ending", ["webp", "apng", "gif"])

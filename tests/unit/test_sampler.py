@@ -75,6 +75,10 @@ def weights(trainer: Trainer) -> dict[str, Tensor]:
     return trainer.state()[0]
 
 
+def alike(weights: dict[str, Tensor], others: dict[str, Tensor]) -> bool:
+    return weights.keys() == others.keys() and all(torch.equal(others[key], value) for key, value in weights.items())
+
+
 def test_natural_leaves_every_training_as_it_was() -> None:
     """Against the loop as it stood before there were samplers: the order is the shuffle, and labels change nothing."""
 
@@ -92,9 +96,7 @@ def test_natural_leaves_every_training_as_it_was() -> None:
     torch.manual_seed(0)
     wanted = weights(before)
     for labels in (None, torch.from_numpy(LABELS)):
-        found = weights(trainer("natural", labels=labels))
-        assert found.keys() == wanted.keys()
-        assert all(torch.equal(found[key], value) for key, value in wanted.items())
+        assert alike(weights(trainer("natural", labels=labels)), wanted)
 
 
 @pytest.mark.parametrize("sampler", ["balanced", "tempered"])
@@ -107,16 +109,14 @@ def test_a_sampled_training_differs_and_resumes_bit_for_bit(sampler: str, tmp_pa
     artifacts.write_tensors(tmp_path / "state", *stopped.state())
     resumed = trainer(sampler, labels=labels, seed=5)
     resumed.restore(artifacts.read_tensors(tmp_path / "state"), artifacts.read_metadata(tmp_path / "state"))
-    found = weights(resumed)
-    assert all(torch.equal(found[key], value) for key, value in wanted.items())
+    assert alike(weights(resumed), wanted)
     natural = weights(trainer("natural", labels=labels))
     assert any(not torch.equal(natural[key], value) for key, value in wanted.items() if key.startswith("model/"))
 
 
 def test_tempered_at_one_is_natural() -> None:
     labels = torch.from_numpy(LABELS)
-    found, wanted = (weights(trainer(s, labels=labels, sampler_power=1.0)) for s in ("tempered", "natural"))
-    assert all(torch.equal(found[key], value) for key, value in wanted.items())
+    assert alike(*(weights(trainer(sampler, labels=labels, sampler_power=1.0)) for sampler in ("tempered", "natural")))
 
 
 def test_a_balanced_conditional_model_is_told_the_data_s_own_class_sizes() -> None:

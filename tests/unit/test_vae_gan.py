@@ -94,19 +94,11 @@ def test_the_adversary_is_not_heard_by_the_encoder_and_would_be_without_care() -
     torch.testing.assert_close(seen[0], seen[1], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(
-    ("shape", "smallest"),
-    [
-        ((1, 28, 28), (7, 7)),
-        ((1, 32, 32), (8, 8)),
-        ((3, 32, 32), (8, 8)),
-        ((3, 64, 64), (8, 8)),
-        ((2, 12, 20), (6, 10)),
-    ],
-)
-def test_the_discriminators_features_are_its_smallest_maps(
-    shape: tuple[int, int, int], smallest: tuple[int, int]
-) -> None:
+SMALLEST = {(1, 28, 28): (7, 7), (1, 32, 32): (8, 8), (3, 32, 32): (8, 8), (3, 64, 64): (8, 8), (2, 12, 20): (6, 10)}
+
+
+@pytest.mark.parametrize(("shape", "smallest"), SMALLEST.items())
+def test_the_discriminators_features_are_its_smallest_maps(shape: Any, smallest: tuple[int, int]) -> None:
     model = small(shape, latent=5, width=2).eval()
     x = torch.rand(3, *shape)
     torch.testing.assert_close(model.reconstruct(x), model.decode(model.encode(x)))

@@ -11,15 +11,12 @@ from pipeline.tables.sentence import ONE_SEED
 from pipeline.tables.verdict import Tables, leader_tests, p_value, verdict
 
 NOISY = "No better than noise or the mean image"
-REAL = {
-    "model": "real",
-    "fd_classifier": 0.1,
-    "coverage": 0.95,
-    "precision": 0.95,
-    "coverage_tail": 0.9,
-    "copying": 0.5,
-}
+REAL = {"model": "real", "fd_classifier": 0.1, "coverage": 0.95, "precision": 0.95, "copying": 0.5}
+REAL |= {"coverage_tail": 0.9}
 NOISE = {"model": "noise", "fd_classifier": 99.0, "coverage": 0.0, "precision": 0.98, "coverage_tail": 0.0}
+
+
+BANDS: dict[str, Any] = {name: {"classes": 3, "train": 30, "test": 10} for name in ("head", "middle", "tail")}
 
 
 def row(model: str, seeds: int = 1, status: str = "ok", **values: float) -> dict[str, Any]:
@@ -100,51 +97,46 @@ def test_who_is_no_better_than_noise_does_not_lead() -> None:
     assert told(*many, *good)[NOISY].startswith("Frechet distance (classifier): 7 of 10 models. Such a value")
 
 
-def test_seeds_give_a_p_value_by_the_test_of_the_claims() -> None:
-    seeds = [
-        {"model": model, "seed": seed, "fd_classifier": value + 0.01 * seed}
+OF_SEEDS = [row("a", seeds=3, fd_classifier=1.01), row("b", seeds=3, fd_classifier=2.01)]
+
+
+def by_seed(**each: str) -> list[dict[str, Any]]:
+    """Three trainings of a and of b, each with its values by every reference classifier."""
+    return [
+        {"model": model, "seed": seed, "fd_classifier": value + 0.01 * seed, "fd_classifier_each": each.get(model)}
         for model, value in (("a", 1.0), ("b", 2.0))
         for seed in range(3)
     ]
-    rows = [row("a", seeds=3, fd_classifier=1.01), row("b", seeds=3, fd_classifier=2.01)]
-    words = told(*rows, seeds=seeds)
+
+
+def test_seeds_give_a_p_value_by_the_test_of_the_claims() -> None:
+    words = told(*OF_SEEDS, seeds=by_seed())
     assert words["How sure"] == (
         "a 1.01 [0.909, 1.11], next b 2.01 [1.81, 2.21]; real images get 0.1; lower is better; 95 % intervals in "
         "brackets. 3 seeds; the intervals are over seeds. "
         "a against b: p < 0.001 (Welch's t, Holm over the headline metrics)."
     )
-    (test,) = leader_tests(Tables([*rows, REAL, NOISE], seeds, metrics=columns()))
+    (test,) = leader_tests(Tables([*OF_SEEDS, REAL, NOISE], by_seed(), metrics=columns()))
     assert test["p"] == test["p_holm"] and test["verdict"] == "held"
     assert p_value(0.0123) == "p = 0.012"
 
 
 def test_a_small_p_is_not_all_where_the_reference_classifiers_disagree() -> None:
-    each = {"a": "1 1 1", "b": "2 2 0.5"}
-    seeds = [
-        {"model": model, "seed": seed, "fd_classifier": value + 0.01 * seed, "fd_classifier_each": each[model]}
-        for model, value in (("a", 1.0), ("b", 2.0))
-        for seed in range(3)
-    ]
-    rows = [row("a", seeds=3, fd_classifier=1.01), row("b", seeds=3, fd_classifier=2.01)]
-    assert told(*rows, seeds=seeds)["How sure"].endswith("; the reference classifiers disagree on the order.")
-    paired = told(*rows, seeds=seeds, trained={"a": "a", "b": "a"})["How sure"]
+    seeds = by_seed(a="1 1 1", b="2 2 0.5")
+    assert told(*OF_SEEDS, seeds=seeds)["How sure"].endswith("; the reference classifiers disagree on the order.")
+    paired = told(*OF_SEEDS, seeds=seeds, trained={"a": "a", "b": "a"})["How sure"]
     assert "(paired t, Holm over the headline metrics)" in paired
 
 
 def test_failures_claims_and_rare_classes_are_told() -> None:
-    bands: dict[str, Any] = {name: {"classes": 3, "train": 30, "test": 10} for name in ("head", "middle", "tail")}
-    bands["tail_known_to"] = 0.1
-    claims = [
-        {"verdict": "held", "reason": None},
-        {"verdict": "unresolved", "reason": "one seed; and more"},
-        {"verdict": "unresolved", "reason": "one seed"},
-    ]
+    verdicts = (("held", None), ("unresolved", "one seed; and more"), ("unresolved", "one seed"))
+    claims = [{"verdict": verdict, "reason": reason} for verdict, reason in verdicts]
+    rows = row("a", fd_classifier=1.0, coverage_tail=0.5), row("b", fd_classifier=2.0, coverage_tail=0.2)
     words = told(
-        row("a", fd_classifier=1.0, coverage_tail=0.5),
-        row("b", fd_classifier=2.0, coverage_tail=0.2),
+        *rows,
         row("c", status="collapsed", fd_classifier=0.5),
         claims=claims,
-        bands=bands | {"rare_under_three": 0},
+        bands=BANDS | {"tail_known_to": 0.1, "rare_under_three": 0},
     )
     assert words["lead"].startswith("a leads"), "a model that collapsed does not lead"
     assert words["Status not ok"] == "c: collapsed."
@@ -155,8 +147,7 @@ def test_failures_claims_and_rare_classes_are_told() -> None:
 
 
 def test_one_model_does_not_lead_on_rare_classes() -> None:
-    bands: dict[str, Any] = {name: {"classes": 3, "train": 30, "test": 10} for name in ("head", "middle", "tail")}
-    words = told(row("a", fd_classifier=1.0, coverage_tail=0.5), bands=bands)["Rare classes"]
+    words = told(row("a", fd_classifier=1.0, coverage_tail=0.5), bands=BANDS)["Rare classes"]
     assert words.startswith("Coverage, tail: a 0.5 [0.45, 0.55]; real images get 0.9; no other is measured.")
 
 

@@ -14,25 +14,15 @@ from pipeline.models.base import ImageGenerator, optimisers
 from pipeline.models.kinds import Shape
 from pipeline.training.device import build
 from pipeline.training.sampling import quantise, sample, sample_canvases
-from tests.small_models import (
-    CLASSES,
-    CONDITIONAL,
-    NAMES,
-    ONE_OF_EACH_CLASS,
-    block_of,
-    class_of,
-    fed,
-    real_batch,
-    small,
-    small_arguments,
-)
+from tests import small_models
+from tests.small_models import CLASSES, CONDITIONAL, ONE_OF_EACH_CLASS, class_of, fed, small, small_arguments
 
 SHAPES: list[Shape] = [(1, 28, 28), (3, 32, 32)]
 BATCH = 12
 STEPS = 7
 """Past a small model's warm-up, in which a network may stand still."""
 
-EVERY = [*NAMES, *CONDITIONAL]
+EVERY = [*small_models.NAMES, *CONDITIONAL]
 PAIRS = [(name, shape) for shape in SHAPES for name in (EVERY if shape == SHAPES[0] else ONE_OF_EACH_CLASS)]
 
 every_model = pytest.mark.parametrize("name", EVERY)
@@ -44,6 +34,12 @@ def pairs_with(ability: str) -> pytest.MarkDecorator:
     """The pairs whose class has a method."""
     able = [(name, shape) for name, shape in PAIRS if hasattr(class_of(name), ability)]
     return pytest.mark.parametrize(("name", "shape"), able, ids=str)
+
+
+def built(name: str, *, classes: int = CLASSES, **arguments: float) -> ImageGenerator:
+    """A small model of which some arguments are others."""
+    kind, arguments = small_models.block_of(name)["class"], small_arguments(name) | arguments
+    return build(kind, arguments, SHAPES[0], seed=0, device="cpu", classes=classes).train()
 
 
 class Training(NamedTuple):
@@ -124,8 +120,7 @@ def test_a_step_depends_on_state_batch_and_the_global_generator_alone(name: str)
 @pytest.mark.parametrize("name", [name for name in ONE_OF_EACH_CLASS if not hasattr(class_of(name), "discriminate")])
 def test_one_batch_is_overfitted(name: str) -> None:
     """At a high rate the loss falls by a quarter; the losses of adversaries need not fall."""
-    arguments = small_arguments(name) | {"learning_rate": 1e-2}
-    model = build(block_of(name)["class"], arguments, SHAPES[0], seed=0, device="cpu", classes=CLASSES).train()
+    model = built(name, learning_rate=1e-2)
     torch.manual_seed(1)
     losses: list[Tensor] = []
     while len(losses) < 60 and not has_fallen(losses):
@@ -202,7 +197,7 @@ def test_a_sample_depends_neither_on_n_nor_on_its_batch(name: str, shape: Shape)
 @pairs_with("discriminate")
 def test_the_discriminator_gives_one_logit_per_image(name: str, shape: Shape) -> None:
     model = trained(name, shape)
-    real = real_batch(name, BATCH, shape)
+    real = small_models.real_batch(name, BATCH, shape)
     with torch.inference_mode():
         logits = model.discriminate(real)
         assert torch.equal(logits, model.discriminate(real))
@@ -250,7 +245,7 @@ def test_the_class_that_is_asked_for_changes_the_image_and_not_the_noise(name: s
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_a_conditional_model_of_no_classes_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"conditional: .*classes"):
-        build(block_of(name)["class"], small_arguments(name), SHAPES[0], seed=0, device="cpu")
+        built(name, classes=0)
 
 
 # -- larger images, and the rates of learning ------------------------------------------------------------------------
@@ -288,10 +283,7 @@ RATES = [
 @functools.cache
 def moved(name: str, slowed: str = "") -> float:
     """How far the weights move in a few steps, one rate a thousandth of what it is."""
-    arguments = small_arguments(name)
-    if slowed:
-        arguments[slowed] *= 1e-3
-    model = build(block_of(name)["class"], arguments, (1, 28, 28), seed=0, device="cpu", classes=CLASSES).train()
+    model = built(name, **({slowed: 1e-3 * small_arguments(name)[slowed]} if slowed else {}))
     before = [value.detach().clone() for value in model.parameters()]
     torch.manual_seed(1)
     for _ in range(STEPS):

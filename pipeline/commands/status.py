@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from pipeline.runtime.progress import duration
 from pipeline.workflow import estimate, layout, overrides, run_lock, staleness, store
@@ -51,7 +52,8 @@ def cores(text: str) -> int:
 def begun(plan: Plan) -> list[str]:
     """The data sets of which anything was made; the first one if there is none."""
     datasets = list(plan.params.datasets)
-    return [name for name in datasets if staleness.is_begun(name)] or datasets[:1]
+    places = ("results/store/{}", "data/raw/{}/.fetched")
+    return [name for name in datasets if any(Path(place.format(name)).is_dir() for place in places)] or datasets[:1]
 
 
 def command(dataset: str, cores: int, flags: str) -> str:

@@ -37,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Two sides, the data set, and where to write."""
     parser.add_argument("a", metavar="A", help="a results folder, `.`, or a Git revision")
     parser.add_argument("b", metavar="B", help="the same; differences are B - A")
-    parser.add_argument("--dataset", help="one data set (default: all that both sides have)")
+    parser.add_argument("--dataset", default="mnist", help="a data set that both sides have (default: mnist)")
     parser.add_argument("--to", type=Path, metavar="FILE", help="write every difference to a .csv instead of printing")
 
 
@@ -45,22 +45,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Compare and print, or write."""
     if arguments.to is not None and arguments.to.suffix != ".csv":
         raise UserError(f"--to: found {str(arguments.to)!r}, expected a name ending in .csv")
-    names = arguments.a, arguments.b
-    datasets = [arguments.dataset] if arguments.dataset else shared(*names)
-    if arguments.to is not None and len(datasets) > 1:
-        raise UserError(f"--dataset: both sides have {', '.join(datasets)}; name one")
-    for dataset in datasets:
-        compared = compare(*(_read(name, dataset) for name in names))
-        if arguments.to is None:
-            print(to_text(compared), end="" if dataset == datasets[-1] else "\n")
-            continue
+    compared = compare(*(_read(name, arguments.dataset) for name in (arguments.a, arguments.b)))
+    if arguments.to is None:
+        print("\n".join(lines(compared)))
+    else:
         artifacts.write_text(arguments.to, to_csv(to_rows(compared), COLUMNS))
         print(f"{arguments.to}: {len(compared.rows)} differences in the tables")
-
-
-def shared(a: str, b: str) -> list[str]:
-    """The data sets that both sides have; mnist if none is found, as in a revision whose results DVC holds."""
-    return sorted(snapshots.datasets(a) & snapshots.datasets(b)) or ["mnist"]
 
 
 def _read(name: str, dataset: str) -> Snapshot:
@@ -72,27 +62,25 @@ def _read(name: str, dataset: str) -> Snapshot:
 # --- as text ------------------------------------------------------------------------------------------------------
 
 
-def to_text(compared: Comparison) -> str:
+def lines(compared: Comparison) -> list[str]:
     """What a terminal shows."""
     a, b = compared.a, compared.b
-    lines = [*_unlike(compared), f"A  {_side(a)}", f"B  {_side(b)}"]
+    head = [*_unlike(compared), f"A  {_side(a)}", f"B  {_side(b)}"]
     if compared.rows or a.tables.keys() != b.tables.keys():
-        for table in SHOWN:
-            lines += ["", *_table_lines(compared, table)]
+        found = [line for table in SHOWN for line in ("", *_table_lines(compared, table))]
     else:
         equal = "byte-equal" if compared.byte_equal else "the same numbers, written differently"
-        lines.append(f"{equal}: {len(a.tables)} tables, {sum(compared.cells.values())} cells")
-    return "\n".join([*lines, "", *_made_lines(compared), ""])
+        found = [f"{equal}: {len(a.tables)} tables, {sum(compared.cells.values())} cells"]
+    return [*head, *found, "", *_made_lines(compared)]
 
 
 def _unlike(compared: Comparison) -> list[str]:
     """What makes the numbers not comparable: another budget, number of images or of seeds; nothing where all agree."""
-    words = []
-    for column in ("seeds", "n_real", "n_fake"):
-        a, b = (_values(side, column) for side in (compared.a, compared.b))
-        if a != b:
-            words.append(f"{column} {a} against {b}")
+    columns = {
+        column: [_values(side, column) for side in (compared.a, compared.b)] for column in ("seeds", "n_real", "n_fake")
+    }
     steps = {change: jobs for change, jobs in compared.made_by.items() if change.name in BUDGET}
+    words = [f"{column} {a} against {b}" for column, (a, b) in columns.items() if a != b]
     words += [f"{of.name} {of.a} against {of.b} ({models_of(jobs) or 'all'})" for of, jobs in [*steps.items()][:2]]
     more = f" and {len(steps) - 2} more" if len(steps) > 2 else ""
     return [f"NOT COMPARABLE: {'; '.join(words)}{more}"] if words else []
@@ -116,21 +104,16 @@ def _table_lines(compared: Comparison, table: str) -> list[str]:
         return [f"{title(table)}: not compared, it is missing in {' and '.join(lacking)}"]
     if not changes:
         return [f"{title(table)}: the same ({compared.cells[table]} cells)"]
+    cells = sum(row["row"] != COLUMN and row["column"] != ROW for row in changes)
+    outside = sum(row["verdict"] == OUTSIDE for row in changes)
     readable = [row for row in changes if row["column"] in SHOWN[table]]
-    lines = [_title(compared, table), *comparison.aligned(readable)]
+    lines = [f"{title(table)}: {cells} of {compared.cells[table]} cells differ, {outside} {OUTSIDE}"]
+    lines += comparison.aligned(readable)
     if len(readable) < len(changes):
         lines.append(f"  and {len(changes) - len(readable)} changes in other columns: --to FILE writes them all")
     if table == "main" and _single_seed(compared):
         lines.append("  one training per model: intervals show the variation between images, not between trainings")
     return lines
-
-
-def _title(compared: Comparison, table: str) -> str:
-    """'main table: 3 of 195 cells differ, 1 outside the intervals'."""
-    changes = [row for row in compared.rows if row["table"] == table]
-    outside = sum(row["verdict"] == OUTSIDE for row in changes)
-    cells = sum(row["row"] != COLUMN and row["column"] != ROW for row in changes)
-    return f"{title(table)}: {cells} of {compared.cells[table]} cells differ, {outside} {OUTSIDE}"
 
 
 def _single_seed(compared: Comparison) -> bool:

@@ -80,7 +80,7 @@ def read_record(arguments: argparse.Namespace) -> Snapshot:
     path = arguments.against / PROVENANCE
     if not path.is_file():
         raise UserError(f"{path}: not found; `python -m pipeline verify --record` makes it, or name another --against")
-    recorded = snapshots.from_folder(arguments.against, arguments.dataset)
+    recorded = snapshots.read(str(arguments.against), arguments.dataset)
     if not recorded.records:
         raise UserError(f"{path}: not a readable record; run `git checkout {arguments.against}` or record it again")
     budget = artifacts.read_json(path).get("budget")
@@ -137,7 +137,7 @@ def recompute(dataset: str, budget: str, folder: Path, cores: int, more: Sequenc
     done = subprocess.run(command, cwd=job_hash.ROOT, env=_environment(dataset))
     if done.returncode:
         raise UserError("the tables could not be made; the lines above that begin with 'easel:' say why")
-    return snapshots.from_folder(folder, dataset)
+    return snapshots.read(str(folder), dataset)
 
 
 def _environment(dataset: str) -> dict[str, str]:

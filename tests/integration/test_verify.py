@@ -32,7 +32,7 @@ MODELS = {"vae", "draw_gan", "gran3", "real", "noise", "mean_image"}
 @pytest.fixture(scope="module")
 def made() -> Snapshot:
     """Some models' rows of the tables in docs/verify, as if they were made here."""
-    recorded = snapshots.from_folder(ROOT / "docs/verify", "mnist")
+    recorded = snapshots.read(str(ROOT / "docs/verify"), "mnist")
     keys = ("model", "model_1", "model_2", "judge", "contestant")
 
     def some(text: str) -> str:

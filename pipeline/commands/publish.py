@@ -15,10 +15,9 @@ from typing import Any
 
 from pipeline.core import artifacts, folders
 from pipeline.core.errors import UserError, near
-from pipeline.workflow import layout, overrides, run_lock, staleness, store
+from pipeline.workflow import layout, overrides, run_lock, specs, staleness, store
 from pipeline.workflow.plan import Plan
 
-FIGURE_STAGES = ("figures", "canvases", "gallery")
 LARGEST = 1_000_000
 """Bytes of the largest file that is given to Git."""
 
@@ -47,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     record(dataset, given)
     push(given, remote)
     folder = arguments.to / dataset
-    files = {name: path.read_bytes() for name, path in small(plan, dataset, records)}
+    files = {name: path.read_bytes() for name, path in small(plan, dataset)}
     origin = provenance(plan, dataset, records)
     files["provenance.json"] = (json.dumps(origin, indent=1) + "\n").encode()
     files["README.md"] = readme(origin).encode()
@@ -159,25 +158,21 @@ def command(module: str, *words: str, show_output: bool = False) -> str:
 # --- Git ----------------------------------------------------------------------------------------------------------
 
 
-def small(plan: Plan, dataset: str, records: Records) -> Iterator[tuple[str, Path]]:
+def small(plan: Plan, dataset: str) -> Iterator[tuple[str, Path]]:
     """The tables, and the figures as PNG, that are small enough for Git: name where they are published, file."""
-    tables = [
-        (Path(view.format(dataset=dataset)).name, Path(plan.job(stage, dataset).outputs[output]))
+    files = {
+        Path(Path(view.format(dataset=dataset)).name): Path(plan.job(stage, dataset).outputs[output])
         for view, (stage, output) in layout.VIEWS["tables"].items()
         if output != "job"
-    ]
-    figures = [
-        (f"figures/{layout.figure_name(record, file)}", folder / file)
-        for folder, record in records.items()
-        if record["stage"] in FIGURE_STAGES
-        for file in record["files"]
-        if file.endswith(".png")
-    ]
-    for name, path in tables + figures:
+    }
+    for source in specs.drawn(plan, dataset):
+        figures = store.copies(Path("figures"), Path(plan.job(*source.job).outputs[source.output]))
+        files |= {name: path for name, path in figures.items() if name.suffix == ".png"}
+    for name, path in files.items():
         if path.stat().st_size > LARGEST:
             say(f"{path}: left out, {path.stat().st_size:,} bytes are more than {LARGEST:,}")
         else:
-            yield name, path
+            yield name.as_posix(), path
 
 
 def provenance(plan: Plan, dataset: str, stored: Records) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.runtime.progress import duration
+from pipeline.runtime.progress import duration, many
 from pipeline.workflow import estimate, layout, overrides, run_lock, staleness, store
 from pipeline.workflow.plan import Job, Plan
 from pipeline.workflow.staleness import State
@@ -104,11 +104,6 @@ def section(title: str, lines: list[str], left_out: int = 0) -> Iterator[str]:
         yield from (f"    {line}" for line in lines)
     if left_out:
         yield f"    and {left_out} more causes (--all)"
-
-
-def many(count: int, what: str) -> str:
-    """'1 job', '14 jobs'."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def under_way(plan: Plan, needed: list[State]) -> Iterator[str]:

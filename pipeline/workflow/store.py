@@ -162,6 +162,19 @@ def records(root: Path = Path()) -> Iterator[tuple[Path, Record]]:
                 yield path.parent, record
 
 
+def copies(view: Path, stored: Path) -> dict[Path, Path]:
+    """Copy -> stored file: of a view the file itself, of a folder of figures all that the job of a record drew.
+
+    A figure of a single run is named after its run too.
+    """
+    if view.suffix:
+        return {view: stored}
+    record = read(stored.parent) or {"files": {}, "wildcards": {}}
+    run = "".join(f"_{record['wildcards'][key]}" for key in ("model", "seed") if key in record["wildcards"])
+    drawings = [Path(name) for name in record["files"] if name.endswith((".png", ".svg", "gallery.json"))]
+    return {view / f"{name.stem}{run}{name.suffix}": stored.parent / name for name in drawings}
+
+
 # --- jobs that run ----------------------------------------------------------------------------------------------------
 
 

@@ -287,7 +287,7 @@ def test_what_publish_writes_is_read_by_compare(tmp_path: Path, monkeypatch: pyt
     plan = plan_of("budget=tiny")
     made_up.make(plan)
     records = command.current(plan, "mnist")
-    files = dict(command.small(plan, "mnist", records))
+    files = dict(command.small(plan, "mnist"))
     assert {"mnist.csv", "mnist.md", "mnist_battles.csv"} <= set(files) and "mnist.json" not in files
     assert files["mnist.csv"].read_bytes() == Path(plan.job("tables", "mnist").outputs["table"]).read_bytes()
     assert all(path.suffix == ".png" for name, path in files.items() if name.startswith("figures/"))

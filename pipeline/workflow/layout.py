@@ -104,11 +104,7 @@ def folder(stage: str) -> str:
 
     Raises KeyError for a stage that there is not.
     """
-    places = {
-        "fetch": "data/raw/{dataset}/.fetched",
-        "prepare": "data/prepared/{dataset}",
-        "report": "results/store/report",
-    }
+    places = {"fetch": "data/raw/{dataset}/.fetched", "prepare": "data/prepared/{dataset}"}
     parts = [f"{{{name}}}" for name in WILDCARDS[stage]]
     store = "/".join(["results/store", *parts[:1], stage, *parts[1:]])
     return f"{places.get(stage, store)}/{{hash}}"

@@ -134,10 +134,10 @@ def checked(path: Path) -> Record:
         digest = artifacts.sha256(path)
     except FileNotFoundError:
         raise UserError(f"{path}: not found; delete {path.parent} and {again}") from None
-    except OSError as error:
+    except OSError as error:  # of reading, it has no name
         raise UserError(f"{path}: could not be read: {error.strerror}; check its rights and the disk") from error
-    expected = path.name == layout.RECORD or record["files"].get(path.name, {}).get("sha256")
-    if expected is not True and digest != expected:
+    expected = digest if path.name == layout.RECORD else record["files"].get(path.name, {}).get("sha256")
+    if digest != expected:
         raise UserError(
             f"{path}: damaged or edited (SHA-256 {digest[:12]}, expected {str(expected)[:12]}); "
             f"delete {path.parent} and {again}"

@@ -25,17 +25,12 @@ class Change:
     a: str = ""
     b: str = ""
 
-    @property
-    def verdict(self) -> str:
-        """Whether both sides have it."""
-        return "only in B" if self.a == NONE else "only in A" if self.b == NONE else "changed"
-
     def __str__(self) -> str:
         """Such as 'arguments.glimpses 10 -> 20', '+ pipeline/models/draw.py' or 'torch 2.1.0 -> 2.2.0'."""
         if self.kind == "damaged":
             return self.name
         if self.kind == "code":
-            sign = {"only in B": "+ ", "only in A": "- "}.get(self.verdict, "")
+            sign = "+ " if self.a == NONE else "- " if self.b == NONE else ""
             return f"{sign}{self.name.replace('.', '/')}.py"
         values = (text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..." for text in (self.a, self.b))
         return f"{self.name} {' -> '.join(values)}"

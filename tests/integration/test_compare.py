@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import json
 import shutil
@@ -21,7 +20,7 @@ from pipeline.battles.verdicts import BATTLE_COLUMNS
 from pipeline.core import artifacts, folders
 from pipeline.core.errors import UserError
 from pipeline.tables import main_columns, seeds_columns, to_csv
-from pipeline.tables.comparison import COLUMNS, INTERVAL_ALONE, NO_INTERVAL, OUTSIDE, WITHIN, changed_rows
+from pipeline.tables.comparison import INTERVAL_ALONE, NO_INTERVAL, OUTSIDE, WITHIN, changed_rows
 from pipeline.workflow import layout, provenance, snapshots
 from tests.conftest import BIN, Run, plan_of, run
 
@@ -180,33 +179,26 @@ def test_what_changed_and_what_made_it_change(tmp_path: Path) -> None:
     assert "code:" not in text
 
 
-def test_everything_is_written_as_csv(tmp_path: Path) -> None:
+def test_every_table_and_column_is_printed_when_asked_for(tmp_path: Path) -> None:
     after = tables()
-    after["main"][0] = model_row("draw", 15.0) | {"copying": 0.25}
+    after["battles"][0]["gap_1"] = 0.25
+    after["seeds"][0]["fd_classifier"] = 15.0
     write(tmp_path / "a", tables())
-    write(tmp_path / "b", after, glimpses=20)
-    assert "2 differences" in said(tmp_path, "a", "b", "--to", "x.csv")
-    with (tmp_path / "x.csv").open(newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    assert tuple(rows[0]) == COLUMNS
-    assert [(row["table"], row["row"], row["column"], row["difference"]) for row in rows] == [
-        ("main", "draw", "fd_classifier", "3"),
-        ("main", "draw", "copying", "-0.25"),
-        ("params", "draw", "arguments.glimpses", ""),
-    ]
+    write(tmp_path / "b", after)
+    text, everything = (said(tmp_path, "a", "b", *words) for words in ((), ("--all",)))
+    assert "  and 1 changes in other columns: --all prints them" in text and "gap_1" not in text
+    assert "gap_1" in everything and "seeds: 1 of 1 cells differ" in everything and "--all" not in everything
 
 
-def test_a_mistake_is_one_line_and_nothing_is_written(tmp_path: Path) -> None:
+def test_a_mistake_is_one_line(tmp_path: Path) -> None:
     table = write(tmp_path / "a", tables()) / "results/tables/mnist.csv"
     (tmp_path / "empty").mkdir()
     assert "no mnist.csv in it" in refused(tmp_path, "a", "empty")
-    assert "expected a name ending in .csv" in refused(tmp_path, "a", "a", "--to", "x.pdf")
     table.write_text("model\nvae\n")
-    assert "damaged or edited" in refused(tmp_path, "a", "a", "--to", "x.csv")
+    assert "damaged or edited" in refused(tmp_path, "a", "a")
     table.with_suffix(".json").unlink()
     table.write_text("name,value\nx,1\n")
     assert "its main table has no column model" in refused(tmp_path, "a", "a")
-    assert not list(tmp_path.glob("x.*"))
 
 
 def test_another_budget_or_number_of_seeds_or_images_is_the_first_line(tmp_path: Path) -> None:

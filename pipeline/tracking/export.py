@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import math
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core import artifacts
+from pipeline.core import artifacts, folders
 from pipeline.core.errors import UserError
 from pipeline.runtime import signals
-from pipeline.runtime.progress import Progress, duration
+from pipeline.runtime.progress import Progress
 from pipeline.tracking import class_choice, export_folder
 from pipeline.workflow import overrides, store
 
@@ -74,10 +73,6 @@ class Result:
 
     tallies: list[Tally] = field(default_factory=list)
 
-    def short(self) -> list[Tally]:
-        """Classes with fewer images than wanted."""
-        return [tally for tally in self.tallies if tally.kept < tally.n]
-
 
 # --- which samples to draw ------------------------------------------------------------------------------------------
 
@@ -92,34 +87,36 @@ def requests(tallies: Iterable[Tally], limit: int) -> Iterator[tuple[Tally, rang
 
 
 def batches(model: ImageGenerator, seed: int, wanted: Iterable[tuple[Tally, range]]) -> Iterator[Batch]:
-    """The samples of some classes, many classes in one batch.
-
-    Sample k of a class is `model.draw_latents(1, seed, first=k, label=class)`, decoded.
-    """
+    """The samples of some classes, many classes in one batch."""
     from pipeline.training.sampling import BATCH
 
-    pairs = ((tally.label, number) for tally, numbers in wanted for number in numbers)
-    while some := [pair for _, pair in zip(range(BATCH), pairs)]:  # noqa: B905  the last one is shorter
-        labels, numbers = [label for label, _ in some], [number for _, number in some]
-        yield Batch(decoded(model, seed, labels, numbers), labels, numbers, seed)
+    parts: list[tuple[int | None, range]] = []
+    room = BATCH
+    for tally, numbers in wanted:
+        while numbers:
+            parts.append((tally.label, numbers[:room]))
+            numbers, room = numbers[room:], room - len(numbers[:room])
+            if not room:
+                yield drawn_batch(model, seed, parts)
+                parts, room = [], BATCH
+    if parts:
+        yield drawn_batch(model, seed, parts)
 
 
-def decoded(model: ImageGenerator, seed: int, labels: Sequence[int | None], numbers: Sequence[int]) -> Tensor:
-    """Images (k, C, H, W) uint8 of some sample numbers; a batch is always filled up, as the workflow's are."""
+def drawn_batch(model: ImageGenerator, seed: int, parts: Sequence[tuple[int | None, range]]) -> Batch:
+    """Sample k of a class is `model.draw_latents(1, seed, first=k, label=class)`, decoded.
+
+    The batch is filled up, as the workflow's are.
+    """
     import torch
 
     from pipeline.training.sampling import BATCH, quantise
 
-    parts, first = [], 0
-    for last in range(1, len(numbers) + 1):  # runs of following numbers of one class
-        follows = last < len(numbers) and (labels[last], numbers[last]) == (labels[first], numbers[last - 1] + 1)
-        if not follows:
-            parts.append(model.draw_latents(last - first, seed, first=numbers[first], label=labels[first]))
-            first = last
-    z = torch.cat(parts)
+    z = torch.cat([model.draw_latents(len(ks), seed, first=ks.start, label=label) for label, ks in parts])
     filled = torch.cat([z, z[:1].expand(BATCH - len(z), *z.shape[1:])])
     with torch.inference_mode():
-        return quantise(model.decode(filled.to(model.device))).cpu()[: len(z)]
+        images = quantise(model.decode(filled.to(model.device))).cpu()[: len(z)]
+    return Batch(images, [label for label, ks in parts for _ in ks], [k for _, ks in parts for k in ks], seed)
 
 
 # --- what is said of each image ---------------------------------------------------------------------------------------
@@ -205,7 +202,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def run(model: ImageGenerator, plan: Plan, arguments: argparse.Namespace) -> None:
-    """Draw, measure, filter and write; says how long it will take after two batches."""
+    """Draw, measure, filter and write."""
     signals.end_in_one_line("generate")
     splits, classifier, names, counts = prepared(plan, arguments.dataset)
     judge = Judge(splits, classifier)
@@ -222,10 +219,12 @@ def run(model: ImageGenerator, plan: Plan, arguments: argparse.Namespace) -> Non
         tallies = [Tally(label, arguments.n) for label in asked_classes(model, arguments, names, counts)]
         source = drawn(model, arguments, tallies)
     result = Result(tallies=tallies)
-    with export_folder.new_folder(arguments.to) as folder:
+    wanted = sum(tally.n for tally in tallies)
+    with folders.replacing(arguments.to) as folder:
         writer = export_folder.Writer(folder, arguments.form, model.shape, names)
-        for batch in told(source, arguments, sum(tally.n for tally in tallies), progress):
+        for batch in source:
             keep(batch, judge.rows(batch, names), result, writer, names, arguments, least)
+            progress.step(result.drawn, max(wanted, result.drawn), unit="images")
         writer.close()
     say(result, len(writer), arguments, judge)
 
@@ -302,22 +301,6 @@ def of_augmentation(
     return [Batch(some, marks.tolist(), ks.tolist(), seed) for some, marks, ks in parts], tallies
 
 
-def told(source: Iterable[Batch], arguments: argparse.Namespace, total: int, progress: Progress) -> Iterator[Batch]:
-    """The same batches; how long all take is said after the second, for the first one's set-up is not typical."""
-    done, since, began = 0, 0, time.monotonic()
-    for number, batch in enumerate(source, start=1):
-        yield batch
-        done += len(batch.numbers)
-        seconds, began = time.monotonic() - began, time.monotonic()
-        if number == 2 and done < total:
-            left = duration(seconds * (total - done) / len(batch.numbers))
-            more = " or more, as images are left out" if arguments.until_enough else ""
-            progress.say(f"{total:,} images of {arguments.model}: about {left}{more}")
-            progress.restart()
-            since = done
-        progress.step(done, max(total, done), unit="images", since=since)
-
-
 def keep(
     batch: Batch,
     rows: dict[str, list[Any]],
@@ -354,9 +337,9 @@ def say(result: Result, written: int, arguments: argparse.Namespace, judge: Judg
     print(f"{arguments.to}: {written:,} images{of} by {arguments.model}, manifest.csv and manifest.parquet")
     if result.unsure or result.copies:
         print(f"left out of {result.drawn:,} drawn: {result.unsure:,} below --min-confidence, {result.copies:,} copies")
-    short = result.short()
+    short = sum(tally.kept < tally.n for tally in result.tallies)
     if short:
-        print(f"warning: {len(short)} of {len(result.tallies)} classes have fewer images than wanted; "
+        print(f"warning: {short} of {len(result.tallies)} classes have fewer images than wanted; "
               "lower --min-confidence or --no-copies, or "
               f"{'raise --limit' if arguments.until_enough else 'add --until-enough'}")  # fmt: skip
     if classes and judge.classifier is not None and result.drawn:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.tracking import mlflow_runs
 from pipeline.workflow import overrides
@@ -47,14 +48,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def complete(plan: Plan, dataset: str, uri: str, flags: list[str]) -> None:
-    """Run the stage `track` again where the store lacks runs: it was deleted, or this is a clone."""
-    job = plan.job("track", dataset)
-    read = {Path(source.path).parent.name for source in job.sources}
-    if {f"{model}/{seed}" for model, seed in job.config["runs"]} <= mlflow_runs.recorded_runs(uri, dataset, read):
-        return
-    missing = next((source.path for source in job.sources if not Path(source.path).is_file()), None)
-    if missing:
-        print(f"easel: {missing}: not found, so MLflow lacks some runs; run snakemake or `make pull`", file=sys.stderr)
-        return
-    command = [sys.executable, "-m", "pipeline", "track", "--dataset", dataset, *flags]
-    subprocess.run(command, env={**os.environ, "EASEL_AFRESH": "yes"}, check=False)  # it says itself what is wrong
+    """Run the stage `track` again where the store lacks its runs: it was deleted or moved, or this is a clone."""
+    tracked = Path(plan.job("track", dataset).outputs["tracked"])
+    if tracked.is_file() and not set(artifacts.read_json(tracked)["runs"].values()) <= mlflow_runs.run_ids(
+        uri, dataset
+    ):
+        command = [sys.executable, "-m", "pipeline", "track", "--dataset", dataset, *flags]
+        subprocess.run(command, env={**os.environ, "EASEL_AFRESH": "yes"}, check=False)  # it says itself what is wrong

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,8 @@ class Tally:
     """Images that are wanted."""
     drawn: int = 0
     kept: int = 0
+    recognised: int = 0
+    """Images of this class as the classifier sees them, of all drawn."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +62,6 @@ class Batch:
     labels: list[int | None]
     numbers: list[int]
     seed: int
-
-
-@dataclass
-class Result:
-    """What was drawn and what became of it."""
-
-    drawn: int = 0
-    unsure: int = 0
-    copies: int = 0
-    recognised: int = 0
-    """Images of the asked class as the classifier sees them, of all drawn."""
-
-    tallies: list[Tally] = field(default_factory=list)
 
 
 # --- which samples to draw ------------------------------------------------------------------------------------------
@@ -218,15 +208,18 @@ def run(model: ImageGenerator, plan: Plan, arguments: argparse.Namespace) -> Non
     else:
         tallies = [Tally(label, arguments.n) for label in asked_classes(model, arguments, names, counts)]
         source = drawn(model, arguments, tallies)
-    result = Result(tallies=tallies)
+    outcomes: Counter[str] = Counter()
     wanted = sum(tally.n for tally in tallies)
     with folders.replacing(arguments.to) as folder:
         writer = export_folder.Writer(folder, arguments.form, model.shape, names)
         for batch in source:
-            keep(batch, judge.rows(batch, names), result, writer, names, arguments, least)
-            progress.step(result.drawn, max(wanted, result.drawn), unit="images")
+            rows = judge.rows(batch, names) | {"class_number": batch.labels, "number": batch.numbers}
+            rows["seed"] = [batch.seed] * len(batch.labels)
+            kept = kept_of(rows, tallies, names, outcomes, arguments.min_confidence, least)
+            writer.add(batch.images[kept].numpy(), {name: [values[k] for k in kept] for name, values in rows.items()})
+            progress.step(outcomes.total(), max(wanted, outcomes.total()), unit="images")
         writer.close()
-    say(result, len(writer), arguments, judge)
+    say(outcomes, tallies, len(writer), arguments, judge)
 
 
 def prepared(plan: Plan, dataset: str) -> tuple[dict[str, Path], Path | None, list[str], list[int]]:
@@ -301,49 +294,50 @@ def of_augmentation(
     return [Batch(some, marks.tolist(), ks.tolist(), seed) for some, marks, ks in parts], tallies
 
 
-def keep(
-    batch: Batch,
-    rows: dict[str, list[Any]],
-    result: Result,
-    writer: export_folder.Writer,
+def kept_of(
+    rows: Mapping[str, Sequence[Any]],
+    tallies: Sequence[Tally],
     names: Sequence[str],
-    arguments: argparse.Namespace,
-    least: float | None,
-) -> None:
-    """Count a batch, and write those of its images that pass and are still wanted."""
-    tallies = {tally.label: tally for tally in result.tallies}
-    chosen = []
-    for row, label in enumerate(batch.labels):
-        tally = tallies[label]
-        result.drawn += 1
-        result.recognised += label is not None and rows["recognised"][row] == names[label]
-        if arguments.min_confidence is not None and rows["probability"][row] < arguments.min_confidence:
-            result.unsure += 1
-        elif least is not None and rows["distance"][row] <= least:
-            result.copies += 1
+    outcomes: Counter[str],
+    least_probability: float | None,
+    least_distance: float | None,
+) -> list[int]:
+    """Numbers of the rows of a batch that pass and are still wanted; every row is counted."""
+    of_class = {tally.label: tally for tally in tallies}
+    kept = []
+    for row, label in enumerate(rows["class_number"]):
+        tally = of_class[label]
+        tally.recognised += label is not None and rows["recognised"][row] == names[label]
+        if least_probability is not None and rows["probability"][row] < least_probability:
+            outcomes["unsure"] += 1
+        elif least_distance is not None and rows["distance"][row] <= least_distance:
+            outcomes["copy"] += 1
         elif tally.kept < tally.n:
+            outcomes["kept"] += 1
             tally.kept += 1
-            chosen.append(row)
-    seeds = [batch.seed] * len(batch.labels)
-    rows |= {"class_number": batch.labels, "number": batch.numbers, "seed": seeds}
-    kept = {name: [values[row] for row in chosen] for name, values in rows.items()}
-    writer.add(batch.images[chosen].numpy(), kept)
+            kept.append(row)
+        else:
+            outcomes["more than wanted"] += 1
+    return kept
 
 
-def say(result: Result, written: int, arguments: argparse.Namespace, judge: Judge) -> None:
+def say(
+    outcomes: Counter[str], tallies: Sequence[Tally], written: int, arguments: argparse.Namespace, judge: Judge
+) -> None:
     """What was written, what was left out, which classes fell short, and whether the model minds the class."""
-    classes = [tally for tally in result.tallies if tally.label is not None]
+    drawn, unsure, copies = outcomes.total(), outcomes["unsure"], outcomes["copy"]
+    classes = [tally for tally in tallies if tally.label is not None]
     of = f" of {len(classes)} classes" if classes else ""
     print(f"{arguments.to}: {written:,} images{of} by {arguments.model}, manifest.csv and manifest.parquet")
-    if result.unsure or result.copies:
-        print(f"left out of {result.drawn:,} drawn: {result.unsure:,} below --min-confidence, {result.copies:,} copies")
-    short = sum(tally.kept < tally.n for tally in result.tallies)
+    if unsure or copies:
+        print(f"left out of {drawn:,} drawn: {unsure:,} below --min-confidence, {copies:,} copies")
+    short = sum(tally.kept < tally.n for tally in tallies)
     if short:
-        print(f"warning: {short} of {len(result.tallies)} classes have fewer images than wanted; "
+        print(f"warning: {short} of {len(tallies)} classes have fewer images than wanted; "
               "lower --min-confidence or --no-copies, or "
               f"{'raise --limit' if arguments.until_enough else 'add --until-enough'}")  # fmt: skip
-    if classes and judge.classifier is not None and result.drawn:
-        share, chance = result.recognised / result.drawn, 1 / judge.classifier.classes
+    if classes and judge.classifier is not None and drawn:
+        share, chance = sum(tally.recognised for tally in classes) / drawn, 1 / judge.classifier.classes
         print(f"the classifier sees the asked class in {share:.1%} of all drawn (chance: {chance:.1%})")
         if share < NEAR_CHANCE * chance:
             print("warning: near chance: the model hardly follows the class; train it longer or choose another model")

@@ -48,13 +48,7 @@ class LiveHistory:
         due = now - self.wrote >= WRITE_EVERY or (finished and self.rows > 0)
         if self.broken or not due or len(rows) == self.rows:
             return
-        content = {
-            **self.job.wildcards,
-            "hash": self.job.hash,
-            "block": self.job.config,
-            "seconds": round(now - self.began, 1),
-            "rows": rows,
-        }
+        content = {"seconds": round(now - self.began, 1), "rows": rows}
         try:
             artifacts.write_text(self.path, json.dumps(content))
         except UserError as error:

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.core import locks
-from pipeline.core.errors import Interrupted
 
 ENVIRONMENT: Mapping[str, str] = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -33,6 +32,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "DO_NOT_TRACK": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
@@ -75,11 +75,9 @@ def run_params(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def attempt(action: Callable[..., Result], *args: Any, **kwargs: Any) -> tuple[Result | None, str | None]:
-    """(What an action returns, None), or (None, one line that says what went wrong); only `Interrupted` passes."""
+    """(What an action returns, None), or (None, one line that says what went wrong)."""
     try:
         return action(*args, **kwargs), None
-    except Interrupted:
-        raise
     except Exception as error:  # whatever MLflow and its store raise: tracking decides nothing
         text = (str(error) or type(error).__name__).split("\n")[0].strip()[:160]
         return None, f"not tracked ({type(error).__name__}: {text}); nothing is lost, a later run records it"
@@ -118,7 +116,6 @@ def record_run(
         period: start and end of the training in seconds since 1970; without it the run starts and ends now.
 
     Raises:
-        ValueError: tags are missing.
         FileNotFoundError: a file is missing.
         Exception: whatever MLflow raises.
     """
@@ -175,12 +172,6 @@ def run_ids(uri: str, experiment: str) -> set[str]:
     with _alone(uri):
         experiment_id = _experiment(client, uri, experiment)
     return {run.info.run_id for run in client.search_runs([experiment_id], max_results=10_000)}
-
-
-def experiments(uri: str) -> dict[str, str]:
-    """Name -> id of the experiments of model training in a store."""
-    tagged = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in KIND.items())
-    return {item.name: item.experiment_id for item in _client(uri).search_experiments(filter_string=tagged)}
 
 
 def mark_best(uri: str, dataset: str, run_id: str) -> None:
@@ -267,8 +258,6 @@ def _open_run(
     client: Any, uri: str, tags: Mapping[str, object], started: float | None, content: str | None = None
 ) -> Any:
     """The run of these tags, made if it is not there."""
-    if absent := [tag for tag in (*SAME_RUN, "hash") if tag not in tags]:
-        raise ValueError(f"a run needs the tags {', '.join(absent)}")
     with _alone(uri):  # two processes that look for a run together would both make it
         experiment_id = _experiment(client, uri, str(tags["dataset"]))
         same = " and ".join(f"tags.{tag} = '{tags[tag]}'" for tag in SAME_RUN)

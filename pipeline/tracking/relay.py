@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError
-from pipeline.tracking import live
+from pipeline.tracking import live, mlflow_runs
 from pipeline.workflow import store
 
 POLL = 0.5
@@ -49,35 +49,31 @@ class Relay:
 
     def send_new(self) -> bool:
         """Send all rows that are new; False after a failure, of which the first in a row is printed."""
-        try:
-            for path, training in live.read_all(self.results).items():
-                new = last_step(training) > self.last_step.get(path, 0)
-                if new and training["seconds"] >= self.shown_after:
-                    self.send(path, training)
-        except Exception as error:  # whatever MLflow raises: the next attempt sends the same rows
-            if not self.failing:
-                text = (str(error) or type(error).__name__).splitlines()[0][:200]
-                print(f"easel: relay: {type(error).__name__}: {text}; tried again", file=sys.stderr, flush=True)
-            self.failing = True
-            return False
-        self.failing = False
-        return True
+        _, problem = mlflow_runs.attempt(self.send_all)  # after a failure the next attempt sends the same rows
+        if problem and not self.failing:
+            print(f"easel: relay: {problem}", file=sys.stderr, flush=True)
+        self.failing = problem is not None
+        return not self.failing
+
+    def send_all(self) -> None:
+        """Send all rows that are new."""
+        for path, training in live.read_all(self.results).items():
+            if last_step(training) > self.last_step.get(path, 0) and training["seconds"] >= self.shown_after:
+                self.send(path, training)
 
     def send(self, path: Path, training: dict[str, Any]) -> None:
         """Send the rows after the last one that arrived; none of a training that was started by hand."""
         try:
-            budget = store.specification(training["hash"]).get("budget")
+            spec = store.specification(path.stem)
         except UserError:
             return
-        if budget is None:
+        if spec.get("budget") is None:
             return
-        from pipeline.tracking import mlflow_runs
-
-        self.runs[path] = {name: training[name] for name in ("dataset", "model", "seed", "hash")} | {"budget": budget}
+        self.runs[path] = {**spec["wildcards"], "hash": path.stem, "budget": spec["budget"]}
         mlflow_runs.add_rows(
             uri=mlflow_runs.tracking_uri(self.results),
             tags=self.runs[path],
-            params=mlflow_runs.run_params(training["block"]),
+            params=mlflow_runs.run_params(spec["config"]),
             curves=[
                 (int(row["step"]), {name: value for name, value in row.items() if name != "step"})
                 for row in training["rows"]
@@ -90,8 +86,6 @@ class Relay:
     def end(self) -> None:
         """Send the last rows, and end the runs of trainings that `track` has not recorded; one that goes on resumes."""
         if self.send_new():
-            from pipeline.tracking import mlflow_runs
-
             for tags in (tags for path, tags in self.runs.items() if path.exists()):
                 mlflow_runs.attempt(mlflow_runs.end_run, uri=mlflow_runs.tracking_uri(self.results), tags=tags)
 

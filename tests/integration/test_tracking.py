@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from pipeline.core import artifacts
-from pipeline.core.errors import Interrupted
 from pipeline.tracking.mlflow_runs import (
     add_rows,
     attempt,
@@ -154,23 +153,6 @@ def test_values_that_mlflow_would_refuse(uri: str, client: Any) -> None:
     assert set(recorded.data.metrics) == {"fd", "loss_ p_x_"}
     values = [point.value for point in client.get_metric_history(recorded.info.run_id, "loss_ p_x_")]
     assert values[0] == 1.0 and all(value != value for value in values[1:])
-
-
-def test_what_cannot_be_recorded_is_said(uri: str) -> None:
-    run = run_of(uri, "refused")
-    with pytest.raises(ValueError, match="needs the tags budget, hash"):
-        record_run(**(run | {"tags": {"dataset": "refused", "model": "draw", "seed": 0}}))
-    with pytest.raises(FileNotFoundError, match="absent"):
-        record_run(**(run | {"files": {"": [Path("absent")]}}))
-
-
-def test_a_sigterm_is_not_swallowed(uri: str) -> None:
-    def terminated() -> Iterator[tuple[int, dict[str, float]]]:
-        raise Interrupted("SIGTERM")
-        yield
-
-    with pytest.raises(Interrupted):
-        attempt(record_run, **(run_of(uri, "terminated") | {"curves": terminated()}))
 
 
 # --- what is recorded twice, or otherwise -----------------------------------------------------------------------

@@ -60,7 +60,7 @@ class Workflow:
 
     def seconds(self, stage: str) -> InputFunction:
         """About how long a job takes, for its priority: the longest starts first, so that it is not the last to end."""
-        return lambda wildcards: round(estimate.job_seconds(self.plan, stage, wildcards, {}))
+        return lambda wildcards: round(estimate.seconds(self.plan, stage, wildcards))
 
     def _copied(self, sources: Mapping[str, tuple[Job, str]]) -> dict[str, Any]:
         paths = self._ancient({"sources": [self._sound(job).outputs[output] for job, output in sources.values()]})

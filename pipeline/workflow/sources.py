@@ -342,11 +342,14 @@ def _from_tar_gz(archive: Path, expected: str, folder: str, suffix: str, limit: 
 def _members(open_tar: Callable[[], Stream], folder: str, suffix: str, limit: int) -> Opener:
     """Opens a file of an archive, which is read from its start as far as that file."""
 
+    def guarded(archive: Stream) -> Stream:
+        return Guarded(archive.read, limit)
+
     @contextlib.contextmanager
     def opener(file: str) -> Iterator[Stream]:
         name = f"{folder}/{file}{suffix}"
         try:
-            with open_tar() as archive, tarfile.open(fileobj=Guarded(archive.read, limit), mode="r|") as tar:
+            with open_tar() as archive, tarfile.open(fileobj=guarded(archive), mode="r|") as tar:
                 content = next((tar.extractfile(m) for m in tar if m.isreg() and m.name in (name, f"./{name}")), None)
                 if content is not None:
                     yield _unpacked(content, suffix)

@@ -61,7 +61,7 @@ class Workflow:
 
     def seconds(self, stage: str) -> InputFunction:
         """About how long a job takes, for its priority: the longest starts first, so that it is not the last to end."""
-        return lambda wildcards: round(estimate.job_seconds(self.plan, stage, wildcards, {}))
+        return lambda wildcards: round(estimate.seconds(self.plan, stage, wildcards))
 
     def _copied(self, sources: Iterable[tuple[str, Job, str]]) -> dict[str, Any]:
         views = [(Path(view), Path(self._sound(job).outputs[output])) for view, job, output in sources]

@@ -145,28 +145,6 @@ def test_rows_sum_to_one_even_far_outside_of_the_image() -> None:
     assert f_x[0, :, 27].min() > 0.99 and f_y[0, :, 0].min() > 0.99
 
 
-def test_a_window_over_the_whole_image_reads_every_pixel_at_its_place() -> None:
-    """With g~ = 0, d~ = 1 and n = A, filter i sits on pixel i; sharp filters are then the identity."""
-    p = torch.zeros(1, 10)
-    p[0, [2, 7]] = -8.0
-    f_x, f_y = Windows(7, 7, 7, 7)(p)
-    for f in (f_x, f_y):
-        torch.testing.assert_close(f[0], torch.eye(7).repeat(2, 1), atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_read_and_write_are_the_products_of_the_paper(shape: tuple[int, int, int]) -> None:
-    model, n = small(shape), 4
-    x, canvas = binary(n, shape), torch.randn(n, *shape, dtype=torch.float64)
-    heads = 0.5 * torch.randn(n, 10 + 9 * shape[0], dtype=torch.float64)
-    filters = model.windows(heads[:, :10])
-    glimpse = model.read(rows(x), rows(canvas), filters)
-    after = images(model.write(rows(canvas), heads, filters), shape)
-    for k, asked in enumerate(heads):
-        torch.testing.assert_close(glimpse[k], textbook_read(x[k], canvas[k], asked[:5], 2))
-        torch.testing.assert_close(after[k], canvas[k] + textbook_write(asked[5:10], asked[10:], 3, shape))
-
-
 def test_the_first_window_is_wide_enough_to_see_the_digit() -> None:
     """The paper's 2 x 2 reader starts in the image's middle half with log_stride -1.5, not on the blank corners."""
     model = DRAW((1, 28, 28), read_size=2, write_size=5, log_stride=-1.5)

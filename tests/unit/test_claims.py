@@ -134,70 +134,69 @@ def test_a_clear_difference_is_found_in_its_direction(shift: float, wanted: str,
 # -- every measure's direction ------------------------------------------------------------------------------------
 
 
+MODELS = seeds("x", **dict.fromkeys(("a", "b", "g", "long", "vae", "draw"), [1.0] * 3))
 LARGER, SMALLER = [0.60, 0.65, 0.62], [0.45, 0.44, 0.46]
+CLOSER, FARTHER = seeds("knn_error", a=SMALLER, b=LARGER), seeds("knn_error", a=LARGER, b=SMALLER)
+REAL = {"model": "real", "knn_error": 0.46}
+
+OF_B = judged("a", "b", [0.1, 0.11, 0.1]) + judged("b", "a", [0.2, 0.21, 0.2]) + judged("b", "real_test", [0.1] * 3)
+FAIR, UNFAIR = (OF_B + judged("a", "real_test", [rate] * 3) for rate in (0.1, 0.2))
+OF_G = judged("g", "g", [0.1, 0.12, 0.1]) + judged("g", "long", [0.2, 0.23, 0.2]) + judged("g", "real_test", [0.1] * 3)
+CAUGHT = judged("g", "vae", [0.05, 0.06, 0.05]) + judged("g", "draw", [0.3, 0.33, 0.31])
+
+THIRD = {"model_1": "b", "model_2": "a", "advantage": -1.0, "advantage_low": -1.5, "advantage_high": -0.5,
+         "advantage_p": 0.001, "note": None}  # fmt: skip
+OPEN = THIRD | dict.fromkeys(("advantage_low", "advantage_high", "advantage_p")) | {"note": "one seed; more"}
+
+
+def near(value: float) -> Any:
+    return pytest.approx(value, abs=0.05)
 
 
 @pytest.mark.parametrize(
-    ("measure", "a", "b", "real", "expected"),
+    ("measure", "better", "worse", "given", "expected", "reason"),
     [
-        ("fd_classifier", [1.0, 2.0], [2.0, 5.0], None,
-         {"difference": (math.log(2) + math.log(2.5)) / 2, "seeds": 2}),
-        ("mmd_rbf", [-1e-4, 2e-4], [0.2, 0.3], None,  # not positive, so not by its logarithm
-         {"difference": 0.25 - 0.5e-4, "reason": None if METRICS["mmd_rbf"]["scale"] != "log" else "not positive"}),
-        ("knn_error", SMALLER, LARGER, 0.46, {"verdict": HELD}),  # by its distance to the row `real`
-        ("knn_error", LARGER, SMALLER, 0.46, {"verdict": REVERSED}),
-        ("knn_error", SMALLER, LARGER, None, {"verdict": UNRESOLVED, "difference": None, "reason": "real"}),
-        ("fd_classifier", [1.0], [2.0], None,
-         {"verdict": UNRESOLVED, "reason": "one seed", "p": None, "difference": math.log(2)}),
-        ("fd_classifier", [1.0, None, 1.1], [2.0, 2.0, 2.1], None, {"seeds": 2}),
+        # a distance is compared by its logarithm where it is positive
+        ("fd_classifier", "a", "b", {"seeds": seeds("fd_classifier", a=[1.0, 2.0], b=[2.0, 5.0])},
+         {"difference": pytest.approx((math.log(2) + math.log(2.5)) / 2), "seeds": 2}, ""),
+        ("mmd_rbf", "a", "b", {"seeds": seeds("mmd_rbf", a=[-1e-4, 2e-4], b=[0.2, 0.3])},
+         {"difference": pytest.approx(0.25 - 0.5e-4)}, "not positive" if METRICS["mmd_rbf"]["scale"] == "log" else ""),
+        # a two-sample error by its distance to the row `real`
+        ("knn_error", "a", "b", {"seeds": CLOSER, "real": REAL}, {"verdict": HELD}, "None"),
+        ("knn_error", "a", "b", {"seeds": FARTHER, "real": REAL}, {"verdict": REVERSED}, "None"),
+        ("knn_error", "a", "b", {"seeds": CLOSER}, {"verdict": UNRESOLVED, "difference": None}, "real"),
+        # one seed is unresolved, and a missing value drops its seed
+        ("fd_classifier", "a", "b", {"seeds": seeds("fd_classifier", a=[1.0], b=[2.0])},
+         {"verdict": UNRESOLVED, "p": None, "difference": pytest.approx(math.log(2)), "reason": "one seed"}, ""),
+        ("fd_classifier", "a", "b", {"seeds": seeds("fd_classifier", a=[1.0, None, 1.1], b=[2.0, 2.0, 2.1])},
+         {"seeds": 2}, ""),
+        # a battle is won by the model whose judge is fooled less, and by none where judges differ on held-out images
+        ("r_sample", "a", "b", {"judged": FAIR}, {"verdict": HELD, "difference": near(math.log(2))}, "None"),
+        ("r_sample", "b", "a", {"judged": FAIR}, {"verdict": REVERSED, "difference": near(-math.log(2))}, "None"),
+        ("r_sample", "a", "b", {"judged": UNFAIR}, {"verdict": UNRESOLVED, "p_holm": near(0)}, "r_test 2"),
+        # samples of one training fight before their one judge
+        ("r_sample", "long", "g", {"judged": OF_G, "judged_by": {"long": "g"}}, {"verdict": HELD}, "None"),
+        # catching is less than half, fooling is more than another; a judge at chance supports no claim
+        ("caught", "g", "vae", {"judged": CAUGHT},
+         {"verdict": HELD, "difference": near(math.log(0.947 / 0.053))}, "None"),
+        ("fools_g", "draw", "vae", {"judged": CAUGHT}, {"verdict": HELD}, "None"),
+        ("fools_g", "vae", "draw", {"judged": CAUGHT}, {"verdict": REVERSED}, "None"),
+        ("caught", "g", "vae", {"judged": judged("g", "vae", [0.01] * 3, is_eligible=0)},
+         {"verdict": UNRESOLVED, "seeds": 0}, ""),
+        # the verdict of third parties is turned the claim's way
+        ("third_party", "a", "b", {"battles": [THIRD]},
+         {"verdict": HELD, "difference": 1.0, "low": 0.5, "high": 1.5, "seeds": 3}, ""),
+        ("third_party", "b", "a", {"battles": [OPEN]},
+         {"verdict": UNRESOLVED, "difference": -1.0, "reason": "one seed"}, ""),
+        ("third_party", "a", "b", {}, {"seeds": 0}, ""),
     ],
 )  # fmt: skip
 def test_every_measure_has_its_scale_and_direction(
-    measure: str, a: list[float | None], b: list[float], real: float | None, expected: dict[str, Any]
+    measure: str, better: str, worse: str, given: dict[str, Any], expected: dict[str, Any], reason: str
 ) -> None:
-    of_real = {} if real is None else {"model": "real", measure: real}
-    row = verdict("a", "b", measure, Evidence(seeds(measure, a=a, b=b), METRICS, of_real))
-    reason = expected.pop("reason", None)
-    assert {key: row[key] for key in expected} == pytest.approx(expected)
-    assert reason is None or reason in row["reason"]
-
-
-@pytest.mark.parametrize(
-    ("better", "worse", "error_of_a", "wanted"),
-    [("a", "b", 0.1, HELD), ("b", "a", 0.1, REVERSED), ("a", "b", 0.2, UNRESOLVED)],
-)
-def test_a_battle_is_won_by_the_model_whose_judge_is_fooled_less(
-    better: str, worse: str, error_of_a: float, wanted: str
-) -> None:
-    """And by none where the judges differ on held-out images."""
-    table = judged("a", "b", [0.1, 0.11, 0.1]) + judged("b", "a", [0.2, 0.21, 0.2])
-    table += judged("a", "real_test", [error_of_a] * 3) + judged("b", "real_test", [0.1] * 3)
-    row = verdict(better, worse, "r_sample", Evidence(seeds("x", a=[1.0], b=[1.0]), METRICS, judged=table))
-    assert row["verdict"] == wanted
-    assert row["difference"] == pytest.approx(math.log(2) if better == "a" else -math.log(2), abs=0.05)
-    assert row["p_holm"] < 0.05
-    assert (wanted == UNRESOLVED) == ("r_test 2" in str(row["reason"]))
-
-
-def test_samples_of_one_training_fight_before_their_one_judge() -> None:
-    table = judged("g", "g", [0.1, 0.12, 0.1]) + judged("g", "long", [0.2, 0.23, 0.2])
-    table += judged("g", "real_test", [0.1] * 3)
-    evidence = Evidence(seeds("x", g=[1.0], long=[1.0]), METRICS, judged=table, judged_by={"long": "g"})
-    row = verdict("long", "g", "r_sample", evidence)
-    assert (row["verdict"], row["reason"]) == (HELD, None)
-
-
-def test_catching_is_less_than_half_and_fooling_is_more_than_another() -> None:
-    table = judged("g", "vae", [0.05, 0.06, 0.05]) + judged("g", "draw", [0.3, 0.33, 0.31])
-    evidence = Evidence(seeds("x", g=[1.0], vae=[1.0], draw=[1.0]), METRICS, judged=table)
-    caught = verdict("g", "vae", "caught", evidence)
-    assert caught["verdict"] == HELD
-    assert caught["difference"] == pytest.approx(math.log(0.947 / 0.053), abs=0.05)
-    assert verdict("draw", "vae", "fools_g", evidence)["verdict"] == HELD
-    assert verdict("vae", "draw", "fools_g", evidence)["verdict"] == REVERSED
-    at_chance = Evidence(evidence.seeds, METRICS, judged=judged("g", "vae", [0.01] * 3, is_eligible=0))
-    row = verdict("g", "vae", "caught", at_chance)
-    assert (row["verdict"], row["seeds"]) == (UNRESOLVED, 0), "of a judge that does not beat chance"
+    row = verdict(better, worse, measure, Evidence(**{"seeds": MODELS, "metrics": METRICS, **given}))
+    assert {key: row[key] for key in expected} == expected
+    assert reason in str(row["reason"])
 
 
 def test_a_papers_own_direction_and_data_set_go_before_the_columns() -> None:
@@ -206,19 +205,6 @@ def test_a_papers_own_direction_and_data_set_go_before_the_columns() -> None:
     (row,) = claim_rows([as_written], evidence)
     assert row["verdict"] == HELD, "Renkila et al.: the greater rate is the better one"
     assert claim_rows([as_written], replace(evidence, dataset="mnist")) == []
-
-
-def test_third_parties_verdict_is_turned_the_claims_way() -> None:
-    battle = {"model_1": "b", "model_2": "a", "advantage": -1.0, "advantage_low": -1.5, "advantage_high": -0.5,
-              "advantage_p": 0.001, "note": None}  # fmt: skip
-    evidence = Evidence(seeds("fd_classifier", a=[1.0] * 3, b=[1.0] * 3), METRICS, battles=[battle])
-    row = verdict("a", "b", "third_party", evidence)
-    assert (row["verdict"], row["difference"], row["low"], row["high"], row["seeds"]) == (HELD, 1.0, 0.5, 1.5, 3)
-    cells = dict.fromkeys(("advantage_low", "advantage_high", "advantage_p"))
-    open_battle = battle | cells | {"note": "one seed; more"}
-    row = verdict("b", "a", "third_party", Evidence(evidence.seeds, METRICS, battles=[open_battle]))
-    assert (row["verdict"], row["difference"], row["reason"]) == (UNRESOLVED, -1.0, "one seed")
-    assert verdict("a", "b", "third_party", Evidence(evidence.seeds, METRICS))["seeds"] == 0
 
 
 def test_correction_is_within_a_paper_and_a_definition() -> None:

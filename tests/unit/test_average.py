@@ -62,6 +62,13 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer samples to estimate batch norms from, and to watch, than a training has."""
+    monkeypatch.setattr(average, "NORM_BATCH", 16)
+    monkeypatch.setattr(stage, "WATCHED_SAMPLES", 8)
+
+
 def test_the_horizon_is_a_tenth_of_the_steps_and_a_thousand_at_most() -> None:
     horizons = [Settings(steps, 1, "grey", "float32", 0).horizon for steps in (4, 50, 4000, 10_000, 200_000)]
     assert horizons == [1, 5, 400, 1000, 1000]
@@ -122,8 +129,7 @@ def test_batch_norms_are_estimated_again_from_fixed_samples(name: str) -> None:
         assert same(weights(model), found)
 
 
-def test_watching_an_averaged_training_does_not_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "WATCHED_SAMPLES", 4)
+def test_watching_an_averaged_training_does_not_change_it() -> None:
     alone, watched = trained("gran3"), trained("gran3", 0)
     for step in range(1, STEPS + 1):
         go(watched, step)

@@ -96,11 +96,25 @@ def test_wildcards_have_patterns_that_no_shell_can_misread() -> None:
 
 
 @pytest.mark.workflow
-@pytest.mark.parametrize("target", ["results/tables/$(touch escaped).csv", "results/figures/a;touch escaped"])
-def test_a_hostile_target_reaches_no_shell(clone: Callable[[str], Path], target: str) -> None:
+@pytest.mark.parametrize(
+    ("params_yaml", "target", "expected"),
+    [
+        (None, "results/tables/$(touch escaped).csv", "easel: "),
+        (None, "results/figures/a;touch escaped", "easel: "),
+        ("{[", "results/tables/mnist.csv", "easel: params.yaml: "),
+        ("__use_yte__: true\nx: ?open('escaped', 'w')\n", "results/tables/mnist.csv", "easel: params.yaml: "),
+    ],
+)
+def test_a_hostile_target_or_params_file_reaches_no_shell_and_is_one_line(
+    clone: Callable[[str], Path], params_yaml: str | None, target: str, expected: str
+) -> None:
     folder = clone("targets")
+    if params_yaml:
+        (folder / "params.yaml").write_text(params_yaml)
     done = run([str(BIN / "snakemake"), "--cores", "1", "--", target], folder)
-    assert done.returncode != 0 and "easel: " in done.stderr
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("easel:")]
+    assert line.startswith(expected)
     assert not list(folder.rglob("escaped"))
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -157,21 +156,15 @@ def test_an_edited_view_is_copied_again_and_a_dry_run_changes_nothing(
         (TABLE, ("budgets=tiny",), ["budgets: unknown key", "did you mean 'budget'?"]),
         (TABLE, ('models={"draw": {"glimpses": 0}}',), ["models.draw.glimpses", "found", "0", "greater than or equal"]),
         (TABLE, ("seeds=many",), ["seeds", "found 'many'", "integer"]),
+        (TABLE, ("seeds=nan",), ["params.yaml: seeds"]),
+        (TABLE, ("datasets={../x: {}}",), ["params.yaml: datasets"]),
     ],
 )
 def test_a_mistake_gets_one_line_before_any_job(
-    clone: Callable[[str], Path], tmp_path: Path, target: str, config: tuple[str, ...], words: list[str]
+    tmp_path: Path, target: str, config: tuple[str, ...], words: list[str]
 ) -> None:
-    command = [
-        str(BIN / "snakemake"),
-        "--snakefile",
-        str(ROOT / "Snakefile"),
-        "--cores",
-        "1",
-        "--directory",
-        str(tmp_path),
-    ]
-    done = run([*command, "--config", "budget=tiny", *config, "--", target], ROOT)
+    command = [str(BIN / "snakemake"), "--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
+    done = run([*command, "--cores", "1", "--config", "budget=tiny", *config, "--", target], ROOT)
     assert done.returncode != 0
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("easel:")]
     assert all(word in line for word in words), line

@@ -7,7 +7,6 @@ import pickle
 import stat
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import fetch, prepare
 from pipeline.workflow import content_hash, layout
-from tests.data_files import database, film, npz, parquet, pictures, png, read, rows, tarred, write, zipped
+from tests.data_files import database, film, npz, parquet, pictures, png, png_of, read, rows, tarred, write, zipped
 
 BEGUN: list[Progress] = []
 """Logs to be closed."""
@@ -142,11 +141,7 @@ def test_a_pickle_that_calls_for_the_shell(protocol: int, given: Path) -> None:
 
 def bomb(side: int) -> bytes:
     """A grey PNG of side x side zeros, a thousandth of its size."""
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    data = zlib.compress(bytes(10_000), 9)
-    parts = [(b"IHDR", header), (b"IDAT", data), (b"IEND", b"")]
-    chunks = [struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in parts]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    return png_of(struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0), bytes(10_000))
 
 
 @pytest.mark.parametrize("side", [8_000, 12_000, 60_000])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import multiprocessing
 import os
 import platform
 import signal
@@ -20,16 +19,12 @@ from typing import Any
 import pytest
 
 from pipeline.core import artifacts
-from pipeline.features.classifier import DomainClassifier, extract
-from pipeline.runtime import job_context, signals
-from pipeline.runtime.progress import Progress
-from pipeline.workflow import job_hash, layout, params, store
+from pipeline.runtime import signals
+from pipeline.workflow import layout, params, store
 from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, ROOT, plan_of, run, stage, until
 from tests.fork_server import At, ForkServer
-from tests.small_models import images
 from tests.small_trainings import Training, begun, copied, finish, job
-from tests.stored import stored
 
 
 def ended(text: str, *words: str) -> None:
@@ -117,28 +112,6 @@ def test_sampling_that_is_asked_to_end_leaves_nothing_half_written(
     assert [path.name for path in samples.parent.iterdir()] == [samples.name] * change  # whole, and not recorded yet
     assert fork_server.run(tmp_path, *words) == 0, training.said
     assert all(store.checked(training.path(name, "sample")) for name in layout.OUTPUTS["sample"])
-
-
-def test_an_evaluation_that_is_asked_to_end_leaves_nothing(fork_server: ForkServer, tmp_path: Path) -> None:
-    planned = plan_of("budget=tiny").job("evaluate", "mnist", "dcgan", 0)
-    classifier = DomainClassifier((1, 28, 28), 10).eval()
-    features = extract(classifier, images(60))[0]
-    for path in (tmp_path / path for path in planned.reads):
-        if path.suffix == ".arrow":
-            artifacts.write_images(path, images(60).numpy(), (images(60)[:, 0, 0, 0].numpy() * 0 + 1))
-        elif path.name == "weights.safetensors":
-            artifacts.write_tensors(path, classifier.state_dict(), {"classes_and_shape": "10 1 28 28"})
-        elif path.name == "more.safetensors":
-            artifacts.write_tensors(path, {}, {"classes_and_shape": "10 1 28 28"})
-        else:
-            artifacts.write_tensors(path, {"train": features, "valid": features, "test": features})
-    for parent in planned.parents:
-        stored(parent, root=tmp_path)
-    artifacts.write_json(tmp_path / "spec.json", planned.spec)
-    words = ["evaluate", "--model", "dcgan", "--seed", "0", "--spec", "spec.json"]
-    assert fork_server.run(tmp_path, *words, at=At(line=" done", signal=signal.SIGTERM)) == 143
-    ended((tmp_path / "stderr").read_text(), "evaluate mnist dcgan 0: stopped by SIGTERM")
-    assert not (tmp_path / planned.folder).exists()
 
 
 # --- the workflow's end ---------------------------------------------------------------------------------------------
@@ -303,33 +276,3 @@ def test_a_killed_writers_leftovers_go_with_the_next_job(
         stranger.write_text("")
     assert fork_server.run(tmp_path, *words) == 0
     assert sorted(tmp_path.rglob("*.partial")) == strangers[1:], "the folder is this job's alone"
-
-
-def five_turns(folder: Path, number: int) -> None:
-    """Five jobs of one seed, one after the other."""
-    os.chdir(folder)
-    modules = ("pipeline.stages.canvases",)
-    for turn in range(5):
-        wildcards = {"dataset": "mnist", "model": "vae", "seed": number}
-        block = {**wildcards, "turn": turn}
-        planned = job_hash.compute("evaluate", block, modules, [])
-        work = job_context.JobContext("evaluate", wildcards, block, modules, planned, {}, Progress("evaluate"))
-        told = {"number": number, "turn": turn}
-        job_context.run(work, lambda work, told=told: work.write_json(work.outputs["metrics"], told))  # type: ignore[misc]
-
-
-def test_eight_jobs_that_write_into_one_folder_at_once_lose_nothing(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    jobs = [context.Process(target=five_turns, args=(tmp_path, number)) for number in range(8)]
-    for started in jobs:
-        started.start()
-    for started in jobs:
-        started.join()
-    assert [started.exitcode for started in jobs] == [0] * 8
-    folder = tmp_path / "results/store/mnist/evaluate/vae"
-    for number in range(8):
-        files = list(folder.glob(f"{number}/*/metrics.json"))
-        assert sorted(store.checked(file)["config"]["turn"] for file in files) == list(range(5))
-        for file in files:
-            config = store.checked(file)["config"]
-            assert artifacts.read_json(file) == {"number": number, "turn": config["turn"]}

@@ -95,8 +95,8 @@ def test_wildcards_have_patterns_that_no_shell_can_misread() -> None:
     [
         (None, "results/tables/$(touch escaped).csv", "easel: "),
         (None, "results/figures/a;touch escaped", "easel: "),
-        ("{[", "results/tables/mnist.csv", "easel: params.yaml: "),
-        ("__use_yte__: true\nx: ?open('escaped', 'w')\n", "results/tables/mnist.csv", "easel: params.yaml: "),
+        ("{[", "results/tables/mnist.csv", "params.yaml: "),
+        ("__use_yte__: true\nx: ?open('escaped', 'w')\n", "results/tables/mnist.csv", "params.yaml: "),
     ],
 )
 def test_a_hostile_target_or_params_file_reaches_no_shell_and_is_one_line(
@@ -108,7 +108,7 @@ def test_a_hostile_target_or_params_file_reaches_no_shell_and_is_one_line(
     done = run([str(BIN / "snakemake"), "--cores", "1", "--", target], folder)
     assert done.returncode != 0 and "Traceback" not in done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("easel:")]
-    assert line.startswith(expected)
+    assert expected in line
     assert not list(folder.rglob("escaped"))
 
 

@@ -72,6 +72,9 @@ def test_an_epoch_visits_every_image_once(n: int, batch: int) -> None:
         assert len(set(epoch)) == per_epoch * batch  # what does not fill a batch waits for another epoch
         assert set(epoch) <= set(range(n))
     assert epochs[0] != epochs[1] != epochs[2]
+    assert torch.equal(torch.cat(model.seen).unique(), (numbered(n).float() / 255).unique()), "grey levels are exact"
+    with pytest.raises(ValueError, match=rf"found {n + 1}, .*{n} images"):
+        Trainer(Recorder(), numbered(n), settings(batch=n + 1))
 
 
 def test_the_order_depends_on_the_seed_alone() -> None:
@@ -85,12 +88,6 @@ def test_the_order_depends_on_the_seed_alone() -> None:
     assert not all(map(torch.equal, order(1, 0), order(2, 0)))
 
 
-def test_grey_batches_are_the_images() -> None:
-    model = Recorder()
-    run_to_end(Trainer(model, numbered(4), settings(steps=1)))
-    assert torch.equal(model.seen[0].sort(0).values, numbered(4).float() / 255)
-
-
 def test_binarised_batches_are_binary_anew_each_time_and_grey_in_the_mean() -> None:
     grey = torch.tensor([[[0, 30], [128, 255]]], dtype=torch.uint8)
     model, draws = Recorder(), 600 * 8
@@ -102,11 +99,6 @@ def test_binarised_batches_are_binary_anew_each_time_and_grey_in_the_mean() -> N
     p = grey.double() / 255
     difference = (seen.double().mean((0, 1)) - p).abs()
     assert (difference <= 5 * (p * (1 - p) / draws).sqrt()).all()  # so 0 and 255 are exact
-
-
-def test_a_batch_larger_than_the_split_names_both_numbers() -> None:
-    with pytest.raises(ValueError, match=r"found 13, .*12 images"):
-        Trainer(Recorder(), numbered(12), settings(batch=13))
 
 
 # -- windows -------------------------------------------------------------------------------------------------------

@@ -375,6 +375,7 @@ READ: dict[str, tuple[str, Files, dict[str, Any], dict[str, Any]]] = {
             file, {"trnid": [[4, 1]], "valid": [[2]], "tstid": [[3]]}, do_compression=True))}, {},
         {"train": RGB[[0, 3]], "test": RGB[2:3], "train_labels": [76, 4], "test_labels": [101]}),
 }  # fmt: skip
+"""Reader, files, options and what is read, in the words of `tests.data_files.check`."""
 
 
 @pytest.mark.parametrize("case", READ)

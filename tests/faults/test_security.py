@@ -216,7 +216,7 @@ def attempt(tmp_path: Path, source: dict[str, Any], monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("name", sorted(HOSTILE))
-def test_a_hostile_archive_writes_nothing_but_what_was_asked_for(
+def test_a_hostile_archive_writes_nothing_else(
     name: str, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "MOST_MEMBERS", 200)

@@ -59,9 +59,7 @@ def test_a_training_asked_to_end_before_it_began_leaves_nothing(fork_server: For
     assert not training.states() and not (tmp_path / "results/store").exists()
 
 
-def test_a_training_asked_to_end_while_it_writes_finishes(
-    fork_server: ForkServer, undisturbed: Any, tmp_path: Path
-) -> None:
+def test_a_training_asked_to_end_at_its_end_finishes(fork_server: ForkServer, undisturbed: Any, tmp_path: Path) -> None:
     training = begun(tmp_path, "vae")
     at = At(call="pipeline.stages.train:history_csv", signal=signal.SIGTERM)
     assert fork_server.run(tmp_path, *training.words, at=at) == 0
@@ -102,7 +100,7 @@ def sampling(training: Training) -> list[str]:
 
 
 @pytest.mark.parametrize("change", [0, 1], ids=["amid the first file", "after it"])
-def test_sampling_that_is_asked_to_end_leaves_nothing_half_written(
+def test_sampling_asked_to_end_leaves_no_half_file(
     change: int, fork_server: ForkServer, undisturbed: Any, tmp_path: Path
 ) -> None:
     training = copied(undisturbed("vae"), tmp_path)
@@ -125,7 +123,7 @@ def owner() -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_a_stage_follows_an_owner_that_nobody_has_buried(
+def test_a_stage_ends_with_its_dead_owner(
     owner: subprocess.Popen[str], fork_server: ForkServer, tmp_path: Path
 ) -> None:
     """A killed process whose parent does not wait for it still has its number."""
@@ -199,9 +197,7 @@ def test_a_stages_own_children_end_with_the_workflow(owner: subprocess.Popen[str
 
 
 @pytest.mark.workflow
-def test_a_training_ends_with_a_killed_snakemake_and_the_next_goes_on(
-    clone: Callable[[str], Path], mnist_mirror: Path
-) -> None:
+def test_a_training_ends_with_a_killed_snakemake(clone: Callable[[str], Path], mnist_mirror: Path) -> None:
     folder = clone("killed")
     vae = '{"vae": {"hidden": 16, "latent": 4, "steps": 1500}}'
     small = ["models.vae.hidden=16", "models.vae.latent=4", "models.vae.steps=1500"]
@@ -241,9 +237,7 @@ def is_free(handle: int) -> bool:
 # --- two at once, and what is left ----------------------------------------------------------------------------------
 
 
-def test_a_second_process_of_a_job_gets_one_line_and_touches_nothing(
-    fork_server: ForkServer, undisturbed: Any, tmp_path: Path
-) -> None:
+def test_a_second_process_of_a_job_touches_nothing(fork_server: ForkServer, undisturbed: Any, tmp_path: Path) -> None:
     """The first one is held in the middle of writing a state."""
     training = begun(tmp_path, "vae")
     first = fork_server.start(tmp_path, *training.words, at=At(change=0, signal=signal.SIGSTOP))
@@ -261,7 +255,7 @@ def test_a_second_process_of_a_job_gets_one_line_and_touches_nothing(
     assert training.written() == undisturbed("vae").written()
 
 
-def test_a_killed_writers_leftovers_go_with_the_next_job(
+def test_a_killed_jobs_partial_file_goes_with_the_next(
     fork_server: ForkServer, undisturbed: Any, tmp_path: Path
 ) -> None:
     training = copied(undisturbed("vae"), tmp_path)

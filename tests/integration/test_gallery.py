@@ -78,9 +78,7 @@ def pictures(n: int, seed: int, channels: int = 1) -> torch.Tensor:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("part", [36, 36 * 3 * 7, 10**9])
-def test_nearest_in_pixels_is_the_nearest_however_it_is_searched(
-    monkeypatch: pytest.MonkeyPatch, channels: int, part: int
-) -> None:
+def test_nearest_in_pixels_is_the_nearest(monkeypatch: pytest.MonkeyPatch, channels: int, part: int) -> None:
     monkeypatch.setattr(gallery, "PART", part)
     train, queries = pictures(40, 0, channels), pictures(5, 1, channels)
     queries[3] = train[29]

@@ -45,9 +45,7 @@ def locked(file: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("extras", "name"), [(("stage",), "stage"), (("stage", "all", "dev"), "requirements")])
-def test_the_extras_name_what_the_locks_are_made_from_and_allow_what_is_locked(
-    extras: tuple[str, ...], name: str
-) -> None:
+def test_the_extras_name_and_allow_what_is_locked(extras: tuple[str, ...], name: str) -> None:
     ranges, versions = declared(*extras), locked(f"{name}.txt")
     assert set(ranges) == {canonicalize_name(item.name) for item in wanted_by(f"{name}.in")}
     assert set(ranges) <= {name for name, _ in versions}

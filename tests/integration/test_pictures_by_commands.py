@@ -54,9 +54,7 @@ def drawn(images: np.ndarray, columns: int, dots: int = 3) -> Any:
 # --- generate -----------------------------------------------------------------------------------------------------
 
 
-def test_a_grid_holds_the_samples_that_the_workflow_would_draw(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_grid_holds_the_samples_of_the_workflow(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = trained("vae")
     cli.main(["generate", "--model", "vae", *SET, "--n", "7", "--seed", "5", "--to", "grid.png"])
     assert capsys.readouterr().out == "grid.png: 7 samples of vae\n"
@@ -91,9 +89,7 @@ def frames(path: str) -> list[np.ndarray]:
         return [np.asarray(frame.convert("RGB")).astype(int) for frame in ImageSequence.Iterator(film)]
 
 
-def test_a_film_shows_every_canvas_or_a_walk_through_the_latents(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_film_shows_canvases_or_a_walk_through_latents(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = trained("draw")
     cli.main(["generate", "--model", "draw", *SET, "--n", "2", "--seed", "1", "--to", "film.apng"])
     assert capsys.readouterr().out == "film.apng: 2 samples of draw, drawn in 3 steps\n"
@@ -113,9 +109,7 @@ def test_a_film_shows_every_canvas_or_a_walk_through_the_latents(
     assert max(leaps) < 0.5 * max(np.abs(frame - walk[0]).mean() for frame in walk)
 
 
-def test_weights_are_used_only_if_they_are_those_that_are_asked_for(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_weights_are_used_only_if_they_are_the_planned_ones(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["generate", "--model", "vae", *SET, "--n", "1", "--to", "a.png"]
     path = job_of("vae").outputs["weights"]
     command = overrides.snakemake("{0}") + " --config budget=tiny "
@@ -198,9 +192,7 @@ def test_dark_strokes_on_white_may_be_turned(pair: Any) -> None:
         ("blend A.png B.png --to a.png --dataset mist", "unknown data set 'mist'; did you mean 'mnist'?"),
     ],
 )
-def test_what_a_command_cannot_do_is_one_line(
-    pair: Any, capsys: pytest.CaptureFixture[str], words: str, said: str
-) -> None:
+def test_a_mistake_is_one_line(pair: Any, capsys: pytest.CaptureFixture[str], words: str, said: str) -> None:
     trained("autoencoder")
     more = ["--model", "autoencoder"] if words.startswith("generate") else []
     assert said in told(capsys, *words.split(), *more, *SET)

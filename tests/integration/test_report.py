@@ -95,9 +95,7 @@ def test_a_changed_model_makes_the_report_again(tiny: Path, mnist_mirror: Path) 
 
 
 @pytest.mark.workflow
-def test_snakemakes_own_report_has_every_figure_with_its_caption(
-    tiny: Path, mnist_mirror: Path, tmp_path: Path
-) -> None:
+def test_snakemakes_own_report_has_every_figure(tiny: Path, mnist_mirror: Path, tmp_path: Path) -> None:
     target = tmp_path / "report.zip"
     done = snakemake(tiny, mnist_mirror, EVERYTHING, options=("--report", str(target)))
     assert done.returncode == 0, done.stdout + done.stderr

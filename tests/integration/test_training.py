@@ -290,7 +290,7 @@ def trained_here(training: Training, monkeypatch: pytest.MonkeyPatch) -> dict[st
     return dict(json.loads(training.written()["training"]))
 
 
-def test_a_diverged_training_ends_well_and_says_so(
+def test_a_diverged_training_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     training = begun(tmp_path, "vae", 200, learning_rate=1e18)

@@ -309,9 +309,7 @@ def test_diverged_and_refused_settings_are_trials_too(shut: Path, fork_server: F
     assert "(refused)" in said(folder)
 
 
-def test_prune_keeps_the_trials_of_the_latest_search(
-    searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prune_keeps_the_latest_trials(searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = copy_of(searched, tmp_path / "tree")
     monkeypatch.chdir(folder)
 

@@ -111,9 +111,7 @@ def test_a_flipped_bit_is_found_by_whoever_reads_it(copied: Path, tiny: Path, mn
         assert path.read_bytes() == (tiny / path.relative_to(copied)).read_bytes()
 
 
-def test_a_file_cut_short_is_moved_aside_and_made_again_where_it_is_needed(
-    copied: Path, tiny: Path, mnist_mirror: Path
-) -> None:
+def test_a_file_cut_short_is_moved_aside_and_made_again(copied: Path, tiny: Path, mnist_mirror: Path) -> None:
     table = stored(copied, "mnist", "tables", "table.csv")
     os.truncate(table, 100)
     looked = snakemake(copied, mnist_mirror, TABLE, options=("-n",))
@@ -123,9 +121,7 @@ def test_a_file_cut_short_is_moved_aside_and_made_again_where_it_is_needed(
     assert table.read_bytes() == (tiny / table.relative_to(copied)).read_bytes()
 
 
-def test_an_edited_view_is_copied_again_and_a_dry_run_changes_nothing(
-    copied: Path, tiny: Path, mnist_mirror: Path
-) -> None:
+def test_an_edited_view_is_copied_again_by_a_real_run_alone(copied: Path, tiny: Path, mnist_mirror: Path) -> None:
     for text in ("edited by hand", "edited again"):
         (copied / TABLE).write_text(text)
         assert snakemake(copied, mnist_mirror, TABLE, options=("-n",)).returncode == 0
@@ -152,7 +148,7 @@ def test_an_edited_view_is_copied_again_and_a_dry_run_changes_nothing(
         (TABLE, ("datasets={../x: {}}",), ["params.yaml: datasets"]),
     ],
 )
-def test_a_mistake_gets_one_line_before_any_job(
+def test_a_mistake_is_one_line_before_any_job(
     tmp_path: Path, target: str, config: tuple[str, ...], words: list[str]
 ) -> None:
     command = [str(BIN / "snakemake"), "--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]

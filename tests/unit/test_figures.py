@@ -280,11 +280,8 @@ def test_cost_plot_names_every_model_within_its_frame() -> None:
     labels = [label for label in figure.axes[0].texts if isinstance(label, Annotation)]
     assert sorted(label.get_text() for label in labels) == sorted(MODELS)
     frame = figure.axes[0].get_window_extent()
-    assert all(
-        frame.containsx(x) and frame.containsy(y)
-        for label in labels
-        for x, y in Text.get_window_extent(label).get_points()
-    )
+    corners = np.vstack([Text.get_window_extent(label).get_points() for label in labels])
+    assert all(frame.contains(x, y) for x, y in corners)
 
 
 def test_cost_plot_says_units_direction_reference_and_what_is_missing() -> None:

@@ -159,14 +159,6 @@ def test_weights_are_used_only_if_they_are_those_that_are_asked_for(
     assert f"{path}: damaged" in told(capsys, *words)
 
 
-def test_an_earlier_training_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["generate", "--model", "vae", *SET, "--n", "1", "--to", "a.png"]
-    model = trained("vae")
-    trained("vae", "--set", "models.vae.hidden=10")
-    cli.main(words)
-    np.testing.assert_array_equal(pixels("a.png"), drawn(sample(model, 1, 0).numpy(), 1))
-
-
 def test_samples_of_another_models_training_come_from_its_weights(folder: Path) -> None:
     more = ["--set", "models.gran3_at4.reuse_training_of=gran3", "--set", "models.gran3_at4.sample_steps=4"]
     trained("gran3", *more)

@@ -90,6 +90,11 @@ class Progress:
         tell(f"{100 * done / total:3.0f} %  {done:,}/{total:,} {unit}{handled}  {duration(left)} left")
 
 
+def many(count: int, what: str) -> str:
+    """'1 job', '14 jobs'."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person reads them."""
     if seconds < 90:

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
-from pipeline.runtime import display, machine, signals
+from pipeline.runtime import display, signals
 from pipeline.runtime.progress import FOLLOWED, duration, many
 from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.tracking import live, mlflow_runs
@@ -61,7 +61,7 @@ class Workflow:
 
     def seconds(self, stage: str) -> InputFunction:
         """About how long a job takes, for its priority: the longest starts first, so that it is not the last to end."""
-        return lambda wildcards: round(estimate.job_seconds(self.plan, stage, wildcards, {}))
+        return lambda wildcards: round(estimate.seconds(self.plan, stage, wildcards))
 
     def _copied(self, sources: Iterable[tuple[str, Job, str]]) -> dict[str, Any]:
         views = [(Path(view), Path(self._sound(job).outputs[output])) for view, job, output in sources]
@@ -293,11 +293,6 @@ def announce(plan: Workflow, snakemake: Any) -> None:
     counts = Counter(name for name, _ in stages)
     if counts["train"]:
         live.start(os.getpid())
-    if counts["track"] and "MLFLOW_TRACKING_URI" not in os.environ and (disk := machine.network_disk(Path("results"))):
-        say(
-            f"results/mlflow.db: found on a network disk ({disk}), where SQLite's locks may fail; "
-            "expected a local one; set MLFLOW_TRACKING_URI to a server or to sqlite:////local/disk/mlflow.db"
-        )
     say(
         f"{many(len(stages), 'job')} to run: "
         + ", ".join(f"{counts[name]} {name}" for name in layout.WILDCARDS if counts[name])

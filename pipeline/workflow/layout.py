@@ -82,7 +82,7 @@ FILES: dict[str, dict[str, str]] = {
         "snapshots": "snapshots.arrow",
     },
     "sample": {"images": "images.arrow", "canvases": "canvases.arrow", "cost": "cost.json"},
-    "references": {"metrics": "metrics.json"},
+    "references": {"metrics": "metrics.json", "baselines": "baselines.safetensors"},
     "augment": {"augmented": "augmented.json"},
     "evaluate": {"metrics": "metrics.json"},
     "battle": {"scores": "scores.safetensors", "judge": "judge.json"},

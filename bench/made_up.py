@@ -30,14 +30,12 @@ def write(job: Job) -> None:
 
 def record(job: Job) -> store.Record:
     """The record of a job that took a second, but for its files."""
-    closure = job_hash.code_closure(job.modules)
     return {
         "hash": job.hash,
         "stage": job.stage,
         "wildcards": dict(job.wildcards),
         "config": json.loads(json.dumps(job.config)),
-        "modules": {name: job_hash.module_digest(name) for name in closure},
-        "versions": job_hash.library_versions(closure),
+        **job_hash.made_by(job.modules),
         "inputs": {source.path: source.job.hash for source in job.sources},
         "device": "cpu",
         "machine": "made up",

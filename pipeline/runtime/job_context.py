@@ -87,14 +87,12 @@ class JobContext:
 
     def write_record(self) -> None:
         """Write the record of the job and of its files, last of all."""
-        closure = job_hash.code_closure(self.modules)
         record = {
             "hash": self.hash,
             "stage": self.stage,
             "wildcards": self.wildcards,
             "config": self.config,
-            "modules": {name: job_hash.module_digest(name) for name in closure},
-            "versions": job_hash.library_versions(closure),
+            **job_hash.made_by(self.modules),
             "inputs": {str(path): str(path.parent.name) for path in self.reads},
             "device": self.device,
             "machine": machine.cpu_model(),

@@ -161,6 +161,12 @@ def version(distribution: str) -> str:
         return "none"
 
 
+def made_by(modules: Iterable[str]) -> dict[str, dict[str, str]]:
+    """What a record keeps of the code of a job: the digests of its modules and the versions of its libraries."""
+    closure = code_closure(tuple(modules))
+    return {"modules": {name: module_digest(name) for name in closure}, "versions": library_versions(closure)}
+
+
 # --- what a model's class declares, read without importing it ---------------------------------------------------
 
 

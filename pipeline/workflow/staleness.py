@@ -80,12 +80,7 @@ def newest_record(job: Job) -> store.Record | None:
 
 def planned_record(job: Job, before: store.Record) -> store.Record:
     """The record that a job would have, as far as it can be known before the job runs."""
-    closure = job_hash.code_closure(job.modules)
-    return before | {
-        "config": json.loads(json.dumps(job.config)),
-        "modules": {module: job_hash.module_digest(module) for module in closure},
-        "versions": job_hash.library_versions(closure),
-    }
+    return before | {"config": json.loads(json.dumps(job.config)), **job_hash.made_by(job.modules)}
 
 
 def saved_step(job: Job) -> int:

@@ -51,7 +51,8 @@ def test_current_results_stay_in_the_report_and_stale_ones_leave_it() -> None:
     assert report_inputs.datasets(plan()) == ["letters"]
     assert report_inputs.datasets(plan(), ["mnist"]) == ["mnist", "letters"]
     assert report_inputs.datasets(plan(hidden=399), ["mnist"]) == ["mnist"], "its VAE is another now"
-    assert report_inputs.datasets(plan(), ["mnist"]) == ["mnist", "letters"]
+    shutil.rmtree(plan().job("references", "letters").folder)
+    assert report_inputs.datasets(plan(), ["mnist"]) == ["mnist", "letters"], "nothing reads it any more"
 
 
 @pytest.mark.parametrize(("stage", "output"), [("tables", "table"), ("track", "tracked"), ("prepare", "test")])
@@ -62,12 +63,6 @@ def test_results_of_which_a_file_is_missing_or_cut_are_not_current(
     make_all(plan(), "letters")
     damage(Path(plan().job(stage, "letters").outputs[output]))
     assert report_inputs.datasets(plan(), ["mnist"]) == ["mnist"]
-
-
-def test_a_folder_that_nothing_reads_any_more_may_be_gone() -> None:
-    make_all(plan(), "letters")
-    shutil.rmtree(plan().job("references", "letters").folder)
-    assert report_inputs.datasets(plan(), ["mnist"]) == ["mnist", "letters"]
 
 
 def test_the_report_reads_files_of_its_own_data_sets_alone_and_each_once() -> None:

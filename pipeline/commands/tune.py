@@ -98,7 +98,7 @@ def announced(searched: Search, trials: Sequence[Trial], wanted: int) -> Iterato
     left = [job for trial in trials for job in trial.jobs if not store.is_complete(job.folder)]
     if left:
         plan = searched.plan_with({})
-        seconds = sum(estimate.job_seconds(plan, job.stage, job.wildcards, {}) for job in left)
+        seconds = sum(estimate.seconds(plan, job.stage, job.wildcards) for job in left)
         yield f"  to do: about {duration(seconds * estimate.product_seconds() / estimate.REFERENCE_PRODUCT)}"
 
 

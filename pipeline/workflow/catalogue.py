@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from pipeline.core.errors import UserError, near
@@ -88,46 +89,42 @@ class Catalogue:
     def planar(self, dataset: str) -> list[str]:
         """Models whose images are made of two numbers, so that all of them lie on a plane."""
         fitted = ("canvases", "fit_prior")  # of a fitted prior, another number chooses the component
-        at_once = [m for m in self.models(dataset) if not any(self.declares(m, method) for method in fitted)]
         return [
-            model for model in at_once if 2 in (self._argument(model, dataset, name) for name in ("latent", "features"))
+            model
+            for model in self.models(dataset)
+            if not any(self.declares(model, method) for method in fitted)
+            and 2 in (self._arguments(model, dataset).get(name) for name in ("latent", "features"))
         ]
 
     def noise_pairs(self, dataset: str) -> list[tuple[str, str]]:
         """Models that share their noise between steps, each with the one that differs in fresh noise alone."""
-        models = self.models(dataset)
-        fresh = [model for model in models if self._argument(model, dataset, "fresh_noise") is True]
+        pairs = itertools.product(self.models(dataset), repeat=2)
         return [
             (shared, other)
-            for other in fresh
-            for shared in models
-            if self.module(shared) == self.module(other)
+            for other, shared in pairs
+            if self._arguments(other, dataset).get("fresh_noise") is True
+            and self.module(shared) == self.module(other)
             and self._arguments(shared, dataset) == self._arguments(other, dataset) | {"fresh_noise": False}
         ]
 
     def sampled_again(self, dataset: str) -> dict[str, list[str]]:
         """Trainings of which the table has several rows, with the rows."""
-        models = self.models(dataset)
-        rows = {
-            trained: [row for row in models if self.trained(row) == trained] for trained in map(self.trained, models)
-        }
-        return {trained: found for trained, found in rows.items() if len(found) > 1}
+        rows: dict[str, list[str]] = {}
+        for model in self.models(dataset):
+            rows.setdefault(self.trained(model), []).append(model)
+        return {trained: of for trained, of in rows.items() if len(of) > 1}
 
     def beyond_training(self, dataset: str) -> list[str]:
         """Other samples of a training with a number of steps of their own."""
-        return [model for model in self.judged_by(dataset) if self._argument(model, dataset, "sample_steps")]
+        return [model for model in self.judged_by(dataset) if self._arguments(model, dataset).get("sample_steps")]
 
     def warmups(self, dataset: str) -> dict[str, int]:
         """Steps of a model's training that come before its adversary, of the models that have such steps."""
-        steps = {model: self._argument(model, dataset, "warmup") for model in self.models(dataset)}
+        steps = {model: self._arguments(model, dataset).get("warmup", 0) for model in self.models(dataset)}
         return {model: count for model, count in steps.items() if count}
 
-    def _argument(self, model: str, dataset: str, name: str) -> Any:
-        return self._arguments(model, dataset).get(name)
-
     def _arguments(self, model: str, dataset: str) -> dict[str, Any]:
-        arguments: dict[str, Any] = self.model(model, dataset)["arguments"]
-        return arguments
+        return self.model(model, dataset)["arguments"]
 
     def declares(self, model: str, method: str) -> bool:
         """Whether a model's class has a method, read from its syntax tree."""

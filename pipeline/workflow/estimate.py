@@ -39,7 +39,7 @@ PER_SAMPLE = {"evaluate": 4e-3, "references": 3.4e-3, "battle": 1.5e-3, "sample"
 
 PER_CLASSIFIER_STEP = 0.1
 
-NAMES = ("dataset", "model", "seed")
+NOTHING: Mapping[Any, Any] = {}
 MOST_BENCHMARKS = 500
 """Benchmark files that are read: a results folder of years has thousands."""
 
@@ -57,33 +57,20 @@ def wall_seconds(
     return max(sum(each) / (cores or os.cpu_count() or 1), longest), longest
 
 
-def job_seconds(plan: Plan, stage: str, wildcards: Mapping[str, Any], saved: Mapping[str, int]) -> float:
-    """CPU seconds of one job on the reference machine."""
-    return seconds(plan, stage, wildcards, saved, {}, 1.0)
-
-
 def seconds(
     plan: Plan,
     stage: str,
     wildcards: Mapping[str, Any],
-    saved: Mapping[str, int],
-    rates: Mapping[tuple[str, str], float],
-    speed: float,
+    saved: Mapping[str, int] = NOTHING,
+    rates: Mapping[tuple[str, str], float] = NOTHING,
+    speed: float = 1.0,
 ) -> float:
     """CPU seconds of one job: by the rates that this machine measured, else by those of the reference machine."""
-    config: dict[str, Any] = {"n": plan.n_samples()}
+    given = {name: wildcards[name] for name in layout.WILDCARDS[stage]}
+    config = plan.job(stage, **(given | {"seed": 0} if "seed" in given else given)).config
     if stage == "train":
-        block = plan.model(wildcards["model"], wildcards["dataset"])
-        done = saved.get(f"{wildcards['model']} {wildcards['seed']}", 0)
-        steps = plan.steps(wildcards["model"], wildcards["dataset"]) - done
-        config = {"class": block["class"], "training": {"steps": steps}, "arguments": block["arguments"]}
-    elif stage in ("classifier", "augment"):
-        count = plan.params.classifier.count if stage == "classifier" else 1
-        config = {"steps": plan.params.classifier.steps, "count": count}
-    elif stage == "battle":
-        config |= {"seeds": plan.params.seeds_used()}
-    elif stage == "references":
-        config |= {"rows": plan.references(wildcards["dataset"])}
+        done = saved.get(f"{given['model']} {given['seed']}", 0)
+        config = {**config, "training": {"steps": plan.steps(given["model"], given["dataset"]) - done}}
     work, rate, key = amount(stage, config)
     return rates[key] * work if key in rates else speed * (START + rate * work)
 
@@ -95,7 +82,8 @@ def amount(stage: str, config: Mapping[str, Any]) -> tuple[float, float, tuple[s
         drawn = math.prod(arguments[name] / often for name, often in DRAWS.items() if name in arguments)
         return config["training"]["steps"] * drawn, PER_STEP.get(kind, PER_STEP_OF_OTHERS), (stage, kind)
     if stage in ("classifier", "augment"):
-        return config.get("steps", 0) * config.get("count", 1), PER_CLASSIFIER_STEP, ("classifier", "")
+        steps = (config["classifier"] if stage == "augment" else config)["steps"]
+        return steps * config.get("count", 1), PER_CLASSIFIER_STEP, ("classifier", "")
     times = len(config["seeds"]) if stage == "battle" else len(config["rows"]) if stage == "references" else 1
     return config.get("n", 0) * times, PER_SAMPLE.get(stage, 0.0), (stage, "")
 
@@ -109,8 +97,8 @@ def learned_rates(folder: Path = Path()) -> dict[tuple[str, str], float]:
     for path in sorted(folder.glob("benchmarks/*/*/*.tsv"))[-MOST_BENCHMARKS:]:
         stage, names = path.parts[-3], path.parts[-2].split("-")
         with contextlib.suppress(OSError, ValueError, LookupError):  # of a stage that there is no more, say
-            job = layout.folder(stage).format(**dict(zip(NAMES, names, strict=False)), hash=path.stem)
-            record = store.read(folder / job)
+            wildcards = dict(zip(layout.WILDCARDS[stage], names, strict=True))
+            record = store.read(folder / layout.job_folder(stage, wildcards, path.stem))
             head, row, *_ = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
             cpu = float(dict(zip(head, row, strict=True))["cpu_time"])
             work, _, key = amount(stage, record["config"] if record else {})

@@ -43,6 +43,8 @@ RENAMED_KEYS = {
 }
 """Key of an earlier version, in whatever block -> its new name."""
 
+WORDS = {"true": True, "false": False, "null": None, "none": None}
+
 
 def _plain_name(value: Any) -> Any:
     """Lower-case letters, digits and _, a letter first."""
@@ -327,25 +329,17 @@ class Params(_Block):
             return False
         return "elbo" in job_hash.methods_of(f"pipeline.models.{block['class']}")
 
-    def classes_of(self, dataset: str, model: str) -> int:
-        """How many classes a conditional model draws from."""
-        return self._classes(dataset, f"models.{model}.conditional: found true", "say false")
-
-    def check_labels(self, dataset: str, model: str) -> None:
-        """Raise `UserError` for a model that needs labels in the table of a data set that names no classes."""
-        block = self.model_for(dataset, model)
-        sampler = block["training"]["sampler"]
-        if block["arguments"].get("conditional"):
-            self.classes_of(dataset, model)
-        if sampler != "natural":
-            self._classes(dataset, f"models.{model}.sampler: found {sampler}", "say natural")
-
-    def _classes(self, dataset: str, setting: str, alternative: str) -> int:
-        classes = self.datasets[dataset].classes
-        if classes is None:
+    def classes_of(self, dataset: str, model: str) -> int | None:
+        """How many classes a data set has; raises `UserError` where it names none and the model needs labels."""
+        block, classes = self.model_for(dataset, model), self.datasets[dataset].classes
+        conditional, sampler = block["arguments"].get("conditional"), block["training"]["sampler"]
+        if classes is None and (conditional or sampler != "natural"):
+            setting, other = (
+                ("conditional: found true", "false") if conditional else (f"sampler: found {sampler}", "natural")
+            )
             raise UserError(
-                f"params.yaml: {setting}, but datasets.{dataset} has no `classes`; "
-                f"give their number there if its images are labelled, or {alternative}"
+                f"params.yaml: models.{model}.{setting}, but datasets.{dataset} has no `classes`; "
+                f"give their number there if its images are labelled, or say {other}"
             )
         return classes
 
@@ -358,13 +352,12 @@ def load(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequence
 
     Each is put over what stands before it, block by block; the values of overrides are YAML.
     """
-    named = [str(other) for other in (*own_files(file), *more)]
+    named = [*own_files(file), *more]
     try:
         return check(merged(overrides, file, more))
     except UserError as error:
-        if not named:
-            raise
-        raise UserError(str(error).replace("params.yaml:", f"params.yaml with {', '.join(named)}:", 1)) from None
+        files = f"params.yaml with {', '.join(map(str, named))}:" if named else "params.yaml:"
+        raise UserError(str(error).replace("params.yaml:", files, 1)) from None
 
 
 def merged(overrides: Sequence[str] = (), file: Path = PARAMS_FILE, more: Sequence[Path] = ()) -> dict[str, Any]:
@@ -424,13 +417,7 @@ def check(config: Mapping[str, Any]) -> Params:
 
     Raises `UserError` with one line: the key, what was found, what was expected, and a suggestion.
     """
-    if not isinstance(config, Mapping):
-        raise UserError(f"params.yaml: found {type(config).__name__}, expected a block of keys")
-    try:
-        config = _yaml_numbers(yaml_loader.plain(dict(config)))
-    except ValueError as error:
-        raise UserError(f"params.yaml: {error}") from None
-    _check_renamed(config)
+    config = _normalised(config)
     params = _at_budget(config, config.get("budget"))
     for budget in BUDGETS:  # a mistake in another budget's values is found before it is used
         try:
@@ -476,24 +463,19 @@ def at_budget(block: dict[str, Any], budget: str, where: str = "") -> Any:
     return {key: at_budget(value, budget, path) if isinstance(value, dict) else value for key, value, path in inner}
 
 
-def _check_renamed(block: Mapping[str, Any], *where: str) -> None:
-    """No key may have a name of version 0.1."""
-    for key, value in block.items():
-        if key in RENAMED_KEYS:
-            raise UserError(f"params.yaml: {'.'.join([*where, key])}: renamed; use {RENAMED_KEYS[key]}")
-        if isinstance(value, Mapping):
-            _check_renamed(value, *where, str(key))
+def _normalised(value: Any, *where: str) -> Any:
+    """A copy in which words that Snakemake's command line brings as text are read as YAML would read them.
 
-
-def _yaml_numbers(value: Any) -> Any:
-    """Values of nested overrides arrive as text from the command line; read those as YAML would."""
-    if isinstance(value, dict):
-        return {key: _yaml_numbers(item) for key, item in value.items()}
+    Raises `UserError` for a key of an earlier version.
+    """
+    if isinstance(value, Mapping):
+        for key in value:
+            if key in RENAMED_KEYS:
+                raise UserError(f"params.yaml: {'.'.join([*where, key])}: renamed; use {RENAMED_KEYS[key]}")
+        return {key: _normalised(item, *where, str(key)) for key, item in value.items()}
     if isinstance(value, list):
-        return [_yaml_numbers(item) for item in value]
-    if isinstance(value, str) and value.lower() in ("true", "false", "null", "none"):
-        return {"true": True, "false": False}.get(value.lower())
-    return value
+        return [_normalised(item, *where) for item in value]
+    return WORDS.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _check_places(params: Params) -> None:
@@ -511,25 +493,26 @@ def _check_places(params: Params) -> None:
 
 def _check_names(params: Params) -> None:
     """Data sets and models that are listed, and the files of models and readers, must exist."""
-    listed = [("report", name) for name in (params.report if params.report != CURRENT else ())]
-    for key, name in [*listed, *(("dvc_tracked", name) for name in params.dvc_tracked)]:
-        _require(f"{key}: unknown data set {name!r}", name, params.datasets)
+    for key, names in (("report", params.report), ("dvc_tracked", params.dvc_tracked)):
+        _require_all(f"{key}: unknown data set", [] if names == CURRENT else names, params.datasets)
     for dataset, block in params.datasets.items():
-        _check_models(f"datasets.{dataset}.models", block.models, params.models)
-        for name in block.settings:
-            _require(f"datasets.{dataset}.settings: unknown model {name!r}", name, params.models)
+        where, models = f"datasets.{dataset}", params.models_of(dataset)
+        _require_all(f"{where}.models: unknown model", models, params.models)
+        if len(set(models)) != len(models):
+            raise UserError(f"params.yaml: {where}.models: a model is listed twice: {', '.join(models)}")
+        _require_all(f"{where}.settings: unknown model", block.settings, params.models)
         if block.imbalanced and not block.classes:
             raise UserError(
-                f"params.yaml: datasets.{dataset}.imbalanced: found true, but it has no `classes`; "
+                f"params.yaml: {where}.imbalanced: found true, but it has no `classes`; "
                 "give their number there if its images are labelled, or say false"
             )
-        for name in params.models_of(dataset):
-            params.check_labels(dataset, name)
+        for name in models:
+            params.classes_of(dataset, name)
         if block.published is not None:
-            where = f"datasets.{dataset}.published: no file pipeline/tables/published/{block.published}.csv"
-            _require(where, block.published, [file.stem for file in published_file("").parent.glob("*.csv")])
+            problem = f"{where}.published: no file pipeline/tables/published/{block.published}.csv"
+            _require(problem, block.published, [file.stem for file in published_file("").parent.glob("*.csv")])
         for number, form in enumerate(block.forms):
-            _check_form(f"datasets.{dataset}" + (f".alternatives.{number - 1}" if number else ""), form)
+            _check_form(where + (f".alternatives.{number - 1}" if number else ""), form)
 
 
 def _require(problem: str, name: str, known: Iterable[str]) -> None:
@@ -538,14 +521,9 @@ def _require(problem: str, name: str, known: Iterable[str]) -> None:
         raise UserError(f"params.yaml: {problem}{near(name, known)}")
 
 
-def _check_models(where: str, names: Any, known: Iterable[str]) -> None:
-    """Each model of a table must exist, and be listed once."""
-    if names == "all":
-        return
+def _require_all(problem: str, names: Iterable[str], known: Iterable[str]) -> None:
     for name in names:
-        _require(f"{where}: unknown model {name!r}", name, known)
-    if len(set(names)) != len(names):
-        raise UserError(f"params.yaml: {where}: a model is listed twice: {', '.join(names)}")
+        _require(f"{problem} {name!r}", name, known)
 
 
 def _check_warmups(params: Params) -> None:

@@ -10,10 +10,7 @@ import yaml
 from pipeline.core.errors import UserError
 
 MALFORMED = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
-"""What PyYAML raises for text that it cannot make a value of: a wrong `!!int` or date, endless nesting."""
-
-DEEPEST = 100
-"""Levels of nested blocks and lists."""
+"""What PyYAML raises for text that it cannot make a value of, such as a wrong `!!int` or date."""
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's, six times as fast
@@ -31,19 +28,9 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 def value_of(text: str) -> Any:
     """The plain value that YAML text means; ValueError in one line for anything else."""
     try:
-        _check_depth(text)
         return plain(_Loader(text).get_single_data())
     except MALFORMED as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
-
-
-def _check_depth(text: str) -> None:
-    """Raise ValueError for blocks nested so deep that libyaml, which composes them by recursion, would crash."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise ValueError(f"blocks nested deeper than {DEEPEST} levels")
 
 
 def plain(value: Any, *where: Any) -> Any:
@@ -68,10 +55,8 @@ def block_of(file: Path) -> dict[str, Any]:
     """The block of keys that a file holds; `UserError` for anything else."""
     try:
         content = value_of(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{file}: {error.strerror}; run from the folder that holds it") from None
     except OSError as error:
-        raise UserError(f"{file}: could not be read: {error.strerror}; expected a YAML file") from None
+        raise UserError(f"{file}: {error.strerror}; expected a YAML file; run from the folder that holds it") from None
     except ValueError as error:
         raise UserError(f"{file}: not YAML: {error}") from None
     if not isinstance(content, dict):

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.workflow import params, sources
+from pipeline.workflow import params
 from pipeline.workflow.sources import SourceError, check_source, fetch
 from tests.conftest import BIN, ROOT, run
 from tests.hostile import CONFIG
@@ -158,7 +158,6 @@ HOSTILE = {
     "folder": archive(special("set/wanted", tarfile.DIRTYPE)),
     "bomb": archive(plain("set/other", bytes(3_000_000)), plain("set/wanted")),
     "wanted bomb": archive(plain("set/wanted", bytes(3_000_000))),
-    "many": archive(*(plain(f"set/{number}", b"") for number in range(300)), plain("set/wanted")),
     "no tar": gzip.compress(b"not a tar file at all" * 100),
     "no gzip": b"\x1f\x8b" + b"\x00" * 100,
     "cut": archive(plain("set/wanted", os.urandom(100_000)))[:5000],
@@ -219,13 +218,12 @@ def attempt(tmp_path: Path, source: dict[str, Any], monkeypatch: pytest.MonkeyPa
 def test_a_hostile_archive_writes_nothing_else(
     name: str, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "MOST_MEMBERS", 200)
     digest = hashlib.sha256(HOSTILE[name]).hexdigest()
     address = f"{server}/archive/{name.replace(' ', '%20')}"
     source = {"kind": "http_archive", "address": address, "folder": "set", "sha256": digest, "size_limit": 1_000_000}
     said = attempt(tmp_path, source, monkeypatch)
     expected = {"climbs": "", "absolute": "", "bomb": "size_limit", "wanted bomb": "size_limit"}
-    expected |= {"many": "more than 200 files", "through a symlink": "wrong contents"}
+    expected |= {"through a symlink": "wrong contents"}
     refusal = expected.get(name, "archive")
     assert refusal in said if refusal else not said
 
@@ -235,7 +233,6 @@ def test_a_hostile_archive_writes_nothing_else(
     ("kind", "target", "refusal"),
     [
         ("redirect", "file:///etc/passwd", "302"),
-        ("redirect", "ftp://127.0.0.1/x", "302 redirected to ftp://127.0.0.1/x"),
         ("redirect", "data:,x", "302"),
         ("redirect", "http://[", "Invalid IPv6"),
         ("redirect", "gopher://x", "302"),

@@ -386,12 +386,6 @@ def test_kinds_and_their_keys() -> None:
         check_source({"kind": "http", "address": "x", "adress": "y"})
 
 
-@pytest.mark.parametrize("files", [{"../images": "0" * 64}, {".hidden": "0" * 64}, {"images": "0" * 63}])
-def test_malformed_file_lists(tmp_path: Path, files: dict[str, str]) -> None:
-    with pytest.raises(UserError):
-        fetch("set", files, [], destination=tmp_path / "set", mirror=None, say=print)
-
-
 def test_addresses_of_other_schemes_are_not_followed(tmp_path: Path, mirror: Path) -> None:
     with pytest.raises(SourceError, match="not an http or https address"):
         attempt(tmp_path, [{"kind": "http", "address": f"file://{mirror}/set/"}])

@@ -268,8 +268,8 @@ def test_a_search_leaves_the_workflows_own_results_alone(searched: Path, shut: P
     tuning = layout.TUNING.format(dataset="mnist", model=MODEL)
     added = {name for name in after.keys() - before.keys() if "/.locks/" not in name and "/live/" not in name}
     assert {str(Path(name).parent) for name in added} == own | {tuning}
-    records = snapshots.from_folder(searched, "mnist").records
-    assert records and records == snapshots.from_folder(shut, "mnist").records, "`compare` sees no trial"
+    records = snapshots.read(str(searched), "mnist").records
+    assert records and records == snapshots.read(str(shut), "mnist").records, "`compare` sees no trial"
 
 
 @pytest.mark.parametrize(

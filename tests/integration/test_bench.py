@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from torch import Tensor, nn
 
 from bench import __main__ as bench_command
-from bench import commands, cost, limit, made_up, metric_work, metrics, rows, settings, stages, textbook
+from bench import commands, cost, figure, limit, made_up, metric_work, metrics, rows, settings, stages, textbook
 from bench.apart import NotMeasured, child
 from bench.child import Peak
 from bench.timing import Pace, race
@@ -197,6 +198,26 @@ def test_the_fitted_exponent_is_that_of_the_times(power: float) -> None:
     times = [(n, 0.01 * (n >= 5000) * (n / 1000) ** power + 0.3 * (n < 5000), 1.0) for n in cost.SIZES]
     assert cost.exponent(times) == pytest.approx(power)
     assert cost.exponent([(100, 1.0, 1.0), (200, 2.0**power, 1.0)]) == pytest.approx(power)
+
+
+def test_the_plot_of_costs_begins_with_the_slowest_and_leaves_out_what_is_too_short() -> None:
+    points = {"quick": [(10, 1e-4, 0.0), (20, 2e-4, 0.0)], "mmd": [(10, 1.0, 5.0), (20, 4.0, 80.0)]}
+    points["kid"] = [(10, 2.0, 9.0), (20, 8.0, 40.0)]
+    drawn = figure.cost(points, {"quick": 1.0, "mmd": 2.0, "kid": 2.0})
+    left, right = drawn.axes
+    assert [text.get_text() for text in left.texts] == ["kid  n^2.00", "mmd  n^2.00"]
+    assert [list(line.get_ydata()) for line in left.lines] == [[2.0, 8.0], [1.0, 4.0]]
+    assert [label.get_text() for label in right.get_yticklabels()] == ["kid", "mmd"]
+    assert [bar.get_width() for bar in right.patches] == [40.0, 80.0]  # type: ignore[attr-defined]
+    assert [line.get_color() for line in left.lines] == [to_hex(bar.get_facecolor()) for bar in right.patches]
+    title = "kid takes longest, 8 s for 20 images on each side (n^2.00); mmd needs most memory, 80 MB"
+    assert drawn.get_suptitle() == title
+    assert drawn.get_supxlabel() == "under 0.01 s at every size: quick"
+
+
+def test_both_values_and_their_gap_are_told() -> None:
+    assert metrics.agreement({"kid": 2.0}, {"kid": 1.0}) == "2 and 1, off by 1.0e+00"
+    assert metrics.agreement({"a": 1.0, "b": 1.1}, {"a": 1.0, "b": 1.0}) == "2 values, off by 1.0e-01"
 
 
 # --- what is measured -------------------------------------------------------------------------------------------------

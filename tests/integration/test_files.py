@@ -311,8 +311,8 @@ READ: dict[str, tuple[str, Files, dict[str, Any], dict[str, Any]]] = {
         {"names": ["ant", "cat", "dog", "eel"], "train_labels": [2, 1, 2, 3]}),
     **{f"Parquet of {name}": ("parquet", {"train.parquet": table(image=column)}, {}, {"train": RGB})
        for name, column in (
-           ("structs", [{"bytes": png(image), "path": "x.png"} for image in RGB]), ("lists", RGB.tolist()),
-           ("bytes", list(map(png, RGB))), ("lists, channels first", RGB.transpose(0, 3, 1, 2).tolist()))},
+           ("structs with paths", [{"bytes": png(image), "path": "x.png"} for image in RGB]),
+           ("lists, channels first", RGB.transpose(0, 3, 1, 2).tolist()))},
     **{f"folders that are no classes, {nothing}": (  # as the command line and YAML have it
         "images", folders({"a": 2, "test": 2}), {"labels": nothing, "splits": nothing},
         {"train_labels": None, "sizes": (4, 0, 0)}) for nothing in ("none", None)},

@@ -44,11 +44,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, required=True, metavar="PATH",
                         help="a new folder: single images and a manifest; .png or .jpg: a grid; .gif, .webp, .apng: "
                         "a film")  # fmt: skip
-    parser.add_argument("--n", type=int, default=64, help="samples; in a folder, samples of each class (default: 64)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
+    parser.add_argument("--n", type=overrides.whole(1), default=64,
+                        help="samples; in a folder, samples of each class (default: 64)")  # fmt: skip
+    parser.add_argument("--seed", type=overrides.whole(0), default=0, help="seed of the latents (default: 0)")
     parser.add_argument("--label", type=int, help="the class to draw, for a model trained with `conditional: true`")
     parser.add_argument("--training", type=int, default=0, help="seed of the training (default: 0)")
-    parser.add_argument("--scale", type=int, help="screen pixels for each image pixel (default: about 84 for a side)")
+    parser.add_argument("--scale", type=overrides.whole(1),
+                        help="screen pixels for each image pixel (default: about 84 for a side)")  # fmt: skip
     folder_arguments(parser.add_argument_group("flags for a folder"))
     overrides.add(parser)
 
@@ -77,10 +79,6 @@ FOLDER_ONLY = ("classes", "augment", "form", "min_confidence", "no_copies", "unt
 
 def run(arguments: argparse.Namespace) -> None:
     """Load the weights, sample, write."""
-    for name, least in (("n", 1), ("seed", 0), ("scale", 1)):
-        found = getattr(arguments, name)
-        if found is not None and found < least:
-            raise UserError(f"--{name}: found {found}, expected {least} or more")
     if is_folder(arguments):
         arguments.form = arguments.form or "png"
         export.check(arguments)

@@ -10,7 +10,6 @@ import functools
 import importlib
 import importlib.metadata
 import os
-import re
 import sys
 import tomllib
 import traceback
@@ -34,9 +33,6 @@ REMEDIES: dict[int | None, str] = {
     errno.ENAMETOOLONG: "give a shorter path",
 }
 """What a person can do about an error of the file system that no stage foresaw."""
-
-TORCH_FILE_ERROR = re.compile(r"unable to .*<(?P<file>[^>]+)>.*: (?P<words>[^:]+) \((?P<number>\d+)\)")
-"""Such an error as torch words it, which maps files of weights into memory: 'unable to open file <..>: .. (13)'."""
 
 
 def stages() -> dict[str, str]:
@@ -181,12 +177,6 @@ def _append(log: Path, text: str, *, only_if_there: bool = False) -> bool:
 
 def _remedy(error: Exception) -> str | None:
     """What went wrong with a file and what to do; None for what is no error of the file system."""
-    match = TORCH_FILE_ERROR.search(str(error)) if isinstance(error, RuntimeError) else None
-    if match:
-        error = OSError(int(match["number"]), match["words"], match["file"])
-    absent = re.fullmatch("No such file or directory: (.+)", str(error))  # safetensors' words for every failed opening
-    if absent and Path(absent[1]).exists():
-        return f"{absent[1]}: exists but could not be opened; check its permissions"
     if not isinstance(error, OSError) or error.errno not in REMEDIES:
         return None
     where = f"{error.filename}: " if error.filename else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
+import filecmp
 import gc
 import io
 import os
@@ -22,8 +23,8 @@ from typing import Any, NoReturn
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
-from pipeline.runtime import display, machine, signals
-from pipeline.runtime.progress import FOLLOWED, duration
+from pipeline.runtime import display, signals
+from pipeline.runtime.progress import FOLLOWED, duration, many
 from pipeline.runtime.utf8 import restart_in_utf8
 from pipeline.tracking import live, mlflow_runs
 from pipeline.workflow import estimate, layout, params, report_inputs, run_lock, specs, store
@@ -56,17 +57,18 @@ class Workflow:
 
     def view(self, kind: str) -> InputFunction:
         """The stored files that a view copies, and a new file if the view differs from them; for `unpack`."""
-        return in_one_line(lambda wildcards: self._copied(self._sources(kind, wildcards)))
+        return in_one_line(lambda wildcards: self._copied(self._sources(kind, dict(wildcards.items()))))
 
     def seconds(self, stage: str) -> InputFunction:
         """About how long a job takes, for its priority: the longest starts first, so that it is not the last to end."""
         return lambda wildcards: round(estimate.seconds(self.plan, stage, wildcards))
 
-    def _copied(self, sources: Mapping[str, tuple[Job, str]]) -> dict[str, Any]:
-        paths = self._ancient({"sources": [self._sound(job).outputs[output] for job, output in sources.values()]})
-        if self.submitted or all(is_copy(Path(view), job, output) for view, (job, output) in sources.items()):
-            return paths
-        return paths | {"changed": self.newer_than(map(Path, sources))}
+    def _copied(self, sources: Iterable[tuple[str, Job, str]]) -> dict[str, Any]:
+        views = [(Path(view), Path(self._sound(job).outputs[output])) for view, job, output in sources]
+        paths = self._ancient({"sources": [str(stored) for _, stored in views]})
+        if not self.submitted and not all(is_copy(view, stored) for view, stored in views):
+            paths["changed"] = self.newer_than(view for view, _ in views)
+        return paths
 
     def newer_than(self, views: Iterable[Path]) -> str:
         """A file that is newer than these views: Snakemake makes a view again that reads it.
@@ -98,17 +100,13 @@ class Workflow:
         seed = named.get("seed")
         return self.plan.job(stage, named.get("dataset"), named.get("model"), None if seed is None else int(seed))
 
-    def _sources(self, kind: str, wildcards: Wildcards) -> dict[str, tuple[Job, str]]:
-        """View path -> (job, output) that it copies; for figures the folder -> each record of what draws them."""
-        named = dict(wildcards.items())
+    def _sources(self, kind: str, named: Mapping[str, str]) -> list[tuple[str, Job, str]]:
+        """(view, job, output) that it copies; for the folder of figures the records of all jobs that draw them."""
         if kind == "figures":
             folder = layout.FIGURE_FOLDER.format(**named)
-            drawn = specs.drawn(self.plan, named["dataset"])
-            return {f"{folder}/{number}": (self.plan.job(*of.job), of.output) for number, of in enumerate(drawn)}
-        return {
-            pattern.format(**named): (self._job(stage, named), output)
-            for pattern, (stage, output) in layout.VIEWS[kind].items()
-        }
+            return [(folder, self.plan.job(*of.job), of.output) for of in specs.drawn(self.plan, named["dataset"])]
+        views = layout.VIEWS[kind].items()
+        return [(view.format(**named), self._job(stage, named), output) for view, (stage, output) in views]
 
     def _sound(self, job: Job) -> Job:
         """Note a job as planned; in a run, a stored result of it whose sizes are not as recorded is moved aside."""
@@ -150,26 +148,11 @@ def in_one_line(function: InputFunction) -> InputFunction:
     return of
 
 
-def is_copy(view: Path, job: Job, output: str) -> bool:
-    """Whether a view is a copy of a job's output as it is stored; of a figure's job, of all that it drew."""
-    record = store.read(job.folder)
-    if record is None:
-        return False
-    if not view.suffix:  # results/figures/<dataset>/<number>
-        names = [name for name in record["files"] if layout.is_drawing(name)]
-        pairs = [(view.parent / layout.figure_name(record, name), name) for name in names]
-    else:
-        pairs = [(view, Path(job.outputs[output]).name)]
-    return all(_same(path, job.folder / name, record) for path, name in pairs)
-
-
-def _same(view: Path, stored: Path, record: Mapping[str, Any]) -> bool:
+def is_copy(view: Path, stored: Path) -> bool:
+    """Whether a view has the bytes of what is stored, a folder of figures those of all that a record's job drew."""
     try:
-        if stored.name == layout.RECORD:
-            return view.read_bytes() == stored.read_bytes()
-        file = record["files"][stored.name]
-        return view.stat().st_size == file["bytes"] and artifacts.sha256(view) == file["sha256"]
-    except (OSError, KeyError):
+        return stored.exists() and all(filecmp.cmp(*pair, shallow=False) for pair in store.copies(view, stored).items())
+    except OSError:
         return False
 
 
@@ -310,27 +293,17 @@ def announce(plan: Workflow, snakemake: Any) -> None:
     counts = Counter(name for name, _ in stages)
     if counts["train"]:
         live.start(os.getpid())
-    if counts["track"] and "MLFLOW_TRACKING_URI" not in os.environ and (disk := machine.network_disk(Path("results"))):
-        say(
-            f"results/mlflow.db: found on a network disk ({disk}), where SQLite's locks may fail; "
-            "expected a local one; set MLFLOW_TRACKING_URI to a server or to sqlite:////local/disk/mlflow.db"
-        )
     say(
-        f"{many(len(stages))} to run: "
+        f"{many(len(stages), 'job')} to run: "
         + ", ".join(f"{counts[name]} {name}" for name in layout.WILDCARDS if counts[name])
     )
     cores = jobs_at_once(snakemake)
     seconds, longest = estimate.wall_seconds(plan.plan, stages, cores=cores)
     if seconds > 60:
         say(
-            f"about {duration(seconds)} with {many(cores)} at once (the longest job about {duration(longest)}); "
+            f"about {duration(seconds)} with {many(cores, 'job')} at once (the longest job about {duration(longest)}); "
             "a stopped run goes on where it was; each job's log: logs/"
         )
-
-
-def many(jobs: int) -> str:
-    """'1 job', '14 jobs'."""
-    return f"{jobs} {'job' if jobs == 1 else 'jobs'}"
 
 
 def jobs_at_once(snakemake: Any) -> int:

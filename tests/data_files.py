@@ -7,6 +7,7 @@ import json
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,17 +34,35 @@ def last(images: np.ndarray) -> np.ndarray:
     return images.transpose(0, 2, 3, 1)
 
 
-def check(loaded: Loaded, *, names: Iterable[str] | None = None, **expected: Any) -> None:
+def check(loaded: Loaded, **expected: Any) -> None:
     """Assert what was read, as far as it is given: `train`, `valid` and `test` images (n, H, W) or (n, H, W, C), and
-    `train_labels`, `valid_labels` and `test_labels`; the names of the classes.
+    `train_labels`, `valid_labels` and `test_labels`; or what the names of FACTS stand for.
     """
     for name, wanted in expected.items():
-        if name.endswith("labels"):
-            assert getattr(loaded, name).tolist() == list(wanted), name
+        if name in FACTS:
+            found = FACTS[name](loaded)
+            assert found == (tuple(wanted) if isinstance(found, tuple) else wanted), name
+        elif name.endswith("labels"):
+            labels = getattr(loaded, name)
+            assert (None if labels is None else labels.tolist()) == (None if wanted is None else list(wanted)), name
         else:
-            found = getattr(loaded, f"{name}_images")
-            assert np.array_equal(found[:, 0] if wanted.ndim == 3 else last(found), wanted), name
-    assert names is None or loaded.class_names == tuple(names)
+            images = getattr(loaded, f"{name}_images")
+            assert np.array_equal(images[:, 0] if wanted.ndim == 3 else last(images), wanted), name
+
+
+FACTS: dict[str, Callable[[Loaded], Any]] = {
+    "names": lambda loaded: loaded.class_names,
+    "labels": lambda loaded: [loaded.class_names[label] for label in loaded.train_labels],
+    "sizes": lambda loaded: tuple(
+        0 if images is None else len(images)
+        for images in (loaded.train_images, loaded.valid_images, loaded.test_images)
+    ),
+    "labelled": lambda loaded: loaded.source.labels,
+    "splits": lambda loaded: loaded.source.splits,
+    "remarks": lambda loaded: loaded.source.remarks,
+    "passed_over": lambda loaded: loaded.source.passed_over,
+}
+"""Class names, the class of each training image, images in each split, and what is said of the source."""
 
 
 def pictures(n: int, *shape: int) -> np.ndarray:
@@ -54,6 +73,13 @@ def bytes_of(write_to: Callable[[io.BytesIO], object]) -> bytes:
     buffer = io.BytesIO()
     write_to(buffer)
     return buffer.getvalue()
+
+
+def png_of(header: bytes, data: bytes) -> bytes:
+    """A PNG by its parts, as Pillow does not write it."""
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(data, 9)), (b"IEND", b"")]
+    chunks = [struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in parts]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -150,8 +176,15 @@ def write(folder: Path, files: Mapping[str, bytes | str]) -> Path:
     return folder
 
 
-def image_folder(folder: Path, counts: Mapping[str, int]) -> Path:
+def folders(counts: Mapping[str, int]) -> dict[str, bytes | str]:
     """Random colour images of 8 x 8 pixels, so many in each folder."""
-    for name, n in counts.items():
-        write(folder, {f"{name}/{number}.png": png(image) for number, image in enumerate(pictures(n, 8, 8, 3))})
-    return folder
+    return {
+        f"{name}/{number}.png": png(image)
+        for name, n in counts.items()
+        for number, image in enumerate(pictures(n, 8, 8, 3))
+    }
+
+
+def image_folder(folder: Path, counts: Mapping[str, int]) -> Path:
+    """The same, written."""
+    return write(folder, folders(counts))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,49 +47,28 @@ READER_OPTIONS: dict[str, list[Any]] = {
 }
 
 
-def truncated(draw: st.DrawFn, path: Path) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[: draw(st.integers(0, len(content)))])
+DAMAGES = ("truncate", "flip", "replace", "rename", "add", "copy", "remove", "link")
 
 
-def flipped(draw: st.DrawFn, path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    for _ in range(draw(st.integers(1, 4)) if content else 0):
+def damage(draw: st.DrawFn, path: Path) -> None:
+    """One change of a file, or of what is beside it; OSError where it cannot be made."""
+    content, kind = bytearray(path.read_bytes()), draw(st.sampled_from(DAMAGES))
+    odd, other = st.sampled_from(CONTENTS) | st.binary(max_size=60), path.with_name(draw(st.sampled_from(NAMES)))
+    if kind == "truncate":
+        path.write_bytes(content[: draw(st.integers(0, len(content)))])
+    elif kind == "flip" and content:
         content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))
-    path.write_bytes(content)
-
-
-def replaced(draw: st.DrawFn, path: Path) -> None:
-    path.write_bytes(draw(st.sampled_from(CONTENTS) | st.binary(max_size=60)))
-
-
-def renamed(draw: st.DrawFn, path: Path) -> None:
-    path.replace(path.with_name(draw(st.sampled_from(NAMES))))
-
-
-def added(draw: st.DrawFn, path: Path) -> None:
-    (path.with_name(draw(st.sampled_from(NAMES)))).write_bytes(draw(st.sampled_from(CONTENTS) | st.binary(max_size=60)))
-
-
-def copied(draw: st.DrawFn, path: Path) -> None:
-    target = path.with_name(draw(st.sampled_from(NAMES)))
-    if target != path:
-        shutil.copyfile(path, target)
-
-
-def removed(draw: st.DrawFn, path: Path) -> None:
-    path.unlink()
-
-
-def linked(draw: st.DrawFn, path: Path) -> None:
-    target = path.with_name(draw(st.sampled_from(NAMES)))
-    if not target.exists() and not target.is_symlink():
-        target.symlink_to(draw(st.sampled_from([path.name, "..", "nowhere", "/dev/null", target.name])))
-
-
-DAMAGES: list[Callable[[st.DrawFn, Path], None]] = [
-    truncated, flipped, flipped, replaced, renamed, added, copied, removed, linked,
-]  # fmt: skip
+        path.write_bytes(content)
+    elif kind in ("replace", "add"):
+        (path if kind == "replace" else other).write_bytes(draw(odd))
+    elif kind == "rename":
+        path.replace(other)
+    elif kind == "copy":
+        shutil.copyfile(path, other)
+    elif kind == "remove":
+        path.unlink()
+    elif kind == "link":
+        other.symlink_to(draw(st.sampled_from([path.name, "..", "nowhere", "/dev/null", other.name])))
 
 
 @st.composite
@@ -109,11 +88,8 @@ def malformed(draw: st.DrawFn, folder: Path) -> Written:
         block[key] = draw(st.sampled_from(OPTIONS[key]))
     for key in draw(st.lists(st.sampled_from(sorted(READER_OPTIONS)), max_size=1)):
         block["options"][key] = draw(st.sampled_from(READER_OPTIONS[key]))
-    for damage in draw(st.lists(st.sampled_from(DAMAGES), max_size=3)):
+    for _ in range(draw(st.integers(0, 3))):
         files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-        if files:
-            try:
-                damage(draw, draw(st.sampled_from(files)))
-            except (IsADirectoryError, FileExistsError, shutil.SameFileError, OSError):
-                continue
+        with contextlib.suppress(OSError):
+            damage(draw, draw(st.sampled_from(files or [folder])))
     return reader, place, block

@@ -95,17 +95,17 @@ class Training:
         return {name: self.path(name).read_bytes() for name in WRITTEN}
 
 
-def job(model: str, steps: int = STEPS) -> Job:
-    """The plan's job, its network small, its steps few."""
+def job(model: str, steps: int = STEPS, **arguments: Any) -> Job:
+    """The plan's job, its network small but for some arguments, its steps few."""
     planned = plan_of("budget=tiny").job("train", "mnist", model, 0)
     training = planned.config["training"] | {"steps": steps, "batch": BATCH, "lr_decay_fraction": 0.5}
-    small_block = {"training": training, "arguments": small_arguments(model)}
+    small_block = {"training": training, "arguments": small_arguments(model) | arguments}
     return dataclasses.replace(planned, config=planned.config | small_block)
 
 
-def begun(folder: Path, model: str, steps: int = STEPS) -> Training:
+def begun(folder: Path, model: str, steps: int = STEPS, **arguments: Any) -> Training:
     """A folder with a training's job and its stored training split."""
-    planned = job(model, steps)
+    planned = job(model, steps, **arguments)
     artifacts.write_images(folder / planned.paths()["train"], images(IMAGES).numpy(), np.zeros(IMAGES, dtype=np.int64))
     stored(planned.parents[0], root=folder)
     artifacts.write_json(folder / "spec.json", planned.spec)

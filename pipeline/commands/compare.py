@@ -10,19 +10,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipeline.core import artifacts
-from pipeline.core.errors import UserError, one_line
+from pipeline.core.errors import one_line
 from pipeline.tables import comparison
 from pipeline.tables.columns import HEADLINE_METRICS
-from pipeline.tables.comparison import COLUMN, COLUMNS, OUTSIDE, ROW
-from pipeline.tables.rows import Row
-from pipeline.tables.text import to_csv
+from pipeline.tables.comparison import COLUMN, OUTSIDE, ROW
 from pipeline.tracking.differences import Comparison, compare, models_of, table_rows, title
 from pipeline.workflow import snapshots
 from pipeline.workflow.snapshots import Snapshot
 
 READ_FIRST = (*HEADLINE_METRICS, "parameters", "status", "seeds", "n_real", "n_fake", ROW, COLUMN)
-"""Columns of the main table that a terminal shows; the others are counted there and written by --to."""
+"""Columns of the main table that a terminal shows; the others are counted there and shown by --all."""
 SHOWN = {
     "main": READ_FIRST,
     "battles": ("verdict", "advantage", "r_test", "r_sample", "winner", "winner_tested", ROW, COLUMN),
@@ -34,33 +31,17 @@ BY_RECORDS = "by the records of the results"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Two sides, the data set, and where to write."""
+    """Two sides, the data set, and how much of it."""
     parser.add_argument("a", metavar="A", help="a results folder, `.`, or a Git revision")
     parser.add_argument("b", metavar="B", help="the same; differences are B - A")
-    parser.add_argument("--dataset", help="one data set (default: all that both sides have)")
-    parser.add_argument("--to", type=Path, metavar="FILE", help="write every difference to a .csv instead of printing")
+    parser.add_argument("--dataset", default="mnist", help="a data set that both sides have (default: mnist)")
+    parser.add_argument("--all", action="store_true", help="print the changes of every table and column")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Compare and print, or write."""
-    if arguments.to is not None and arguments.to.suffix != ".csv":
-        raise UserError(f"--to: found {str(arguments.to)!r}, expected a name ending in .csv")
-    names = arguments.a, arguments.b
-    datasets = [arguments.dataset] if arguments.dataset else shared(*names)
-    if arguments.to is not None and len(datasets) > 1:
-        raise UserError(f"--dataset: both sides have {', '.join(datasets)}; name one")
-    for dataset in datasets:
-        compared = compare(*(_read(name, dataset) for name in names))
-        if arguments.to is None:
-            print(to_text(compared), end="" if dataset == datasets[-1] else "\n")
-            continue
-        artifacts.write_text(arguments.to, to_csv(to_rows(compared), COLUMNS))
-        print(f"{arguments.to}: {len(compared.rows)} differences in the tables")
-
-
-def shared(a: str, b: str) -> list[str]:
-    """The data sets that both sides have; mnist if none is found, as in a revision whose results DVC holds."""
-    return sorted(snapshots.datasets(a) & snapshots.datasets(b)) or ["mnist"]
+    """Compare and print."""
+    compared = compare(*(_read(name, arguments.dataset) for name in (arguments.a, arguments.b)))
+    print("\n".join(lines(compared, arguments.all)))
 
 
 def _read(name: str, dataset: str) -> Snapshot:
@@ -69,30 +50,29 @@ def _read(name: str, dataset: str) -> Snapshot:
     return snapshots.read(name, dataset)
 
 
-# --- as text ------------------------------------------------------------------------------------------------------
-
-
-def to_text(compared: Comparison) -> str:
-    """What a terminal shows."""
+def lines(compared: Comparison, everything: bool) -> list[str]:
+    """What a terminal shows, by default of the columns that are read first."""
     a, b = compared.a, compared.b
-    lines = [*_unlike(compared), f"A  {_side(a)}", f"B  {_side(b)}"]
+    head = [*_unlike(compared), f"A  {_side(a)}", f"B  {_side(b)}"]
     if compared.rows or a.tables.keys() != b.tables.keys():
-        for table in SHOWN:
-            lines += ["", *_table_lines(compared, table)]
+        found = [
+            line
+            for table in (comparison.KEYS if everything else SHOWN)
+            for line in ("", *_table_lines(compared, table, everything))
+        ]
     else:
         equal = "byte-equal" if compared.byte_equal else "the same numbers, written differently"
-        lines.append(f"{equal}: {len(a.tables)} tables, {sum(compared.cells.values())} cells")
-    return "\n".join([*lines, "", *_made_lines(compared), ""])
+        found = [f"{equal}: {len(a.tables)} tables, {sum(compared.cells.values())} cells"]
+    return [*head, *found, "", *_made_lines(compared)]
 
 
 def _unlike(compared: Comparison) -> list[str]:
     """What makes the numbers not comparable: another budget, number of images or of seeds; nothing where all agree."""
-    words = []
-    for column in ("seeds", "n_real", "n_fake"):
-        a, b = (_values(side, column) for side in (compared.a, compared.b))
-        if a != b:
-            words.append(f"{column} {a} against {b}")
+    columns = {
+        column: [_values(side, column) for side in (compared.a, compared.b)] for column in ("seeds", "n_real", "n_fake")
+    }
     steps = {change: jobs for change, jobs in compared.made_by.items() if change.name in BUDGET}
+    words = [f"{column} {a} against {b}" for column, (a, b) in columns.items() if a != b]
     words += [f"{of.name} {of.a} against {of.b} ({models_of(jobs) or 'all'})" for of, jobs in [*steps.items()][:2]]
     more = f" and {len(steps) - 2} more" if len(steps) > 2 else ""
     return [f"NOT COMPARABLE: {'; '.join(words)}{more}"] if words else []
@@ -108,7 +88,7 @@ def _side(snapshot: Snapshot) -> str:
     return snapshot.name if snapshot.origin.startswith(snapshot.name) else f"{snapshot.name}: {snapshot.origin}"
 
 
-def _table_lines(compared: Comparison, table: str) -> list[str]:
+def _table_lines(compared: Comparison, table: str, everything: bool) -> list[str]:
     """A table's title with counts, then its changes that are shown."""
     changes = [row for row in compared.rows if row["table"] == table]
     lacking = [side.name for side in (compared.a, compared.b) if table not in side.tables]
@@ -116,21 +96,16 @@ def _table_lines(compared: Comparison, table: str) -> list[str]:
         return [f"{title(table)}: not compared, it is missing in {' and '.join(lacking)}"]
     if not changes:
         return [f"{title(table)}: the same ({compared.cells[table]} cells)"]
-    readable = [row for row in changes if row["column"] in SHOWN[table]]
-    lines = [_title(compared, table), *comparison.aligned(readable)]
+    cells = sum(row["row"] != COLUMN and row["column"] != ROW for row in changes)
+    outside = sum(row["verdict"] == OUTSIDE for row in changes)
+    readable = [row for row in changes if everything or row["column"] in SHOWN[table]]
+    lines = [f"{title(table)}: {cells} of {compared.cells[table]} cells differ, {outside} {OUTSIDE}"]
+    lines += comparison.aligned(readable)
     if len(readable) < len(changes):
-        lines.append(f"  and {len(changes) - len(readable)} changes in other columns: --to FILE writes them all")
+        lines.append(f"  and {len(changes) - len(readable)} changes in other columns: --all prints them")
     if table == "main" and _single_seed(compared):
         lines.append("  one training per model: intervals show the variation between images, not between trainings")
     return lines
-
-
-def _title(compared: Comparison, table: str) -> str:
-    """'main table: 3 of 195 cells differ, 1 outside the intervals'."""
-    changes = [row for row in compared.rows if row["table"] == table]
-    outside = sum(row["verdict"] == OUTSIDE for row in changes)
-    cells = sum(row["row"] != COLUMN and row["column"] != ROW for row in changes)
-    return f"{title(table)}: {cells} of {compared.cells[table]} cells differ, {outside} {OUTSIDE}"
 
 
 def _single_seed(compared: Comparison) -> bool:
@@ -151,16 +126,3 @@ def _made_lines(compared: Comparison) -> list[str]:
     if missing:
         lines.append(f"not compared for every job: {', '.join(missing)}")
     return lines or [f"params, code and versions are the same ({BY_RECORDS})"]
-
-
-# --- as a file -----------------------------------------------------------------------------------------------------
-
-
-def to_rows(compared: Comparison) -> list[Row]:
-    """Everything as rows of COLUMNS: those of the tables, then params, code and versions with what changed as text."""
-    sources: list[Row] = [
-        {"table": change.kind, "row": models_of(records) if change.kind == "params" else "", "column": change.name,
-         "a": change.a, "b": change.b, "verdict": change.verdict}
-        for change, records in compared.made_by.items()
-    ]  # fmt: skip
-    return [*compared.rows, *sources]

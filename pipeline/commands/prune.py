@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from itertools import groupby
 
+from rich.filesize import decimal
+
 from pipeline.core.errors import UserError
 from pipeline.workflow import garbage, overrides, run_lock
 from pipeline.workflow.garbage import UNKNOWN, Garbage
@@ -56,24 +58,14 @@ def listing(everything: list[Garbage], whole: bool) -> Iterator[str]:
     """Each kind with its size, some of it or all by name, and the total."""
     for kind, group in groupby(everything, key=lambda item: item.kind):
         items = list(group)
-        yield f"  {size(garbage.freed(items)):>9}  {kind}: {len(items)}"
+        yield f"  {decimal(garbage.freed(items)):>9}  {kind}: {len(items)}"
         if whole:
             yield from (f"             {item.path}  ({item.what})" for item in items)
         else:
             names = list(dict.fromkeys(item.what for item in items))
             more = f", and {len(names) - NAMED} more" if names[NAMED:] else ""
             yield f"             {', '.join(names[:NAMED])}{more}"
-    yield f"  {size(garbage.freed(everything)):>9}  in total (hard links count once)"
-
-
-def size(count: int) -> str:
-    """Bytes as a person reads them."""
-    value = float(count)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
+    yield f"  {decimal(garbage.freed(everything)):>9}  in total (hard links count once)"
 
 
 def agreed() -> bool:
@@ -86,15 +78,10 @@ def agreed() -> bool:
 def delete(items: list[Garbage]) -> None:
     """Remove them, and the folders that are empty then."""
     for item in items:
-        try:
-            if item.path.is_dir():
-                shutil.rmtree(item.path)
-            else:
-                item.path.unlink(missing_ok=True)
-        except OSError as error:
-            raise UserError(f"{item.path}: could not be deleted: {error.strerror}; correct its permissions") from error
-        with contextlib.suppress(
-            OSError
-        ):  # of the folders above it those that are empty go, but for results/ and data/
+        if item.path.is_dir():
+            shutil.rmtree(item.path)
+        else:
+            item.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first of the folders above it that is not empty
             for folder in item.path.parents[:-2]:
                 folder.rmdir()

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core import artifacts, folders
-from pipeline.core.errors import UserError, near
-from pipeline.workflow import layout, overrides, run_lock, staleness, store
+from pipeline.core.errors import UserError
+from pipeline.workflow import layout, overrides, run_lock, specs, staleness, store
 from pipeline.workflow.plan import Plan
 
-FIGURE_STAGES = ("figures", "canvases", "gallery")
 LARGEST = 1_000_000
 """Bytes of the largest file that is given to Git."""
 
@@ -32,7 +31,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What, and where to."""
     parser.add_argument("--dataset", default="mnist", help="a data set of params.yaml (default: mnist)")
     parser.add_argument("--to", type=Path, default=PUBLISHED, help=f"folder for Git (default: {PUBLISHED})")
-    parser.add_argument("--remote", help="a remote of DVC (default: the only one, or DVC's default)")
     overrides.add(parser)
 
 
@@ -40,14 +38,14 @@ def run(arguments: argparse.Namespace) -> None:
     """Check, record, push, copy, and say what is left to do."""
     plan, dataset = overrides.of(arguments), arguments.dataset
     run_lock.hold()
-    remote = chosen_remote(arguments.remote)
+    remote = default_remote()
     say(f"checking the results of {dataset}")
     records = current(plan, dataset)
     given = stages(plan, dataset)
     record(dataset, given)
     push(given, remote)
     folder = arguments.to / dataset
-    files = {name: path.read_bytes() for name, path in small(plan, dataset, records)}
+    files = {name: path.read_bytes() for name, path in small(plan, dataset)}
     origin = provenance(plan, dataset, records)
     files["provenance.json"] = (json.dumps(origin, indent=1) + "\n").encode()
     files["README.md"] = readme(origin).encode()
@@ -97,16 +95,10 @@ def sound(folder: Path) -> dict[str, Any]:
 # --- DVC ----------------------------------------------------------------------------------------------------------
 
 
-def chosen_remote(name: str | None) -> str | None:
-    """The remote to push to: the named one, DVC's default one, or the only one; None where DVC has none."""
+def default_remote() -> str | None:
+    """DVC's default remote, to which results are pushed; None where there is none."""
     settings = dict(line.split("=", 1) for line in command("dvc", "config", "--list").splitlines() if "=" in line)
-    known = [key.split(".")[1] for key in settings if key.startswith("remote.") and key.endswith(".url")]
-    if name is not None and name not in known:
-        raise UserError(f"--remote: unknown remote {name!r}" + (near(name, known) if known else "; DVC has none yet"))
-    remote = name or settings.get("core.remote") or (known[0] if len(known) == 1 else None)
-    if known and remote is None:
-        raise UserError(f"--remote: DVC has {', '.join(known)} and no default; name one")
-    return remote
+    return settings.get("core.remote")
 
 
 def record(dataset: str, stages: list[str]) -> None:
@@ -136,7 +128,7 @@ def stages(plan: Plan, dataset: str) -> list[str]:
 def push(stages: list[str], remote: str | None) -> None:
     """Push to the remote; where there is none, say so loudly."""
     if remote is None:
-        say("NOT PUSHED: DVC has no remote, so nobody else can pull these results; add one with")
+        say("NOT PUSHED: DVC has no default remote, so nobody else can pull these results; add one with")
         say("    .venv/bin/dvc remote add --default NAME PLACE")
         return
     say(f"pushing to {remote}")
@@ -159,25 +151,21 @@ def command(module: str, *words: str, show_output: bool = False) -> str:
 # --- Git ----------------------------------------------------------------------------------------------------------
 
 
-def small(plan: Plan, dataset: str, records: Records) -> Iterator[tuple[str, Path]]:
+def small(plan: Plan, dataset: str) -> Iterator[tuple[str, Path]]:
     """The tables, and the figures as PNG, that are small enough for Git: name where they are published, file."""
-    tables = [
-        (Path(view.format(dataset=dataset)).name, Path(plan.job(stage, dataset).outputs[output]))
+    files = {
+        Path(Path(view.format(dataset=dataset)).name): Path(plan.job(stage, dataset).outputs[output])
         for view, (stage, output) in layout.VIEWS["tables"].items()
         if output != "job"
-    ]
-    figures = [
-        (f"figures/{layout.figure_name(record, file)}", folder / file)
-        for folder, record in records.items()
-        if record["stage"] in FIGURE_STAGES
-        for file in record["files"]
-        if file.endswith(".png")
-    ]
-    for name, path in tables + figures:
+    }
+    for source in specs.drawn(plan, dataset):
+        figures = store.copies(Path("figures"), Path(plan.job(*source.job).outputs[source.output]))
+        files |= {name: path for name, path in figures.items() if name.suffix == ".png"}
+    for name, path in files.items():
         if path.stat().st_size > LARGEST:
             say(f"{path}: left out, {path.stat().st_size:,} bytes are more than {LARGEST:,}")
         else:
-            yield name, path
+            yield name.as_posix(), path
 
 
 def provenance(plan: Plan, dataset: str, stored: Records) -> dict[str, Any]:

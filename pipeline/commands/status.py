@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from pipeline.runtime.progress import duration
+from pipeline.runtime.progress import duration, many
 from pipeline.workflow import estimate, layout, overrides, run_lock, staleness, store
 from pipeline.workflow.plan import Job, Plan
 from pipeline.workflow.staleness import State
@@ -51,7 +52,8 @@ def cores(text: str) -> int:
 def begun(plan: Plan) -> list[str]:
     """The data sets of which anything was made; the first one if there is none."""
     datasets = list(plan.params.datasets)
-    return [name for name in datasets if staleness.is_begun(name)] or datasets[:1]
+    places = ("results/store/{}", "data/raw/{}/.fetched")
+    return [name for name in datasets if any(Path(place.format(name)).is_dir() for place in places)] or datasets[:1]
 
 
 def command(dataset: str, cores: int, flags: str) -> str:
@@ -102,11 +104,6 @@ def section(title: str, lines: list[str], left_out: int = 0) -> Iterator[str]:
         yield from (f"    {line}" for line in lines)
     if left_out:
         yield f"    and {left_out} more causes (--all)"
-
-
-def many(count: int, what: str) -> str:
-    """'1 job', '14 jobs'."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def under_way(plan: Plan, needed: list[State]) -> Iterator[str]:

@@ -8,18 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 from pipeline.tracking import mlflow_runs
 from pipeline.workflow import overrides
 from pipeline.workflow.plan import Plan
 
-SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Where to listen."""
     parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (default: 5000)")
-    parser.add_argument("--no-server", action="store_true", help="record missing runs and exit")
     overrides.add(parser)
 
 
@@ -37,24 +35,17 @@ def run(arguments: argparse.Namespace) -> None:
     for dataset in datasets:
         if plan and dataset in plan.params.datasets:
             complete(plan, dataset, uri, flags)
-    for name, number in sorted(mlflow_runs.experiments(uri).items()):
-        page = f"http://127.0.0.1:{arguments.port}/#/experiments/{number}/runs?workflowType=machine_learning"
-        print(f"easel: {name}: {page}", file=sys.stderr)
-    if not arguments.no_server:
-        words = ["--workers", "1", "--host", "127.0.0.1", "--port", str(arguments.port), "--backend-store-uri", uri]
-        command = [sys.executable, "-m", "mlflow", "ui", *words]
-        os.execve(sys.executable, command, {**os.environ, **SETTINGS})  # noqa: S606  no shell is wanted
+    words = ["--workers", "1", "--host", "127.0.0.1", "--port", str(arguments.port), "--backend-store-uri", uri]
+    command = [sys.executable, "-m", "mlflow", "ui", *words]
+    os.execv(sys.executable, command)  # noqa: S606  no shell is wanted
 
 
 def complete(plan: Plan, dataset: str, uri: str, flags: list[str]) -> None:
-    """Run the stage `track` again where the store lacks runs: it was deleted, or this is a clone."""
-    job = plan.job("track", dataset)
-    read = {Path(source.path).parent.name for source in job.sources}
-    if {f"{model}/{seed}" for model, seed in job.config["runs"]} <= mlflow_runs.recorded_runs(uri, dataset, read):
-        return
-    missing = next((source.path for source in job.sources if not Path(source.path).is_file()), None)
-    if missing:
-        print(f"easel: {missing}: not found, so MLflow lacks some runs; run snakemake or `make pull`", file=sys.stderr)
-        return
-    command = [sys.executable, "-m", "pipeline", "track", "--dataset", dataset, *flags]
-    subprocess.run(command, env={**os.environ, "EASEL_AFRESH": "yes"}, check=False)  # it says itself what is wrong
+    """Run the stage `track` again where the store lacks its runs: it was deleted or moved, or this is a clone."""
+    tracked = Path(plan.job("track", dataset).outputs["tracked"])
+    if not tracked.is_file():
+        return  # the next workflow records them
+    recorded = set(artifacts.read_json(tracked)["runs"].values())
+    if not recorded <= mlflow_runs.run_ids(uri, dataset):
+        command = [sys.executable, "-m", "pipeline", "track", "--dataset", dataset, *flags]
+        subprocess.run(command, env={**os.environ, "EASEL_AFRESH": "yes"}, check=False)  # it says itself what is wrong

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -55,7 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
     folder, kept = Path(tempfile.mkdtemp(prefix="easel-verify-")), False
     try:
         began = time.monotonic()
-        new = recompute(arguments.dataset, arguments.budget, folder, arguments.cores, _config_file(arguments, folder))
+        new = recompute(
+            arguments.dataset, arguments.budget, folder, arguments.cores, arguments.configfile, arguments.set
+        )
         took = duration(time.monotonic() - began)
         if arguments.record or recorded is None:
             write_record(new, recorded, arguments, took)
@@ -80,7 +83,7 @@ def read_record(arguments: argparse.Namespace) -> Snapshot:
     path = arguments.against / PROVENANCE
     if not path.is_file():
         raise UserError(f"{path}: not found; `python -m pipeline verify --record` makes it, or name another --against")
-    recorded = snapshots.from_folder(arguments.against, arguments.dataset)
+    recorded = snapshots.read(str(arguments.against), arguments.dataset)
     if not recorded.records:
         raise UserError(f"{path}: not a readable record; run `git checkout {arguments.against}` or record it again")
     budget = artifacts.read_json(path).get("budget")
@@ -113,31 +116,25 @@ def where(side: Snapshot) -> str:
 # --- making -------------------------------------------------------------------------------------------------------
 
 
-def _config_file(arguments: argparse.Namespace, folder: Path) -> list[str]:
-    """The words that give Snakemake the configuration of `--configfile` and `--set`, in one file of all keys."""
-    if not arguments.configfile and not arguments.set:
-        return []
-    from pipeline.workflow import params
-
-    path = folder / "config.json"
-    artifacts.write_json(path, params.merged(arguments.set, more=arguments.configfile))
-    return ["--configfile", str(path)]
-
-
-def recompute(dataset: str, budget: str, folder: Path, cores: int, more: Sequence[str] = ()) -> Snapshot:
+def recompute(
+    dataset: str, budget: str, folder: Path, cores: int, files: Sequence[Path] = (), settings: Sequence[str] = ()
+) -> Snapshot:
     """Everything that the tables need, made in an empty folder; its progress goes to the terminal.
 
-    `more` are further words of the command line. Raises `UserError` where the workflow fails.
+    `files` and `settings` are those of `--configfile` and `--set`. Raises `UserError` where the workflow fails.
     """
+    from pipeline.workflow import params  # a schema's libraries are not needed for --help
+
     table = layout.TABLE.format(dataset=dataset)
+    settings = [*settings, f"budget={budget}", "device=cpu"]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(job_hash.ROOT / "Snakefile")]
-    command += ["--directory", str(folder), "--cores", str(cores), *more]
-    command += ["--config", f"budget={budget}", "device=cpu", "--", table]
+    command += ["--directory", str(folder), "--cores", str(cores)]
+    command += [*shlex.split(params.snakemake_flags([file.resolve() for file in files], settings)), "--", table]
     print(f"easel: verify: the {budget} tables of {dataset} from scratch in {folder}", file=sys.stderr)
     done = subprocess.run(command, cwd=job_hash.ROOT, env=_environment(dataset))
     if done.returncode:
         raise UserError("the tables could not be made; the lines above that begin with 'easel:' say why")
-    return snapshots.from_folder(folder, dataset)
+    return snapshots.read(str(folder), dataset)
 
 
 def _environment(dataset: str) -> dict[str, str]:

@@ -10,8 +10,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.core import artifacts, folders
-from pipeline.core.errors import UserError
-from pipeline.workflow import layout, store
+from pipeline.workflow import store
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,25 +23,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Copy each file whose bytes are what its record says."""
+    """Copy each file whose bytes are what its record says; a folder holds exactly its figures afterwards."""
     store.age(arguments.inputs)
-    if not arguments.to[0].suffix:
-        return copy_figures(arguments.to[0], arguments.sources)
-    if len(arguments.to) != len(arguments.sources):
-        raise UserError(f"--to: found {len(arguments.to)} paths, expected one for each of --sources")
-    for source, view in zip(arguments.sources, arguments.to, strict=True):
+    folder = None if arguments.to[0].suffix else arguments.to[0]
+    views = arguments.to if folder is None else [folder] * len(arguments.sources)
+    copies: dict[Path, Path] = {}
+    for source, view in zip(arguments.sources, views, strict=True):
         store.checked(source)
+        copies |= store.copies(view, source)
+    for stored in copies.values():
+        store.checked(stored)
+    if folder is not None:
+        folders.replace(folder, {copy.name: stored.read_bytes() for copy, stored in copies.items()})
+        return
+    for view, stored in copies.items():
         with artifacts.replacing(view) as partial:
-            shutil.copyfile(source, partial)
-
-
-def copy_figures(folder: Path, records: list[Path]) -> None:
-    """Make a folder hold exactly the figures that some jobs drew."""
-    files = {}
-    for path in records:
-        record = store.checked(path)
-        for name in record["files"]:
-            if layout.is_drawing(name):
-                store.checked(path.parent / name)
-                files[layout.figure_name(record, name)] = (path.parent / name).read_bytes()
-    folders.replace(folder, files)
+            shutil.copyfile(stored, partial)

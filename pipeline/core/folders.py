@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipeline.core.errors import UserError
@@ -19,16 +20,31 @@ def content(folder: Path) -> dict[str, bytes]:
 def replace(folder: Path, files: Mapping[str, bytes]) -> bool:
     """Make a folder hold exactly these files; False, and nothing is touched, where it does already.
 
-    The files are written to another folder first, so that an interruption leaves the folder as it was. Raises
-    `UserError` for a disk that is full or a folder that may not be written.
+    Raises what `replacing` raises.
+    """
+    if content(folder) == dict(files):
+        return False
+    with replacing(folder) as partial:
+        for name, data in files.items():
+            path = partial / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    return True
+
+
+@contextlib.contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A folder to write to, which takes the place of `folder` when the block ends without an error.
+
+    An interruption leaves the earlier folder. Raises `UserError` for a disk that is full or a folder that may not be
+    written.
     """
     partial, before = (folder.with_name(f".{folder.name}.{word}.partial") for word in (os.getpid(), "before"))
     try:
         if before.exists() and not folder.exists():  # a stop between the two renames below
             before.rename(folder)
-        if content(folder) == dict(files):
-            return False
-        _write(partial, files)
+        partial.mkdir(parents=True)
+        yield partial
         shutil.rmtree(before, ignore_errors=True)
         if folder.exists():
             folder.rename(before)
@@ -41,11 +57,3 @@ def replace(folder: Path, files: Mapping[str, bytes]) -> bool:
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return True
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, data in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)

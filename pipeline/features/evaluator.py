@@ -36,12 +36,15 @@ class Evaluator:
     ) -> None:
         """`inputs` has `train`, `valid`, `test`, `classifier`, `more_classifiers` and `features`.
 
+        It may have `baselines`: those that an evaluator with the same inputs and configuration had computed.
+
         `config` has `n`, images of each side that are compared; `protocol_seed`, `groups` and `frechet_images`, the
         `seed`, `groups` and `frechet_images` of a `Comparison`; `pooled`: see `compared_and_real`.
         """
         self.seed, self.progress = config["protocol_seed"], progress
         self.settings = {"seed": self.seed, **{name: config[name] for name in ("groups", "frechet_images")}}
-        self.settings["kept"] = {}
+        self.baselines = artifacts.read_tensors(inputs["baselines"]) if "baselines" in inputs else {}
+        self.settings["kept"] = self.baselines
         self.classifier, self.more = load_classifier(inputs["classifier"]), load_more(inputs["more_classifiers"])
         kept = artifacts.read_tensors(inputs["features"])
         train_images, train_labels = load_split(inputs["train"])

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from pipeline.metrics.estimates import Estimate as Estimate
 
-Once = Callable[[Callable[[], Any]], Any]
+Once = Callable[[Callable[[], Tensor]], Tensor]
 """What calls a function, or knows what it would return."""
 
 
-def now(compute: Callable[[], Any]) -> Any:
+def now(compute: Callable[[], Tensor]) -> Tensor:
     """The `Once` that knows nothing."""
     return compute()
 
@@ -86,7 +85,7 @@ class Comparison:
     frechet_images: int = 0
     """Real images below which there is no Frechet distance."""
 
-    kept: dict[tuple[str, int], Any] = field(default_factory=dict)
+    kept: dict[str, Tensor] = field(default_factory=dict)
     """What `once` computed: comparisons that differ in their generated images alone may share it."""
 
     def __post_init__(self) -> None:
@@ -104,9 +103,9 @@ class Comparison:
         """Whether both sets (and the training split) are given in that space."""
         return space in self.real and space in self.fake and (space in self.train or not train)
 
-    def once(self, name: str, compute: Callable[[], Any]) -> Any:
+    def once(self, name: str, compute: Callable[[], Tensor]) -> Tensor:
         """What depends on real images and the seed alone, computed once for all comparisons that share `kept`."""
-        key = name, self._parts
+        key = f"{name}, {self._parts} groups"
         if key not in self.kept:
             self.kept[key] = compute()
         return self.kept[key]

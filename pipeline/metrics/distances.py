@@ -144,30 +144,44 @@ def nearest(queries: Points, base: Points, k: int, *, own: Tensor | None = None)
 
     `own` (n,) says which point each query is itself: a point is not its own neighbour.
     """
+    # narrow tiles are multiplied faster, but their k nearest merge slowly
+    width = TILE_COLUMNS if k == 1 else len(base)
     found = []
-    for rows in chunks(len(queries), len(base)):
-        distances = squared_distances(queries[rows], base)
-        if own is not None:
-            mask_own(distances, own[rows])
-        found.append(smallest(distances, k))
+    for rows in chunks(len(queries), min(width, len(base))):
+        of_tiles = [_nearest_in_tile(queries, base, k, rows, first, width, own) for first in range(0, len(base), width)]
+        values, indices = (torch.cat(parts, dim=1) for parts in zip(*of_tiles, strict=True))
+        if len(of_tiles) > 1:
+            values, best = smallest(values, k)  # the first of equal ones is of the first tile
+            indices = indices.gather(1, best)
+        found.append((values, indices))
     values, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
     return values, indices
 
 
+def _nearest_in_tile(
+    queries: Points, base: Points, k: int, rows: slice, first: int, width: int, own: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """What `nearest` returns for some queries among the points from `first` on, `width` of them at most."""
+    distances = squared_distances(queries[rows], base[first : first + width])
+    if own is not None:
+        mask_own(distances, own[rows] - first)
+    values, indices = smallest(distances, k)
+    return values, indices + first
+
+
 def nearest_distances(queries: Points, base: Points) -> Tensor:
     """Euclidean distance (n,) from every query to its nearest point, float64."""
-    found = []
-    for rows in chunks(len(queries), TILE_COLUMNS):
-        tiles = (base[first : first + TILE_COLUMNS] for first in range(0, len(base), TILE_COLUMNS))
-        nearest_by_tile = [squared_distances(queries[rows], tile).amin(dim=1) for tile in tiles]
-        found.append(torch.stack(nearest_by_tile).amin(dim=0))
-    return (torch.cat(found).double() * base.unit).sqrt()
+    return (nearest(queries, base, 1)[0].squeeze(1).double() * base.unit).sqrt()
 
 
 def mask_own(distances: Tensor, own: Tensor) -> None:
-    """Put each point's distance to itself beyond all others, in place; row i of (m, n) is of the point own[i]."""
+    """Put each point's distance to itself beyond all others, in place; row i of (m, n) is of the point own[i].
+
+    Where own[i] is no column of `distances` nothing changes.
+    """
     largest = torch.inf if distances.is_floating_point() else torch.iinfo(distances.dtype).max
-    distances[torch.arange(len(own)), own] = largest
+    rows = ((own >= 0) & (own < distances.shape[1])).nonzero().squeeze(1)
+    distances[rows, own[rows]] = largest
 
 
 def smallest(distances: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.comparison import Comparison, Estimate, Once, now
 from pipeline.metrics.distances import prepare, squared_distances
 from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife
@@ -50,11 +51,14 @@ def mean_pairwise_distance(points: Tensor) -> float:
     return _mean(distance_sums([points]), torch.tensor([len(points)]))
 
 
-def diversity(*, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Estimate:
+def diversity(*, real: Sequence[Tensor], fake: Sequence[Tensor], once: Once = now) -> Estimate:
     """The ratio, from groups of points (n_g, d), with its jackknife; undefined where all real images are the same."""
     if len(torch.cat(list(real)).unique(dim=0)) < 2:
         return undefined("all real images are the same")
-    sides = [(distance_sums(side), torch.tensor([len(part) for part in side])) for side in (real, fake)]
+    sums = once(lambda: distance_sums(real)), distance_sums(fake)
+    sides = [
+        (found, torch.tensor([len(part) for part in side])) for found, side in zip(sums, (real, fake), strict=True)
+    ]
 
     def ratio(without: int | None = None) -> float:
         real_mean, fake_mean = (_mean(sums, sizes, without) for sums, sizes in sides)
@@ -67,4 +71,5 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
     """On pixels."""
     if not comparison.has("pixels"):
         return {}
-    return {"diversity": diversity(real=comparison.real_parts("pixels"), fake=comparison.fake_parts("pixels"))}
+    sides = {"real": comparison.real_parts("pixels"), "fake": comparison.fake_parts("pixels")}
+    return {"diversity": diversity(**sides, once=partial(comparison.once, "distances in pixels"))}

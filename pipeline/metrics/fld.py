@@ -152,11 +152,11 @@ def losses(mixture: Mixture, points: Tensor, groups: Sequence[Tensor] | None = N
     return -100 * mixture.log_likelihoods(points, groups) / points.shape[1]
 
 
-def baseline(train: Tensor, test: Tensor, seed: int) -> float:
+def baseline(train: Tensor, test: Tensor, seed: int) -> Tensor:
     """Mean loss of held-out points under Gaussians on one random half of the training points, fitted to the other."""
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
     half = len(train) // 2
-    return losses(fit(train[order[:half]], train[order[half:]]), test).mean().item()
+    return losses(fit(train[order[:half]], train[order[half:]]), test).mean()
 
 
 def without_each(values: Tensor, groups: Sequence[Tensor]) -> list[float]:
@@ -188,7 +188,7 @@ def fld(
     test, samples, seen = (((side - real.mean(0)) / deviation)[:, kept] for side in (real, fake, train))
     mixture = fit(samples, seen)
     held_out, trained = losses(mixture, test, parts[1]), losses(mixture, seen, parts[1])
-    start = once(lambda: baseline(seen, test, seed))
+    start = once(lambda: baseline(seen, test, seed)).item()
     value, fewer = held_out[:, 0].mean().item() - start, [x - start for x in without_each(held_out, parts[0])]
     seen_parts = [torch.arange(g, len(seen), len(parts[0])) for g in range(len(parts[0]))]
     gaps = [x - y for x, y in zip(without_each(trained, seen_parts), without_each(held_out, parts[0]), strict=True)]

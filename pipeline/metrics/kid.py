@@ -54,8 +54,7 @@ PARTS = 20
 
 def polynomial(a: Tensor, b: Tensor) -> Tensor:
     """(a.b / d + 1)^3 of points (n, d) and (m, d), (n, m)."""
-    kernel = inner_products(a, b).div_(a.shape[1]).add_(OFFSET)
-    return kernel.mul_(kernel.square())
+    return inner_products(a, b).div_(a.shape[1]).add_(OFFSET).pow_(DEGREE)
 
 
 def polynomial_sums(*, real: Sequence[Tensor], fake: Sequence[Tensor], once: Once = now) -> KernelSums:

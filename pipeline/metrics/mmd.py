@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.comparison import Comparison, Estimate, Once, now
 from pipeline.metrics.distances import Points, prepare, squared_distances
 from pipeline.metrics.estimates import undefined
 from pipeline.metrics.intervals import jackknife
@@ -72,7 +73,7 @@ def gaussian_mixture(squares: Tensor, rate: float) -> Tensor:
     return total.div_(KERNELS)
 
 
-def rbf_sums(*, real: Sequence[Tensor], fake: Sequence[Tensor], median: float) -> KernelSums:
+def rbf_sums(*, real: Sequence[Tensor], fake: Sequence[Tensor], median: float, once: Once = now) -> KernelSums:
     """Kernel sums of real and generated points, given as groups of points (n_g, d)."""
     x, y = prepare(torch.cat(list(real)), torch.cat(list(fake)))
     rate = x.unit / (2 * (LARGEST_MULTIPLE * median) ** 2)
@@ -81,13 +82,13 @@ def rbf_sums(*, real: Sequence[Tensor], fake: Sequence[Tensor], median: float) -
     def kernel(a: Points, b: Points) -> Callable[[slice, slice], Tensor]:
         return lambda rows, columns: gaussian_mixture(squared_distances(a[rows], b[columns]), rate)
 
-    within_real = block_sums(real_sizes, real_sizes, kernel(x, x), symmetric=True)
-    within_fake = block_sums(fake_sizes, fake_sizes, kernel(y, y), symmetric=True)
-    sizes = torch.tensor(real_sizes), torch.tensor(fake_sizes)
-    # k(x, x) = 1
-    within_real.diagonal().sub_(sizes[0])
-    within_fake.diagonal().sub_(sizes[1])
-    return KernelSums(within_real, within_fake, block_sums(real_sizes, fake_sizes, kernel(x, y)), *sizes)
+    def within(points: Points, sizes: Sequence[int]) -> Tensor:
+        sums = block_sums(sizes, sizes, kernel(points, points), symmetric=True)
+        return sums - torch.tensor(sizes).diag()  # k(x, x) = 1
+
+    cross = block_sums(real_sizes, fake_sizes, kernel(x, y))
+    within_real = once(lambda: within(x, real_sizes))
+    return KernelSums(within_real, within(y, fake_sizes), cross, *map(torch.tensor, (real_sizes, fake_sizes)))
 
 
 def mmd_rbf(*, real: Tensor, fake: Tensor) -> float:
@@ -123,5 +124,5 @@ def measure(comparison: Comparison) -> dict[str, Estimate]:
     median = median_distance(real=comparison.real["pixels"])
     if not median:
         return {"mmd_rbf": undefined("all real images are the same, so no bandwidth suits them")} | linear
-    sums = rbf_sums(real=real, fake=fake, median=median)
+    sums = rbf_sums(real=real, fake=fake, median=median, once=partial(comparison.once, "kernel in pixels"))
     return {"mmd_rbf": jackknife(sums.unbiased(), sums.without_each(), "linear")} | linear

@@ -60,18 +60,17 @@ class Running:
     log: Path
     began: float
 
-    def progress(self) -> str:
-        """The last message of its log; empty before it has written any."""
-        return TIME.sub("", self.last_line(), count=1)
-
     def last_line(self) -> str:
         """The last line of its log; empty before it has written any."""
         with contextlib.suppress(OSError), self.log.open("rb") as file:
             if os.fstat(file.fileno()).st_mtime >= self.began:  # else of an earlier process
                 file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
-                lines = file.read().decode(errors="replace").splitlines()
-                return lines[-1] if lines else ""
+                return ("\n" + file.read().decode(errors="replace")).splitlines()[-1]
         return ""
+
+    def progress(self) -> str:
+        """The last message of its log; empty before it has written any."""
+        return TIME.sub("", self.last_line(), count=1)
 
 
 class Display(logging.Handler):

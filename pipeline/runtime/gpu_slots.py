@@ -8,6 +8,7 @@ are that job's own: Slurm has given it its GPUs already.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import subprocess
 import time
@@ -23,9 +24,6 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 ASK_EVERY = 0.2
 """Seconds between two looks at the slots."""
-
-SAY_EVERY = 30.0
-"""Seconds between two lines of a job that waits."""
 
 _held: list[int] = []
 """Open files of the slots that this process holds: never closed, a GPU is in use until the process has ended."""
@@ -43,7 +41,7 @@ def hold_gpu(say: Callable[[str], None]) -> None:
     each = os.environ.get(JOBS_PER_GPU, "1")
     if not each.isdecimal() or int(each) < 1:
         raise UserError(f"{JOBS_PER_GPU}: found {each!r}, expected a whole number from 1 on")
-    folder, silent_until = slots_folder(), 0.0
+    folder, has_said = slots_folder(), False
     slots = [(device, f"gpu-{device}.{number}") for number in range(int(each)) for device in devices]
     while True:
         for device, slot in slots:  # emptiest GPU first
@@ -52,8 +50,8 @@ def hold_gpu(say: Callable[[str], None]) -> None:
                 _held.append(handle)
                 os.environ[VISIBLE] = device
                 return
-        if time.monotonic() > silent_until:
-            silent_until = time.monotonic() + SAY_EVERY
+        if not has_said:
+            has_said = True
             say(f"waits for a GPU: {len(slots)} at most may work at once here")
         time.sleep(ASK_EVERY)
 
@@ -65,8 +63,7 @@ def visible_gpus() -> list[str]:
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # nvidia-smi's order
         return _listed()
     devices = [name.strip() for name in given.split(",")]
-    hidden = next((place for place, name in enumerate(devices) if name in ("", "-1", "NoDevFiles")), len(devices))
-    return devices[:hidden]
+    return list(itertools.takewhile(lambda name: name not in ("", "-1", "NoDevFiles"), devices))
 
 
 def _listed() -> list[str]:

@@ -1,4 +1,4 @@
-"""Which CPU this is, as far as it decides the bits of a result, and which disks it shares with others."""
+"""Which CPU this is, as far as it decides the bits of a result."""
 
 from __future__ import annotations
 
@@ -26,17 +26,3 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     vectors = [word for word in VECTORS if word in flags]
     return f"{name} ({'; '.join(filter(None, [', '.join(numbers), ' '.join(vectors), platform.machine()]))})"
-
-
-NETWORK = {"nfs", "nfs4", "cifs", "smb3", "lustre", "beegfs", "gpfs", "ceph", "glusterfs", "9p", "fuse.sshfs"}
-"""File systems of which several machines see the same files."""
-
-
-def network_disk(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
-    """The kind of network file system that a path is on; None on a local disk, or where the system does not say."""
-    if not mounts.is_file():
-        return None
-    lines = (line.split()[1:3] for line in mounts.read_text(encoding="utf-8").splitlines())
-    above = [(len(point), kind) for point, kind in lines if path.resolve().is_relative_to(point)]
-    kind = max(above, default=(0, ""))[1]
-    return kind if kind in NETWORK else None

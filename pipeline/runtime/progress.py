@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -35,25 +34,14 @@ class Progress:
     def close(self) -> None:
         """End the log."""
         if self.log is not None:
-            with self._no_matter():
+            with contextlib.suppress(OSError):  # no work is lost for the sake of a log
                 self.log.close()
 
     def begin(self) -> None:
         """Empty the log of what an earlier stage said; for who knows that it is nobody else's any more."""
         if self.log is not None:
-            with self._no_matter():
+            with contextlib.suppress(OSError):
                 self.log.truncate(0)
-
-    @contextlib.contextmanager
-    def _no_matter(self) -> Iterator[None]:
-        """A log that can no longer be written is given up: no work is lost for its sake."""
-        try:
-            yield
-        except OSError:
-            log, self.log = self.log, None
-            if log is not None:
-                with contextlib.suppress(OSError):
-                    log.close()
 
     def restart(self) -> None:
         """Measure rates from now on: imports and set-up are not part of a loop's speed."""
@@ -81,7 +69,7 @@ class Progress:
             self._print()
         self.last, self.held = "", False
         if self.log is not None:
-            with self._no_matter():
+            with contextlib.suppress(OSError):
                 print(f"{time.monotonic() - self.began:8.1f}s  {message}", file=self.log)
 
     def step(self, done: int, total: int, *, unit: str, per_unit: float = 1.0, since: int = 0, of: str = "") -> None:
@@ -100,6 +88,11 @@ class Progress:
         handled = f"  {rate * per_unit:,.0f} {of or unit}/s" if rate * per_unit >= 1 else ""
         tell = self.say if sys.stderr.isatty() else self.note
         tell(f"{100 * done / total:3.0f} %  {done:,}/{total:,} {unit}{handled}  {duration(left)} left")
+
+
+def many(count: int, what: str) -> str:
+    """'1 job', '14 jobs'."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,10 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+
 from pipeline.core.errors import UserError, near
+from pipeline.datasets.class_bands import BANDS, IMBALANCED_FROM, bands_of
 
 CONDITION = re.compile(r"train\s*(<=|>=|<|>|=)\s*(\d+)")
 COMPARED: dict[str, Callable[[int, int], bool]] = {
@@ -35,8 +38,6 @@ def chosen(text: str, names: Sequence[str], counts: Sequence[int]) -> list[int]:
 
 
 def _meant(word: str, names: Sequence[str], counts: Sequence[int]) -> Iterator[int]:
-    from pipeline.datasets.class_bands import BANDS
-
     present = [label for label, count in enumerate(counts) if count]
     condition = CONDITION.fullmatch(word)
     if word in names:
@@ -63,10 +64,6 @@ def _trained(label: int, word: str, counts: Sequence[int]) -> int:
 
 
 def _of_band(word: str, counts: Sequence[int]) -> Iterator[int]:
-    import numpy as np
-
-    from pipeline.datasets.class_bands import BANDS, IMBALANCED_FROM, bands_of
-
     bands = bands_of(np.array(counts))
     if bands is None:
         raise UserError(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
-import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core import artifacts
+from pipeline.core import artifacts, folders
 from pipeline.core.errors import UserError
 from pipeline.runtime import signals
-from pipeline.runtime.progress import Progress, duration
+from pipeline.runtime.progress import Progress
 from pipeline.tracking import class_choice, export_folder
 from pipeline.workflow import overrides, store
 
@@ -50,6 +50,8 @@ class Tally:
     """Images that are wanted."""
     drawn: int = 0
     kept: int = 0
+    recognised: int = 0
+    """Images of this class as the classifier sees them, of all drawn."""
 
 
 @dataclass(frozen=True)
@@ -60,23 +62,6 @@ class Batch:
     labels: list[int | None]
     numbers: list[int]
     seed: int
-
-
-@dataclass
-class Result:
-    """What was drawn and what became of it."""
-
-    drawn: int = 0
-    unsure: int = 0
-    copies: int = 0
-    recognised: int = 0
-    """Images of the asked class as the classifier sees them, of all drawn."""
-
-    tallies: list[Tally] = field(default_factory=list)
-
-    def short(self) -> list[Tally]:
-        """Classes with fewer images than wanted."""
-        return [tally for tally in self.tallies if tally.kept < tally.n]
 
 
 # --- which samples to draw ------------------------------------------------------------------------------------------
@@ -92,34 +77,36 @@ def requests(tallies: Iterable[Tally], limit: int) -> Iterator[tuple[Tally, rang
 
 
 def batches(model: ImageGenerator, seed: int, wanted: Iterable[tuple[Tally, range]]) -> Iterator[Batch]:
-    """The samples of some classes, many classes in one batch.
-
-    Sample k of a class is `model.draw_latents(1, seed, first=k, label=class)`, decoded.
-    """
+    """The samples of some classes, many classes in one batch."""
     from pipeline.training.sampling import BATCH
 
-    pairs = ((tally.label, number) for tally, numbers in wanted for number in numbers)
-    while some := [pair for _, pair in zip(range(BATCH), pairs)]:  # noqa: B905  the last one is shorter
-        labels, numbers = [label for label, _ in some], [number for _, number in some]
-        yield Batch(decoded(model, seed, labels, numbers), labels, numbers, seed)
+    parts: list[tuple[int | None, range]] = []
+    room = BATCH
+    for tally, numbers in wanted:
+        while numbers:
+            parts.append((tally.label, numbers[:room]))
+            numbers, room = numbers[room:], room - len(numbers[:room])
+            if not room:
+                yield drawn_batch(model, seed, parts)
+                parts, room = [], BATCH
+    if parts:
+        yield drawn_batch(model, seed, parts)
 
 
-def decoded(model: ImageGenerator, seed: int, labels: Sequence[int | None], numbers: Sequence[int]) -> Tensor:
-    """Images (k, C, H, W) uint8 of some sample numbers; a batch is always filled up, as the workflow's are."""
+def drawn_batch(model: ImageGenerator, seed: int, parts: Sequence[tuple[int | None, range]]) -> Batch:
+    """Sample k of a class is `model.draw_latents(1, seed, first=k, label=class)`, decoded.
+
+    The batch is filled up, as the workflow's are.
+    """
     import torch
 
     from pipeline.training.sampling import BATCH, quantise
 
-    parts, first = [], 0
-    for last in range(1, len(numbers) + 1):  # runs of following numbers of one class
-        follows = last < len(numbers) and (labels[last], numbers[last]) == (labels[first], numbers[last - 1] + 1)
-        if not follows:
-            parts.append(model.draw_latents(last - first, seed, first=numbers[first], label=labels[first]))
-            first = last
-    z = torch.cat(parts)
+    z = torch.cat([model.draw_latents(len(ks), seed, first=ks.start, label=label) for label, ks in parts])
     filled = torch.cat([z, z[:1].expand(BATCH - len(z), *z.shape[1:])])
     with torch.inference_mode():
-        return quantise(model.decode(filled.to(model.device))).cpu()[: len(z)]
+        images = quantise(model.decode(filled.to(model.device))).cpu()[: len(z)]
+    return Batch(images, [label for label, ks in parts for _ in ks], [k for _, ks in parts for k in ks], seed)
 
 
 # --- what is said of each image ---------------------------------------------------------------------------------------
@@ -205,7 +192,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def run(model: ImageGenerator, plan: Plan, arguments: argparse.Namespace) -> None:
-    """Draw, measure, filter and write; says how long it will take after two batches."""
+    """Draw, measure, filter and write."""
     signals.end_in_one_line("generate")
     splits, classifier, names, counts = prepared(plan, arguments.dataset)
     judge = Judge(splits, classifier)
@@ -221,13 +208,18 @@ def run(model: ImageGenerator, plan: Plan, arguments: argparse.Namespace) -> Non
     else:
         tallies = [Tally(label, arguments.n) for label in asked_classes(model, arguments, names, counts)]
         source = drawn(model, arguments, tallies)
-    result = Result(tallies=tallies)
-    with export_folder.new_folder(arguments.to) as folder:
+    outcomes: Counter[str] = Counter()
+    wanted = sum(tally.n for tally in tallies)
+    with folders.replacing(arguments.to) as folder:
         writer = export_folder.Writer(folder, arguments.form, model.shape, names)
-        for batch in told(source, arguments, sum(tally.n for tally in tallies), progress):
-            keep(batch, judge.rows(batch, names), result, writer, names, arguments, least)
+        for batch in source:
+            rows = judge.rows(batch, names) | {"class_number": batch.labels, "number": batch.numbers}
+            rows["seed"] = [batch.seed] * len(batch.labels)
+            kept = kept_of(rows, tallies, names, outcomes, arguments.min_confidence, least)
+            writer.add(batch.images[kept].numpy(), {name: [values[k] for k in kept] for name, values in rows.items()})
+            progress.step(outcomes.total(), max(wanted, outcomes.total()), unit="images")
         writer.close()
-    say(result, len(writer), arguments, judge)
+    say(outcomes, tallies, len(writer), arguments, judge)
 
 
 def prepared(plan: Plan, dataset: str) -> tuple[dict[str, Path], Path | None, list[str], list[int]]:
@@ -302,65 +294,50 @@ def of_augmentation(
     return [Batch(some, marks.tolist(), ks.tolist(), seed) for some, marks, ks in parts], tallies
 
 
-def told(source: Iterable[Batch], arguments: argparse.Namespace, total: int, progress: Progress) -> Iterator[Batch]:
-    """The same batches; how long all take is said after the second, for the first one's set-up is not typical."""
-    done, since, began = 0, 0, time.monotonic()
-    for number, batch in enumerate(source, start=1):
-        yield batch
-        done += len(batch.numbers)
-        seconds, began = time.monotonic() - began, time.monotonic()
-        if number == 2 and done < total:
-            left = duration(seconds * (total - done) / len(batch.numbers))
-            more = " or more, as images are left out" if arguments.until_enough else ""
-            progress.say(f"{total:,} images of {arguments.model}: about {left}{more}")
-            progress.restart()
-            since = done
-        progress.step(done, max(total, done), unit="images", since=since)
-
-
-def keep(
-    batch: Batch,
-    rows: dict[str, list[Any]],
-    result: Result,
-    writer: export_folder.Writer,
+def kept_of(
+    rows: Mapping[str, Sequence[Any]],
+    tallies: Sequence[Tally],
     names: Sequence[str],
-    arguments: argparse.Namespace,
-    least: float | None,
-) -> None:
-    """Count a batch, and write those of its images that pass and are still wanted."""
-    tallies = {tally.label: tally for tally in result.tallies}
-    chosen = []
-    for row, label in enumerate(batch.labels):
-        tally = tallies[label]
-        result.drawn += 1
-        result.recognised += label is not None and rows["recognised"][row] == names[label]
-        if arguments.min_confidence is not None and rows["probability"][row] < arguments.min_confidence:
-            result.unsure += 1
-        elif least is not None and rows["distance"][row] <= least:
-            result.copies += 1
+    outcomes: Counter[str],
+    least_probability: float | None,
+    least_distance: float | None,
+) -> list[int]:
+    """Numbers of the rows of a batch that pass and are still wanted; every row is counted."""
+    of_class = {tally.label: tally for tally in tallies}
+    kept = []
+    for row, label in enumerate(rows["class_number"]):
+        tally = of_class[label]
+        tally.recognised += label is not None and rows["recognised"][row] == names[label]
+        if least_probability is not None and rows["probability"][row] < least_probability:
+            outcomes["unsure"] += 1
+        elif least_distance is not None and rows["distance"][row] <= least_distance:
+            outcomes["copy"] += 1
         elif tally.kept < tally.n:
+            outcomes["kept"] += 1
             tally.kept += 1
-            chosen.append(row)
-    seeds = [batch.seed] * len(batch.labels)
-    rows |= {"class_number": batch.labels, "number": batch.numbers, "seed": seeds}
-    kept = {name: [values[row] for row in chosen] for name, values in rows.items()}
-    writer.add(batch.images[chosen].numpy(), kept)
+            kept.append(row)
+        else:
+            outcomes["more than wanted"] += 1
+    return kept
 
 
-def say(result: Result, written: int, arguments: argparse.Namespace, judge: Judge) -> None:
+def say(
+    outcomes: Counter[str], tallies: Sequence[Tally], written: int, arguments: argparse.Namespace, judge: Judge
+) -> None:
     """What was written, what was left out, which classes fell short, and whether the model minds the class."""
-    classes = [tally for tally in result.tallies if tally.label is not None]
+    drawn, unsure, copies = outcomes.total(), outcomes["unsure"], outcomes["copy"]
+    classes = [tally for tally in tallies if tally.label is not None]
     of = f" of {len(classes)} classes" if classes else ""
     print(f"{arguments.to}: {written:,} images{of} by {arguments.model}, manifest.csv and manifest.parquet")
-    if result.unsure or result.copies:
-        print(f"left out of {result.drawn:,} drawn: {result.unsure:,} below --min-confidence, {result.copies:,} copies")
-    short = result.short()
+    if unsure or copies:
+        print(f"left out of {drawn:,} drawn: {unsure:,} below --min-confidence, {copies:,} copies")
+    short = sum(tally.kept < tally.n for tally in tallies)
     if short:
-        print(f"warning: {len(short)} of {len(result.tallies)} classes have fewer images than wanted; "
+        print(f"warning: {short} of {len(tallies)} classes have fewer images than wanted; "
               "lower --min-confidence or --no-copies, or "
               f"{'raise --limit' if arguments.until_enough else 'add --until-enough'}")  # fmt: skip
-    if classes and judge.classifier is not None and result.drawn:
-        share, chance = result.recognised / result.drawn, 1 / judge.classifier.classes
+    if classes and judge.classifier is not None and drawn:
+        share, chance = sum(tally.recognised for tally in classes) / drawn, 1 / judge.classifier.classes
         print(f"the classifier sees the asked class in {share:.1%} of all drawn (chance: {chance:.1%})")
         if share < NEAR_CHANCE * chance:
             print("warning: near chance: the model hardly follows the class; train it longer or choose another model")

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import itertools
-import os
 import re
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Images = NDArray[np.uint8]
+Images = NDArray[np.uint8]
 
 FORMS = ("png", "npz", "arrow")
 """Single files in class folders, or all images in one file: `images.npz`, `images.arrow`."""
@@ -49,25 +43,6 @@ def folder_names(names: Sequence[str]) -> list[str]:
     return found
 
 
-@contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """A folder that becomes `path` when the block ends without an error, and vanishes otherwise."""
-    check_free(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        if path.exists():
-            path.rmdir()
-        partial.rename(path)
-    except OSError as error:
-        raise UserError(
-            f"{path}: could not be written: {error.strerror or error}; make room or change the folder's rights"
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def check_free(path: Path) -> None:
     """Raise `UserError` where something is in the way of a new folder."""
     if path.exists() and not path.is_dir():
@@ -77,16 +52,13 @@ def check_free(path: Path) -> None:
 
 
 class Writer:
-    """Images and manifest rows, as they come, into a folder.
-
-    Memory holds the manifest; images of the forms npz and arrow wait in a file.
-    """
+    """Images and manifest rows, as they come, into a folder; images of the forms npz and arrow wait in memory."""
 
     def __init__(self, folder: Path, form: str, shape: Sequence[int], class_names: Sequence[str]) -> None:
-        self.folder, self.form, self.shape, self.class_names = folder, form, tuple(shape), list(class_names)
+        self.folder, self.form, self.class_names = folder, form, list(class_names)
         self.places = folder_names(class_names)
         self.columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-        self.spool = (folder / ".images").open("wb") if form != "png" else None
+        self.images = [np.empty((0, *shape), np.uint8)]
 
     def __len__(self) -> int:
         return len(self.columns["file"])
@@ -94,8 +66,8 @@ class Writer:
     def add(self, images: Images, rows: Mapping[str, Sequence[Any]]) -> None:
         """Images (k, C, H, W) and their rows: every column but `file` and `class`."""
         labels, numbers = rows["class_number"], rows["number"]
-        if self.spool is not None:
-            self.spool.write(images.tobytes())
+        if self.form != "png":
+            self.images.append(images)
             self.columns["file"] += [f"images.{self.form}"] * len(images)
         else:
             for image, label, number in zip(images, labels, numbers, strict=True):
@@ -116,25 +88,18 @@ class Writer:
 
     def close(self) -> None:
         """Write what remains: the file of all images, the manifest."""
-        if self.spool is not None:
-            self.spool.close()
-            self._all_in_one()
-            (self.folder / ".images").unlink()
+        if self.form != "png":
+            self._all_in_one(np.concatenate(self.images))
         self._manifest()
 
-    def _all_in_one(self) -> None:
-        import numpy as np
-
-        shape = (len(self), *self.shape)
-        spooled = self.folder / ".images"
-        images = np.memmap(spooled, np.uint8, "r", shape=shape) if len(self) else np.empty(shape, np.uint8)
-        known = [label for label in self.columns["class_number"] if label is not None]
-        labels = np.array(known, dtype=np.int64) if len(known) == len(self) else None
+    def _all_in_one(self, images: Images) -> None:
+        labels = None if None in self.columns["class_number"] else np.array(self.columns["class_number"], np.int64)
         if self.form == "arrow":
             artifacts.write_images(self.folder / "images.arrow", images, labels)
-            return
-        arrays = {"images": images} if labels is None else {"images": images, "labels": labels}
-        np.savez(self.folder / "images.npz", **arrays)
+        elif labels is None:
+            np.savez(self.folder / "images.npz", images=images)
+        else:
+            np.savez(self.folder / "images.npz", images=images, labels=labels)
 
     def _manifest(self) -> None:
         import pyarrow as pa
@@ -142,10 +107,8 @@ class Writer:
 
         kinds = dict.fromkeys(("class_number", "seed", "number", "nearest_training_image"), pa.int64())
         kinds |= dict.fromkeys(("probability", "distance"), pa.float64())
-        columns = {name: pa.array(values, kinds.get(name, pa.string())) for name, values in self.columns.items()}
-        parquet.write_table(pa.table(columns), self.folder / "manifest.parquet")
-        with (self.folder / "manifest.csv").open("w", newline="", encoding="utf-8") as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            rows = itertools.zip_longest(*self.columns.values())
-            writer.writerows([f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows)
+        table = pa.table(
+            {name: pa.array(values, kinds.get(name, pa.string())) for name, values in self.columns.items()}
+        )
+        parquet.write_table(table, self.folder / "manifest.parquet")
+        table.to_pandas().to_csv(self.folder / "manifest.csv", index=False, float_format="%.6g", lineterminator="\n")

@@ -38,8 +38,6 @@ class LiveHistory:
         self.began = self.wrote = time.monotonic()
         self.rows = 0
         self.broken = False
-        for partial in self.path.parent.glob(f".{self.path.name}.*.partial"):  # of a training that was killed
-            partial.unlink(missing_ok=True)
 
     def write(self, rows: Sequence[dict[str, float]], *, finished: bool = False) -> None:
         """Rewrite the file if there are new rows and it is time, or the last row of a file that is there.
@@ -50,13 +48,7 @@ class LiveHistory:
         due = now - self.wrote >= WRITE_EVERY or (finished and self.rows > 0)
         if self.broken or not due or len(rows) == self.rows:
             return
-        content = {
-            **self.job.wildcards,
-            "hash": self.job.hash,
-            "block": self.job.config,
-            "seconds": round(now - self.began, 1),
-            "rows": rows,
-        }
+        content = {"seconds": round(now - self.began, 1), "rows": rows}
         try:
             artifacts.write_text(self.path, json.dumps(content))
         except UserError as error:
@@ -65,23 +57,13 @@ class LiveHistory:
         self.wrote, self.rows = now, len(rows)
 
 
-def read(path: Path) -> dict[str, Any] | None:
-    """What a live file holds; None for one that was deleted or that cannot be read."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content
-
-
-def versions(results: Path = Path("results")) -> dict[Path, tuple[int, int]]:
-    """Every live file, with what changes when it is written: its time in ns and its inode."""
-    times = {}
+def read_all(results: Path = Path("results")) -> dict[Path, dict[str, Any]]:
+    """What every live file holds; one that is deleted meanwhile or cannot be read is left out."""
+    trainings = {}
     for path in results.glob("live/*/*/*/*.json"):
-        with contextlib.suppress(OSError):
-            status = path.stat()
-            times[path] = (status.st_mtime_ns, status.st_ino)
-    return times
+        with contextlib.suppress(OSError, ValueError):
+            trainings[path] = json.loads(path.read_text(encoding="utf-8"))
+    return trainings
 
 
 def start(owner: int) -> None:

@@ -18,14 +18,12 @@ import math
 import os
 import re
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.core import locks
-from pipeline.core.errors import Interrupted
 
 ENVIRONMENT: Mapping[str, str] = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -34,6 +32,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "DO_NOT_TRACK": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
@@ -76,11 +75,9 @@ def run_params(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def attempt(action: Callable[..., Result], *args: Any, **kwargs: Any) -> tuple[Result | None, str | None]:
-    """(What an action returns, None), or (None, one line that says what went wrong); only `Interrupted` passes."""
+    """(What an action returns, None), or (None, one line that says what went wrong)."""
     try:
         return action(*args, **kwargs), None
-    except Interrupted:
-        raise
     except Exception as error:  # whatever MLflow and its store raise: tracking decides nothing
         text = (str(error) or type(error).__name__).split("\n")[0].strip()[:160]
         return None, f"not tracked ({type(error).__name__}: {text}); nothing is lost, a later run records it"
@@ -104,8 +101,7 @@ def record_run(
 ) -> str:
     """Record one training and return its run id, the same for the same tags, params and metrics.
 
-    Other metrics of the same training are another version of the run, as another training is: the earlier version
-    is deleted in MLflow's sense, which can be undone, and restored if its metrics return.
+    A run of another training, or of the same one with other metrics, is deleted in MLflow's sense, which can be undone.
 
     Args:
         uri: the store.
@@ -120,7 +116,6 @@ def record_run(
         period: start and end of the training in seconds since 1970; without it the run starts and ends now.
 
     Raises:
-        ValueError: tags are missing.
         FileNotFoundError: a file is missing.
         Exception: whatever MLflow raises.
     """
@@ -129,22 +124,14 @@ def record_run(
     started, ended = period or (None, None)
     client = _client(uri)
     run = _open_run(client, uri, tags, started, content)
-
-    def log_model() -> str | None:
-        return _log_model(client, run, str(tags["model"]), params, model) if model else None
-
     if RECORDED in run.data.tags:
-        if model and not _logged_models(client, run):  # it was deleted with the run
-            _log_final(client, run, rows, metrics, dataset or {}, log_model())
         return str(run.info.run_id)
-    if _has_other_points(client, run, rows):
-        client.delete_run(run.info.run_id)
-        run = _open_run(client, uri, tags, started, content)
     _log_rows(client, run, rows, params)
     if dataset:
         _log_dataset(client, run, dataset)
     _log_files(client, run, files or {}, images() if images else ())
-    _log_final(client, run, rows, metrics, dataset or {}, log_model())
+    model_id = _log_model(client, run, str(tags["model"]), params, model) if model else None
+    _log_final(client, run, rows, metrics, dataset or {}, model_id)
     client.set_terminated(run.info.run_id, end_time=None if ended is None else int(1000 * ended))
     _log_tags(client, run, {**tags, RECORDED: content})  # nothing comes after it
     return str(run.info.run_id)
@@ -171,28 +158,20 @@ def add_rows(
     _log_rows(client, run, curves, params)
 
 
-def end_run(*, uri: str, tags: Mapping[str, object], is_finished: bool) -> None:
-    """End the run of a training that ended, FINISHED or KILLED, unless it is recorded already."""
+def end_run(*, uri: str, tags: Mapping[str, object]) -> None:
+    """Mark the run of a training that ended as KILLED, unless it is recorded already."""
     client = _client(uri)
     run = _open_run(client, uri, tags, None)
     if RECORDED not in run.data.tags:
-        client.set_terminated(run.info.run_id, status="FINISHED" if is_finished else "KILLED")
+        client.set_terminated(run.info.run_id, status="KILLED")
 
 
-def recorded_runs(uri: str, experiment: str, jobs: set[str]) -> set[str]:
-    """'model/seed' of the complete runs that a store holds of an experiment, of jobs with these hashes."""
+def run_ids(uri: str, experiment: str) -> set[str]:
+    """The ids of an experiment's runs."""
     client = _client(uri)
-    stored = client.get_experiment_by_name(experiment)
-    runs = client.search_runs([stored.experiment_id], max_results=10_000) if stored else []
-    complete = (run.data.tags for run in runs if RECORDED in run.data.tags)
-    of_jobs = (tags for tags in complete if {tags["hash"], tags.get("measured", tags["hash"])} <= jobs)
-    return {f"{tags['model']}/{tags['seed']}" for tags in of_jobs}
-
-
-def experiments(uri: str) -> dict[str, str]:
-    """Name -> id of the experiments of model training in a store."""
-    tagged = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in KIND.items())
-    return {item.name: item.experiment_id for item in _client(uri).search_experiments(filter_string=tagged)}
+    with _alone(uri):
+        experiment_id = _experiment(client, uri, experiment)
+    return {run.info.run_id for run in client.search_runs([experiment_id], max_results=10_000)}
 
 
 def mark_best(uri: str, dataset: str, run_id: str) -> None:
@@ -251,28 +230,7 @@ def _client(uri: str) -> Any:
     if database:
         database.parent.mkdir(parents=True, exist_ok=True)
     with _alone(uri):  # two processes that open an empty SQLite file together would race for its migration
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        if database:
-            _follow_folder(database)
-    return client
-
-
-LOCATIONS = (
-    ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
-    ("model_versions", "storage_location"),
-)  # fmt: skip
-"""Tables and columns of MLflow's database that hold absolute addresses of files."""
-
-
-def _follow_folder(database: Path) -> None:
-    """Make the addresses of files those of the folder that the database is in: its project was moved or copied."""
-    here, mark = database.parent.resolve().as_uri(), f"/{ARTIFACTS}/"
-    with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection, connection:
-        for table, column in LOCATIONS:
-            # names of our own tables and columns; the values are bound
-            change = f"UPDATE {table} SET {column} = ?1 || substr({column}, instr({column}, ?2))"  # noqa: S608
-            others = f"{column} LIKE 'file:%' AND instr({column}, ?2) AND instr({column}, ?1 || ?2) != 1"
-            connection.execute(f"{change} WHERE {others}", (here, mark))
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def _database(uri: str) -> Path | None:
@@ -300,56 +258,50 @@ def _open_run(
     client: Any, uri: str, tags: Mapping[str, object], started: float | None, content: str | None = None
 ) -> Any:
     """The run of these tags, made if it is not there."""
-    if absent := [tag for tag in (*SAME_RUN, "hash") if tag not in tags]:
-        raise ValueError(f"a run needs the tags {', '.join(absent)}")
     with _alone(uri):  # two processes that look for a run together would both make it
         experiment_id = _experiment(client, uri, str(tags["dataset"]))
-        run = _find_run(client, experiment_id, tags, content)
+        same = " and ".join(f"tags.{tag} = '{tags[tag]}'" for tag in SAME_RUN)
+        runs = client.search_runs([experiment_id], same, max_results=1000)
+        run = next((run for run in runs if _is_current(run, str(tags["hash"]), content)), None)
+        for superseded in (other for other in runs if other is not run):
+            _delete(client, superseded)
         if run is None:
-            same = {key: str(tags[key]) for key in (*SAME_RUN, "hash")}
+            named = {key: str(tags[key]) for key in (*SAME_RUN, "hash")}
             name = str(tags["model"]) if tags.get("status") == "reference" else f"{tags['model']} seed {tags['seed']}"
             start = None if started is None else int(1000 * started)
-            run = client.create_run(experiment_id, start_time=start, run_name=name, tags=same)
+            run = client.create_run(experiment_id, start_time=start, run_name=name, tags=named)
     return run
+
+
+def _is_current(run: Any, job_hash: str, content: str | None) -> bool:
+    """Whether a run is of this training, and unfinished or of this content (None: any)."""
+    tags = run.data.tags
+    return tags.get("hash") == job_hash and (content is None or tags.get(RECORDED, content) == content)
+
+
+def _delete(client: Any, run: Any) -> None:
+    for model in _logged_models(client, run):
+        client.delete_logged_model(model.model_id)
+    client.delete_run(run.info.run_id)
 
 
 def _experiment(client: Any, uri: str, name: str) -> str:
-    """Id of the experiment of this name."""
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        database = _database(uri)
-        artifacts = (database.parent / ARTIFACTS / name).resolve().as_uri() if database else None
-        return str(client.create_experiment(name, artifact_location=artifacts, tags=KIND))
-    if experiment.lifecycle_stage == "deleted":
-        client.restore_experiment(experiment.experiment_id)
-    return str(experiment.experiment_id)
+    """Id of the experiment of this name.
 
-
-def _find_run(client: Any, experiment_id: str, tags: Mapping[str, object], content: str | None) -> Any | None:
-    """The run of these tags and this content (None: any), complete or begun; other versions are deleted.
-
-    MLflow keeps what is deleted until `mlflow gc`: a complete version that is the current one again is restored.
+    MLflow stores absolute paths of files. After the database was moved or copied they name the earlier place, so the
+    experiment there is deleted and its runs are recorded again.
     """
-    from mlflow.entities import LifecycleStage, ViewType
-
-    def is_active(version: Any) -> bool:
-        return bool(version.info.lifecycle_stage == LifecycleStage.ACTIVE)
-
-    same = " and ".join(f"tags.{tag} = '{tags[tag]}'" for tag in SAME_RUN)
-    found = client.search_runs([experiment_id], same, run_view_type=ViewType.ALL, max_results=1000)
-    versions = [version for version in found if is_active(version) or RECORDED in version.data.tags]
-    of_training = [version for version in versions if version.data.tags.get("hash") == str(tags["hash"])]
-    candidates = [v for v in of_training if content is None or v.data.tags.get(RECORDED, content) == content]
-    candidates.sort(key=lambda v: (RECORDED in v.data.tags, is_active(v)))
-    run = candidates[-1] if candidates else None
-    if run is not None and not is_active(run):
-        client.restore_run(run.info.run_id)
-    for version in versions:
-        if version is not run and is_active(version):
-            for model in _logged_models(client, version):
-                client.delete_logged_model(model.model_id)
-            client.delete_run(version.info.run_id)
-    return run
+    database = _database(uri)
+    location = (database.parent / ARTIFACTS / name).resolve().as_uri() if database else None
+    experiment = client.get_experiment_by_name(name)
+    if experiment and experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    if experiment and location in (None, experiment.artifact_location):
+        return str(experiment.experiment_id)
+    if experiment:
+        client.rename_experiment(experiment.experiment_id, f"{name} {experiment.experiment_id}")  # frees the name
+        client.delete_experiment(experiment.experiment_id)
+    return str(client.create_experiment(name, artifact_location=location, tags=KIND))
 
 
 # --- what is logged -----------------------------------------------------------------------------------------------
@@ -364,20 +316,6 @@ def _points(run: Any, rows: Curves, later: int = 0, **more: Any) -> list[Any]:
         for step, scalars in rows
         for name, value in scalars.items()
     ]
-
-
-def _has_other_points(client: Any, run: Any, rows: Curves) -> bool:
-    """Whether a run that was begun holds points that are not in the history: of another training of this hash.
-
-    On a GPU that is not deterministic a repeated training has other numbers.
-    """
-    logged = (point for name in run.data.metrics for point in client.get_metric_history(run.info.run_id, name))
-    wanted = {_key(point) for point in _points(run, rows)}
-    return any(_key(point) not in wanted for point in logged)
-
-
-def _key(point: Any) -> tuple[str, int, str]:
-    return point.key, point.step, str(point.value)
 
 
 def _log_rows(client: Any, run: Any, rows: Curves, params: Mapping[str, object]) -> None:

@@ -1,13 +1,12 @@
 """A trained model in MLflow's own form: `mlflow.pyfunc` from code over safetensors, nothing pickled.
 
 The folder holds a script of this project, the few modules that it needs (as the package `pipeline`, so that it loads
-where the project is not installed), the weights, and what rebuilds the network, in JSON. Its requirements are said,
+where the project is not installed), the weights, and what rebuilds the network. Its requirements are said,
 not inferred: inferring them would run the model in a fresh environment.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import warnings
@@ -28,14 +27,13 @@ def write_flavour(
         warnings.simplefilter("ignore")  # MLflow warns of its own type hints when this part of it is imported
         from mlflow import pyfunc
 
-        staged = Path(name)
-        (staged / "network.json").write_text(json.dumps(dict(settings), indent=1) + "\n", encoding="utf-8")
-        copy_modules(modules, staged)
+        copy_modules(modules, Path(name))
         pyfunc.save_model(
             folder,
             python_model=str(script),
-            artifacts={"weights": str(weights), "network": str(staged / "network.json")},
-            code_paths=[str(staged / "pipeline")],
+            artifacts={"weights": str(weights)},
+            model_config=dict(settings),
+            code_paths=[f"{name}/pipeline"],
             pip_requirements=[f"{package}=={job_hash.version(package)}" for package in REQUIRED],
             signature=_signature(settings["shape"]),
         )

@@ -9,7 +9,6 @@ other.
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +28,7 @@ class Generator(PythonModel):
         import torch
         from safetensors.torch import load_file
 
-        network = json.loads(Path(context.artifacts["network"]).read_text(encoding="utf-8"))
+        network = context.model_config
         device = "cuda" if torch.cuda.is_available() else "cpu"
         with own_code(Path(__file__).with_name("code")), torch.random.fork_rng():
             from pipeline.training.device import build

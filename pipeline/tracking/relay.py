@@ -14,17 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError
-from pipeline.tracking import live
-from pipeline.workflow import layout, store
+from pipeline.tracking import live, mlflow_runs
+from pipeline.workflow import store
 
 POLL = 0.5
 """Seconds between two checks that the workflow still runs."""
 
 SEND_EVERY, RETRY_AFTER = 2.0, 10.0
 """Seconds between two looks at the files, and after a failure."""
-
-SAVED_AFTER = 60.0
-"""Seconds in which a training that is told to end has saved its state, and more."""
 
 SHOWN_AFTER = 10.0
 """Seconds of training before it is sent; MLflow's import alone takes four CPU seconds."""
@@ -45,77 +42,57 @@ class Relay:
 
     def __init__(self, results: Path, shown_after: float = SHOWN_AFTER) -> None:
         self.results, self.shown_after = results, shown_after
-        # Files that exist already are of trainings that ended; one that goes on writes a new version.
-        self.sent = live.versions(results)
-        self.last_step: dict[Path, int] = {}
+        # The rows that are there already are of trainings that ended.
+        self.last_step = {path: last_step(training) for path, training in live.read_all(results).items()}
         self.runs: dict[Path, dict[str, Any]] = {}
         self.failing = False
 
     def send_new(self) -> bool:
         """Send all rows that are new; False after a failure, of which the first in a row is printed."""
-        try:
-            for path, version in live.versions(self.results).items():
-                training = live.read(path) if version != self.sent.get(path) else None
-                if training is not None and training["seconds"] >= self.shown_after:
-                    self.send(path, training)
-                    self.sent[path] = version
-        except Exception as error:  # whatever MLflow raises: the next attempt sends the same rows
-            if not self.failing:
-                text = (str(error) or type(error).__name__).splitlines()[0][:200]
-                print(f"easel: relay: {type(error).__name__}: {text}; tried again", file=sys.stderr, flush=True)
-            self.failing = True
-            return False
-        self.failing = False
-        return True
+        _, problem = mlflow_runs.attempt(self.send_all)  # after a failure the next attempt sends the same rows
+        if problem and not self.failing:
+            print(f"easel: relay: {problem}", file=sys.stderr, flush=True)
+        self.failing = problem is not None
+        return not self.failing
+
+    def send_all(self) -> None:
+        """Send all rows that are new."""
+        for path, training in live.read_all(self.results).items():
+            if last_step(training) > self.last_step.get(path, 0) and training["seconds"] >= self.shown_after:
+                self.send(path, training)
 
     def send(self, path: Path, training: dict[str, Any]) -> None:
         """Send the rows after the last one that arrived; none of a training that was started by hand."""
-        rows = [row for row in training["rows"] if row["step"] > self.last_step.get(path, 0)]
         try:
-            budget = store.specification(training["hash"]).get("budget")
+            spec = store.specification(path.stem)
         except UserError:
             return
-        if not rows or budget is None:
+        if spec.get("budget") is None:
             return
-        from pipeline.tracking import mlflow_runs
-
-        self.runs[path] = {name: training[name] for name in ("dataset", "model", "seed", "hash")} | {"budget": budget}
+        self.runs[path] = {**spec["wildcards"], "hash": path.stem, "budget": spec["budget"]}
         mlflow_runs.add_rows(
             uri=mlflow_runs.tracking_uri(self.results),
             tags=self.runs[path],
-            params=mlflow_runs.run_params(training["block"]),
-            curves=[(int(row["step"]), {k: v for k, v in row.items() if k != "step"}) for row in rows],
+            params=mlflow_runs.run_params(spec["config"]),
+            curves=[
+                (int(row["step"]), {name: value for name, value in row.items() if name != "step"})
+                for row in training["rows"]
+                if row["step"] > self.last_step.get(path, 0)
+            ],
             started=time.time() - training["seconds"],
         )
-        self.last_step[path] = int(rows[-1]["step"])
+        self.last_step[path] = last_step(training)
 
-    def end(self, patience: float = SAVED_AFTER) -> None:
-        """Send the last rows, and end the runs of trainings that ended before `track` could record them.
-
-        A training whose workflow was killed may go on in a queue: its run goes on too.
-        """
-        from pipeline.tracking import mlflow_runs
-
-        until = time.monotonic() + patience
-        runs = {path: tags for path, tags in self.runs.items() if path.exists()}
-        while time.monotonic() < until and any(is_running(tags) for tags in runs.values()):
-            time.sleep(POLL)
-        if not self.send_new():
-            return
-        for tags in (tags for tags in runs.values() if not is_running(tags)):
-            is_finished = store.is_complete(layout.job_folder("train", wildcards(tags), tags["hash"]))
-            uri = mlflow_runs.tracking_uri(self.results)
-            mlflow_runs.attempt(mlflow_runs.end_run, uri=uri, tags=tags, is_finished=is_finished)
+    def end(self) -> None:
+        """Send the last rows, and end the runs of trainings that `track` has not recorded; one that goes on resumes."""
+        if self.send_new():
+            for tags in (tags for path, tags in self.runs.items() if path.exists()):
+                mlflow_runs.attempt(mlflow_runs.end_run, uri=mlflow_runs.tracking_uri(self.results), tags=tags)
 
 
-def wildcards(tags: dict[str, Any]) -> dict[str, Any]:
-    """Those of the training of a run."""
-    return {name: tags[name] for name in layout.WILDCARDS["train"]}
-
-
-def is_running(tags: dict[str, Any]) -> bool:
-    """Whether the training of a run holds its lock."""
-    return store.is_being_written(f"{layout.job_name('train', wildcards(tags))} {tags['hash']}")
+def last_step(training: dict[str, Any]) -> int:
+    """The step of a training's last row."""
+    return int(training["rows"][-1]["step"]) if training["rows"] else 0
 
 
 if __name__ == "__main__":

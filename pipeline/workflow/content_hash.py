@@ -101,10 +101,6 @@ def _read(path: Path) -> Index:
     """The index; a damaged one costs time alone."""
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return {name: entry for name, entry in index.items() if isinstance(entry, list) and len(entry) == 3}
+    except (OSError, ValueError, AttributeError):
         return {}
-    return (
-        {name: entry for name, entry in index.items() if isinstance(entry, list) and len(entry) == 3}
-        if isinstance(index, dict)
-        else {}
-    )

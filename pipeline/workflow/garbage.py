@@ -92,7 +92,8 @@ def _earlier_results(plan: Plan, needed: set[str]) -> Iterator[Garbage]:
         name = layout.job_name(record["stage"], record["wildcards"])
         if store.is_being_written(f"{name} {folder.name}"):
             continue
-        unknown = [f"{key} {value}" for key, value in record["wildcards"].items() if str(value) not in known[key]]
+        named = record["wildcards"].items()
+        unknown = [f"{key} {value}" for key, value in named if str(value) not in known.get(key, ())]
         yield Garbage(UNKNOWN, folder, ", ".join(unknown)) if unknown else Garbage("earlier results", folder, name)
 
 

@@ -53,10 +53,7 @@ def compute(stage: str, config: Any, modules: Iterable[str], inputs: Sequence[st
 def module_file(name: str) -> Path | None:
     """The file of a module of this project, or None."""
     base = ROOT.joinpath(*name.split("."))
-    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
+    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
 
 
 @functools.cache
@@ -132,7 +129,7 @@ def _normalised(node: Any) -> Any:
         fields = []
         for field, value in ast.iter_fields(node):
             if field == "body" and isinstance(value, list):
-                value = _without_docstring(value)
+                value = [statement for statement in value if not _is_docstring(statement)]
             if value is None or value == [] or field in ("type_comment", "kind"):
                 continue
             fields.append([field, _normalised(value)])
@@ -142,17 +139,10 @@ def _normalised(node: Any) -> Any:
     return node if isinstance(node, str | int | bool) else repr(node)
 
 
-def _without_docstring(body: list[Any]) -> list[Any]:
-    """Statements of a body but for strings that stand alone (docstrings, attribute docstrings)."""
-    return [
-        statement
-        for statement in body
-        if not (
-            isinstance(statement, ast.Expr)
-            and isinstance(statement.value, ast.Constant)
-            and isinstance(statement.value.value, str)
-        )
-    ]
+def _is_docstring(statement: Any) -> bool:
+    """Whether a statement is a string that stands alone: a docstring, also of an attribute."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 @functools.cache

@@ -82,7 +82,7 @@ FILES: dict[str, dict[str, str]] = {
         "snapshots": "snapshots.arrow",
     },
     "sample": {"images": "images.arrow", "canvases": "canvases.arrow", "cost": "cost.json"},
-    "references": {"metrics": "metrics.json"},
+    "references": {"metrics": "metrics.json", "baselines": "baselines.safetensors"},
     "augment": {"augmented": "augmented.json"},
     "evaluate": {"metrics": "metrics.json"},
     "battle": {"scores": "scores.safetensors", "judge": "judge.json"},
@@ -104,11 +104,7 @@ def folder(stage: str) -> str:
 
     Raises KeyError for a stage that there is not.
     """
-    places = {
-        "fetch": "data/raw/{dataset}/.fetched",
-        "prepare": "data/prepared/{dataset}",
-        "report": "results/store/report",
-    }
+    places = {"fetch": "data/raw/{dataset}/.fetched", "prepare": "data/prepared/{dataset}"}
     parts = [f"{{{name}}}" for name in WILDCARDS[stage]]
     store = "/".join(["results/store", *parts[:1], stage, *parts[1:]])
     return f"{places.get(stage, store)}/{{hash}}"
@@ -174,7 +170,7 @@ VIEWS: dict[str, dict[str, tuple[str, str]]] = {
     "summary": {SUMMARY_TEXT: ("summary", "text")},
     "report": {REPORT: ("report", "page")},
 }
-"""View -> path -> (stage, output) that it copies. The view `figures` is a folder: see `figure_name`."""
+"""View -> path -> (stage, output) that it copies. The view `figures` is a folder: see `store.copies`."""
 
 
 def log_of_view(kind: str) -> str:
@@ -186,18 +182,6 @@ def view(kind: str, name: str, **wildcards: object) -> Path:
     """The path of a view by the output that it copies: view("tables", "battles", dataset="mnist")."""
     pattern = next(pattern for pattern, (_, output) in VIEWS[kind].items() if output == name)
     return Path(pattern.format(**wildcards))
-
-
-def is_drawing(name: str) -> bool:
-    """Whether a stored file belongs into the folder of figures."""
-    return name.endswith((".png", ".svg", "gallery.json"))
-
-
-def figure_name(record: Mapping[str, Any], file: str) -> str:
-    """What a stored figure is called in the folder of figures: its own name, with the run of a single model's."""
-    of = record["wildcards"]
-    name = Path(file)
-    return f"{name.stem}_{of['model']}_{of['seed']}{name.suffix}" if "model" in of else name.name
 
 
 def path(pattern: str, **wildcards: object) -> Path:

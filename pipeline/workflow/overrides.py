@@ -42,9 +42,7 @@ def plan(overrides: Sequence[str], files: Sequence[Path] = ()) -> Plan:
     from pipeline.workflow import params  # a schema's libraries are not needed for --help
     from pipeline.workflow.plan import Plan
 
-    found = Plan(params.load(overrides, more=files))
-    found.files, found.settings = tuple(files), tuple(overrides)
-    return found
+    return Plan(params.load(overrides, more=files), files, overrides)
 
 
 def snakemake(target: object, flags: str = "", cores: int | str = "all") -> str:

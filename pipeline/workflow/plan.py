@@ -111,21 +111,17 @@ class Job:
 class Plan(Catalogue):
     """The jobs of one resolved params.yaml."""
 
-    files: Sequence[Path] = ()
-    settings: Sequence[str] = ()
-    """What was put over params.yaml: files, and keys in the form `key.subkey=value`."""
-
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, files: Sequence[Path] = (), settings: Sequence[str] = ()) -> None:
+        """`files` and `settings` (`key.subkey=value`) are what was put over params.yaml."""
         super().__init__(params)
+        self.files, self.settings = files, settings
         self.cached = functools.cache(self._job)
 
     def with_share(self, share: float) -> Plan:
         """The same plan with each model trained for a part of its steps."""
-        found = Plan(self.params.model_copy(update={"training_share": share}))
-        found.files, found.settings = self.files, self.settings
-        if share != 1:
-            found.settings = (*self.settings, f"training_share={share:g}")
-        return found
+        shorter = [f"training_share={share:g}"] if share != 1 else []
+        params = self.params.model_copy(update={"training_share": share})
+        return Plan(params, self.files, [*self.settings, *shorter])
 
     @property
     def flags(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,28 +25,32 @@ class Change:
     a: str = ""
     b: str = ""
 
-    @property
-    def verdict(self) -> str:
-        """Whether both sides have it."""
-        return "only in B" if self.a == NONE else "only in A" if self.b == NONE else "changed"
-
     def __str__(self) -> str:
         """Such as 'arguments.glimpses 10 -> 20', '+ pipeline/models/draw.py' or 'torch 2.1.0 -> 2.2.0'."""
         if self.kind == "damaged":
             return self.name
         if self.kind == "code":
-            sign = {"only in B": "+ ", "only in A": "- "}.get(self.verdict, "")
+            sign = "+ " if self.a == NONE else "- " if self.b == NONE else ""
             return f"{sign}{self.name.replace('.', '/')}.py"
         values = (text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..." for text in (self.a, self.b))
         return f"{self.name} {' -> '.join(values)}"
 
 
+MADE_BY: dict[str, Callable[[Record], Mapping[str, Any]]] = {
+    "params": lambda record: flattened(record["config"]),
+    "code": lambda record: record["modules"],
+    "versions": lambda record: {**record["versions"], "device": str(record.get("device"))},
+}
+"""Kind of change -> what of a record it looks at; the device decides the bits as libraries do."""
+
+
 def differences(a: Record, b: Record) -> Iterator[Change]:
-    """What differs between two records, but for the hashes of their inputs."""
-    for key, old, new in changes(flattened(a["config"]), flattened(b["config"])):
-        yield Change("params", key, _text(old), _text(new))
-    yield from (Change("code", *change) for change in sorted(changes(a["modules"], b["modules"])))
-    yield from (Change("versions", *change) for change in sorted(changes(versions(a), versions(b))))
+    """What differs between two records, but for the hashes of their inputs; NONE where one side has no such key."""
+    for kind, part in MADE_BY.items():
+        old, new = part(a), part(b)
+        for name in dict.fromkeys([*new, *old]):
+            if old.get(name, NONE) != new.get(name, NONE):
+                yield Change(kind, name, _text(old.get(name, NONE)), _text(new.get(name, NONE)))
 
 
 def between(a: Iterable[Record], b: Iterable[Record]) -> dict[Change, list[Record]]:
@@ -63,11 +67,6 @@ def between(a: Iterable[Record], b: Iterable[Record]) -> dict[Change, list[Recor
     return found
 
 
-def versions(record: Record) -> dict[str, str]:
-    """The libraries' versions, and the device, which decide the bits too."""
-    return {**record["versions"], "device": str(record.get("device"))}
-
-
 def _job(record: Record) -> str:
     return json.dumps([record["stage"], record["wildcards"]], sort_keys=True)
 
@@ -81,13 +80,6 @@ def flattened(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
-
-
-def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Keys whose values differ, with both values; NONE where one side has no such key."""
-    for key in [*new, *(key for key in old if key not in new)]:
-        if old.get(key, NONE) != new.get(key, NONE):
-            yield key, old.get(key, NONE), new.get(key, NONE)
 
 
 def _text(value: Any) -> str:

@@ -257,6 +257,7 @@ class Search:
         """An evaluation with the validation split in the test split's place."""
         (test,) = (source for source in job.sources if source.output == "test")
         inputs = {**job.inputs, "test": dataclasses.replace(test, output="valid")}
+        del inputs["baselines"]  # they are of the test split
         return dataclasses.replace(job, config={**job.config, "held_out": "valid"}, inputs=inputs)
 
     def block_with(self, changed: Mapping[str, Any]) -> dict[str, Any]:

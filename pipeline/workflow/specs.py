@@ -187,10 +187,14 @@ def references(plan: Catalogue, dataset: str) -> Request:
 
 @stage
 def evaluate(plan: Catalogue, dataset: str, model: str, seed: int) -> Request:
-    """All metrics of one run; a likelihood model's bound needs its weights."""
+    """All metrics of one run; a likelihood model's bound needs its weights.
+
+    `baselines` is what metrics compute of the real images alone: once for the data set, not again for each run.
+    """
     config, modules = comparison(plan, dataset), metric_modules()
     inputs = {"samples": Source(("sample", dataset, model, seed), "images")}
     inputs |= splits(dataset, "train", "valid", "test") | every_classifier(dataset)
+    inputs["baselines"] = Source(("references", dataset), "baselines")
     if plan.has_elbo(model, dataset):
         config |= plan.network(model, dataset) | {"importance_samples": plan.params.protocol.importance_samples}
         inputs["weights"] = training(plan, dataset, model, seed, "weights")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,12 @@ class State:
 
     job: Job
     done: bool
-    needed: bool
-    """To do by the next run."""
-    before: store.Record | None
-    """The newest other record of the same stage and wildcards."""
     causes: list[Change]
-    """What differs from it, and what is damaged."""
+    """What differs from the newest other record, and what is damaged."""
+    needed: bool = False
+    """Not done, and the target or another job that is needed reads it."""
+    before: store.Record | None = None
+    """The newest other record of the same stage and wildcards."""
 
 
 def jobs_of(plan: Plan, dataset: str) -> dict[str, Job]:
@@ -50,44 +50,26 @@ def jobs_of(plan: Plan, dataset: str) -> dict[str, Job]:
     return jobs
 
 
-def is_begun(dataset: str) -> bool:
-    """Whether anything of a data set is stored or prepared."""
-    return any(Path(place).is_dir() for place in (f"results/store/{dataset}", f"data/raw/{dataset}/.fetched"))
-
-
 def look(plan: Plan, dataset: str) -> dict[str, State]:
-    """Every job of a data set's comparison, in the order of `jobs_of`."""
-    jobs = jobs_of(plan, dataset)
-    states = {name: _state(job) for name, job in jobs.items()}
-    _mark_needed(states)
-    for state in states.values():
-        if state.needed and not state.done:
+    """Every job of a data set's comparison, in the order of `jobs_of`.
+
+    Where a needed result was deleted, a run also does the other jobs that read it: `snakemake -n` lists them.
+    """
+    states = {name: _state(job) for name, job in jobs_of(plan, dataset).items()}
+    read = {plan.job(TARGET, dataset).name}
+    for name, state in reversed(states.items()):
+        state.needed = name in read and not state.done
+        if state.needed:
+            read.update(parent.name for parent in state.job.parents)
             state.before = newest_record(state.job)
             state.causes += differences(state.before, planned_record(state.job, state.before)) if state.before else []
     return states
 
 
-def _mark_needed(states: Mapping[str, State]) -> None:
-    """Mark what a run would do: Snakemake also runs every job that reads a missing file which another job needs."""
-    readers: dict[str, list[Job]] = {name: [] for name in states}
-    for state in states.values():
-        for parent in state.job.parents:
-            readers[parent.name].append(state.job)
-    target = list(states.values())[-1]
-    waiting = [] if target.done else [target.job]
-    while waiting:
-        state = states[waiting.pop().name]
-        if not state.needed:
-            state.needed = True
-            waiting.extend(parent for parent in state.job.parents if not states[parent.name].done)
-            waiting.extend([] if state.done else readers[state.job.name])
-
-
 def _state(job: Job) -> State:
     record = store.read(job.folder)
     flaw = store.flaw(job.folder, record) if record else None
-    causes = [Change("damaged", flaw)] if flaw else []
-    return State(job, record is not None and not flaw, False, None, causes)
+    return State(job, record is not None and not flaw, [Change("damaged", flaw)] if flaw else [])
 
 
 def newest_record(job: Job) -> store.Record | None:

@@ -134,10 +134,10 @@ def checked(path: Path) -> Record:
         digest = artifacts.sha256(path)
     except FileNotFoundError:
         raise UserError(f"{path}: not found; delete {path.parent} and {again}") from None
-    except OSError as error:
+    except OSError as error:  # of reading, it has no name
         raise UserError(f"{path}: could not be read: {error.strerror}; check its rights and the disk") from error
-    expected = path.name == layout.RECORD or record["files"].get(path.name, {}).get("sha256")
-    if expected is not True and digest != expected:
+    expected = digest if path.name == layout.RECORD else record["files"].get(path.name, {}).get("sha256")
+    if digest != expected:
         raise UserError(
             f"{path}: damaged or edited (SHA-256 {digest[:12]}, expected {str(expected)[:12]}); "
             f"delete {path.parent} and {again}"
@@ -160,6 +160,19 @@ def records(root: Path = Path()) -> Iterator[tuple[Path, Record]]:
             record = read(path.parent)
             if record is not None:
                 yield path.parent, record
+
+
+def copies(view: Path, stored: Path) -> dict[Path, Path]:
+    """Copy -> stored file: of a view the file itself, of a folder of figures all that the job of a record drew.
+
+    A figure of a single run is named after its run too.
+    """
+    if view.suffix:
+        return {view: stored}
+    record = read(stored.parent) or {"files": {}, "wildcards": {}}
+    run = "".join(f"_{record['wildcards'][key]}" for key in ("model", "seed") if key in record["wildcards"])
+    drawings = [Path(name) for name in record["files"] if name.endswith((".png", ".svg", "gallery.json"))]
+    return {view / f"{name.stem}{run}{name.suffix}": stored.parent / name for name in drawings}
 
 
 # --- jobs that run ----------------------------------------------------------------------------------------------------

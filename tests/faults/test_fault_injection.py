@@ -126,7 +126,7 @@ def test_no_result_holds_what_is_written_in_an_order_of_chance(tiny: Path) -> No
 
 
 @pytest.mark.parametrize("stage", ["fetch", "sample", "standings", "report"])
-def test_a_stage_that_cannot_write_or_read_says_so_and_completes_later(
+def test_a_stage_that_cannot_write_or_read_says_so(
     stage: str, project: Project, undisturbed: Undisturbed, forks: Forks
 ) -> None:
     campaign = errors.Campaign(project, undisturbed, forks, points=2, chance=random.Random(stage))
@@ -182,9 +182,7 @@ def test_a_read_only_folder_is_told_before_any_job(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("stage", ["prepare", "sample", "standings"])
-def test_damage_is_found_by_the_stage_that_reads_it(
-    stage: str, project: Project, undisturbed: Undisturbed, forks: Forks
-) -> None:
+def test_damage_is_found_by_its_reader(stage: str, project: Project, undisturbed: Undisturbed, forks: Forks) -> None:
     campaign = damage.Campaign(project, undisturbed, forks, workflows=0, chance=random.Random(0))
     campaign.inputs_of(jobs.one_of_each_stage()[stage])
     campaign.results_of(jobs.one_of_each_stage()[stage])
@@ -210,9 +208,7 @@ def test_a_turned_clock_is_what_processes_see_and_files_get(tmp_path: Path) -> N
         assert [float(word) for word in seen.stdout.split()] == pytest.approx([time.time() + wrong] * 2, abs=60)
 
 
-def test_a_clock_that_jumps_while_it_runs_changes_nothing(
-    project: Project, undisturbed: Undisturbed, tmp_path: Path
-) -> None:
+def test_a_clock_that_jumps_changes_nothing(project: Project, undisturbed: Undisturbed, tmp_path: Path) -> None:
     clock = shim.Clock(library_in(tmp_path), tmp_path / "clock")
     turned = Project(project.folder, project.mirror)
     all_well(row := whole.turned_clock(turned, undisturbed, clock, seed=0, rounds=1, cleared=LAST))

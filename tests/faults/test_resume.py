@@ -63,7 +63,7 @@ IN_QUICK = ("gan_small", "vae_mixture")
     "model",
     [pytest.param(name, marks=() if name in IN_QUICK else pytest.mark.workflow) for name in ONE_OF_EACH_CLASS],
 )
-def test_killed_after_any_step_it_writes_what_it_would_have_written(
+def test_killed_after_any_step_it_writes_the_same_bytes(
     model: str, fork_server: ForkServer, undisturbed: Any, tmp_path: Path
 ) -> None:
     wanted = undisturbed(model).written()
@@ -105,9 +105,7 @@ def changes(training: Training) -> dict[int, str]:
     return {number: change for number, change in enumerate(made) if change.startswith("before") or change == made[-1]}
 
 
-def test_killed_around_any_change_it_makes_it_writes_what_it_would_have_written(
-    fork_server: ForkServer, tmp_path: Path
-) -> None:
+def test_killed_around_any_change_it_writes_the_same_bytes(fork_server: ForkServer, tmp_path: Path) -> None:
     """In the middle of a file, between a file and its seal, while the state before gives way, at the very end."""
     first = begun(tmp_path / "undisturbed", "vae", steps=12)
     wanted, made = finish(fork_server, first), changes(first)
@@ -166,7 +164,7 @@ def test_a_damaged_state_is_named_and_not_used(
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "[]", '{"job": 1}'], ids=["deep", "a list", "half of one"])
-def test_a_state_whose_seal_is_none_is_named_and_not_used(
+def test_a_state_without_a_seal_is_not_used(
     content: str, fork_server: ForkServer, killed: Training, undisturbed: Any, tmp_path: Path
 ) -> None:
     training = copied(killed, tmp_path)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import multiprocessing
 import os
 import platform
 import signal
@@ -20,16 +19,12 @@ from typing import Any
 import pytest
 
 from pipeline.core import artifacts
-from pipeline.features.classifier import DomainClassifier, extract
-from pipeline.runtime import job_context, signals
-from pipeline.runtime.progress import Progress
-from pipeline.workflow import job_hash, layout, params, store
+from pipeline.runtime import signals
+from pipeline.workflow import layout, params, store
 from pipeline.workflow.plan import Plan
 from tests.conftest import BIN, ROOT, plan_of, run, stage, until
 from tests.fork_server import At, ForkServer
-from tests.small_models import images
 from tests.small_trainings import Training, begun, copied, finish, job
-from tests.stored import stored
 
 
 def ended(text: str, *words: str) -> None:
@@ -64,9 +59,7 @@ def test_a_training_asked_to_end_before_it_began_leaves_nothing(fork_server: For
     assert not training.states() and not (tmp_path / "results/store").exists()
 
 
-def test_a_training_asked_to_end_while_it_writes_finishes(
-    fork_server: ForkServer, undisturbed: Any, tmp_path: Path
-) -> None:
+def test_a_training_asked_to_end_at_its_end_finishes(fork_server: ForkServer, undisturbed: Any, tmp_path: Path) -> None:
     training = begun(tmp_path, "vae")
     at = At(call="pipeline.stages.train:history_csv", signal=signal.SIGTERM)
     assert fork_server.run(tmp_path, *training.words, at=at) == 0
@@ -107,7 +100,7 @@ def sampling(training: Training) -> list[str]:
 
 
 @pytest.mark.parametrize("change", [0, 1], ids=["amid the first file", "after it"])
-def test_sampling_that_is_asked_to_end_leaves_nothing_half_written(
+def test_sampling_asked_to_end_leaves_no_half_file(
     change: int, fork_server: ForkServer, undisturbed: Any, tmp_path: Path
 ) -> None:
     training = copied(undisturbed("vae"), tmp_path)
@@ -117,28 +110,6 @@ def test_sampling_that_is_asked_to_end_leaves_nothing_half_written(
     assert [path.name for path in samples.parent.iterdir()] == [samples.name] * change  # whole, and not recorded yet
     assert fork_server.run(tmp_path, *words) == 0, training.said
     assert all(store.checked(training.path(name, "sample")) for name in layout.OUTPUTS["sample"])
-
-
-def test_an_evaluation_that_is_asked_to_end_leaves_nothing(fork_server: ForkServer, tmp_path: Path) -> None:
-    planned = plan_of("budget=tiny").job("evaluate", "mnist", "dcgan", 0)
-    classifier = DomainClassifier((1, 28, 28), 10).eval()
-    features = extract(classifier, images(60))[0]
-    for path in (tmp_path / path for path in planned.reads):
-        if path.suffix == ".arrow":
-            artifacts.write_images(path, images(60).numpy(), (images(60)[:, 0, 0, 0].numpy() * 0 + 1))
-        elif path.name == "weights.safetensors":
-            artifacts.write_tensors(path, classifier.state_dict(), {"classes_and_shape": "10 1 28 28"})
-        elif path.name == "more.safetensors":
-            artifacts.write_tensors(path, {}, {"classes_and_shape": "10 1 28 28"})
-        else:
-            artifacts.write_tensors(path, {"train": features, "valid": features, "test": features})
-    for parent in planned.parents:
-        stored(parent, root=tmp_path)
-    artifacts.write_json(tmp_path / "spec.json", planned.spec)
-    words = ["evaluate", "--model", "dcgan", "--seed", "0", "--spec", "spec.json"]
-    assert fork_server.run(tmp_path, *words, at=At(line=" done", signal=signal.SIGTERM)) == 143
-    ended((tmp_path / "stderr").read_text(), "evaluate mnist dcgan 0: stopped by SIGTERM")
-    assert not (tmp_path / planned.folder).exists()
 
 
 # --- the workflow's end ---------------------------------------------------------------------------------------------
@@ -152,7 +123,7 @@ def owner() -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_a_stage_follows_an_owner_that_nobody_has_buried(
+def test_a_stage_ends_with_its_dead_owner(
     owner: subprocess.Popen[str], fork_server: ForkServer, tmp_path: Path
 ) -> None:
     """A killed process whose parent does not wait for it still has its number."""
@@ -226,9 +197,7 @@ def test_a_stages_own_children_end_with_the_workflow(owner: subprocess.Popen[str
 
 
 @pytest.mark.workflow
-def test_a_training_ends_with_a_killed_snakemake_and_the_next_goes_on(
-    clone: Callable[[str], Path], mnist_mirror: Path
-) -> None:
+def test_a_training_ends_with_a_killed_snakemake(clone: Callable[[str], Path], mnist_mirror: Path) -> None:
     folder = clone("killed")
     vae = '{"vae": {"hidden": 16, "latent": 4, "steps": 1500}}'
     small = ["models.vae.hidden=16", "models.vae.latent=4", "models.vae.steps=1500"]
@@ -268,9 +237,7 @@ def is_free(handle: int) -> bool:
 # --- two at once, and what is left ----------------------------------------------------------------------------------
 
 
-def test_a_second_process_of_a_job_gets_one_line_and_touches_nothing(
-    fork_server: ForkServer, undisturbed: Any, tmp_path: Path
-) -> None:
+def test_a_second_process_of_a_job_touches_nothing(fork_server: ForkServer, undisturbed: Any, tmp_path: Path) -> None:
     """The first one is held in the middle of writing a state."""
     training = begun(tmp_path, "vae")
     first = fork_server.start(tmp_path, *training.words, at=At(change=0, signal=signal.SIGSTOP))
@@ -288,7 +255,7 @@ def test_a_second_process_of_a_job_gets_one_line_and_touches_nothing(
     assert training.written() == undisturbed("vae").written()
 
 
-def test_a_killed_writers_leftovers_go_with_the_next_job(
+def test_a_killed_jobs_partial_file_goes_with_the_next(
     fork_server: ForkServer, undisturbed: Any, tmp_path: Path
 ) -> None:
     training = copied(undisturbed("vae"), tmp_path)
@@ -303,33 +270,3 @@ def test_a_killed_writers_leftovers_go_with_the_next_job(
         stranger.write_text("")
     assert fork_server.run(tmp_path, *words) == 0
     assert sorted(tmp_path.rglob("*.partial")) == strangers[1:], "the folder is this job's alone"
-
-
-def five_turns(folder: Path, number: int) -> None:
-    """Five jobs of one seed, one after the other."""
-    os.chdir(folder)
-    modules = ("pipeline.stages.canvases",)
-    for turn in range(5):
-        wildcards = {"dataset": "mnist", "model": "vae", "seed": number}
-        block = {**wildcards, "turn": turn}
-        planned = job_hash.compute("evaluate", block, modules, [])
-        work = job_context.JobContext("evaluate", wildcards, block, modules, planned, {}, Progress("evaluate"))
-        told = {"number": number, "turn": turn}
-        job_context.run(work, lambda work, told=told: work.write_json(work.outputs["metrics"], told))  # type: ignore[misc]
-
-
-def test_eight_jobs_that_write_into_one_folder_at_once_lose_nothing(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    jobs = [context.Process(target=five_turns, args=(tmp_path, number)) for number in range(8)]
-    for started in jobs:
-        started.start()
-    for started in jobs:
-        started.join()
-    assert [started.exitcode for started in jobs] == [0] * 8
-    folder = tmp_path / "results/store/mnist/evaluate/vae"
-    for number in range(8):
-        files = list(folder.glob(f"{number}/*/metrics.json"))
-        assert sorted(store.checked(file)["config"]["turn"] for file in files) == list(range(5))
-        for file in files:
-            config = store.checked(file)["config"]
-            assert artifacts.read_json(file) == {"number": number, "turn": config["turn"]}

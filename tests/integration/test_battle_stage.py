@@ -59,35 +59,28 @@ class Judge(ImageGenerator):
         return logits.squeeze(1)
 
 
-def test_statistics_are_the_mean_and_the_variance_of_the_given_images() -> None:
-    judge, (real, generated) = Judge(), real_and_generated(30)
-    real, generated = real[..., 10:14, 10:14], generated[..., :4, :4]
+@pytest.mark.parametrize(
+    ("batch", "generated_images", "parts"),
+    [
+        (judging.BATCH, 30, [(0, 30)]),
+        (judging.BATCH, 10, [(0, 10)]),  # as many real as generated images count
+        (12, 18, [(0, 6), (6, 12), (12, 18)]),  # several batches weigh the same and mix both kinds
+    ],
+)
+def test_statistics_are_the_mean_and_the_variance_of_the_given_images(
+    batch: int, generated_images: int, parts: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "BATCH", batch)
+    judge, (real, generated) = Judge(), real_and_generated(30 if generated_images == 10 else generated_images)
+    real, generated = real[..., 10:14, 10:14], generated[:generated_images, :, :4, :4]
     judging.refresh(judge, real, generated)
-    pixels = torch.cat([real, generated]).double() / 255
+    pixels = [torch.cat([real[first:end], generated[first:end]]).double() / 255 for first, end in parts]
     norm = judge.discriminator[0]
-    assert norm.running_mean.item() == pytest.approx(pixels.mean().item(), rel=1e-5)
-    assert norm.running_var.item() == pytest.approx(pixels.var().item(), rel=1e-5)  # unbiased, as torch keeps it
+    mean, variance = (sum(of(part).item() for part in pixels) / len(parts) for of in (torch.mean, torch.var))
+    assert norm.running_mean.item() == pytest.approx(mean, rel=1e-5)
+    assert norm.running_var.item() == pytest.approx(variance, rel=1e-5)  # unbiased, as torch keeps it
     assert judge.elsewhere.num_batches_tracked == 0
     assert judge.elsewhere.running_var == 1
-
-
-def test_as_many_real_as_generated_images_count() -> None:
-    judge, (real, generated) = Judge(), real_and_generated(30)
-    real, generated = real[..., 10:14, 10:14], generated[..., :4, :4]
-    judging.refresh(judge, real, generated[:10])
-    pixels = torch.cat([real[:10], generated[:10]]).double() / 255
-    assert judge.discriminator[0].running_mean.item() == pytest.approx(pixels.mean().item(), rel=1e-5)
-
-
-def test_several_batches_weigh_the_same_and_mix_both_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "BATCH", 12)
-    judge, (real, generated) = Judge(), real_and_generated(18)
-    real, generated = real[..., 10:14, 10:14], generated[..., :4, :4]
-    judging.refresh(judge, real, generated)
-    batches = [torch.cat([real[i : i + 6], generated[i : i + 6]]).double() / 255 for i in (0, 6, 12)]
-    norm = judge.discriminator[0]
-    assert norm.running_mean.item() == pytest.approx(sum(b.mean().item() for b in batches) / 3, rel=1e-5)
-    assert norm.running_var.item() == pytest.approx(sum(b.var().item() for b in batches) / 3, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", JUDGES)
@@ -148,12 +141,6 @@ SEEDS = (0, 10, 2)
 JUDGE, OTHER = "dcgan", "gran3"
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def job_of_three_judges() -> JobContext:
     """Three trainings of one model are to judge their own samples and another model's; splits of some images."""
     contestants = [(model, seed) for model in (OTHER, JUDGE) for seed in SEEDS]
@@ -174,7 +161,8 @@ def job_of_three_judges() -> JobContext:
     )
 
 
-def test_every_seeds_judge_scores_everyone_as_it_would_alone(folder: Path) -> None:
+def test_every_seeds_judge_scores_everyone_as_it_would_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     work = job_of_three_judges()
     battle.run(work)
     scores = load_file(work.outputs["scores"])
@@ -189,12 +177,6 @@ def test_every_seeds_judge_scores_everyone_as_it_would_alone(folder: Path) -> No
         assert torch.equal(scores[f"{seed}/train"], judging.logits(alone, train[battle.subset(20, 12, 2)]))
         test = images(20, seed=2)[battle.subset(20, 12, 2)]
         assert torch.equal(scores[f"{seed}/test"], judging.logits(alone, test))
-
-
-def test_the_judges_come_in_the_order_of_their_seeds_with_their_own_accuracy(folder: Path) -> None:
-    work = job_of_three_judges()
-    battle.run(work)
-    scores = load_file(work.outputs["scores"])
     judges = judges_of(JUDGE, {name: values.numpy() for name, values in scores.items()})
     assert [judge.identity for judge in judges] == [(JUDGE, seed) for seed in sorted(SEEDS)]
     told = json.loads(work.outputs["judge"].read_text())

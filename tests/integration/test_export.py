@@ -318,9 +318,6 @@ def test_a_wrong_choice_of_classes_is_one_line(text: str, said: str) -> None:
     with pytest.raises(UserError, match=r"--classes: ") as caught:
         class_choice.chosen(text, NAMES, COUNTS)
     assert said in str(caught.value)
-
-
-def test_balanced_data_has_no_tail() -> None:
     with pytest.raises(UserError, match="has no bands; say a condition such as"):
         class_choice.chosen("tail", ["a", "b"], [20, 30])
 

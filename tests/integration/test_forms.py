@@ -93,42 +93,37 @@ def test_a_data_sets_settings_are_put_over_the_models_own() -> None:
 @pytest.mark.parametrize(
     ("block", "expected"),
     [
-        (
-            {"files": {}},
-            "datasets.shirts.files: found beside `path`; say `files: null` to read the path; expected file names",
-        ),
-        (
-            {"path": None},
-            "datasets.shirts.files: missing; expected file names with their SHA-256 (or any), or a `path`",
-        ),
-        ({"reader": "image"}, "no file pipeline/datasets/image.py; did you mean 'images'?"),
-        ({"options": {"lables": "none"}}, "datasets.shirts.options.lables: unknown key; did you mean 'labels'?"),
-        ({"crop": "circle"}, "datasets.shirts.crop: found 'circle', expected square, a side, or [height, width]"),
-        ({"valid": 1.5}, "datasets.shirts.valid: found 1.5, expected a whole number of images, at least 1"),
-        ({"test": 0}, "datasets.shirts.test: found 0, expected a whole number of images, at least 1, or a share"),
-        ({"alternatives": [{"reader": "images", "paths": "x"}]}, "datasets.shirts.alternatives.0.paths: unknown key"),
-        ({"settings": {"vea": {}}}, "datasets.shirts.settings: unknown model 'vea'; did you mean"),
-        ({"settings": {"vae": {"class": "gan"}}}, "datasets.shirts.settings.vae.class: what a model is does not"),
+        ({"files": {}}, "files: found beside `path`; say `files: null` to read the path; expected file names"),
+        ({"path": None}, "files: missing; expected file names with their SHA-256 (or any), or a `path`"),
+        ({"reader": "image"}, "reader: no file pipeline/datasets/image.py; did you mean 'images'?"),
+        ({"options": {"lables": "none"}}, "options.lables: unknown key; did you mean 'labels'?"),
+        ({"crop": "circle"}, "crop: found 'circle', expected square, a side, or [height, width]"),
+        ({"valid": 1.5}, "valid: found 1.5, expected a whole number of images, at least 1"),
+        ({"test": 0}, "test: found 0, expected a whole number of images, at least 1, or a share"),
+        ({"alternatives": [{"reader": "images", "paths": "x"}]}, "alternatives.0.paths: unknown key"),
+        ({"settings": {"vea": {}}}, "settings: unknown model 'vea'; did you mean"),
+        ({"settings": {"vae": {"class": "gan"}}}, "settings.vae.class: what a model is does not"),
         (
             {"settings": {"vae": {"hiden": 3}}},
-            "models.vae.hiden: unknown key; did you mean 'hidden'? (with datasets.sh",
+            "params.yaml: models.vae.hiden: unknown key; did you mean 'hidden'? (with",
         ),
-        ({"value_range": "0 to 1"}, "datasets.shirts.value_range: found '0 to 1', expected two numbers"),
-        ({"value_range": [1]}, "datasets.shirts.value_range: found [1], expected two numbers"),
-        ({"value_range": [0, True]}, "datasets.shirts.value_range: found [0, True], expected two numbers"),
-        ({"value_range": [1, 0]}, "datasets.shirts.value_range: found [1, 0], expected two numbers"),
-        ({"shape": [2, 16, 16]}, "datasets.shirts.shape: found [2, 16, 16], expected channels first, 1 or 3 of them"),
-        ({"shape": [16, 16, 3]}, "datasets.shirts.shape: found [16, 16, 3], expected channels first, 1 or 3 of them"),
+        ({"value_range": "0 to 1"}, "value_range: found '0 to 1', expected two numbers"),
+        ({"value_range": [1]}, "value_range: found [1], expected two numbers"),
+        ({"value_range": [0, True]}, "value_range: found [0, True], expected two numbers"),
+        ({"value_range": [1, 0]}, "value_range: found [1, 0], expected two numbers"),
+        ({"shape": [2, 16, 16]}, "shape: found [2, 16, 16], expected channels first, 1 or 3 of them"),
+        ({"shape": [16, 16, 3]}, "shape: found [16, 16, 3], expected channels first, 1 or 3 of them"),
         ({"shape": [16, 16, 3]}, "did you mean [3, 16, 16]?"),
-        ({"options": {"labels": 3}}, "datasets.shirts.options.labels: found 3, expected a valid string"),
-        ({"options": {"face": "yes"}}, "datasets.shirts.options.face: found 'yes', expected a valid boolean"),
-        ({"options": {"train_files": {"a": 1}}}, "datasets.shirts.options.train_files: found {'a': 1}, expected a val"),
+        ({"options": {"labels": 3}}, "options.labels: found 3, expected a valid string"),
+        ({"options": {"face": "yes"}}, "options.face: found 'yes', expected a valid boolean"),
+        ({"options": {"train_files": {"a": 1}}}, "options.train_files: found {'a': 1}, expected a val"),
     ],
 )
 def test_a_mistake_is_one_line(block: dict[str, Any], expected: str) -> None:
     with pytest.raises(UserError) as caught:
         check(config(shirts=OWN | block))
-    assert expected in str(caught.value) and "\n" not in str(caught.value)
+    place = "" if expected.startswith(("params.yaml", "did you")) else "datasets.shirts."
+    assert f"{place}{expected}" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_name_is_lower_case_and_files_and_a_path_exclude_each_other() -> None:

@@ -43,33 +43,25 @@ def test_a_table_has_the_figures_that_its_models_can_show(models: str, figures: 
     assert job.config["figures"] == [name for name in layout.GALLERY if name in {*ALWAYS, *figures}]
 
 
-def test_a_model_made_planar_by_its_params_gets_its_plane_and_draw_does_not() -> None:
-    words = ("datasets.mnist.models=[info_vae, draw, autoencoder]", "models.draw.latent=2")
-    assert plan(*words).planar("mnist") == []
-    assert plan(*words, "models.info_vae.latent=2", "models.autoencoder.features=2").planar("mnist") == [
-        "info_vae", "autoencoder",
-    ]  # fmt: skip
-
-
-def test_models_that_differ_in_more_than_fresh_noise_are_no_pair() -> None:
-    words = "datasets.mnist.models=[gran3, gran5, gran3_noise]"
-    assert plan(words).noise_pairs("mnist") == [("gran3", "gran3_noise")]
-    assert plan(words, "models.gran3_noise.latent=7").noise_pairs("mnist") == []
-
-
 def test_the_sheet_of_neighbours_is_titled_with_whose_samples_lie_nearest() -> None:
-    told = gallery.nearest_told({"real": 6.0, "vae": 5.5, "gran3": 4.25})
-    assert told == (
-        "gran3's samples lie nearest to training images, median distance 4.25 in pixels; held-out real images 6"
-    )
+    told = "gran3's samples lie nearest to training images, median distance 4.25 in pixels; held-out real images 6"
+    assert gallery.nearest_told({"real": 6.0, "vae": 5.5, "gran3": 4.25}) == told
     assert gallery.nearest_told({"real": 6.0}) == "No samples to compare with training images"
 
 
-@pytest.mark.parametrize(
-    ("images", "text"), [(22_400, "22k"), (134_400, "134k"), (1_080_000, "1.1M"), (2_040_000, "2M"), (500, "500")]
-)
-def test_a_head_over_a_column_is_short(images: float, text: str) -> None:
-    assert gallery.head(images) == text
+def test_a_models_plane_and_its_pair_of_noise_follow_from_its_params() -> None:
+    planar = ("datasets.mnist.models=[info_vae, draw, autoencoder]", "models.draw.latent=2")
+    assert plan(*planar).planar("mnist") == []
+    wider = plan(*planar, "models.info_vae.latent=2", "models.autoencoder.features=2")
+    assert wider.planar("mnist") == ["info_vae", "autoencoder"]
+    noise = "datasets.mnist.models=[gran3, gran5, gran3_noise]"
+    assert plan(noise).noise_pairs("mnist") == [("gran3", "gran3_noise")]
+    assert plan(noise, "models.gran3_noise.latent=7").noise_pairs("mnist") == []
+
+
+def test_a_head_over_a_column_is_short() -> None:
+    heads = {22_400: "22k", 134_400: "134k", 1_080_000: "1.1M", 2_040_000: "2M", 500: "500"}
+    assert {images: gallery.head(images) for images in heads} == heads
 
 
 def test_all_figures_have_their_function_and_no_other() -> None:
@@ -86,9 +78,7 @@ def pictures(n: int, seed: int, channels: int = 1) -> torch.Tensor:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("part", [36, 36 * 3 * 7, 10**9])
-def test_nearest_in_pixels_is_the_nearest_however_it_is_searched(
-    monkeypatch: pytest.MonkeyPatch, channels: int, part: int
-) -> None:
+def test_nearest_in_pixels_is_the_nearest(monkeypatch: pytest.MonkeyPatch, channels: int, part: int) -> None:
     monkeypatch.setattr(gallery, "PART", part)
     train, queries = pictures(40, 0, channels), pictures(5, 1, channels)
     queries[3] = train[29]

@@ -31,8 +31,7 @@ def write(event):
         lines.write(f"{event} {os.environ.get('CUDA_VISIBLE_DEVICES', 'unset') or 'empty'} {os.getpid()}\\n")
 
 def say(line):
-    with journal.open("a") as lines:
-        lines.write(f"waits - {os.getpid()}\\n")
+    write("waits")
     print(line, flush=True)
 
 gpu_slots.hold_gpu(say)
@@ -173,16 +172,16 @@ def test_a_number_of_jobs_that_is_none_is_one_line(bare: Path, monkeypatch: pyte
         gpu_slots.hold_gpu(print)
 
 
-def test_a_folder_of_somebody_else_is_refused(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_somebody_else_or_one_that_cannot_be_made_is_one_line(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert gpu_slots.slots_folder() == bare / "leases" / "machine"
-    monkeypatch.setattr(os, "getuid", lambda: 4242)
-    with pytest.raises(UserError, match=r"leases: belongs to user .* give another folder as EASEL_LEASES"):
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"leases: belongs to user .* as EASEL_LEASES"):
+        patch.setattr(os, "getuid", lambda: 4242)
         gpu_slots.slots_folder()
-
-
-def test_a_folder_that_cannot_be_made_is_one_line(bare: Path) -> None:
-    (bare / "leases").write_text("in the way")
-    with pytest.raises(UserError, match=r"leases.*: .* give another folder as EASEL_LEASES"):
+    monkeypatch.setenv(gpu_slots.FOLDER, str(bare / "a file"))
+    (bare / "a file").touch()
+    with pytest.raises(UserError, match=r"a file.*: .* give another folder as EASEL_LEASES"):
         gpu_slots.slots_folder()
 
 

@@ -117,7 +117,7 @@ def test_the_references_stage_measures_each_row_that_can_be_made(
     inputs = stage_inputs(tmp_path, classifiers=2)
     rows = ["real", "mean_image", "copies", "half_the_classes", "other_fonts"]
     config = {"n": 40, "protocol_seed": 0, "groups": 3, "frechet_images": 8, "pooled": True, "rows": rows}
-    job: Any = Job(inputs, config, tmp_path, "metrics")
+    job: Any = Job(inputs, config, tmp_path, "metrics", "baselines")
     references.run(job)
     measured = json.loads(job.outputs["metrics"].read_text())
     assert list(measured) == rows
@@ -141,7 +141,7 @@ def test_other_fonts_has_a_reason_where_the_validation_split_is_too_short(
     monkeypatch.setattr(references, "use_device", lambda job: "cpu")
     inputs = stage_inputs(tmp_path, SIZES | {"valid": 30})
     config = {"n": 40, "protocol_seed": 0, "groups": 3, "frechet_images": 8, "pooled": True, "rows": ["other_fonts"]}
-    job: Any = Job(inputs, config, tmp_path, "metrics")
+    job: Any = Job(inputs, config, tmp_path, "metrics", "baselines")
     references.run(job)
     (row,) = json.loads(job.outputs["metrics"].read_text()).values()
     assert not row["estimates"]
@@ -196,3 +196,36 @@ def test_an_evaluation_compares_as_many_samples_as_there_are_held_out_images(
         assert found[f"{column}_min"]["value"] == min(found[column]["each"])
         assert found[f"{column}_max"]["value"] == max(found[column]["each"])
     assert "class_accuracy" in found
+
+
+def test_an_evaluation_with_the_baselines_of_the_references_has_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What depends on real images alone is computed once for the data set, and not again for each model."""
+    for stage in (evaluate, references):
+        monkeypatch.setattr(stage, "use_device", lambda job: "cpu")
+    inputs = stage_inputs(tmp_path, classifiers=2)
+    pixels, labels = digits(40, seed=7)
+    artifacts.write_images(tmp_path / "samples.arrow", pixels[:, None], labels.astype(np.int64))
+    config = {"n": 40, "protocol_seed": 0, "groups": 3, "frechet_images": 8, "pooled": False}
+    rows: Any = Job(inputs, config | {"rows": ["real", "noise"]}, tmp_path, "metrics", "baselines")
+    references.run(rows)
+    found = artifacts.read_tensors(rows.outputs["baselines"])
+    once = ["kernel in pixels", "distances in pixels", "copying", "fld"]
+    once += [f"{name} in {space}" for name in ("kernel", "balls") for space in ("classifier", "classifier.1")]
+    assert found.keys() == {f"{name}, 3 groups" for name in once}
+    inputs["samples"] = tmp_path / "samples.arrow"
+    alone: Any = Job(inputs, config, tmp_path, "metrics")
+    evaluate.run(alone)
+    expected = alone.outputs["metrics"].read_bytes()
+    assert {"fld", "kid_classifier", "coverage", "copying", "mmd_rbf", "diversity"} <= json.loads(expected)[
+        "estimates"
+    ].keys()
+
+    def computed_again(*_: Any, **__: Any) -> None:
+        raise AssertionError("the baseline of FLD was computed again")
+
+    monkeypatch.setattr("pipeline.metrics.fld.baseline", computed_again)
+    with_baselines: Any = Job(inputs | {"baselines": rows.outputs["baselines"]}, config, tmp_path, "metrics")
+    evaluate.run(with_baselines)
+    assert with_baselines.outputs["metrics"].read_bytes() == expected

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import functools
 import re
+import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,13 +71,6 @@ def stage_names() -> set[str]:
     return {name for name in params.files_in("stages") if not name.startswith("_")}
 
 
-@functools.cache
-def functions(file: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
-    found = job_hash.statements(job_hash.syntax_tree(name))
-    return [node for node in found if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-
-
 # --- who imports whom -------------------------------------------------------------------------------------------
 
 
@@ -104,52 +98,33 @@ def test_a_model_is_one_class_made_from_torch_numpy_the_shared_modules_and_at_mo
         assert name in shared or (job_hash.is_model(name) and job_hash.class_chain(name)[0].name), name
 
 
-def test_there_are_no_import_cycles() -> None:
-    finished: set[str] = set()
-
-    def visit(name: str, way: tuple[str, ...]) -> None:
-        assert name not in way, " -> ".join((*way[way.index(name) :], name))
-        if name not in finished:
-            for item in sorted(imported(name)):
-                visit(item, (*way, name))
-            finished.add(name)
-
-    for name in MODULES:
-        visit(name, ())
-
-
 # --- what cannot change a result --------------------------------------------------------------------------------
+
+
+def reached(start: Any, following: Callable[[Any], Iterable[Any]]) -> list[Any]:
+    """What is reached from a start, itself included."""
+    found = [start]
+    for item in found:
+        found += [other for other in following(item) if other not in found]
+    return found
 
 
 def test_the_science_reaches_nothing_that_changes_no_result() -> None:
     """Models, metrics, features, battles, the loop, tables and figures see it not even through others."""
-    outside = {name for name in MODULES if job_hash.changes_no_result(name)} - {
-        "pipeline.core.errors",
-        "pipeline.core.locks",
-        "pipeline.core.untrusted",
-    }
+    allowed = {f"pipeline.core.{name}" for name in ("errors", "locks", "untrusted")}
+    outside = {name for name in MODULES if job_hash.changes_no_result(name)} - allowed
     assert {folder(name) for name in outside} == {"workflow", "runtime", "tracking", "commands", ""}
     for name in in_folders(*DOMAIN):
-        reached, waiting = {name}, [name]
-        while waiting:
-            for item in imported(waiting.pop()) - reached:
-                reached.add(item)
-                waiting.append(item)
-        assert not reached & outside, name
+        assert not outside.intersection(reached(name, imported)), name
 
 
 def test_trackings_users_feed_no_table() -> None:
     """The relay, the stage that records, the command that shows, and the workflow, which has the stage run again."""
     users = {name for name in MODULES if "pipeline.tracking.mlflow_runs" in imported(name)}
     assert users == {"pipeline.stages.track", "pipeline.tracking.relay", "pipeline.commands.ui", "pipeline.snakefile"}
-    plan = plan_of()
     for stage in ("tables", "standings", "figures"):
-        seen, waiting = set(), [plan.job(stage, "mnist")]
-        while waiting:
-            job = waiting.pop()
-            seen.add(job.stage)
-            waiting.extend(job.parents)
-        assert "track" not in seen
+        job = plan_of().job(stage, "mnist")
+        assert "track" not in {parent.stage for parent in reached(job, lambda item: item.parents)}
 
 
 # --- what no file contains --------------------------------------------------------------------------------------
@@ -164,6 +139,10 @@ def tool_users() -> list[str]:
 
 def test_of_snakemake_dvc_and_mlflow_only_public_names_are_used_and_nothing_is_assigned() -> None:
     """In modules that handle their objects, `_name` is read of `self` alone, and attributes of `self` alone are set."""
+    assert "pipeline.snakefile" in tool_users(), "else nothing was looked at"
+    for file in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]:
+        text = file.read_text()
+        assert not re.search(r"\._[a-z]|^\s*(workflow|config|rules)(\.\w+)+\s*=[^=]", text, re.MULTILINE), file
     for file in map(MODULES.__getitem__, tool_users()):
         for node in ast.walk(ast.parse(file.read_text())):
             where = f"{file}:{getattr(node, 'lineno', 0)}"
@@ -180,30 +159,15 @@ def test_of_snakemake_dvc_and_mlflow_only_public_names_are_used_and_nothing_is_a
                 assert node.func.id not in ("setattr", "delattr", "vars"), where
 
 
-def test_the_rules_use_public_names_of_snakemake_alone() -> None:
-    assert "pipeline.snakefile" in tool_users(), "else nothing was looked at"
-    for file in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]:
-        text = file.read_text()
-        assert not re.search(r"\._[a-z]|^\s*(workflow|config|rules)(\.\w+)+\s*=[^=]", text, re.MULTILINE), file
-
-
-def test_the_workflows_map_names_every_file() -> None:
-    named = re.findall(r"`(\w+)`(?=[^:]*:)", (ROOT / "pipeline/workflow/__init__.py").read_text())
-    assert sorted([*named, "__init__"]) == sorted(file.stem for file in FILES if file.parent.name == "workflow")
-
-
-def test_no_function_is_longer_than_sixty_lines() -> None:
+def test_functions_have_at_most_sixty_lines_and_mostly_ten() -> None:
     lengths = {
-        f"{file.stem}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        f"{file}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
         for file in [*FILES, *sorted((ROOT / "tests").rglob("*.py"))]
-        for node in functions(file)
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: length for name, length in lengths.items() if length > 60} == {}
-
-
-def test_functions_are_mostly_short() -> None:
-    lengths = sorted((node.end_lineno or 0) - node.lineno + 1 for file in FILES for node in functions(file))
-    assert lengths[len(lengths) // 2] <= 10
+    assert statistics.median(lengths.values()) <= 10
 
 
 @pytest.mark.workflow

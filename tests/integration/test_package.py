@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 import zipfile
@@ -45,24 +44,12 @@ def locked(file: str) -> list[tuple[str, str]]:
     return [(canonicalize_name(name), version) for name, version in entries]
 
 
-@pytest.mark.parametrize(
-    ("extras", "file"), [(("stage",), "stage.in"), (("stage", "all", "dev"), "requirements.in")], ids=("stage", "all")
-)
-def test_the_extras_name_what_the_locks_are_made_from(extras: tuple[str, ...], file: str) -> None:
-    assert set(declared(*extras)) == {canonicalize_name(item.name) for item in wanted_by(file)}
-
-
-@pytest.mark.parametrize(("extras", "file"), [(("stage",), "stage.txt"), (("stage", "all", "dev"), "requirements.txt")])
-def test_the_extras_allow_what_is_locked(extras: tuple[str, ...], file: str) -> None:
-    ranges, versions = declared(*extras), locked(file)
+@pytest.mark.parametrize(("extras", "name"), [(("stage",), "stage"), (("stage", "all", "dev"), "requirements")])
+def test_the_extras_name_and_allow_what_is_locked(extras: tuple[str, ...], name: str) -> None:
+    ranges, versions = declared(*extras), locked(f"{name}.txt")
+    assert set(ranges) == {canonicalize_name(item.name) for item in wanted_by(f"{name}.in")}
     assert set(ranges) <= {name for name, _ in versions}
-    refused = [
-        (name, version) for name, version in versions if name in ranges and version not in ranges[name].specifier
-    ]
-    assert refused == []
-
-
-def test_an_extra_holds_the_smaller_ones() -> None:
+    assert [f"{name} {v}" for name, v in versions if name in ranges and v not in ranges[name].specifier] == []
     assert "easel[stage]" in EXTRAS["all"] and "easel[all]" in EXTRAS["dev"]
 
 
@@ -100,13 +87,9 @@ def test_the_installed_command_answers_without_a_checkout(installed: Path, tmp_p
     (script,) = re.findall(r"^easel = (\S+)$", next(installed.glob("*/entry_points.txt")).read_text(), re.MULTILINE)
     module, function = script.split(":")
     (tmp_path / "easel").write_text(f"from {module} import {function}\n{function}()\n")
-    command = [sys.executable, str(tmp_path / "easel")]
-    done = subprocess.run(
-        [*command, "--version"], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True
-    )
-    assert done.stdout.decode() == f"easel {PROJECT['version']}\n", done.stderr.decode()
-    done = subprocess.run([*command, "--help"], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True)
-    assert done.stdout.decode().startswith("usage: easel "), done.stderr.decode()
+    for flag, said in (("--version", f"easel {PROJECT['version']}\n"), ("--help", "usage: easel ")):
+        done = run([sys.executable, str(tmp_path / "easel"), flag], tmp_path, PYTHONPATH=str(installed))
+        assert done.stdout.startswith(said), done.stderr
 
 
 def test_ci_runs_the_makefiles_targets_on_the_python_versions_that_the_package_declares() -> None:

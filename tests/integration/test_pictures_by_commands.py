@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from pipeline import cli as cli
 from pipeline.core import artifacts
@@ -24,12 +24,9 @@ from tests.stored import stored
 SET = ("--set", "budget=tiny", "--set", "models.draw.glimpses=3", "--set", "models.draw.hidden=16")
 
 
-def words_set(*words: str) -> list[str]:
-    return [word for word in words if word != "--set"]
-
-
 def job_of(model: str, *settings: str) -> Job:
-    return plan_of(*words_set(*SET, *settings)).job("train", "mnist", model, 0)
+    words = [word for word in (*SET, *settings) if word != "--set"]
+    return plan_of(*words).job("train", "mnist", model, 0)
 
 
 def trained(model: str, *settings: str) -> ImageGenerator:
@@ -57,9 +54,7 @@ def drawn(images: np.ndarray, columns: int, dots: int = 3) -> Any:
 # --- generate -----------------------------------------------------------------------------------------------------
 
 
-def test_a_grid_holds_the_samples_that_the_workflow_would_draw(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_grid_holds_the_samples_of_the_workflow(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = trained("vae")
     cli.main(["generate", "--model", "vae", *SET, "--n", "7", "--seed", "5", "--to", "grid.png"])
     assert capsys.readouterr().out == "grid.png: 7 samples of vae\n"
@@ -89,91 +84,47 @@ def test_a_class_is_what_a_conditional_model_is_asked_for(folder: Path, capsys: 
     assert "omit --label" in said
 
 
-def test_a_film_shows_every_canvas(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def frames(path: str) -> list[np.ndarray]:
+    with Image.open(path) as film:
+        return [np.asarray(frame.convert("RGB")).astype(int) for frame in ImageSequence.Iterator(film)]
+
+
+def test_a_film_shows_canvases_or_a_walk_through_latents(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = trained("draw")
     cli.main(["generate", "--model", "draw", *SET, "--n", "2", "--seed", "1", "--to", "film.apng"])
     assert capsys.readouterr().out == "film.apng: 2 samples of draw, drawn in 3 steps\n"
     canvases = sample_canvases(model, 2, 1).numpy()
-    with Image.open("film.apng") as film:
-        assert film.n_frames == 3
-        for k in range(3):
-            film.seek(k)
-            np.testing.assert_array_equal(np.asarray(film.convert("RGB")), drawn(canvases[:, k], 2))
-
-
-def test_a_film_of_what_draws_in_one_step_walks_through_its_latents(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    np.testing.assert_array_equal(frames("film.apng"), [drawn(canvases[:, k], 2) for k in range(3)])
+    more = ["--set", "models.gran3_at4.reuse_training_of=gran3", "--set", "models.gran3_at4.sample_steps=4"]
+    trained("gran3", *more)
+    cli.main(["generate", "--model", "gran3_at4", *SET, *more, "--n", "1", "--scale", "1", "--to", "a.apng"])
+    assert len(frames("a.apng")) == 4, "of another model's training"
+    capsys.readouterr()
     model = trained("autoencoder")
     cli.main(["generate", "--model", "autoencoder", *SET, "--n", "1", "--scale", "1", "--to", "film.webp"])
     assert "a walk through the latents and back" in capsys.readouterr().out
-    with Image.open("film.webp") as film:
-        frames = []
-        for k in range(film.n_frames):
-            film.seek(k)
-            frames.append(np.asarray(film.convert("RGB")).astype(int)[..., 0])
-    first = sample(model, 1, 0).numpy()[0, 0].astype(int)
-    assert len(frames) == 48 and np.abs(frames[0] - first).max() <= 1
-    leaps = [np.abs(a - b).mean() for a, b in zip(frames, [*frames[1:], frames[0]], strict=True)]
-    assert max(leaps) < 0.5 * max(np.abs(frame - frames[0]).mean() for frame in frames)
+    walk = [frame[..., 0] for frame in frames("film.webp")]
+    assert len(walk) == 48 and np.abs(walk[0] - sample(model, 1, 0).numpy()[0, 0].astype(int)).max() <= 1
+    leaps = [np.abs(a - b).mean() for a, b in zip(walk, [*walk[1:], walk[0]], strict=True)]
+    assert max(leaps) < 0.5 * max(np.abs(frame - walk[0]).mean() for frame in walk)
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--to", "a.tiff"), "--to: found 'a.tiff', expected a name that ends in .png, .jpg, .jpeg, .gif"),
-        (("--to", "a.png", "--n", "0"), "argument --n: found 0, expected a whole number, 1 or more"),
-        (("--to", "a.png", "--seed", "-1"), "argument --seed: found -1, expected a whole number, 0 or more"),
-        (("--to", "a.png", "--scale", "0"), "argument --scale: found 0, expected a whole number, 1 or more"),
-        (("--to", "a.png", "--n", "1000000"), "--n: 1,000,000 samples make 7,056,000,000 pixels, expected at most"),
-        (("--to", "a.gif", "--n", "10000"), "expected at most 100,000,000; use a smaller --n"),
-        (("--to", "a.png", "--training", "-1"), "--training: found -1, expected 0 or more"),
-        (("--to", "nowhere/file/a.png", "--n", "1"), None),
-    ],
-)
-def test_what_generate_cannot_do_is_one_line(
-    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str | None
-) -> None:
-    trained("vae")
-    if said is None:
-        (folder / "nowhere").touch()
-        said = "nowhere/file/a.png: could not be written"
-    code = 2 if said.startswith("argument") else 1
-    assert said in told(capsys, "generate", "--model", "vae", *SET, *words, code=code)
-
-
-def test_weights_are_used_only_if_they_are_those_that_are_asked_for(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_weights_are_used_only_if_they_are_the_planned_ones(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["generate", "--model", "vae", *SET, "--n", "1", "--to", "a.png"]
     path = job_of("vae").outputs["weights"]
     command = overrides.snakemake("{0}") + " --config budget=tiny "
     missing = f"no weights for today's params.yaml, code and data ({{0}}); train it with `{command}"
     assert missing.format(path) in told(capsys, *words)
     assert "unknown model 'veaa'" in told(capsys, *["veaa" if word == "vae" else word for word in words])
-    trained("vae")
+    model, other = trained("vae"), ("--set", "models.vae.hidden=10")
     cli.main(words)
-    other = ("--set", "models.vae.hidden=10")
     assert missing.format(job_of("vae", *other).outputs["weights"]) in told(capsys, *words, *other)
+    trained("vae", *other)
+    cli.main(words)
+    np.testing.assert_array_equal(pixels("a.png"), drawn(sample(model, 1, 0).numpy(), 1))
     content = Path(path).read_bytes()
     Path(path).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert f"{path}: damaged" in told(capsys, *words)
-
-
-def test_an_earlier_training_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["generate", "--model", "vae", *SET, "--n", "1", "--to", "a.png"]
-    model = trained("vae")
-    trained("vae", "--set", "models.vae.hidden=10")
-    cli.main(words)
-    np.testing.assert_array_equal(pixels("a.png"), drawn(sample(model, 1, 0).numpy(), 1))
-
-
-def test_samples_of_another_models_training_come_from_its_weights(folder: Path) -> None:
-    more = ["--set", "models.gran3_at4.reuse_training_of=gran3", "--set", "models.gran3_at4.sample_steps=4"]
-    trained("gran3", *more)
-    cli.main(["generate", "--model", "gran3_at4", *SET, *more, "--n", "1", "--scale", "1", "--to", "a.apng"])
-    with Image.open("a.apng") as film:
-        assert film.n_frames == 4
 
 
 # --- blend --------------------------------------------------------------------------------------------------------
@@ -223,21 +174,26 @@ def test_dark_strokes_on_white_may_be_turned(pair: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("A.png", "B.png", "--to", "a.gif"), "--to: found 'a.gif', expected a name that ends in .png, .jpg, .jpeg"),
-        (("A.png", "B.png", "--to", "a.png", "--percent", "101"), "--percent: found 101, expected 0 to 100"),
-        (("A.png", "B.png", "--to", "a.png", "--percent", "nan"), "--percent: found nan, expected 0 to 100"),
-        (("A.png", "none.png", "--to", "a.png"), "none.png: not found; name a picture file"),
-        (("A.png", "params.yaml", "--to", "a.png"), "params.yaml: no image that can be read"),
-        (
-            ("A.png", "B.png", "--to", "a.png", "--model", "gran3"),
-            "--model: gran3 has no encoder; expected one of",
-        ),
-        (("A.png", "B.png", "--to", "a.png", "--model", "vae"), "no weights for today's params.yaml, code and data"),
-        (("A.png", "B.png", "--to", "a.png", "--dataset", "mist"), "unknown data set 'mist'; did you mean 'mnist'?"),
+        ("generate --to a.tiff", "--to: found 'a.tiff', expected a name that ends in .png, .jpg, .jpeg, .gif"),
+        ("generate --to a.png --n 0", "argument --n: found 0, expected a whole number, 1 or more"),
+        ("generate --to a.png --seed -1", "argument --seed: found -1, expected a whole number, 0 or more"),
+        ("generate --to a.png --scale 0", "argument --scale: found 0, expected a whole number, 1 or more"),
+        ("generate --to a.png --n 1000000", "--n: 1,000,000 samples make 7,056,000,000 pixels, expected at most"),
+        ("generate --to a.gif --n 10000", "expected at most 100,000,000; use a smaller --n"),
+        ("generate --to a.png --training -1", "--training: found -1, expected 0 or more"),
+        ("generate --to A.png/file/a.png --n 1", "A.png/file/a.png: could not be written"),
+        ("blend A.png B.png --to a.gif", "--to: found 'a.gif', expected a name that ends in .png, .jpg, .jpeg"),
+        ("blend A.png B.png --to a.png --percent 101", "--percent: found 101, expected 0 to 100"),
+        ("blend A.png B.png --to a.png --percent nan", "--percent: found nan, expected 0 to 100"),
+        ("blend A.png none.png --to a.png", "none.png: not found; name a picture file"),
+        ("blend A.png params.yaml --to a.png", "params.yaml: no image that can be read"),
+        ("blend A.png B.png --to a.png --model gran3", "--model: gran3 has no encoder; expected one of"),
+        ("blend A.png B.png --to a.png --model vae", "no weights for today's params.yaml, code and data"),
+        ("blend A.png B.png --to a.png --dataset mist", "unknown data set 'mist'; did you mean 'mnist'?"),
     ],
 )
-def test_what_blend_cannot_do_is_one_line(
-    pair: Any, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
-) -> None:
+def test_a_mistake_is_one_line(pair: Any, capsys: pytest.CaptureFixture[str], words: str, said: str) -> None:
     trained("autoencoder")
-    assert said in told(capsys, "blend", *words, *SET)
+    more = ["--model", "autoencoder"] if words.startswith("generate") else []
+    code = 2 if said.startswith("argument") else 1
+    assert said in told(capsys, *words.split(), *more, *SET, code=code)

@@ -19,7 +19,6 @@ from pipeline.runtime.job_context import JobContext
 from pipeline.runtime.progress import Progress
 from pipeline.stages import sample
 from pipeline.stages.track import Training, write_model
-from pipeline.tracking.pyfunc_export import copy_modules
 from pipeline.training.device import build, pick_device
 from pipeline.workflow import job_hash
 from tests.conftest import ROOT, plan_of
@@ -136,7 +135,7 @@ def test_it_ran_its_own_copy_of_the_code_and_refused_what_is_no_count(
 @pytest.mark.parametrize("name", MODELS)
 def test_no_file_of_it_is_a_pickle(name: str, folder: Path) -> None:
     files = [file for file in (folder / name).rglob("*") if file.is_file()]
-    assert {"MLmodel", "pyfunc_model.py", "network.json", f"{name}.safetensors"} <= {file.name for file in files}
+    assert {"MLmodel", "pyfunc_model.py", f"{name}.safetensors"} <= {file.name for file in files}
     for file in files:
         assert file.suffix not in (".pkl", ".pickle", ".pt", ".pth", ".bin", ".npy", ".zip")
         assert not is_pickle(file.read_bytes()), file
@@ -166,15 +165,6 @@ def test_it_holds_the_code_that_it_needs_and_says_what_else(name: str, folder: P
     assert not {f"pipeline/models/{other}.py" for other in others} & held
     required = (folder / name / "requirements.txt").read_text().splitlines()
     assert set(required) == {f"{lib}=={job_hash.version(lib)}" for lib in ("mlflow", "torch", "numpy", "safetensors")}
-
-
-def test_packages_come_with_their_modules(tmp_path: Path) -> None:
-    copy_modules(["pipeline.training.sampling"], tmp_path)
-    copied = {file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.py")}
-    assert {"pipeline/__init__.py", "pipeline/training/__init__.py", "pipeline/training/sampling.py"} <= copied
-    assert "pipeline/training/loop.py" not in copied
-    for place in copied:
-        assert (tmp_path / place).read_text() == (ROOT / place).read_text()
 
 
 @pytest.mark.filterwarnings("ignore:.*Any type hint")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.datasets.splits import hold_out, mean_image, summary
+from pipeline.datasets.loaded import Loaded
+from pipeline.datasets.splits import hold_out, mean_image, parted, summary
 
 PINNED = [1, 6, 8, 14, 19]
 PINNED_STRATIFIED = [0, 5, 9, 14, 16, 19]
@@ -33,13 +35,7 @@ def test_the_draw_is_pinned() -> None:
     """Made with NumPy 2.4.6: another draw would change every result downstream without anyone's wish."""
     assert hold_out(None, 20, count=5, seed=0)[1].tolist() == PINNED
     assert hold_out(np.arange(20) % 2, 20, count=6, seed=0)[1].tolist() == PINNED_STRATIFIED
-
-
-def test_the_draw_depends_on_the_seed_alone() -> None:
-    labels = labels_of([50, 30, 20])
-    once, again = (hold_out(labels, 100, count=20, seed=7)[1] for _ in range(2))
-    assert np.array_equal(once, again)
-    assert not np.array_equal(once, hold_out(labels, 100, count=20, seed=8)[1])
+    assert hold_out(np.arange(20) % 2, 20, count=6, seed=1)[1].tolist() != PINNED_STRATIFIED
 
 
 def test_a_class_is_drawn_the_same_whatever_the_others_are() -> None:
@@ -128,6 +124,45 @@ def test_the_checksum_sees_pixels_labels_and_shape() -> None:
     checksums = [summary(x, y, ["0", "1"])["checksum"] for x, y in variants]
     assert len(set(checksums)) == len(variants)
     assert summary(np.asfortranarray(images), labels, ["0", "1"])["checksum"] == checksums[0]
+
+
+def loaded(labels: list[int] | None, test: int = 0, valid: int | None = None) -> Loaded:
+    n = 30 if labels is None else len(labels)
+    images = np.zeros((n, 1, 2, 2), dtype=np.uint8)
+    marks = None if labels is None else np.array(labels)
+    of = (lambda k: None) if labels is None else (lambda k: np.zeros(k, dtype=np.int64))
+    own = {} if valid is None else {"valid_images": images[:valid], "valid_labels": of(valid)}
+    return Loaded(images, marks, images[:test], of(test), tuple("abcdef"), **own)
+
+
+def sizes(found: Any) -> dict[str, int]:
+    return {split: len(chosen) for split, (_, _, chosen) in found.items()}
+
+
+def test_official_splits_are_kept() -> None:
+    both = parted(loaded(None, test=4, valid=3), valid=0.5, test=0.5, seed=0)
+    assert sizes(both) == {"train": 30, "test": 4, "valid": 3}
+    assert sizes(parted(loaded(None, test=4), valid=5, test=0.5, seed=0)) == {"train": 25, "test": 4, "valid": 5}
+
+
+def test_what_the_source_has_none_of_is_drawn_without_overlap() -> None:
+    found = parted(loaded(None), valid=0.1, test=0.2, seed=0)
+    assert sizes(found) == {"train": 21, "test": 6, "valid": 3}
+    assert sorted(np.concatenate([chosen for _, _, chosen in found.values()])) == list(range(30))
+
+
+def test_a_class_of_three_is_in_all_splits_and_a_class_of_one_in_training() -> None:
+    labels = 40 * [0] + 3 * [1] + 2 * [2] + [3]
+    found = parted(loaded(labels), valid=0.1, test=0.1, seed=0)
+    classes = {split: set(np.array(labels)[chosen].tolist()) for split, (_, _, chosen) in found.items()}
+    assert classes["train"] >= {0, 1, 2, 3} - {2} and all(1 in here for here in classes.values())
+    assert 3 not in classes["test"] | classes["valid"] and 3 in classes["train"] and 2 in classes["train"]
+
+
+def test_one_class_is_none() -> None:
+    images = np.zeros((3, 1, 2, 2), dtype=np.uint8)
+    one = Loaded(images, np.zeros(3, dtype=np.int64), images[:0], np.zeros(0, dtype=np.int64), ("face",))
+    assert one.without_one_class().train_labels is None and one.without_one_class().class_names == ()
 
 
 def test_mean_image_is_exact_whatever_the_order() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import shutil
-import socket
 import sqlite3
 import threading
 import time
@@ -13,23 +11,18 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 import pytest
 
 from pipeline.core import artifacts
-from pipeline.core.errors import Interrupted
 from pipeline.tracking.mlflow_runs import (
-    ENVIRONMENT,
-    _client,
-    _experiment,
     add_rows,
     attempt,
     create_store,
     end_run,
     forget_unrecorded,
     record_run,
+    run_ids,
     tracking_uri,
 )
 
@@ -115,21 +108,24 @@ def test_one_run_for_each_model_and_seed_and_none_twice(uri: str, client: Any) -
     assert counts(client, first[0], ["loss", "kl", "fd"]) == {"loss": 3, "kl": 3, "fd": 1}
 
 
-def test_a_changed_hash_supersedes_and_an_earlier_one_is_found_again(uri: str, client: Any) -> None:
-    def shown() -> list[tuple[str, str]]:
-        (run,) = runs_in(client, "changed")
-        models = client.search_logged_models([run.info.experiment_id])
-        return [(run.data.tags["hash"], model.source_run_id) for model in models]
-
+def test_a_run_of_another_hash_or_of_other_metrics_supersedes(uri: str, client: Any) -> None:
     def write(folder: Path) -> None:
         artifacts.write_text(folder / "MLmodel", "flavors: {}\n")
 
-    early, late = (run_of(uri, "changed", hash_=hash_) | {"model": write} for hash_ in ("early", "late"))
-    first = record_run(**early)
-    other = record_run(**late)
-    assert shown() == [("late", other)]
-    assert record_run(**early) == first
-    assert shown() == [("early", first)]
+    early = run_of(uri, "changed", hash_="early") | {"model": write, "metrics": {"fd": 2.5, "loss": 9.0, "old": 1.0}}
+    late = run_of(uri, "changed", hash_="late") | {"model": write}
+    measured = late | {"metrics": {"fd": 1.5, "loss": 8.0}, "tags": late["tags"] | {"measured": "mmmm"}}
+    for run in (early, late, measured, early):
+        recorded = record_run(**run)
+        assert record_run(**run) == recorded
+        (shown,) = runs_in(client, "changed")
+        (model,) = client.search_logged_models([shown.info.experiment_id])
+        assert shown.info.run_id == model.source_run_id == recorded
+        assert shown.data.tags["hash"] == run["tags"]["hash"]
+        curve_ends = {"loss": 1 / 3, "kl": 3.0}
+        assert shown.data.metrics == curve_ends | run["metrics"], "the final value of a curve is its latest"
+    add_rows(**{key: early[key] for key in ("uri", "tags", "params", "curves")})
+    assert runs_in(client, "changed")[0].data.metrics["fd"] == 2.5, "rows of a recorded training change nothing"
 
 
 def test_a_recording_that_was_cut_short_is_completed(uri: str, client: Any, tmp_path: Path) -> None:
@@ -159,33 +155,6 @@ def test_values_that_mlflow_would_refuse(uri: str, client: Any) -> None:
     assert values[0] == 1.0 and all(value != value for value in values[1:])
 
 
-def test_what_cannot_be_recorded_is_said(uri: str) -> None:
-    run = run_of(uri, "refused")
-    with pytest.raises(ValueError, match="needs the tags budget, hash"):
-        record_run(**(run | {"tags": {"dataset": "refused", "model": "draw", "seed": 0}}))
-    with pytest.raises(FileNotFoundError, match="absent"):
-        record_run(**(run | {"files": {"": [Path("absent")]}}))
-
-
-def test_a_dead_server_is_a_message(uri: str) -> None:
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
-        dead = f"http://127.0.0.1:{reserved.getsockname()[1]}"
-        run_id, message = attempt(record_run, **(run_of(uri, "dead") | {"uri": dead}))
-    assert run_id is None and message
-    assert message.startswith("not tracked") and dead in message and "\n" not in message
-    assert set(ENVIRONMENT) <= set(os.environ)
-
-
-def test_a_sigterm_is_not_swallowed(uri: str) -> None:
-    def terminated() -> Iterator[tuple[int, dict[str, float]]]:
-        raise Interrupted("SIGTERM")
-        yield
-
-    with pytest.raises(Interrupted):
-        attempt(record_run, **(run_of(uri, "terminated") | {"curves": terminated()}))
-
-
 # --- what is recorded twice, or otherwise -----------------------------------------------------------------------
 
 
@@ -202,71 +171,36 @@ def test_rows_that_were_passed_on_live_are_recorded_once(uri: str, client: Any) 
     assert counts(client, seen.info.run_id, ["loss", "kl", "fd"]) == {"loss": 3, "kl": 3, "fd": 1}, "it was complete"
 
 
-@pytest.mark.parametrize(("is_finished", "status"), [(True, "FINISHED"), (False, "KILLED")])
-def test_a_training_that_ends_unrecorded_is_no_longer_running_until_it_goes_on(
-    uri: str, client: Any, is_finished: bool, status: str
-) -> None:
-    run = run_of(uri, f"ended_{status.lower()}")
+def test_a_training_that_ends_unrecorded_is_no_longer_running_until_it_goes_on(uri: str, client: Any) -> None:
+    run = run_of(uri, "ended")
     live = {key: run[key] for key in ("uri", "tags", "params")}
 
     def seen() -> tuple[str, str]:
-        (found,) = runs_in(client, run["tags"]["dataset"])
+        (found,) = runs_in(client, "ended")
         return found.info.run_id, found.info.status
 
     add_rows(**live, curves=run["curves"][:1])
     run_id, _ = seen()
-    end_run(uri=uri, tags=run["tags"], is_finished=is_finished)
-    assert seen() == (run_id, status)
+    end_run(uri=uri, tags=run["tags"])
+    assert seen() == (run_id, "KILLED")
     add_rows(**live, curves=run["curves"][:2])
     assert seen() == (run_id, "RUNNING")
     assert record_run(**run) == run_id and seen() == (run_id, "FINISHED")
-    end_run(uri=uri, tags=run["tags"], is_finished=False)
+    end_run(uri=uri, tags=run["tags"])
     assert seen() == (run_id, "FINISHED")
 
 
-def test_metrics_that_are_measured_again_supersede_and_the_earlier_ones_are_found_again(uri: str, client: Any) -> None:
-    run = run_of(uri, "measured") | {"metrics": {"fd": 2.5, "loss": 9.0, "old": 1.0}}
-    first = record_run(**run)
-    again = run | {"metrics": {"fd": 1.5, "loss": 8.0}, "tags": run["tags"] | {"measured": "mmmm"}}
-    second, third = record_run(**again), record_run(**again)
-    assert second == third != first
+def test_a_copied_project_records_beside_its_own_database(uri: str, client: Any, results: Path, tmp_path: Path) -> None:
+    run_id = record_run(**run_of(uri, "it"))
+    here = f"sqlite:///{shutil.copytree(results, tmp_path / 'second %20')}/mlflow.db"
+    assert run_ids(uri, "it") == {run_id} and run_ids(here, "it") == set(), "in the copy it is to be recorded again"
+    import mlflow
 
-    def current() -> dict[str, float]:
-        (found,) = runs_in(client, "measured")
-        return {name: value for name, value in found.data.metrics.items() if name != "kl"}
-
-    assert current() == {"fd": 1.5, "loss": 8.0}, "the final value of a curve is its latest"
-    assert counts(client, second, ["fd", "loss", "kl"]) == {"fd": 1, "loss": 4, "kl": 3}
-    add_rows(**{key: run[key] for key in ("uri", "tags", "params", "curves")})
-    assert current()["fd"] == 1.5, "rows of a training that is recorded change nothing"
-    assert record_run(**run) == first  # the metric's code goes back
-    assert current() == {"fd": 2.5, "loss": 9.0, "old": 1.0}
-
-
-def test_points_of_another_training_of_the_same_hash_do_not_stay(uri: str, client: Any) -> None:
-    """A GPU that is not deterministic: the training was killed and repeated with other numbers."""
-    run = run_of(uri, "repeated")
-    live = {key: run[key] for key in ("uri", "tags", "params")}
-    add_rows(**live, curves=[(1, {"loss": 123.0, "kl": 1.0})])
-    run_id = record_run(**run)
-    assert [run.info.run_id for run in runs_in(client, "repeated")] == [run_id]
-    losses = sorted((point.step, point.value) for point in client.get_metric_history(run_id, "loss"))
-    assert losses == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
-
-
-def test_a_moved_project_keeps_its_files_beside_its_database(uri: str, results: Path, tmp_path: Path) -> None:
-    second = tmp_path / "second %20" / "deeper"
-    client = _client(uri)
-    experiment = _experiment(client, uri, "it")
-    run = client.create_run(experiment)
-    client.log_text(run.info.run_id, "kept", "a.txt")
-    shutil.copytree(results, second)
-    moved = _client(f"sqlite:///{second / 'mlflow.db'}")
-    found = moved.get_run(run.info.run_id).info.artifact_uri
-    assert found.startswith((second / "mlflow-artifacts" / "it").as_uri())
-    assert (Path(url2pathname(urlparse(found).path)) / "a.txt").read_text() == "kept"
-    assert moved.get_experiment(experiment).artifact_location == (second / "mlflow-artifacts" / "it").as_uri()
-    assert client.get_run(run.info.run_id).info.artifact_uri == run.info.artifact_uri, "the original is left alone"
+    again = record_run(**run_of(here, "it"))
+    assert run_ids(here, "it") == {again}
+    copy = mlflow.MlflowClient(here).get_run(again)
+    assert copy.info.artifact_uri.startswith((tmp_path / "second %20" / "mlflow-artifacts" / "it").as_uri())
+    assert run_ids(uri, "it") == {run_id}, "the original is left alone"
 
 
 def test_a_job_with_a_run_missing_is_forgotten_so_that_its_stage_runs_again(tmp_path: Path) -> None:

@@ -8,22 +8,19 @@ import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from pipeline import cli
 from pipeline.core import artifacts
 from pipeline.models.base import ImageGenerator, optimisers
 from pipeline.models.vae import VAE
-from pipeline.runtime import job_context as runner
-from pipeline.runtime.progress import Progress
 from pipeline.stages import train as stage
 from pipeline.training import loop
 from pipeline.training.loop import Diverged, Settings, Trainer
-from pipeline.workflow import job_hash, layout, store
 from tests.small_models import ONE_OF_EACH_CLASS, RESOLVED, images, small
-from tests.stored import record
+from tests.small_trainings import Training, begun
 
 
 def settings(steps: int = 6, batch: int = 4, **more: Any) -> Settings:
@@ -72,6 +69,9 @@ def test_an_epoch_visits_every_image_once(n: int, batch: int) -> None:
         assert len(set(epoch)) == per_epoch * batch  # what does not fill a batch waits for another epoch
         assert set(epoch) <= set(range(n))
     assert epochs[0] != epochs[1] != epochs[2]
+    assert torch.equal(torch.cat(model.seen).unique(), (numbered(n).float() / 255).unique()), "grey levels are exact"
+    with pytest.raises(ValueError, match=rf"found {n + 1}, .*{n} images"):
+        Trainer(Recorder(), numbered(n), settings(batch=n + 1))
 
 
 def test_the_order_depends_on_the_seed_alone() -> None:
@@ -85,12 +85,6 @@ def test_the_order_depends_on_the_seed_alone() -> None:
     assert not all(map(torch.equal, order(1, 0), order(2, 0)))
 
 
-def test_grey_batches_are_the_images() -> None:
-    model = Recorder()
-    run_to_end(Trainer(model, numbered(4), settings(steps=1)))
-    assert torch.equal(model.seen[0].sort(0).values, numbered(4).float() / 255)
-
-
 def test_binarised_batches_are_binary_anew_each_time_and_grey_in_the_mean() -> None:
     grey = torch.tensor([[[0, 30], [128, 255]]], dtype=torch.uint8)
     model, draws = Recorder(), 600 * 8
@@ -102,11 +96,6 @@ def test_binarised_batches_are_binary_anew_each_time_and_grey_in_the_mean() -> N
     p = grey.double() / 255
     difference = (seen.double().mean((0, 1)) - p).abs()
     assert (difference <= 5 * (p * (1 - p) / draws).sqrt()).all()  # so 0 and 255 are exact
-
-
-def test_a_batch_larger_than_the_split_names_both_numbers() -> None:
-    with pytest.raises(ValueError, match=r"found 13, .*12 images"):
-        Trainer(Recorder(), numbered(12), settings(batch=13))
 
 
 # -- windows -------------------------------------------------------------------------------------------------------
@@ -280,58 +269,6 @@ def test_looking_at_a_training_does_not_change_it(name: str, coarse: None) -> No
 
 # -- the stage -----------------------------------------------------------------------------------------------------
 
-WILDCARDS = {"dataset": "mnist", "model": "vae", "seed": 0}
-MODULES = ["pipeline.stages.train", "pipeline.models.vae"]
-
-
-def prepared(folder: Path, *, steps: int = 200, learning_rate: float = 1e-3) -> Path:
-    """A folder with a stored training split and the job of a small VAE, whose file is returned."""
-    split = layout.path(layout.OUTPUTS["prepare"]["train"], dataset="mnist", hash="prepared")
-    artifacts.write_images(folder / split, images(200).numpy(), np.zeros(200, dtype=np.int64))
-    record((folder / split).parent, "prepared")
-    training = {"batch": 20, "data": "binarised", "precision": "float32", "steps": steps}
-    arguments = {"hidden": [16], "latent": 4, "learning_rate": learning_rate}
-    block = {**WILDCARDS, "class": "vae", "training": training, "arguments": arguments}
-    spec = {
-        "hash": job_hash.compute("train", block, MODULES, ["prepared"]),
-        "stage": "train",
-        "wildcards": WILDCARDS,
-        "config": block,
-        "modules": MODULES,
-        "inputs": {"train": str(split)},
-        "runtime_only": {},
-    }
-    artifacts.write_json(folder / "spec.json", spec)
-    return folder / "spec.json"
-
-
-def train_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """Run a prepared job to its end in this process; what it wrote."""
-    monkeypatch.chdir(folder)
-    spec = json.loads(Path("spec.json").read_text())
-    spec |= {"inputs": {"train": Path(spec["inputs"]["train"])}, "modules": tuple(spec["modules"])}
-    work = runner.JobContext(progress=Progress("train"), device="cpu", **spec)
-    runner.run(work, stage.run)
-    paths = [work.outputs[name] for name in ("weights", "history", "training")]
-    assert all(store.checked(path)["hash"] == spec["hash"] for path in paths)
-    assert not checkpoints(folder)
-    return {path.name: path.read_bytes() for path in paths}
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """The states of the training that are whole: those with a seal."""
-    states = folder.glob("results/checkpoints/mnist/vae/0/*.safetensors")
-    return [path for path in states if stage.seal(path).exists()]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What the prepared job writes when nobody disturbs it."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    prepared(folder)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        return train_here(folder, monkeypatch)
-
 
 def test_the_state_before_stays_until_the_next_is_sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer, checkpoint = go(trainer_of("vae", seed=0), 3), tmp_path / "abc.safetensors"
@@ -346,25 +283,31 @@ def test_the_state_before_stays_until_the_next_is_sealed(tmp_path: Path, monkeyp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["abc-10.json", "abc-10.safetensors"]
 
 
-def test_a_diverged_training_ends_well_and_says_so(
+def trained_here(training: Training, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Train to the end in this process; the report."""
+    monkeypatch.chdir(training.folder)
+    cli.main(training.words)
+    return dict(json.loads(training.written()["training"]))
+
+
+def test_a_diverged_training_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    prepared(tmp_path, learning_rate=1e18)
-    written = train_here(tmp_path, monkeypatch)
-    report = json.loads(written["training.json"])
+    training = begun(tmp_path, "vae", 200, learning_rate=1e18)
+    report = trained_here(training, monkeypatch)
     assert report["status"] == "diverged"
     assert report["diverged_term"] in ("loss", "reconstruction", "kl", "weights")
     assert 1 <= report["diverged_at"] <= report["steps"] < 200
-    (path,) = Path("results/store").rglob("weights.safetensors")
-    weights = artifacts.read_tensors(path)
+    weights = artifacts.read_tensors(training.path("weights"))
     assert all(value.isfinite().all() for value in weights.values())
     assert f"at step {report['diverged_at']}" in capsys.readouterr().err
 
 
-def test_an_undisturbed_training_reports_what_it_did(undisturbed: dict[str, bytes]) -> None:
-    report = json.loads(undisturbed["training.json"])
+def test_an_undisturbed_training_reports_what_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = begun(tmp_path, "vae", 200, hidden=[16], latent=4)
+    report = trained_here(training, monkeypatch)
     assert (report["status"], report["steps"]) == ("ok", 200)
-    header, *rows = undisturbed["history.csv"].decode().splitlines()
+    header, *rows = training.path("history").read_text().splitlines()
     assert header.startswith("step,kimg,loss,reconstruction,kl")
     assert [row.split(",")[0] for row in rows] == [str(step) for step in range(1, 201)]
     losses = [float(row.split(",")[2]) for row in rows]

@@ -71,13 +71,12 @@ def job_of_tables(folder: Path, steps: dict[str, int], batch: int) -> Any:
         model: {
             "trainings": {"status": "ok", "steps": count, "parameters": {"total": 3}},
             "training_costs": {
-                "train_seconds": 7.0,
-                "train_cpu_seconds": 6.5,
+                "train_seconds": 7.0, "train_cpu_seconds": 6.5,
                 "train_images_per_second": round(count * batch / 7.0, 1),
             },
         }
         for model, count in steps.items()
-    }
+    }  # fmt: skip
     inputs: dict[str, Any] = {
         kind: [file(f"{model}_{kind}", (of_run | trained[model])[kind]) for model in steps]
         for kind in ("metrics", "sampling_costs", "trainings", "training_costs")

@@ -29,12 +29,10 @@ def test_the_sentence_has_all_judges_both_halves_and_the_halves_with_each_other(
     ratings = {"rating": (4, 3, 2, 1), "rating_half_1": (4, 3, 1, 2), "rating_half_2": (1, 2, 3, 4)}
     standings = [{"model": m, **{n: float(v[k]) for n, v in ratings.items()}} for k, m in enumerate("abcd")]
     words = agreement([*table, failed], [*standings, {"model": "e", "rating": 9.0}], columns())
-    assert words.endswith(
-        ": 1; by two halves of the judges 0.8 and -1; of the two halves with each other -0.8 (4 models)."
-    )
-    assert agreement(table, [{**row, "rating_half_1": None} for row in standings], columns()).endswith(
-        "higher): 1 (4 models)."
-    )
+    said = ": 1; by two halves of the judges 0.8 and -1; of the two halves with each other -0.8 (4 models)."
+    assert words.endswith(said)
+    of_one = [{**row, "rating_half_1": None} for row in standings]
+    assert agreement(table, of_one, columns()).endswith("higher): 1 (4 models).")
     assert agreement(table[:2], standings, columns()) == ""
 
 

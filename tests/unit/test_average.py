@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 import torch
 from torch import Tensor
@@ -12,8 +10,7 @@ from pipeline.models.base import ImageGenerator
 from pipeline.stages import train as stage
 from pipeline.training import average, loop
 from pipeline.training.loop import Diverged, Settings, Trainer
-from pipeline.workflow import params
-from tests.conftest import ROOT
+from tests.conftest import plan_of
 from tests.small_models import RESOLVED, images, small
 
 STEPS = 14
@@ -65,28 +62,27 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer samples to estimate batch norms from, and to watch, than a training has."""
+    monkeypatch.setattr(average, "NORM_BATCH", 16)
+    monkeypatch.setattr(stage, "WATCHED_SAMPLES", 8)
+
+
 def test_the_horizon_is_a_tenth_of_the_steps_and_a_thousand_at_most() -> None:
     horizons = [Settings(steps, 1, "grey", "float32", 0).horizon for steps in (4, 50, 4000, 10_000, 200_000)]
     assert horizons == [1, 5, 400, 1000, 1000]
 
 
-@pytest.mark.parametrize("steps", [1, 10, 60, 300])
+@pytest.mark.parametrize("steps", [0, 1, 10, 60, 300])
 def test_the_average_is_the_weighted_mean_of_the_weights_so_far(steps: int) -> None:
-    trainer = counted(steps=300)
-    for step in range(1, steps + 1):
-        trainer.advance()
-        assert float(trainer.model.weight) == step
+    """Before the first step, and outside of `averaged`, the weights are the model's own."""
+    trainer = go(counted(steps=300), steps)
     shares = [(1 - 1 / 30) ** (steps - step) for step in range(1, steps + 1)]
-    wanted = sum(share * step for step, share in enumerate(shares, start=1)) / sum(shares)
+    wanted = sum(share * step for step, share in enumerate(shares, start=1)) / sum(shares) if steps else 0
     with trainer.averaged() as model:
         assert float(model.weight) == pytest.approx(wanted, rel=1e-5)
     assert float(trainer.model.weight) == steps
-
-
-def test_before_the_first_step_the_weights_are_the_models_own() -> None:
-    trainer = trained("vae", 0)
-    with trainer.averaged() as model:
-        assert same(weights(model), weights(small("vae")))
 
 
 @pytest.mark.parametrize("name", OF_EACH_KIND)
@@ -133,8 +129,7 @@ def test_batch_norms_are_estimated_again_from_fixed_samples(name: str) -> None:
         assert same(weights(model), found)
 
 
-def test_watching_an_averaged_training_does_not_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "WATCHED_SAMPLES", 4)
+def test_watching_an_averaged_training_does_not_change_it() -> None:
     alone, watched = trained("gran3"), trained("gran3", 0)
     for step in range(1, STEPS + 1):
         go(watched, step)
@@ -168,7 +163,7 @@ def test_what_is_stored_is_what_is_averaged() -> None:
     assert torch.equal(trainer.snapshots[-1], drawn[: stage.KEPT_SAMPLES])
 
 
-def test_average_is_a_key_of_any_block() -> None:
-    for name, value in itertools.product(("vae", "gran3"), ("true", "false")):
-        found = params.load([f"models.{name}.average={value}"], ROOT / "params.yaml").resolved_models[name]
-        assert found["training"]["average"] is (value == "true")
+@pytest.mark.parametrize(("name", "value"), [("vae", "true"), ("gran3", "false")])
+def test_average_is_a_key_of_any_block(name: str, value: str) -> None:
+    found = plan_of(f"models.{name}.average={value}").params.resolved_models[name]
+    assert found["training"]["average"] is (value == "true")

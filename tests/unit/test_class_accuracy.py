@@ -50,10 +50,8 @@ def test_images_that_ignore_the_class_agree_by_chance() -> None:
 def test_what_cannot_be_said_is_left_empty() -> None:
     asked = torch.cat([torch.zeros(50), torch.ones(19)]).long()
     assert class_accuracy.measure(compared(None, asked)) == {}
-    assert set(class_accuracy.measure(compared(asked, asked, bands=None))) == {
-        "class_accuracy",
-        "class_accuracy_chance",
-    }
+    of_all = class_accuracy.measure(compared(asked, asked, bands=None))
+    assert set(of_all) == {"class_accuracy", "class_accuracy_chance"}
     few = class_accuracy.measure(compared(asked, asked))["class_accuracy_middle"]
     assert few.kind == "undefined: fewer than 20 images of the band", "19 images are too few"
 
@@ -75,7 +73,4 @@ def test_drawn_classes_are_those_in_the_latents(name: str) -> None:
     assert found is not None and found.shape == (260,)
     every = model.draw_latents(260, 3)[..., -CLASSES:].flatten(1)[:, :CLASSES].argmax(1)
     assert torch.equal(found, every) and 0 not in found.tolist()
-
-
-def test_a_model_without_classes_has_none() -> None:
-    assert drawn_classes(small("vae"), 3, 0) is None
+    assert drawn_classes(small("vae"), 3, 0) is None, "a model without classes has none"

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,30 +24,38 @@ def tell(event: LogEvent, **about: object) -> None:
     logging.getLogger("snakemake.logging").error("", extra={"event": event, **about})
 
 
+@pytest.fixture
+def shown() -> Iterator[display.Display]:
+    """What shows a run of three jobs."""
+    made = display.Display(3)
+    yield made
+    display.SNAKEMAKE.removeHandler(made)
+    made.told = time.time() + 1e6  # its threads sleep to the end of the process
+
+
+def begin(jobid: int, model: str, log: Path) -> None:
+    names = {"dataset": "mnist", "model": model, "seed": "0", "hash": "0123"}
+    tell(LogEvent.JOB_INFO, jobid=jobid, rule_name="train", wildcards=names, log=[str(log)])
+
+
 def test_a_job_has_its_progress_while_it_runs_and_one_line_when_it_ends(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shown: display.Display, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = display.Display(3)
-    try:
-        for jobid, model in enumerate(["vae", "draw", "gan"]):
-            log = tmp_path / f"{model}.log"
-            names = {"dataset": "mnist", "model": model, "seed": "0", "hash": "0123"}
-            tell(LogEvent.JOB_INFO, jobid=jobid, rule_name="train", wildcards=names, log=[str(log)])
-        tell(LogEvent.JOB_INFO, jobid=3, rule_name="view_tables", wildcards={"dataset": "mnist"}, log=["view.log"])
-        (tmp_path / "draw.log").write_text("     1.0s  begins\n    12.5s   34 %  34/100 steps  4 s left\n")
-        (tmp_path / "gan.log").write_text("    99.0s  of an earlier process\n")
-        os.utime(tmp_path / "gan.log", (1, 1))
-        head, first, *others = shown.lines(2)
-        assert head == "0 of 3 jobs done, 3 running, 0 s"
-        assert first.split() == ["train", "mnist", "draw", "0", "34", "%", "34/100", "steps", "4", "s", "left"]
-        assert others == [f"  {'train mnist vae 0':<28} ", "and 1 more"]
-        tell(LogEvent.JOB_FINISHED, job_id=1)
-        tell(LogEvent.JOB_FINISHED, job_id=3)
-        (tmp_path / "vae.log").write_text("     1.0s  begins\nno room; make room\n")
-        tell(LogEvent.JOB_ERROR, jobid=0, log=["vae.log", "slurm.log"])
-        assert shown.lines(9)[0] == "1 of 3 jobs done, 1 running, 0 s"
-    finally:
-        display.SNAKEMAKE.removeHandler(shown)
+    for jobid, model in enumerate(["vae", "draw", "gan"]):
+        begin(jobid, model, tmp_path / f"{model}.log")
+    tell(LogEvent.JOB_INFO, jobid=3, rule_name="view_tables", wildcards={"dataset": "mnist"}, log=["view.log"])
+    (tmp_path / "draw.log").write_text("     1.0s  begins\n    12.5s   34 %  34/100 steps  4 s left\n")
+    (tmp_path / "gan.log").write_text("    99.0s  of an earlier process\n")
+    os.utime(tmp_path / "gan.log", (1, 1))
+    head, first, *others = shown.lines(2)
+    assert head == "0 of 3 jobs done, 3 running, 0 s"
+    assert first.split() == ["train", "mnist", "draw", "0", "34", "%", "34/100", "steps", "4", "s", "left"]
+    assert others == [f"  {'train mnist vae 0':<28} ", "and 1 more"]
+    tell(LogEvent.JOB_FINISHED, job_id=1)
+    tell(LogEvent.JOB_FINISHED, job_id=3)
+    (tmp_path / "vae.log").write_text("     1.0s  begins\nno room; make room\n")
+    tell(LogEvent.JOB_ERROR, jobid=0, log=["vae.log", "slurm.log"])
+    assert shown.lines(9)[0] == "1 of 3 jobs done, 1 running, 0 s"
     assert capsys.readouterr().err.splitlines() == [
         f"{'train mnist draw 0':<28}  34 %  34/100 steps  4 s left (1 of 3 jobs, 0 s)",
         f"{'train mnist vae 0':<28} failed after 0 s: no room; make room (log: vae.log slurm.log)",
@@ -54,22 +63,16 @@ def test_a_job_has_its_progress_while_it_runs_and_one_line_when_it_ends(
 
 
 def test_a_run_without_a_terminal_says_how_far_it_is_whenever_it_is_quiet_for_long(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shown: display.Display, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown, log = display.Display(2), tmp_path / "log"
-    try:
-        names = {"dataset": "mnist", "model": "draw", "seed": "0", "hash": "0123"}
-        tell(LogEvent.JOB_INFO, jobid=0, rule_name="train", wildcards=names, log=[str(log)])
-        log.write_text("     9.0s   34 %  34/100 steps  4 s left\n")
-        shown.tell_when_quiet(seconds=3600)
-        shown.tell_when_quiet(seconds=0.05)
-        told = ""
-        while told.count("easel: ") < 2:
-            told += capsys.readouterr().err
-    finally:
-        display.SNAKEMAKE.removeHandler(shown)
-        shown.told = time.time() + 1e6  # its threads sleep to the end of the process
-    lines = ["easel: 0 of 2 jobs done, 1 running, N s", f"  {'train mnist draw 0':<28}  34 %  34/100 steps  4 s left"]
+    begin(0, "draw", tmp_path / "log")
+    (tmp_path / "log").write_text("     9.0s   34 %  34/100 steps  4 s left\n")
+    shown.tell_when_quiet(seconds=3600)
+    shown.tell_when_quiet(seconds=0.05)
+    told = ""
+    while told.count("easel: ") < 2:
+        told += capsys.readouterr().err
+    lines = ["easel: 0 of 3 jobs done, 1 running, N s", f"  {'train mnist draw 0':<28}  34 %  34/100 steps  4 s left"]
     assert re.sub(r"running, \d+ s", "running, N s", told).splitlines()[:4] == lines * 2
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
-from pipeline.models.draw import DRAW, BernoulliNLL, GradientOverSteps, LSTMState, Windows
+from pipeline.models.draw import DRAW, BernoulliNLL, LSTMState, Windows
+from pipeline.models.draw_gan import DRAWGAN
 
 SHAPES = [(1, 12, 12), (3, 9, 14), (2, 13, 8)]
 
@@ -143,39 +144,14 @@ def test_rows_sum_to_one_even_far_outside_of_the_image() -> None:
     assert f_x[0, :, 27].min() > 0.99 and f_y[0, :, 0].min() > 0.99
 
 
-def test_a_window_over_the_whole_image_reads_every_pixel_at_its_place() -> None:
-    """With g~ = 0, d~ = 1 and n = A, filter i sits on pixel i; sharp filters are then the identity."""
-    p = torch.zeros(1, 10)
-    p[0, [2, 7]] = -8.0
-    f_x, f_y = Windows(7, 7, 7, 7)(p)
-    for f in (f_x, f_y):
-        torch.testing.assert_close(f[0], torch.eye(7).repeat(2, 1), atol=1e-6, rtol=0)
-
-
-def test_a_window_needs_two_filters_a_side() -> None:
-    with pytest.raises(ValueError, match="read_size 1"):
-        DRAW((1, 12, 12), read_size=1)
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_read_and_write_are_the_products_of_the_paper(shape: tuple[int, int, int]) -> None:
-    model, n = small(shape), 4
-    x, canvas = binary(n, shape), torch.randn(n, *shape, dtype=torch.float64)
-    heads = 0.5 * torch.randn(n, 10 + 9 * shape[0], dtype=torch.float64)
-    filters = model.windows(heads[:, :10])
-    glimpse = model.read(rows(x), rows(canvas), filters)
-    after = images(model.write(rows(canvas), heads, filters), shape)
-    for k, asked in enumerate(heads):
-        torch.testing.assert_close(glimpse[k], textbook_read(x[k], canvas[k], asked[:5], 2))
-        torch.testing.assert_close(after[k], canvas[k] + textbook_write(asked[5:10], asked[10:], 3, shape))
-
-
 def test_the_first_window_is_wide_enough_to_see_the_digit() -> None:
     """The paper's 2 x 2 reader starts in the image's middle half with log_stride -1.5, not on the blank corners."""
     model = DRAW((1, 28, 28), read_size=2, write_size=5, log_stride=-1.5)
     f_x, _ = model.windows(torch.cat([model.read_head.bias, model.write_head.bias[:5]])[None])
     centres = (f_x[0, :2] * torch.arange(1, 29)).sum(1)
     assert centres.min() > 7 and centres.max() < 22
+    with pytest.raises(ValueError, match="read_size 1"):
+        DRAW((1, 12, 12), read_size=1)
 
 
 # -- the recurrence ------------------------------------------------------------------------------------------------
@@ -191,6 +167,7 @@ def test_loss_and_gradients_are_the_textbook_loop_s(shape: tuple[int, int, int],
     model.noise = lambda batch: noise  # type: ignore[method-assign]
     fast, (*plain, log_ratio) = model.terms(x, labels), textbook_terms(model, x, noise, labels)
     torch.testing.assert_close(fast, tuple(plain))
+    torch.testing.assert_close(model.elbo(x, labels), -sum(plain))
     torch.testing.assert_close(model.log_weights(x, labels), log_ratio - plain[0])
     parameters = list(model.parameters())
     torch.testing.assert_close(
@@ -198,83 +175,22 @@ def test_loss_and_gradients_are_the_textbook_loop_s(shape: tuple[int, int, int],
     )
 
 
-def test_float32_loss_is_the_textbook_loop_s_to_1e_5() -> None:
-    model = DRAW((1, 28, 28), read_size=2, write_size=3, log_stride=-1.5)
-    x, noise = torch.rand(2, 1, 28, 28).round(), torch.randn(10, 2, 10)
-    model.noise = lambda batch: noise  # type: ignore[method-assign]
-    torch.testing.assert_close(model.terms(x), textbook_terms(model, x, noise)[:2], rtol=1e-5, atol=1e-5)
-
-
-def test_gradients_by_finite_differences() -> None:
+def test_likelihood_is_binary_cross_entropy_and_gradients_are_the_finite_differences() -> None:
     gates, cell = torch.randn(2, 12, dtype=torch.float64), torch.randn(2, 3, dtype=torch.float64)
     assert torch.autograd.gradcheck(LSTMState.apply, (gates.requires_grad_(), cell.requires_grad_()))
-    logits = torch.tensor([-50.0, -2.0, 0.0, 0.3, 4.0, 60.0], dtype=torch.float64, requires_grad=True)
-    grey = torch.rand(6, dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda given: BernoulliNLL.apply(given, grey), (logits,))
+    logits, grey = torch.linspace(-120, 120, 97, requires_grad=True), torch.rand(97)
+    expected = binary_cross_entropy_with_logits(logits, grey, reduction="none")
+    torch.testing.assert_close(BernoulliNLL.apply(logits, grey), expected)
+    pair = logits.double(), grey.double()
+    assert torch.autograd.gradcheck(lambda given: BernoulliNLL.apply(given, pair[1]), pair[:1])
 
 
-def test_likelihood_is_binary_cross_entropy() -> None:
-    logits, x = torch.linspace(-120, 120, 97), torch.rand(97)
-    expected = binary_cross_entropy_with_logits(logits, x, reduction="none")
-    torch.testing.assert_close(BernoulliNLL.apply(logits, x), expected)
-
-
-def test_gathered_gradient_counts_a_narrow_first_step_as_zeros() -> None:
-    weight, bias = torch.randn(5, 4, requires_grad=True), torch.randn(5, requires_grad=True)
-    xs = [torch.randn(3, 1), torch.randn(3, 4)]
-    d = torch.randn(2, 3, 5)
-    (GradientOverSteps.apply(weight, bias, 2, 3, xs) * d).sum().backward()
-    expected = torch.nn.functional.pad(d[0].t() @ xs[0], (0, 3)) + d[1].t() @ xs[1]
-    torch.testing.assert_close(weight.grad, expected)
-    torch.testing.assert_close(bias.grad, d.sum((0, 1)))
-
-
-def test_elbo_is_minus_both_terms_and_its_kl_is_closed_form() -> None:
-    model, x = small(), binary(3, (1, 12, 12))
-    torch.manual_seed(5)
-    nll, kl = model.terms(x)
-    torch.manual_seed(5)
-    torch.testing.assert_close(model.elbo(x), -(nll + kl))
-    noise = torch.randn(3, 3, 3, dtype=torch.float64)
-    done = model.unroll(x, noise)
-    law = torch.distributions.Normal(done.mean, done.log_std.exp())
-    unit = torch.distributions.Normal(torch.zeros_like(done.mean), torch.ones_like(done.mean))
-    model.noise = lambda batch: noise  # type: ignore[method-assign]
-    torch.testing.assert_close(model.terms(x)[1], torch.distributions.kl_divergence(law, unit).sum((0, 2)))
-
-
-def test_importance_weights_average_to_the_bound_and_their_mean_is_nearer_to_the_likelihood() -> None:
-    """E log w = ELBO, and log of the mean of K weights lies above it by Jensen (Burda et al., equation 8)."""
-    model, x = small(), binary(2, (1, 12, 12))
-    with torch.no_grad():
-        model.posterior.weight.mul_(4)
-        many = x.repeat_interleave(3000, 0)
-        weights, bounds = model.log_weights(many).view(2, -1), model.elbo(many).view(2, -1)
-    error = ((weights.var(1) + bounds.var(1)) / 3000).sqrt()
-    assert ((weights.mean(1) - bounds.mean(1)).abs() < 5 * error).all()
-    of_50 = (weights.view(2, -1, 50).logsumexp(2) - math.log(50)).mean(1)
-    assert (of_50 > weights.mean(1) + 5 * error).all()
-
-
-def test_where_the_posterior_is_the_prior_the_weight_is_the_likelihood() -> None:
-    model, x = small(), binary(3, (1, 12, 12))
-    noise = torch.randn(3, 3, 3, dtype=torch.float64)
-    model.noise = lambda batch: noise  # type: ignore[method-assign]
-    torch.nn.init.zeros_(model.posterior.weight)
-    torch.nn.init.zeros_(model.posterior.bias)
-    images = model.decode(noise.transpose(0, 1))
-    likelihood = torch.distributions.Bernoulli(images).log_prob(x).sum((1, 2, 3))
-    torch.testing.assert_close(model.log_weights(x), likelihood)
-
-
-@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("kind", [partial(DRAW, attention=False), DRAW, partial(DRAWGAN, kernels=4)])
 @pytest.mark.parametrize("labels", [None, torch.tensor([2, 0, 1, 1])], ids=["unasked", "asked"])
-@pytest.mark.parametrize("classes", [0, 3])
-def test_decoding_what_was_encoded_is_the_reconstruction(classes: int, labels: Tensor | None, attention: bool) -> None:
-    model, x = small((3, 9, 14), classes, attention=attention), binary(4, (3, 9, 14))
-    labels = labels if classes else None
+def test_decoding_what_was_encoded_is_the_reconstruction(kind: type[DRAW], labels: Tensor | None) -> None:
+    model, x = kind((3, 8, 12), 3, conditional=True, glimpses=3, hidden=8, latent=3), torch.rand(4, 3, 8, 12)
     codes = model.encode(x, labels)
-    assert codes.shape == (4, 3, 3 + classes)
+    assert codes.shape == (4, 3, 3 + 3)
     torch.testing.assert_close(model.decode(codes), model.reconstruct(x, labels))
 
 
@@ -288,26 +204,6 @@ def test_prior_images_in_the_same_pass_are_those_of_decode_and_leave_the_others_
 
 
 # -- classes -------------------------------------------------------------------------------------------------------
-
-
-def halves(n: int) -> tuple[Tensor, Tensor]:
-    """Images of two classes: noise in the left half, or in the right."""
-    x, labels = torch.zeros(n, 1, 12, 12), torch.arange(n) % 2
-    x[labels == 0, :, :, :6] = (torch.rand(n // 2, 1, 12, 6) < 0.8).float()
-    x[labels == 1, :, :, 6:] = (torch.rand(n // 2, 1, 12, 6) < 0.8).float()
-    return x, labels
-
-
-def test_it_draws_the_class_that_it_is_asked_for_and_bounds_the_true_one_higher() -> None:
-    model = DRAW((1, 12, 12), 2, conditional=True, glimpses=3, hidden=24, latent=2, learning_rate=1e-2)
-    for _ in range(80):
-        model.fit_batch(*halves(32))
-    with torch.no_grad():
-        for label, bright in enumerate((slice(0, 6), slice(6, 12))):
-            drawn = model.decode(model.draw_latents(30, seed=0, label=label))
-            assert (drawn[..., bright].mean((1, 2, 3)) > 3 * drawn.mean((1, 2, 3)) / 2).all()
-        x, labels = halves(40)
-        assert (model.elbo(x, labels) > model.elbo(x, 1 - labels)).all()
 
 
 def test_the_class_reaches_the_decoder_at_every_step_and_the_encoder_by_h_dec() -> None:
@@ -335,28 +231,17 @@ def test_unlabelled_images_get_the_classes_shares() -> None:
 # -- more steps, and training --------------------------------------------------------------------------------------
 
 
-def test_the_last_canvas_is_the_image_and_more_steps_continue_it() -> None:
+def test_more_steps_continue_the_same_canvas() -> None:
     model = small()
     z = torch.randn(4, 5, 3, dtype=torch.float64)
     canvases = model.canvases(z)
-    torch.testing.assert_close(canvases[:, -1], model.decode(z))
     torch.testing.assert_close(canvases[:, :3], model.canvases(z[:, :3]))
     increments = canvases.logit().diff(dim=1)
     assert increments.abs().amax((0, 2, 3, 4)).min() > 1e-3
 
 
-def test_training_raises_the_elbo_and_the_gradient_norm_is_clipped() -> None:
-    model = DRAW((1, 12, 12), glimpses=3, hidden=32, latent=3, write_size=5, learning_rate=1e-2)
-    x = torch.zeros(32, 1, 12, 12)
-    x[:16, :, :6], x[16:, :, :, 6:] = 1, 1
-    before = model.elbo(x).mean()
-    for _ in range(80):
-        loss = model.fit_batch(x)["loss"]
-        norm = torch.stack([p.grad.norm() for p in model.parameters()]).norm()
-        assert norm <= 5.0 * (1 + 1e-5)
-    assert loss < 0.6 * -before
-
-
-def test_networks_cover_all_but_the_first_canvas_once() -> None:
-    counts = small().parameter_counts()
-    assert counts["total"] == counts["generator"] + counts["encoder"] + math.prod((1, 12, 12))
+def test_the_gradient_norm_is_clipped() -> None:
+    model, x = DRAW((1, 12, 12), glimpses=3, hidden=32, latent=3, clip_norm=0.5), torch.ones(8, 1, 12, 12)
+    model.fit_batch(x)
+    norm = torch.stack([p.grad.norm() for p in model.parameters()]).norm()
+    assert norm.item() == pytest.approx(0.5, rel=1e-4)

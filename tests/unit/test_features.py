@@ -45,14 +45,7 @@ def test_same_seed_same_weights_and_the_global_generator_untouched() -> None:
     assert [step for step, _ in steps] == [4]
 
 
-def test_features_do_not_depend_on_the_batch(trained) -> None:
-    images, _ = _striped(50, 2)
-    whole, parts = classifier.extract(trained, images, batch=50), classifier.extract(trained, images, batch=7)
-    for one, other in zip(whole, parts, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
-
-
-def test_features_have_a_unit_and_lead_to_the_probabilities(trained) -> None:
+def test_features_have_a_unit_lead_to_the_probabilities_and_do_not_depend_on_the_batch(trained) -> None:
     images, _ = _striped(400, 0)
     features, probabilities = classifier.extract(trained, images)
     assert features.shape == (400, trained.feature_size)
@@ -61,12 +54,15 @@ def test_features_have_a_unit_and_lead_to_the_probabilities(trained) -> None:
         logits = trained(images.float() / 255)
         torch.testing.assert_close(trained.last(features).softmax(1), probabilities, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(logits.softmax(1), probabilities, rtol=1e-4, atol=1e-5)
+    for one, other in zip((features, probabilities), classifier.extract(trained, images, batch=7), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (1, 64, 64), (3, 64, 48)])
-def test_classifier_takes_every_shape(shape: tuple[int, int, int]) -> None:
+def test_classifier_takes_every_shape_and_halves_large_images_first(shape: tuple[int, int, int]) -> None:
     model = classifier.DomainClassifier(shape, 5, width=8, feature_size=16)
     assert model(torch.rand(2, *shape)).shape == (2, 5)
+    assert model.convolutions[0].stride == ((2, 2) if shape[1] == 64 else (1, 1))
 
 
 def test_quarter_turns() -> None:
@@ -126,9 +122,3 @@ def test_components_of_large_images_come_from_their_inner_products(monkeypatch: 
     torch.testing.assert_close(far, near, rtol=1e-4, atol=1e-5)
     monkeypatch.setattr(pixels, "SAMPLED", 20)
     assert torch.equal(*(pixels.PrincipalComponents.fit(images, components=6).directions for _ in range(2)))
-
-
-def test_large_images_are_halved_before_anything_is_computed_on_them() -> None:
-    small, large = (classifier.DomainClassifier((3, side, side), 4) for side in (32, 64))
-    assert small.convolutions[0].stride == (1, 1) and large.convolutions[0].stride == (2, 2)
-    assert large(torch.rand(2, 3, 64, 64)).shape == (2, 4)

@@ -32,9 +32,9 @@ def test_what_is_saved_holds_no_trace_of_the_graph() -> None:
     weight = torch.nn.Parameter(torch.ones(3))
     plain, graphed = (torch.optim.Adam([weight], lr=0.5) for _ in range(2))
     graphed.param_groups[0] |= {"lr": torch.tensor(0.5), "capturable": True}
-    assert plain_groups(graphed.state_dict()["param_groups"]) == plain.state_dict()["param_groups"]
     momentum = torch.optim.SGD([weight], lr=0.5, momentum=0.9)
-    assert plain_groups(momentum.state_dict()["param_groups"]) == momentum.state_dict()["param_groups"]
+    for saved, wanted in ((graphed, plain), (momentum, momentum)):
+        assert plain_groups(saved.state_dict()["param_groups"]) == wanted.state_dict()["param_groups"]
 
 
 def trainer(name: str, *, graphed: bool) -> Trainer:

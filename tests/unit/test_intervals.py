@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,9 +14,10 @@ from hypothesis import strategies as st
 from pipeline import metrics
 from pipeline.features.evaluator import FEWEST
 from pipeline.metrics import intervals
-from pipeline.metrics.bands import BANDS, TOO_FEW
-from pipeline.metrics.comparison import Comparison, Estimate
+from pipeline.metrics.bands import TOO_FEW
+from pipeline.metrics.comparison import Estimate
 from pipeline.workflow.params import FEWEST_COMPARED
+from tests.made_up_comparison import drawn
 
 DRAWS = 200
 OF_THE_SLOW = 100
@@ -56,22 +56,16 @@ def test_every_interval_holds_its_point(values: list[float], scale: intervals.Sc
         assert found.low <= found.value <= found.high
 
 
-def test_one_seed_passes_through_and_none_is_an_error() -> None:
-    single = Estimate(0.4, 0.3, 0.6, "per-image")
-    assert intervals.combine_seeds([single], "logit") is single
-    with pytest.raises(ValueError, match="no seed"):
-        intervals.combine_seeds([], "log")
-
-
-def test_a_diverged_seed_leaves_no_interval() -> None:
-    found = intervals.combine_seeds([Estimate(math.nan, math.nan, math.nan, "none"), Estimate(1, 0, 2, "none")], "log")
-    assert math.isnan(found.value) and math.isnan(found.low)
-
-
-def test_seeds_on_the_linear_scale_are_students_t() -> None:
-    found = intervals.combine_seeds([Estimate(v, v, v, "none") for v in (1.0, 2.0, 3.0)], "linear")
+def test_seeds_are_combined_by_students_t_where_there_are_two_that_did_not_diverge() -> None:
+    two, missing = (Estimate(v, v, v, "none") for v in (2.0, math.nan))
+    found = intervals.combine_seeds([Estimate(1, 1, 1, "none"), two, Estimate(3, 3, 3, "none")], "linear")
     half = 4.302653 * 1.0 / math.sqrt(3)
     assert (found.value, found.low, found.high) == pytest.approx((2, 2 - half, 2 + half), rel=1e-6)
+    assert intervals.combine_seeds([two], "logit") is two
+    diverged = intervals.combine_seeds([missing, two], "log")
+    assert math.isnan(diverged.value) and math.isnan(diverged.low)
+    with pytest.raises(ValueError, match="no seed"):
+        intervals.combine_seeds([], "log")
 
 
 def test_jackknife_of_a_mean_is_its_standard_error() -> None:
@@ -96,54 +90,13 @@ def _covering(found: Sequence[Estimate], truth: float) -> float:
     return sum(e.low <= truth <= e.high for e in found) / len(found)
 
 
-@functools.cache
-def _gaussian_draw(seed: int, n: int = 200, d: int = 3) -> Comparison:
-    """One comparison of two Gaussians, shared by all metrics."""
-    generator = torch.Generator().manual_seed(10_000 + seed)
-
-    def points(rows: int) -> torch.Tensor:
-        return torch.randn(rows, d, generator=generator)
-
-    real, fake = points(n), points(n) * torch.tensor([1.3, 1.0, 0.7]) + 0.7
-    logits = torch.randn(n, 4, generator=generator) * 3 + torch.tensor([0.0, 0.3, 0.6, 1.0])
-    return Comparison(
-        real={"pixels": real, "classifier": real, "classifier.1": real},
-        fake={"pixels": fake, "classifier": fake, "classifier.1": fake},
-        train={"pixels": (memory := points(2 * n))[:n], "classifier": memory[:n]},
-        memory=memory,
-        memory_features=memory,
-        probabilities=logits.softmax(1),
-        real_class_histogram=torch.ones(4),
-        real_images=_noise(n, generator, contrast=40),
-        fake_images=_noise(n, generator, contrast=30),
-        real_labels=torch.randint(4, (n,), generator=generator),
-        bands=torch.tensor([0, 1, 2, 2]),
-        correct_by_band=dict.fromkeys(
-            BANDS, (torch.rand(100, generator=generator) < 0.5, torch.rand(100, generator=generator) < 0.7)
-        ),
-        elbo=torch.randn(n, generator=generator) * 3 - 80,
-        iwae_bound=torch.randn(n, generator=generator) * 3 - 78,
-        log_likelihood=torch.randn(n, generator=generator) * 3 - 77,
-        asked=torch.randint(4, (n,), generator=generator),
-        seed=seed,
-        groups=10,
-    )
-
-
-def _noise(n: int, generator: torch.Generator, *, contrast: float) -> torch.Tensor:
-    """Grey images (n, 1, 6, 6) uint8, some smooth and some rough."""
-    rough = torch.randn(n, 1, 6, 6, generator=generator) * torch.rand(n, 1, 1, 1, generator=generator)
-    smooth = torch.randn(n, 1, 1, 6, generator=generator)
-    return ((rough + smooth) * contrast + 128).clamp(0, 255).byte()
-
-
 @pytest.mark.parametrize("name", metrics.names())
 def test_one_seeds_interval_covers_what_the_metric_expects(name: str) -> None:
     """The truth is the metric's own expectation at this n: that of a biased one (Frechet distance) is not its limit."""
     found: dict[str, list[Estimate]] = {column: [] for column in metrics.load(name).COLUMNS}
     draws = OF_THE_SLOW if name in SLOW else DRAWS
     for number in range(draws):
-        for column, estimate in metrics.load(name).measure(_gaussian_draw(number)).items():
+        for column, estimate in metrics.load(name).measure(drawn(number)).items():
             found[column].append(estimate)
     for column, estimates in found.items():
         truth = sum(e.value for e in estimates) / draws
@@ -160,7 +113,7 @@ def test_a_small_set_has_every_estimate_with_its_interval(name: str) -> None:
     """Twenty groups of a small set would leave some of them without images of either kind."""
     assert FEWEST == FEWEST_COMPARED
     for n in (FEWEST_COMPARED, 13, 27):
-        found = metrics.load(name).measure(replace(_gaussian_draw(0, n), groups=20))
+        found = metrics.load(name).measure(replace(drawn(0, n), groups=20))
         assert set(found) == set(metrics.load(name).COLUMNS)
         for column, estimate in found.items():
             if estimate.kind == f"undefined: {TOO_FEW}":

@@ -97,20 +97,14 @@ def test_fit_batch_returns_finite_detached_scalars_of_the_same_names(name: str, 
 
 
 @every_pair
-def test_a_finite_gradient_that_is_not_zero_reaches_every_parameter(name: str, shape: Shape) -> None:
-    gradients = training(name, shape).gradients
+def test_a_finite_gradient_that_is_not_zero_reaches_and_moves_every_parameter(name: str, shape: Shape) -> None:
+    model, before, _, gradients = training(name, shape)
+    assert not [key for key, value in model.named_parameters() if torch.equal(value, before[key])]
     for step in (1, STEPS):
         for parameter, gradient in gradients[step - 1].items():
             assert gradient is not None, f"no gradient at step {step}: {parameter}"
             assert gradient.isfinite().all(), f"gradient not finite at step {step}: {parameter}"
             assert gradient.any(), f"gradient of zero at step {step}: {parameter}"
-
-
-@every_pair
-def test_every_parameter_of_every_network_moves(name: str, shape: Shape) -> None:
-    model, before, *_ = training(name, shape)
-    still = [key for key, value in model.named_parameters() if torch.equal(value, before[key])]
-    assert not still
 
 
 @every_model
@@ -159,10 +153,8 @@ def test_networks_hold_every_parameter_and_their_counts_add_up(name: str) -> Non
     assert sum(map(len, parts.values())) == len(set().union(*parts.values())), "networks are apart"
     assert "generator" in networks
     assert ("discriminator" in networks) == hasattr(model, "discriminate")
-    assert max(counts.values()) == counts["total"]
-    optimised = [
-        {p for group in optimiser.param_groups for p in group["params"]} for optimiser in optimisers(model).values()
-    ]
+    groups = [optimiser.param_groups for optimiser in optimisers(model).values()]
+    optimised = [{p for group in each for p in group["params"]} for each in groups]
     assert sum(map(len, optimised)) == len(own) and set().union(*optimised) == own, "each parameter has one optimiser"
     assert not hasattr(model, "discriminate") or parts["discriminator"] in optimised
 
@@ -177,51 +169,22 @@ def test_images_and_canvases(name: str, shape: Shape) -> None:
     with torch.inference_mode():
         images, canvases = model.decode(z), model.canvases(z)
         assert torch.equal(images, model.decode(z))
-    assert images.shape == (5, *shape)
-    assert images.dtype == torch.float32
-    assert images.min() >= 0
-    assert images.max() <= 1
-    assert images.std() > 0
+    assert images.shape == (5, *shape) and images.dtype == torch.float32 and images.std() > 0
     assert canvases.shape == (5, canvases.shape[1], *shape)
-    assert canvases.min() >= 0
-    assert canvases.max() <= 1
+    assert canvases.min() >= 0 and canvases.max() <= 1
     assert torch.equal(canvases[:, -1], images)
-
-
-@every_pair
-def test_latents_belong_to_one_sample_each(name: str, shape: Shape) -> None:
-    model = small(name, shape)
-    z = model.draw_latents(9, seed=3)
-    assert z.shape == (9, *model.latent_shape[:-1], model.latent_shape[-1] + model.classes)
-    assert z.dtype == torch.float32
-    assert torch.equal(z, model.draw_latents(9, seed=3))
-    assert torch.equal(z[:4], model.draw_latents(4, seed=3))
-    assert torch.equal(z[4:], model.draw_latents(5, seed=3, first=4))
-    assert not torch.equal(z, model.draw_latents(9, seed=4))
-    assert len(z.flatten(1).unique(dim=0)) == 9
-    with torch.random.fork_rng():
-        torch.manual_seed(99)
-        assert torch.equal(z, model.draw_latents(9, seed=3))
-
-
-@every_class
-def test_latents_follow_the_law_that_the_model_declares(name: str) -> None:
-    model = small(name)
-    z = model.draw_latents(2000, seed=0).double()[..., : model.latent_shape[-1]]
-    variance, fourth_moment = {"normal": (1.0, 3.0), "uniform": (1 / 3, 1 / 5)}[model.latent_law]
-    tolerance = 5 * (fourth_moment - variance**2) ** 0.5 / z.numel() ** 0.5  # five standard errors
-    assert z.mean().abs() < 5 * (variance / z.numel()) ** 0.5
-    assert (z.square().mean() - variance).abs() < tolerance
-    assert model.latent_law == "normal" or z.abs().max() <= 1
 
 
 @every_pair
 def test_a_sample_depends_neither_on_n_nor_on_its_batch(name: str, shape: Shape) -> None:
     model = trained(name, shape)
     few, many = sample(model, 3, seed=5, batch=4), sample(model, 7, seed=5, batch=4)
-    assert few.dtype == torch.uint8
-    assert few.shape == (3, *shape)
+    assert few.dtype == torch.uint8 and few.shape == (3, *shape)
     assert torch.equal(few, many[:3])
+    z = model.draw_latents(7, seed=5)  # of the law that test_philox.py checks
+    assert z.dtype == torch.float32
+    assert z.shape == (7, *model.latent_shape[:-1], model.latent_shape[-1] + model.classes)
+    assert torch.equal(z[4:], model.draw_latents(3, seed=5, first=4))
     # Another batch changes the order of additions, so an image may round the other way: by one of 255 levels.
     other = sample(model, 7, seed=5, batch=3)
     assert (other.int() - many.int()).abs().max() <= 1
@@ -244,9 +207,7 @@ def test_the_discriminator_gives_one_logit_per_image(name: str, shape: Shape) ->
         logits = model.discriminate(real)
         assert torch.equal(logits, model.discriminate(real))
         alone = torch.cat([model.discriminate(image) for image in real.split(1)])
-    assert logits.shape == (BATCH,)
-    assert logits.isfinite().all()
-    assert logits.std() > 0
+    assert logits.shape == (BATCH,) and logits.isfinite().all() and logits.std() > 0
     torch.testing.assert_close(alone, logits)
     assert isinstance(model.discriminator, torch.nn.Module)
 
@@ -257,8 +218,7 @@ def test_the_bound_is_one_negative_number_of_nats_per_image(name: str, shape: Sh
     with torch.no_grad():
         real, *labels = fed(name, BATCH, shape)
         bound = model.elbo(real.round(), *labels)
-    assert bound.shape == (BATCH,)
-    assert bound.isfinite().all()
+    assert bound.shape == (BATCH,) and bound.isfinite().all()
     assert bound.max() < 0  # log-likelihoods of discrete pixels
 
 
@@ -268,8 +228,7 @@ def test_reconstructions_are_images_that_depend_on_the_image(name: str, shape: S
     with torch.no_grad():
         found = model.reconstruct(*fed(name, BATCH, shape))
     assert found.shape == (BATCH, *shape)
-    assert found.min() >= 0
-    assert found.max() <= 1
+    assert found.min() >= 0 and found.max() <= 1
     assert (found[0] != found[1]).any()
 
 
@@ -280,26 +239,12 @@ def test_reconstructions_are_images_that_depend_on_the_image(name: str, shape: S
 def test_the_class_that_is_asked_for_changes_the_image_and_not_the_noise(name: str) -> None:
     model = trained(name, SHAPES[0])
     z, of_3, of_4 = (model.draw_latents(6, seed=2, label=label) for label in (None, 3, 4))
-    noise = model.latent_shape[-1]
-    assert torch.equal(z[..., :noise], of_3[..., :noise])
-    assert torch.equal(of_3[..., :noise], of_4[..., :noise])
-    assert (of_3[..., noise:].argmax(-1) == 3).all()
-    assert (of_3[..., noise:].sum(-1) == 1).all()
+    noise, third = model.latent_shape[-1], torch.nn.functional.one_hot(torch.tensor(3), model.classes)
+    assert torch.equal(z[..., :noise], of_3[..., :noise]) and torch.equal(z[..., :noise], of_4[..., :noise])
+    assert (of_3[..., noise:] == third).all()
     with torch.inference_mode():
         images = model.decode(of_3), model.decode(of_4)
     assert all((one != other).any() for one, other in zip(*images, strict=True))
-
-
-@pytest.mark.parametrize("name", CONDITIONAL)
-def test_classes_are_drawn_as_often_as_the_training_split_has_them(name: str) -> None:
-    model = small(name)
-    model.class_counts.copy_(torch.tensor([7.0, 0.0, 1.0, 2.0, *[0.0] * 6]))
-    z = model.draw_latents(4000, seed=0)
-    one_hot = z[..., model.latent_shape[-1] :].reshape(4000, -1, model.classes)
-    assert (one_hot == one_hot[:, :1]).all(), "one class for all steps of a sample"
-    shares = one_hot[:, 0].mean(0)
-    assert (shares - model.class_counts / 10).abs().max() < 5 * (0.25 / 4000) ** 0.5
-    assert (shares[model.class_counts == 0] == 0).all()
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)

@@ -17,7 +17,7 @@ from pipeline.tables.folder import with_most_seeds
 from pipeline.tables.paper_page import Results, filled, page
 from pipeline.tables.published import FOLDER, is_of
 from pipeline.workflow import layout, params, yaml_loader
-from tests.conftest import ROOT
+from tests.conftest import ROOT, told
 
 DOCS = ROOT / "docs" / "papers"
 CLAIM = {"claim": "B before A", "section": "Table 1; the measure is ours", "open": "nothing"}
@@ -26,31 +26,32 @@ CLAIMS = [
     CLAIM | {"definition": "ours", "measure": "fd_classifier", "words": "Frechet distance"},
 ]
 ABOUT = {"cites": "An author", "title": "A title", "about": ["About it."], "results": []}
+MAIN = [
+    {"model": "a", "seeds": 5, "status": "ok", "fd_classifier": 9.0, "knn_error": None, "parameters": 7},
+    {"model": "b", "seeds": 5, "status": "ok", "fd_classifier": 4.0, "knn_error": 0.25, "parameters": 8},
+    {"model": "c", "seeds": 5, "status": "ok", "fd_classifier": 1.0},
+]
+COST = [
+    {"model": model, "images_seen": seen, "train_cpu_seconds": 20.0, "seed": 0}
+    for model, seen in (("a", 1000), ("b", 5000), ("c", 10))
+]
 
 
 def row_of(definition: str, measure: str, verdict: str, p: float | None = 0.01, **more: Any) -> dict[str, Any]:
     row = {"claim": "B before A", "definition": definition, "measure": measure, "seeds": 5, "open": "nothing"}
-    sign = -1 if verdict == REVERSED else 1
-    numbers = {"difference": 0.5 * sign, "low": 0.5 * sign - 0.1, "high": 0.5 * sign + 0.1, "p": p, "p_holm": p}
+    difference = -0.5 if verdict == REVERSED else 0.5
+    numbers = {"difference": difference, "low": difference - 0.1, "high": difference + 0.1, "p": p, "p_holm": p}
     return row | numbers | {"verdict": verdict, "reason": None} | more
 
 
-def results(*claims: dict[str, Any], **more: Any) -> Results:
-    main_table = [
-        {"model": "a", "seeds": 5, "status": "ok", "fd_classifier": 9.0, "knn_error": None, "parameters": 7},
-        {"model": "b", "seeds": 5, "status": "ok", "fd_classifier": 4.0, "knn_error": 0.25, "parameters": 8},
-        {"model": "c", "seeds": 5, "status": "ok", "fd_classifier": 1.0},
-    ]
-    cost = [
-        {"model": model, "images_seen": seen, "train_cpu_seconds": 20.0, "seed": 0}
-        for model, seen in (("a", 1000), ("b", 5000), ("c", 10))
-    ]
-    tables = {"main": main_table, "claims": claims, "cost": cost, **more.pop("tables", {})}
-    return Results("made_up", "Digits", "mnist", "laptop", ["a", "b"], tables, metrics.columns(), **more)
+BY_PAPER, BY_OURS = ("paper", "knn_error_max"), ("ours", "fd_classifier")
 
 
-def text_of(found: Results) -> str:
-    return page(ABOUT, [], CLAIMS, [found], [])
+def text_of(*claims: dict[str, Any], battles: list[dict[str, Any]] | None = None, **more: Any) -> str:
+    """The page of a made-up set of results of models a, b and c, of which it is to show a and b."""
+    tables = {"main": MAIN, "claims": claims, "cost": COST, "battles": battles or []}
+    results = Results("made_up", "Digits", "mnist", "laptop", ["a", "b"], tables, metrics.columns(), **more)
+    return page(ABOUT, [], CLAIMS, [results], [])
 
 
 def test_the_pages_in_git_are_what_the_published_results_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,26 +64,26 @@ def test_the_pages_in_git_are_what_the_published_results_give(tmp_path: Path, mo
     assert different == [], "run `.venv/bin/python -m pipeline pages` and commit docs/papers"
 
 
+def paper_budget(*overrides: str) -> params.Params:
+    return params.load(["budget=paper", *overrides], ROOT / "params.yaml")
+
+
 def test_the_commands_on_the_pages_name_models_that_their_data_set_can_have() -> None:
-    configured = params.load(["budget=paper"], ROOT / "params.yaml")
-    for row in pages.not_run([{"data set": "cifar10", "model": "gran3"}], [], configured):
-        assert row["state"] == "not run at all: gran3."
-        override = row["command"].split("'")[1]
-        changed = params.load(["budget=paper", override], ROOT / "params.yaml")
-        assert changed.models_of("cifar10") == ["gran3"]
+    (row,) = pages.not_run([{"data set": "cifar10", "model": "gran3"}], [], paper_budget())
+    assert row["state"] == "not run at all: gran3."
+    assert paper_budget(row["command"].split("'")[1]).models_of("cifar10") == ["gran3"]
 
 
 def test_an_experiment_is_left_out_only_where_it_was_run_with_the_papers_settings() -> None:
-    configured = params.load(["budget=paper"], ROOT / "params.yaml")
-    settings = [{"data set": "mnist", "model": model} for model in ("gran1", "gran3")]
+    configured, settings = paper_budget(), [{"data set": "mnist", "model": model} for model in ("gran1", "gran3")]
 
-    def left(*ran: tuple[str, str]) -> list[str]:
-        found = [Results("s", "t", "mnist", budget, [], {"main": [{"model": model}]}, {}) for model, budget in ran]
-        return [row["state"] for row in pages.not_run(settings, found, configured)]
+    def left(**ran: str) -> list[str]:
+        sets = [Results("s", "t", "mnist", budget, [], {"main": [{"model": name}]}, {}) for name, budget in ran.items()]
+        return [row["state"] for row in pages.not_run(settings, sets, configured)]
 
-    assert left(("gran1", "paper"), ("gran3", "paper")) == []
-    assert left(("gran1", "paper"), ("gran3", "laptop")) == ["run at another budget only: gran3."]
-    assert left(("gran1", "laptop")) == ["run at another budget only: gran1; not run at all: gran3."]
+    assert left(gran1="paper", gran3="paper") == []
+    assert left(gran1="paper", gran3="laptop") == ["run at another budget only: gran3."]
+    assert left(gran1="laptop") == ["run at another budget only: gran1; not run at all: gran3."]
 
 
 def test_no_two_claims_of_a_paper_have_one_name_one_definition_and_one_measure() -> None:
@@ -104,70 +105,52 @@ def test_a_verdict_stands_under_its_heading_with_its_reason() -> None:
         "verdict": REVERSED,
         "text": "B has {b[knn_error]:.0%}.",
     }
-    told = text_of(
-        results(row_of("paper", "knn_error_max", HELD), row_of("ours", "fd_classifier", REVERSED), reasons=[reason])
-    )
-    assert "### What agrees\n\n- **B before A**, by the paper's definition: `knn_error_max`.\n" in told
-    assert "### What does not agree\n\n- **B before A**, by our definition: `fd_classifier`. B has 25%.\n" in told
-    assert "By the paper's definition: 1 held, 0 reversed, 0 unresolved." in told
-    assert "- B before A (Table 1)." in told
-    assert "| B before A | ours | Frechet distance | 5 | -0.5 [-0.6, -0.4] | 0.01 | reversed |" in told
-
-
-def test_a_reason_for_another_verdict_is_not_shown_and_an_unknown_one_is_said_to_be() -> None:
-    reason = {"claim": "B before A", "measures": "fd_classifier", "verdict": HELD, "text": "Because."}
-    told = text_of(results(row_of("ours", "fd_classifier", REVERSED), reasons=[reason]))
-    assert "Because" not in told
-    assert "`fd_classifier`. Why is not known." in told
+    claims = row_of(*BY_PAPER, HELD), row_of(*BY_OURS, REVERSED)
+    text = text_of(*claims, reasons=[reason])
+    assert "### What agrees\n\n- **B before A**, by the paper's definition: `knn_error_max`.\n" in text
+    assert "### What does not agree\n\n- **B before A**, by our definition: `fd_classifier`. B has 25%.\n" in text
+    assert "By the paper's definition: 1 held, 0 reversed, 0 unresolved." in text
+    assert "- B before A (Table 1)." in text
+    assert "| B before A | ours | Frechet distance | 5 | -0.5 [-0.6, -0.4] | 0.01 | reversed |" in text
+    text = text_of(*claims, reasons=[reason | {"verdict": HELD}])
+    assert "B has" not in text and "`fd_classifier`. Why is not known." in text, "a reason for another verdict"
 
 
 def test_what_is_unresolved_says_why() -> None:
-    told = text_of(results(row_of("ours", "fd_classifier", UNRESOLVED, 0.3, reason="p above 0.05")))
-    assert "`fd_classifier`. The seeds vary too much to tell (p above 0.05)." in told
-    told = text_of(results(row_of("ours", "fd_classifier", UNRESOLVED, None, reason="not measured of both models")))
-    assert "`fd_classifier`. Not measured of both models." in told
-    single = [row_of(d, m, UNRESOLVED, None, reason="one seed", difference=v)
-              for d, m, v in (("paper", "knn_error_max", -1.0), ("ours", "fd_classifier", 1.0))]  # fmt: skip
-    assert "One seed cannot be tested (2 of 2 verdicts). The difference goes the paper's way in 1 of 2." in text_of(
-        results(*single)
-    )
+    def text(p: float | None, reason: str, **differences: float) -> str:
+        of = {"paper": BY_PAPER, "ours": BY_OURS}
+        return text_of(*(row_of(*of[k], UNRESOLVED, p, reason=reason, difference=d) for k, d in differences.items()))
+
+    assert "`fd_classifier`. The seeds vary too much to tell (p above 0.05)." in text(0.3, "p above 0.05", ours=0.5)
+    assert "`fd_classifier`. Not measured of both models." in text(None, "not measured of both models", ours=0.5)
+    single = "One seed cannot be tested (2 of 2 verdicts). The difference goes the paper's way in 1 of 2."
+    assert single in text(None, "one seed", paper=-1.0, ours=1.0)
 
 
 def test_a_page_without_results_says_so() -> None:
     item = {"dataset": "mnist", "models": "gan", "state": "not run at all: gan.", "command": "snakemake"}
-    told = page(ABOUT, [], [], [], [item])
-    assert "There are no results yet." in told
-    assert "**mnist** (gan): not run at all: gan.\n\n```sh\nsnakemake\n```" in told
-    assert "provenance" not in told
+    text = page(ABOUT, [], [], [], [item])
+    assert "There are no results yet." in text and "provenance" not in text
+    assert "**mnist** (gan): not run at all: gan.\n\n```sh\nsnakemake\n```" in text
 
 
 def test_only_the_pages_models_are_shown_and_each_with_what_it_was_given() -> None:
-    told = text_of(results(checks=[{"says": "B is large.", "here": "{b[parameters]} parameters"},
-                                   {"says": "C is small.", "here": "{c[parameters]:.0f}"}]))  # fmt: skip
-    assert "| b | ok | **4** |" in told and "| c |" not in told
-    assert "| a | 1 | 1,000 | 20 | 7 |" in told
-    assert "b saw at least 5 times the images of a." in told
-    assert "| B is large. | 8 parameters |" in told
-    assert "C is small" not in told
+    checks = [{"says": "B is large.", "here": "{b[parameters]} parameters"},
+              {"says": "C is small.", "here": "{c[parameters]:.0f}"}]  # fmt: skip
+    text = text_of(checks=checks)
+    assert "| b | ok | **4** |" in text and "| c |" not in text
+    assert "| a | 1 | 1,000 | 20 | 7 |" in text
+    assert "b saw at least 5 times the images of a." in text
+    assert "| B is large. | 8 parameters |" in text and "C is small" not in text
 
 
 def test_a_battle_is_turned_over_where_ours_has_the_pair_the_other_way_round() -> None:
-    battle = {
-        "model_1": "gran3",
-        "model_2": "gran1",
-        "r_test": 0.5,
-        "r_test_low": 0.4,
-        "r_test_high": 0.8,
-        "r_sample": 4.0,
-        "r_sample_low": 2.0,
-        "r_sample_high": 5.0,
-        "winner": "gran1",
-        "verdict": "tie",
-    }
-    told = text_of(results(forms=["battles"], tables={"battles": [battle]}))
-    line = "| gran1 | gran3 | 0.79 | 2 [1.25, 2.5] | 1.75 | 0.25 [0.2, 0.5] | gran3 | gran1 | tie |"
-    assert line in told
-    assert "| gran1 | gran5 | 0.95 |  | 1.19 |  | gran5 |  |  |" in told
+    ratios = {"r_test": 0.5, "r_test_low": 0.4, "r_test_high": 0.8}
+    ratios |= {"r_sample": 4.0, "r_sample_low": 2.0, "r_sample_high": 5.0}
+    battle = {"model_1": "gran3", "model_2": "gran1", "winner": "gran1", "verdict": "tie", **ratios}
+    text = text_of(forms=["battles"], battles=[battle])
+    assert "| gran1 | gran3 | 0.79 | 2 [1.25, 2.5] | 1.75 | 0.25 [0.2, 0.5] | gran3 | gran1 | tie |" in text
+    assert "| gran1 | gran5 | 0.95 |  | 1.19 |  | gran5 |  |  |" in text
 
 
 def test_a_sentence_is_filled_in_from_the_tables_or_left_out() -> None:
@@ -186,10 +169,8 @@ def test_the_set_with_the_most_seeds_is_shown_and_what_made_it_is_read_from_its_
     assert with_most_seeds(paths, "letters") is None
     with pytest.raises(ValueError, match=r"five: no README\.md here or above"):
         found.origin()
-    row = "| Provenance | [provenance.json](provenance.json): hashes |"
-    (tmp_path / "README.md").write_text(
-        f"# digits, laptop budget, 5 seeds\n\nText.\n\n| | |\n|---|---|\n{row}\n\n| A | B |\n"
-    )
+    table = "| | |\n|---|---|\n| Provenance | [provenance.json](provenance.json): hashes |"
+    (tmp_path / "README.md").write_text(f"# digits, laptop budget, 5 seeds\n\nText.\n\n{table}\n\n| A | B |\n")
     assert found.origin() == ("laptop", {"Provenance": "provenance.json: hashes"})
     (found.path / "figures" / "samples.png").touch()
     assert found.figure("samples") == found.path / "figures" / "samples.png" and found.figure("walks") is None
@@ -212,46 +193,36 @@ def test_images_seen_are_steps_times_batch() -> None:
 
 
 def test_a_row_that_saw_five_times_anothers_images_is_named() -> None:
-    def note(**seen: int) -> str:
+    def note(**seen: int | None) -> str:
         return budget_note([{"model": model, "images_seen": images} for model, images in seen.items()])
 
     assert note(a=499, b=100) == "Images seen in training: a 499, b 100. No row saw 5 times the images of another.\n"
-    assert "a and c saw at least 5 times the images of b and d." in note(a=500, b=100, c=600, d=90)
-    assert "a saw at least 5 times the images of b and c. b saw at least 5 times the images of c." in note(
-        a=90, b=10, c=1
-    )
-    assert budget_note([{"model": "a", "images_seen": None}]) == ""
+    assert "d 90. a and c saw at least 5 times the images of b and d.\n" in note(a=500, b=100, c=600, d=90)
+    both = "a saw at least 5 times the images of b and c. b saw at least 5 times the images of c."
+    assert both in note(a=90, b=10, c=1)
+    assert note(a=None) == ""
 
 
 def test_a_budget_is_the_mean_over_the_seeds() -> None:
-    costs = [
-        {"model": "a", "seed": seed, "images_seen": 10, "train_cpu_seconds": cpu} for seed, cpu in ((0, 1.0), (1, 3.0))
-    ]
-    assert budget_rows(costs, {"a": 5}) == [
-        {"model": "a", "seeds": 2, "parameters": 5, "images_seen": 10.0, "train_cpu_seconds": 2.0}
-    ]
+    one = {"model": "a", "seed": 0, "images_seen": 10, "train_cpu_seconds": 1.0}
+    mean = {"model": "a", "seeds": 2, "parameters": 5, "images_seen": 10.0, "train_cpu_seconds": 2.0}
+    assert budget_rows([one, one | {"seed": 1, "train_cpu_seconds": 3.0}], {"a": 5}) == [mean]
 
 
 SECTION = "{title: t, dataset: mnist, sets: [mnist], forms: [x]}"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("{cites: x, title: y, about: [], models: []}", "'results'"),
-        ("{cites: x, title: y, about: [], models: [], results: [{title: t, sets: []}]}", "'dataset'"),
-        (f"{{cites: x, title: y, about: [], models: [], results: [{SECTION}]}}", "'x'"),
-    ],
+    ("results", "said"),
+    [("", "'results'"), (", results: [{title: t, sets: []}]", "'dataset'"), (f", results: [{SECTION}]", "'x'")],
 )
 def test_a_malformed_description_of_a_page_is_one_line(
-    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    results: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(pages, "DOCS", tmp_path)
-    (tmp_path / "pages.yaml").write_text(f"a: {text}")
+    (tmp_path / "pages.yaml").write_text(f"a: {{cites: x, title: y, about: [], models: []{results}}}")
     (tmp_path / "settings.csv").write_text("paper\n")
-    with pytest.raises(SystemExit):
-        main(["pages", "--to", str(tmp_path / "new")])
-    (line,) = capsys.readouterr().err.splitlines()
+    line = told(capsys, "pages", "--to", str(tmp_path / "new"))
     assert f"pages.yaml: a: a key is missing, or a form is unknown: {said}" in line
     assert not (tmp_path / "new").exists()

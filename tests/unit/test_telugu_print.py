@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 
 from pipeline.datasets.glyphs import FontInstance, Rasteriser, font_instances
-from pipeline.datasets.scan import Defects, overlaps, resize_binary, scan
+from pipeline.datasets.scan import Defects, _ink, overlaps, resize_binary, scan
 from pipeline.datasets.telugu_classes import class_sizes, latin_name, telugu_classes
 from pipeline.datasets.telugu_print import near_duplicates, page, render
 
@@ -32,12 +31,12 @@ OPTIONS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def fonts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def fonts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fonts")
     for name, package in PACKAGES.items():
         (file,) = [found for found in importlib.metadata.files(package) or () if found.suffix == ".ttf"]
         (folder / name).write_bytes(Path(str(file.locate())).read_bytes())
-    yield folder
+    return folder
 
 
 # --- classes ----------------------------------------------------------------------------------------------------
@@ -48,9 +47,6 @@ def test_there_are_325_classes_of_every_kind_with_names_of_their_own() -> None:
     assert len(classes) == len({entry.text for entry in classes}) == len({entry.name for entry in classes}) == 325
     assert {"అ", "క", "కి", "క్", "క్ష", "స్త్ర", "జ్ఞ", "ళ్ళు"} <= {entry.text for entry in classes}
     assert all(entry.name.isascii() for entry in classes)
-
-
-def test_names_by_hand() -> None:
     expected = {"క": "ka", "కీ": "kii", "క్": "k", "క్ష": "k-ssa", "స్త్రీ": "s-t-rii", "కృ": "kvr", "ఋ": "vr", "అం": "am"}
     assert {text: latin_name(text) for text in expected} == expected
 
@@ -108,18 +104,14 @@ def test_weight_and_width_follow_the_axes(fonts: Path) -> None:
         (FontInstance(NOTO, (("wght", 2000.0),)), r"found wght=2000, but its axes are: wght 100 to 900, wdth 62.5 to"),
         (FontInstance(RAMABHADRA, (("wght", 400.0),)), "found wght=400, but its axes are: none"),
         (FontInstance("no-font.ttf"), "no-font.ttf: not a font that FreeType can read"),
+        (FontInstance(RAMABHADRA), f"{RAMABHADRA}: no glyph for"),
     ],
 )
 def test_what_a_font_cannot_do_is_one_line(fonts: Path, instance: FontInstance, message: str) -> None:
     (fonts / "no-font.ttf").write_bytes(b"no font")
     with pytest.raises(ValueError, match=message) as failure:
-        Rasteriser(fonts, instance)
+        Rasteriser(fonts, instance).draw("क")
     assert "\n" not in str(failure.value)
-
-
-def test_text_that_a_font_lacks_is_one_line(fonts: Path) -> None:
-    with pytest.raises(ValueError, match=f"{RAMABHADRA}: no glyph for"):
-        Rasteriser(fonts, FontInstance(RAMABHADRA)).draw("क")
 
 
 def test_a_missing_library_is_one_line(fonts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,8 +142,6 @@ def test_a_scan_is_binary_cropped_to_the_glyph_and_its_class_can_be_seen() -> No
 
 
 def test_a_lower_threshold_spreads_the_ink() -> None:
-    from pipeline.datasets.scan import _ink
-
     stroke = np.full((40, 8), 255, dtype=np.uint8)
     rest = {"rotation": 0.0, "slant": 0.0, "reduction": 1.0, "offset": (0.0, 0.0), "optics_blur": 0.3, "noise": 0.0}
     thin, thick = (
@@ -165,44 +155,42 @@ def test_a_lower_threshold_spreads_the_ink() -> None:
 
 
 def test_no_font_instance_is_in_two_splits_and_every_class_in_all() -> None:
-    plan = page(OPTIONS)
+    plan, instances = page(OPTIONS), font_instances(OPTIONS["fonts"])
+    assert len(instances) == len(set(instances)) == 19, "all combinations"
+    assert instances[1].name == "NotoSansTelugu wght=350 wdth=80" and instances[-1].name == "Ramabhadra-Regular"
     owned = [set(plan.instances_of(split)) for split in range(3)]
     assert [len(names) for names in owned] == [13, 3, 3] and len(set.union(*owned)) == len(plan.instances) == 19
     assert np.bincount(plan.splits).tolist() == [50000, 10000, 10000]
     assert all(np.unique(plan.labels[plan.splits == split]).size == 325 for split in range(3))
     sizes = np.bincount(plan.labels)
     assert sizes.max() == 2300 and sizes.min() == 6
-
-
-def test_the_first_images_of_a_split_are_a_fair_sample() -> None:
-    plan = page(OPTIONS)
     first = np.bincount(plan.labels[plan.splits == 2][:2000], minlength=325)[:20].sum()
-    assert abs(first / 2000 - np.sort(np.bincount(plan.labels))[-20:].sum() / 70000) < 0.04
+    assert abs(first / 2000 - np.sort(sizes)[-20:].sum() / 70000) < 0.04, "a split's first images are a fair sample"
 
 
-def test_image_k_is_the_same_whatever_else_is_rendered(fonts: Path) -> None:
+CODE = """
+import hashlib, json, sys
+from pathlib import Path
+import numpy as np
+from pipeline.datasets.telugu_print import page, render
+images = render(page(json.loads(sys.argv[2])), Path(sys.argv[1]), np.arange(60))
+print(hashlib.sha256(images.tobytes()).hexdigest())
+"""
+
+
+def test_image_k_is_the_same_whatever_else_is_rendered_and_in_another_process(fonts: Path) -> None:
     plan, chosen = page(OPTIONS), np.arange(60)
     together = render(plan, fonts, chosen)
-    assert (render(page(OPTIONS), fonts, chosen) == together).all()
     backwards = render(plan, fonts, chosen[::-1])
     assert (backwards[::-1] == together).all() and (render(plan, fonts, chosen[41:42]) == together[41:42]).all()
     assert len({image.tobytes() for image in together}) == 60
     other = render(page(OPTIONS | {"seed": 4}), fonts, chosen)
     assert (other != together).any()
-
-
-def test_another_process_renders_the_same_bytes(fonts: Path) -> None:
-    code = (
-        "import hashlib, json, sys; from pathlib import Path; import numpy as np;"
-        "from pipeline.datasets.telugu_print import page, render;"
-        "images = render(page(json.loads(sys.argv[2])), Path(sys.argv[1]), np.arange(40));"
-        "print(hashlib.sha256(images.tobytes()).hexdigest())"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(fonts), json.dumps(OPTIONS)],
+        [sys.executable, "-c", CODE, str(fonts), json.dumps(OPTIONS)],
         env={"PYTHONHASHSEED": "7", "PYTHONPATH": "."}, capture_output=True, check=True, text=True,
     )  # fmt: skip
-    assert done.stdout.strip() == hashlib.sha256(render(page(OPTIONS), fonts, np.arange(40)).tobytes()).hexdigest()
+    assert done.stdout.strip() == hashlib.sha256(together.tobytes()).hexdigest()
 
 
 def test_near_duplicates_are_counted_within_a_class() -> None:
@@ -216,9 +204,3 @@ def test_near_duplicates_are_counted_within_a_class() -> None:
     assert found == {"identical": 1, "within_2_percent": 2, "within_5_percent": 3, "median_percent": 2.0}
     alone = near_duplicates(test[:1], np.array([7]), train, labels)
     assert alone == {"identical": 0, "within_2_percent": 0, "within_5_percent": 0, "median_percent": 100.0}
-
-
-def test_instances_are_all_combinations() -> None:
-    instances = font_instances(OPTIONS["fonts"])
-    assert len(instances) == len(set(instances)) == 19
-    assert instances[1].name == "NotoSansTelugu wght=350 wdth=80" and instances[-1].name == "Ramabhadra-Regular"

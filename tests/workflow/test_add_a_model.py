@@ -65,9 +65,7 @@ def ran(done: Run) -> Counter[str]:
     return Counter({name: int(count) for count, name in re.findall(r"(\d+) (\w+)", listed[1])})
 
 
-def test_the_model_on_the_page_is_one_file_and_one_block_and_gets_its_row(
-    copied: Path, tiny: Path, mnist_mirror: Path
-) -> None:
+def test_the_model_on_the_page_is_one_file_and_one_block(copied: Path, tiny: Path, mnist_mirror: Path) -> None:
     add_the_model(copied)
     before, after = sources(tiny), sources(copied)
     assert {name for name in after if after[name] != before.get(name)} == {FILE, "params.yaml"}

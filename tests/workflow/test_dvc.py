@@ -153,10 +153,9 @@ def test_repro_right_after_snakemake_runs_no_job_and_a_second_one_nothing(record
     assert "jobs to run" not in first.stdout + first.stderr
     assert "Data and pipelines are up to date" in second.stdout + second.stderr
     assert "snakemake" not in second.stdout + second.stderr
-
-
-def test_snakemake_after_dvc_has_nothing_to_do(recorded: Recorded) -> None:
-    assert recorded.project.jobs() == Counter()
+    assert recorded.project.jobs() == Counter(), "Snakemake after DVC has nothing to do"
+    for option in ("core.analytics", "core.check_update"):
+        assert recorded.project("dvc", "config", option).stdout.strip() == "false"
 
 
 def test_repro_beside_a_live_run_is_one_line_and_changes_nothing(made: Project, tmp_path: Path) -> None:
@@ -201,12 +200,8 @@ def test_every_result_travels_and_nothing_else(recorded: Recorded, pulled: Proje
 
 def test_every_out_persists_and_holds_what_a_stage_of_the_workflow_leaves() -> None:
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    outs = [
-        out
-        for stage in stages.values()
-        for kind in ("outs", "metrics", "plots")
-        for out in stage.get("do", stage).get(kind, [])
-    ]
+    kinds = ("outs", "metrics", "plots")
+    outs = [out for stage in stages.values() for kind in kinds for out in stage.get("do", stage).get(kind, [])]
     options = {path.replace("${item}", "{dataset}"): option for out in outs for path, option in out.items()}
     assert all(option["persist"] is True for option in options.values())
     patterns = [layout.folder(stage) for stage in layout.FILES if stage not in ("fetch", "report")]
@@ -327,11 +322,6 @@ def test_an_experiment_in_a_folder_of_its_own_and_without_the_environment_on_the
     assert not (project.folder / PREPARED).exists()
 
 
-def test_dvc_neither_counts_its_users_nor_looks_for_updates(recorded: Recorded) -> None:
-    for option in ("core.analytics", "core.check_update"):
-        assert recorded.project("dvc", "config", option).stdout.strip() == "false"
-
-
 # --- publish --------------------------------------------------------------------------------------------------------
 
 
@@ -361,7 +351,7 @@ def test_publish_records_pushes_and_copies_and_a_second_one_changes_nothing(made
     repro = project("dvc", "repro")
     assert "Data and pipelines are up to date" in repro.stdout + repro.stderr, "it recorded what DVC itself would"
     store = tmp_path / "store"
-    project("dvc", "remote", "add", "store", str(store))
+    project("dvc", "remote", "add", "--default", "store", str(store))
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message", "published")
     published = project.folder / "results/published/mnist"
@@ -378,16 +368,6 @@ def test_publish_records_pushes_and_copies_and_a_second_one_changes_nothing(made
     told = json.loads(files["provenance.json"])
     assert json.loads((project.folder / "results/tables/mnist.json").read_text()) in told["jobs"]
     assert told["made_on"]["devices"] == ["cpu"] and told["budget"] == "tiny"
-
-
-def test_publish_to_a_remote_that_is_not_there_is_one_line_and_copies_nothing(made: Project, tmp_path: Path) -> None:
-    project = made.copy(tmp_path / "project")
-    project("dvc", "remote", "add", "store", str(tmp_path / "store"))
-    done = project.easel("publish", "--remote", "stroe")
-    assert done.returncode == 1
-    (line,) = done.stderr.strip().splitlines()
-    assert "unknown remote 'stroe'" in line and "'store'" in line
-    assert not (project.folder / "results/published/mnist").exists()
 
 
 # --- folders as one -------------------------------------------------------------------------------------------------

@@ -182,20 +182,15 @@ def profile(name: str) -> dict[str, dict[str, dict[str, object]]]:
     return read
 
 
-def test_the_two_profiles_differ_in_how_a_gpu_is_asked_for_alone() -> None:
+def test_profiles_differ_in_how_a_gpu_is_asked_for_and_leave_reruns_to_the_default_one() -> None:
     by_gpu, by_gres = profile("slurm"), profile("slurm-gres")
     assert by_gpu["default-resources"].pop("gpu") == 1
     assert by_gres["default-resources"].pop("gres") == "gpu:1"
     assert by_gpu["set-resources"]["prepare"].pop("gpu") == 0
     assert by_gres["set-resources"]["prepare"].pop("gres") == ""
     assert by_gpu == by_gres
-
-
-@pytest.mark.parametrize("name", ["slurm", "slurm-gres", "gpu"])
-def test_a_profile_leaves_what_decides_reruns_to_the_default_one(name: str) -> None:
-    decides = {"rerun-triggers", "ignore-incomplete", "keep-going"}
-    assert decides <= set(profile("default"))
-    assert not set(profile(name)) & set(profile("default"))
+    assert {"rerun-triggers", "ignore-incomplete", "keep-going"} <= set(profile("default")), "they decide reruns"
+    assert not [name for name in ("slurm", "slurm-gres", "gpu") if set(profile(name)) & set(profile("default"))]
 
 
 @pytest.mark.parametrize("name", ["slurm", "slurm-gres", "gpu"])

@@ -1,32 +1,45 @@
-"""Flow matching: its straight paths, the field it learns where it is known, and its canvases."""
+"""Flow matching and DDPM: paths and schedule, what is predicted where it is known, and the canvases."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from pipeline.models.base import ImageGenerator
-from pipeline.models.ddpm import DDPM
+from pipeline.models.ddpm import DDPM, shares
 from pipeline.models.flow_matching import FlowMatching, UNet
 
 SHAPE = (1, 8, 8)
 
 
-def small(**arguments: object) -> FlowMatching:
+def small(kind: type[FlowMatching] = FlowMatching, **arguments: object) -> FlowMatching:
     torch.manual_seed(0)
-    return FlowMatching(SHAPE, channels=(8, 8), **arguments)  # type: ignore[arg-type]
+    return kind(SHAPE, channels=(8, 8), **arguments)  # type: ignore[arg-type]
 
 
-class Field(nn.Module):
-    """The exact velocity where all images are one: E[image - noise | x_t] = (image - x_t) / (1 - t)."""
+class Known(nn.Module):
+    """What a network would predict at x_t where all images, in [-1, 1], are one."""
 
-    def __init__(self, image: Tensor) -> None:
+    def __init__(self, predict: Callable[[Tensor, Tensor, Tensor], Tensor], image: Tensor) -> None:
         super().__init__()
-        self.image = image
+        self.predict, self.image = predict, image
 
     def forward(self, x: Tensor, t: Tensor, classes: Tensor) -> Tensor:
-        return (self.image - x) / (1 - t).view(-1, 1, 1, 1)
+        return self.predict(x, t.view(-1, 1, 1, 1), self.image)
+
+
+def exact_velocity(x: Tensor, t: Tensor, image: Tensor) -> Tensor:
+    """E[image - noise | x_t]."""
+    return (image - x) / (1 - t)
+
+
+def exact_v(x: Tensor, t: Tensor, image: Tensor) -> Tensor:
+    """v = sqrt(abar) noise - sqrt(1 - abar) image, with the noise in x_t."""
+    signal, sigma = shares(t)
+    return signal * (x - signal * image) / sigma - sigma * image
 
 
 def test_a_path_leads_from_noise_to_the_image_and_the_velocity_is_their_difference() -> None:
@@ -50,16 +63,46 @@ def test_times_have_their_law_and_are_spread_over_the_batch(times: str) -> None:
 def test_euler_steps_through_the_exact_field_of_one_image_end_at_it(steps: int) -> None:
     model = small(euler_steps=steps)
     image = torch.rand(SHAPE)
-    model.network = Field(2 * image - 1)  # type: ignore[assignment]
+    model.network = Known(exact_velocity, 2 * image - 1)  # type: ignore[assignment]
     z = model.draw_latents(5, seed=0)
     torch.testing.assert_close(model.decode(z), image.expand(5, *SHAPE), atol=1e-5, rtol=0)
     states = torch.stack(list(model.path(z)), 1)
-    noise = z.view(5, *SHAPE)
-    for step in range(steps):  # straight lines, at even speed
-        share = (step + 1) / steps
-        expected = (1 - share) * noise + share * (2 * image - 1)
-        torch.testing.assert_close(states[:, step], expected, atol=1e-5, rtol=0)
+    share = torch.arange(1, steps + 1).view(-1, 1, 1, 1) / steps  # straight lines, at even speed
+    expected = (1 - share) * z.view(5, 1, *SHAPE) + share * (2 * image - 1)
+    torch.testing.assert_close(states, expected, atol=1e-5, rtol=0)
     assert model.canvases(z).shape == (5, steps, *SHAPE)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 50])
+def test_ddim_steps_by_the_exact_noise_of_one_image_end_at_it(steps: int) -> None:
+    model = small(DDPM, ddim_steps=steps)
+    image = 0.1 + 0.8 * torch.rand(SHAPE)
+    model.network = Known(exact_v, 2 * image - 1)  # type: ignore[assignment]
+    z = model.draw_latents(5, seed=0)
+    torch.testing.assert_close(model.decode(z), image.expand(5, *SHAPE), atol=1e-3, rtol=0)
+    assert model.canvases(z).shape == (5, steps, *SHAPE)
+
+
+def test_the_schedule_keeps_the_variance_and_leads_from_noise_to_the_image() -> None:
+    t = torch.linspace(0, 1, 101).double()
+    signal, sigma = shares(t)
+    torch.testing.assert_close(signal.square() + sigma.square(), torch.ones_like(t))
+    assert (signal.diff() > 0).all()
+    assert signal[0].abs() < 1e-12 and sigma[-1] < 0.013
+    # Nichol & Dhariwal, eq. 17, with their time running the other way
+    abar = torch.cos((1 - t + 0.008) / 1.008 * torch.pi / 2) ** 2
+    torch.testing.assert_close(signal.square(), abar)
+
+
+def test_what_is_predicted_of_a_noised_image_is_its_noise() -> None:
+    model = small(DDPM)
+    image, noise = torch.rand(64, *SHAPE) * 2 - 1, torch.randn(64, *SHAPE)
+    noised, t, target = model.noised(image, noise)
+    signal, sigma = (share.view(-1, 1, 1, 1) for share in shares(t))
+    assert torch.equal(target, noise)
+    torch.testing.assert_close(noised, signal * image + sigma * noise)
+    model.network = Known(exact_v, image)  # type: ignore[assignment]
+    torch.testing.assert_close(model.predict(noised, t, noised), noise, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("kind", [FlowMatching, DDPM])

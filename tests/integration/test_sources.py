@@ -24,7 +24,7 @@ import pytest
 import yaml
 
 from pipeline.core.errors import UserError
-from pipeline.workflow.sources import SourceError, fetch, kinds
+from pipeline.workflow.sources import KINDS, SourceError, fetch
 from tests.conftest import ROOT
 
 CONTENTS = {"images": bytes(range(256)) * 400, "labels": b"0123456789"}
@@ -336,7 +336,7 @@ def test_a_folder_that_cannot_be_written_is_no_fault_of_the_sources(tmp_path: Pa
 
 
 def test_the_kinds_of_sources() -> None:
-    assert kinds() == ("debian", "folder", "http", "http_archive", "npm", "python")
+    assert sorted(KINDS) == ["debian", "folder", "http", "http_archive", "npm", "python"]
 
 
 def test_addresses_of_other_schemes_are_not_followed(tmp_path: Path, mirror: Path) -> None:

@@ -128,14 +128,12 @@ def trained(arguments: argparse.Namespace) -> ImageGenerator:
 def check_label(block: Mapping[str, Any], arguments: argparse.Namespace) -> None:
     """A class can be asked of a conditional model alone, and only one that it knows."""
     classes, option = block.get("classes", 0), f"models.{arguments.model}.conditional"
-    if arguments.label is not None and arguments.classes is not None:
+    flags = [f"--{name}" for name in ("label", "classes") if getattr(arguments, name) is not None]
+    if len(flags) == 2:
         raise UserError("--label: found with --classes; omit one of the two")
-    flag = "--label" if arguments.label is not None else "--classes"
-    if arguments.label is None and arguments.classes is None:
-        return
-    if not classes:
-        can = f"set {option} to true and train it again" if "conditional" in block["arguments"] else f"omit {flag}"
-        raise UserError(f"{flag}: {arguments.model} cannot draw a requested class as it was trained; {can}")
+    if flags and not classes:
+        can = f"set {option} to true and train it again" if "conditional" in block["arguments"] else f"omit {flags[0]}"
+        raise UserError(f"{flags[0]}: {arguments.model} cannot draw a requested class as it was trained; {can}")
     if arguments.label is not None and not 0 <= arguments.label < classes:
         raise UserError(f"--label: found {arguments.label}, expected 0 to {classes - 1}")
 

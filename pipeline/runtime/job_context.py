@@ -162,10 +162,9 @@ def run(job: JobContext, main: Callable[[JobContext], None]) -> None:
         job.check_inputs()
         if store.is_complete(job.folder) and "EASEL_AFRESH" not in os.environ:
             job.progress.say("done already")
-            delete_states(job)
-            return
-        (job.folder / layout.RECORD).unlink(missing_ok=True)
-        main(job)
-        job.write_record()
-        job.progress.end()
+        else:
+            (job.folder / layout.RECORD).unlink(missing_ok=True)
+            main(job)
+            job.write_record()
+            job.progress.end()
         delete_states(job)

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import importlib
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,9 +110,9 @@ def as_paths(paths: Any) -> Any:
     return [Path(path) for path in paths] if isinstance(paths, list) else Path(paths)
 
 
-SPEC: dict[str, type] = {"hash": str, "stage": str, "wildcards": dict, "config": dict, "modules": list, "inputs": dict}
-SPEC["runtime_only"] = dict
-NAME = re.compile(r"[a-z0-9_]{1,64}")
+SPEC: dict[str, type] = {
+    "hash": str, "stage": str, "wildcards": dict, "config": dict, "modules": list, "inputs": dict, "runtime_only": dict,
+}  # fmt: skip
 
 
 def _check_spec(spec: Any, expected: dict[str, Any], stage: str) -> None:
@@ -127,9 +126,6 @@ def _check_spec(spec: Any, expected: dict[str, Any], stage: str) -> None:
         raise ValueError("hash, modules, inputs: expected 16 hexadecimal digits, names of modules, paths of files")
     if spec["stage"] != stage or spec["wildcards"] != expected or tuple(expected) != layout.WILDCARDS[stage]:
         raise ValueError(f"a job of {spec['stage']} {spec['wildcards']}, expected {stage} {expected}")
-    for name in expected.values():  # parts of the paths that it writes to
-        if not NAME.fullmatch(str(name)):
-            raise ValueError(f"found {name!r}, expected a name of small letters, digits and _")
 
 
 def planned(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -170,7 +170,9 @@ def test_a_mistake_is_one_line(
 
 def test_a_folder_without_params_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "params.yaml").unlink()
-    assert "params.yaml: No such file or directory; run from the folder that holds it" in told(capsys, "prepare")
+    assert "params.yaml: No such file or directory; expected a YAML file; run from the folder that holds it" in told(
+        capsys, "prepare"
+    )
 
 
 # --- a job as JSON ----------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from pipeline.features.classifier import DomainClassifier, extract
 from pipeline.features.rare_classes import wanted_images
 from pipeline.metrics.bands import bands_of
 from pipeline.models.base import ImageGenerator
-from pipeline.tracking import class_choice, export, export_folder
+from pipeline.tracking import class_choice, export_folder
 from pipeline.training.device import build
 from pipeline.training.requested import requested
 from pipeline.training.sampling import quantise
@@ -234,13 +234,6 @@ def test_copies_are_left_out(model: ImageGenerator, capsys: pytest.CaptureFixtur
     cli.main(words("--classes", "d", "--n", "4", "--no-copies", to="auto"))
     assert [row["number"] for row in manifest("auto")] == ["0", "1", "3"], "held-out images here are copies themselves"
     assert "copies: within 0.000 of a training image" in capsys.readouterr().err
-
-
-def test_a_round_asks_for_as_many_as_will_do() -> None:
-    tallies = [export.Tally(0, 10), export.Tally(1, 10, drawn=9, kept=4), export.Tally(2, 10, drawn=10, kept=10)]
-    wanted = [(tally.label, numbers) for tally, numbers in export.requests(tallies, 100)]
-    assert wanted == [(0, range(10)), (1, range(9, 21))]
-    assert [numbers for _, numbers in export.requests([export.Tally(0, 10, 95, 0)], 100)] == [range(95, 100)]
 
 
 # --- the images that `augment` adds -----------------------------------------------------------------------------------

@@ -282,22 +282,23 @@ def test_the_judges_by_seed_are_every_pair_but_a_judges_other_seeds() -> None:
 
 
 def test_a_person_can_ask_with_the_tables_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def verdicts() -> dict[tuple[Any, Any], Any]:
+        main(["claims", str(path), "--to", str(tmp_path / "claims.csv")])
+        rows = from_csv((tmp_path / "claims.csv").read_text())
+        return {(row["claim"], row["measure"]): row["verdict"] for row in rows}
+
     table = seeds("fd_classifier", draw=[4.0, 4.1, 3.9], vae=[13.0, 13.2, 12.9], gran1=[5.0] * 3, gran3=[2.0] * 3)
     path = tmp_path / "mnist_seeds.csv"
     path.write_text(to_csv(table, ("model", "seed", "fd_classifier")))
-    main(["claims", str(path), "--to", str(tmp_path / "claims.csv")])
+    found = verdicts()
     said = capsys.readouterr().out
-    assert "DRAW before VAE" in said
-    assert "no table of the judges" in said
-    rows = {(row["claim"], row["measure"]): row for row in from_csv((tmp_path / "claims.csv").read_text())}
-    assert rows["DRAW before VAE", "fd_classifier"]["verdict"] == HELD
-    assert rows["GRAN3 before GRAN1", "r_sample"]["verdict"] == UNRESOLVED
+    assert "DRAW before VAE" in said and "no table of the judges" in said
+    assert found["DRAW before VAE", "fd_classifier"] == HELD
+    assert found["GRAN3 before GRAN1", "r_sample"] == UNRESOLVED
     battle = judged("gran1", "gran3", [0.4, 0.42, 0.41]) + judged("gran3", "gran1", [0.1, 0.12, 0.11])
     battle += judged("gran1", "real_test", [0.1] * 3) + judged("gran3", "real_test", [0.1] * 3)
     (tmp_path / "mnist_judges_seeds.csv").write_text(to_csv(battle, JUDGED_COLUMNS))
-    main(["claims", str(path), "--to", str(tmp_path / "claims.csv")])
-    rows = {(row["claim"], row["measure"]): row for row in from_csv((tmp_path / "claims.csv").read_text())}
-    assert rows["GRAN3 before GRAN1", "r_sample"]["verdict"] == HELD
+    assert verdicts()["GRAN3 before GRAN1", "r_sample"] == HELD
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import torch
 
 from pipeline.metrics import columns, frechet, kid, prdc
 from pipeline.metrics.comparison import Comparison
-from pipeline.metrics.estimates import Estimate
 from pipeline.tables import Run, seeds_columns, seeds_table
 from pipeline.tables.claims import DISAGREE, Evidence, claim_rows
 
@@ -74,10 +73,7 @@ def test_an_order_that_classifiers_disagree_on_is_unresolved() -> None:
     metrics = {name: columns()[name] for name in ("fd_classifier", "fd_classifier_min")}
 
     def runs(*each: tuple[float, ...]) -> list[Run]:
-        entries = [
-            {"value": Estimate(sum(x) / 3, 0, 9, "").value, "low": None, "high": None, "kind": "", "each": list(x)}
-            for x in each
-        ]
+        entries = [{"value": fmean(x), "low": None, "high": None, "kind": "", "each": list(x)} for x in each]
         return [Run(seed, {"fd_classifier": entry}) for seed, entry in enumerate(entries)]
 
     good, bad = runs((1.0, 1.1, 1.2), (1.1, 1.1, 1.3), (1.0, 1.2, 1.2)), runs((5, 5, 5), (5.1, 5, 6), (5, 4, 5))

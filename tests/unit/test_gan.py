@@ -39,9 +39,7 @@ def test_dropout_belongs_to_training_alone() -> None:
     model = after_noise(GAN(MNIST), 1)
     z, x = model.draw_latents(4, seed=1), torch.rand(4, *MNIST)
     torch.testing.assert_close(2 * model.decode(z).flatten(1) - 1, model.generator(z))
-    assert torch.equal(model.decode(z), model.decode(z))
-    assert torch.equal(model.discriminate(x), model.discriminate(x))
-    model.train()
+    model.train()  # in evaluation mode every model gives the same twice: test_model_contract.py
     assert not torch.equal(model.decode(z), model.decode(z))
     assert not torch.equal(model.discriminate(x), model.discriminate(x))
 

@@ -56,7 +56,7 @@ def block_of(file: Path) -> dict[str, Any]:
     try:
         content = value_of(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{file}: {error.strerror}; run from the folder that holds it, a YAML file") from None
+        raise UserError(f"{file}: {error.strerror}; expected a YAML file; run from the folder that holds it") from None
     except ValueError as error:
         raise UserError(f"{file}: not YAML: {error}") from None
     if not isinstance(content, dict):

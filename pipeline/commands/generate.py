@@ -44,11 +44,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, required=True, metavar="PATH",
                         help="a new folder: single images and a manifest; .png or .jpg: a grid; .gif, .webp, .apng: "
                         "a film")  # fmt: skip
-    parser.add_argument("--n", type=int, default=64, help="samples; in a folder, samples of each class (default: 64)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
+    parser.add_argument("--n", type=overrides.whole(1), default=64,
+                        help="samples; in a folder, samples of each class (default: 64)")  # fmt: skip
+    parser.add_argument("--seed", type=overrides.whole(0), default=0, help="seed of the latents (default: 0)")
     parser.add_argument("--label", type=int, help="the class to draw, for a model trained with `conditional: true`")
     parser.add_argument("--training", type=int, default=0, help="seed of the training (default: 0)")
-    parser.add_argument("--scale", type=int, help="screen pixels for each image pixel (default: about 84 for a side)")
+    parser.add_argument("--scale", type=overrides.whole(1),
+                        help="screen pixels for each image pixel (default: about 84 for a side)")  # fmt: skip
     folder_arguments(parser.add_argument_group("flags for a folder"))
     overrides.add(parser)
 
@@ -77,10 +79,6 @@ FOLDER_ONLY = ("classes", "augment", "form", "min_confidence", "no_copies", "unt
 
 def run(arguments: argparse.Namespace) -> None:
     """Load the weights, sample, write."""
-    for name, least in (("n", 1), ("seed", 0), ("scale", 1)):
-        found = getattr(arguments, name)
-        if found is not None and found < least:
-            raise UserError(f"--{name}: found {found}, expected {least} or more")
     if is_folder(arguments):
         arguments.form = arguments.form or "png"
         export.check(arguments)
@@ -130,14 +128,12 @@ def trained(arguments: argparse.Namespace) -> ImageGenerator:
 def check_label(block: Mapping[str, Any], arguments: argparse.Namespace) -> None:
     """A class can be asked of a conditional model alone, and only one that it knows."""
     classes, option = block.get("classes", 0), f"models.{arguments.model}.conditional"
-    if arguments.label is not None and arguments.classes is not None:
+    flags = [f"--{name}" for name in ("label", "classes") if getattr(arguments, name) is not None]
+    if len(flags) == 2:
         raise UserError("--label: found with --classes; omit one of the two")
-    flag = "--label" if arguments.label is not None else "--classes"
-    if arguments.label is None and arguments.classes is None:
-        return
-    if not classes:
-        can = f"set {option} to true and train it again" if "conditional" in block["arguments"] else f"omit {flag}"
-        raise UserError(f"{flag}: {arguments.model} cannot draw a requested class as it was trained; {can}")
+    if flags and not classes:
+        can = f"set {option} to true and train it again" if "conditional" in block["arguments"] else f"omit {flags[0]}"
+        raise UserError(f"{flags[0]}: {arguments.model} cannot draw a requested class as it was trained; {can}")
     if arguments.label is not None and not 0 <= arguments.label < classes:
         raise UserError(f"--label: found {arguments.label}, expected 0 to {classes - 1}")
 

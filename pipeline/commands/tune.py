@@ -15,7 +15,7 @@ import yaml
 
 from pipeline import metrics
 from pipeline.core import artifacts
-from pipeline.core.errors import Interrupted, UserError
+from pipeline.core.errors import UserError
 from pipeline.runtime import stage_cli
 from pipeline.runtime.progress import duration
 from pipeline.tables import comparison, text
@@ -126,8 +126,6 @@ def attempt(trial: Trial, device: str) -> Row:
             continue
         try:
             perform(job, device)
-        except Interrupted:
-            raise
         except UserError as error:
             refusal = f"params.yaml: models.{job.config['model']}: "
             if not str(error).startswith(refusal):

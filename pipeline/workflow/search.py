@@ -123,25 +123,20 @@ def parsed_range(given: str, present: Mapping[str, Any]) -> tuple[str, Span | Ch
     A range of positive numbers is even in their logarithms, another one in the numbers themselves.
     """
     key, _, text = given.partition("=")
-    if not text:
-        raise UserError(
-            f"--over {given}: expected KEY=LOW..HIGH or KEY=A,B,C, for instance learning_rate=1.0e-4..1.0e-2"
-        )
     if key not in present or key in SAME_FOR_ALL:
         raise UserError(f"--over {given}: unknown key {key!r}{near(key, {*present} - {*SAME_FOR_ALL})}")
     low, is_span, high = text.partition("..")
     try:
-        if not is_span:
-            return key, Choice(tuple(yaml_loader.value_of(f"[{text}]")))
+        if values := () if is_span else tuple(yaml_loader.value_of(f"[{text}]")):
+            return key, Choice(values)
         ends = float(low), float(high)
-    except ValueError as error:
+    except ValueError:
+        ends = math.nan, math.nan
+    if type(present[key]) not in (int, float) or not -math.inf < ends[0] < ends[1] < math.inf:
         raise UserError(
-            f"--over {given}: found {text!r}, expected LOW..HIGH or A,B,C ({error}); put texts in quotes"
-        ) from None
-    if type(present[key]) not in (int, float):
-        raise UserError(f"--over {given}: {key} is no number; expected {key}=A,B,C")
-    if not -math.inf < ends[0] < ends[1] < math.inf:
-        raise UserError(f"--over {given}: found {text!r}, expected two numbers, the lower one first")
+            f"--over {given}: found {text!r}, expected {key}=LOW..HIGH, two numbers, the lower one first, or "
+            f"{key}=A,B,C; put texts in quotes"
+        )
     return key, Span(*ends, "log" if ends[0] > 0 else "linear", whole=isinstance(present[key], int))
 
 

@@ -35,7 +35,7 @@ from typing import Any
 from pipeline.core import artifacts
 from pipeline.core.errors import UserError, near
 
-__all__ = ["SourceError", "check_source", "fetch", "kinds"]
+__all__ = ["KINDS", "SourceError", "check_source", "fetch"]
 
 CHUNK = 1 << 20
 SIZE_LIMIT = 1 << 30
@@ -163,7 +163,7 @@ def _take(source: Mapping[str, Any], wanted: Mapping[str, str], destination: Pat
         folder = tempfile.TemporaryDirectory(prefix=".partial-", dir=destination)
     with folder as path:
         try:
-            opener = _kind(source["kind"])(Room(Path(path), timeout), **options)
+            opener = KINDS[source["kind"]](Room(Path(path), timeout), **options)
             for file, digest in wanted.items():
                 try:
                     _place(opener, file, digest, Path(path), destination, options.get("size_limit", SIZE_LIMIT))
@@ -292,18 +292,21 @@ def from_debian(room: Room, *, package: str, folder: str, suffix: str = "", size
     return _members(lambda: contents.open("rb"), folder, suffix, size_limit)
 
 
-def kinds() -> tuple[str, ...]:
-    """The kinds of sources that params.yaml may name."""
-    return tuple(sorted(name.removeprefix("from_") for name in globals() if name.startswith("from_")))
+KINDS: dict[str, Callable[..., Opener]] = {
+    name.removeprefix("from_"): function for name, function in dict(globals()).items() if name.startswith("from_")
+}
+"""The kinds of sources that params.yaml may name."""
 
 
 def check_source(source: Mapping[str, Any]) -> None:
     """Raise UserError, with the nearest kind, unless the block's keys fit the function of its kind."""
     options = {key: value for key, value in source.items() if key != "kind"}
-    kind = source.get("kind", "")
+    kind = str(source.get("kind", ""))
+    if kind not in KINDS:
+        raise UserError(f"source of unknown kind '{kind}' in params.yaml{near(kind, KINDS)}")
     where = f"source of kind '{kind}' in params.yaml"
     try:
-        inspect.signature(_kind(kind)).bind(None, **options)
+        inspect.signature(KINDS[kind]).bind(None, **options)
     except TypeError as error:
         raise UserError(f"{where}: {error}") from error
     for key, value in options.items():
@@ -315,13 +318,6 @@ def check_source(source: Mapping[str, Any]) -> None:
             fits, expected = isinstance(value, str) and "\0" not in value, "text"
         if not fits:
             raise UserError(f"{where}: {key}: found {value!r}, expected {expected}")
-
-
-def _kind(kind: str) -> Callable[..., Opener]:
-    if kind not in kinds():
-        raise UserError(f"source of unknown kind '{kind}' in params.yaml{near(str(kind), kinds())}")
-    function: Callable[..., Opener] = globals()[f"from_{kind}"]
-    return function
 
 
 # --- archives, clients, downloads -----------------------------------------------------------------------------

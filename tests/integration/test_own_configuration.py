@@ -123,14 +123,6 @@ def test_status_and_prune_know_the_data_sets_of_the_file(folder: Path, capsys: p
     assert job.folder.is_dir() and earlier.folder.is_dir()
 
 
-def test_a_missing_training_is_named_with_the_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["generate", "--model", "vae", "--dataset", "shirts", "--to", "out", "--configfile", str(MINE)])
-    said = capsys.readouterr().err
-    assert "bin/snakemake --cores all results/store/shirts/train/vae/0/" in said
-    assert "weights.safetensors --configfile else/mine.yaml`" in said
-
-
 @pytest.mark.workflow
 def test_snakemake_reads_own_yaml_too(clone: Callable[[str], Path], tmp_path: Path) -> None:
     project = clone("own")

@@ -23,14 +23,19 @@ FILE = ROOT / "params.yaml"
 CONFIG: dict[str, Any] = yaml.safe_load(FILE.read_text())
 
 
+MISSING = object()
+
+
 def changed(path: str, value: Any) -> dict[str, Any]:
-    """params.yaml with one key set."""
+    """params.yaml with one key set, or without it."""
     config = copy.deepcopy(CONFIG)
     *blocks, key = path.split(".")
     block = config
     for name in blocks:
         block = block[name]
     block[key] = value
+    if value is MISSING:
+        del block[key]
     return config
 
 
@@ -103,12 +108,6 @@ def test_a_renamed_key_is_refused_with_its_new_name(path: str, new: str) -> None
     assert str(caught.value) == f"params.yaml: {path}: renamed; use {new}"
 
 
-def test_an_old_key_in_the_file_is_refused_with_its_new_name(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text(FILE.read_text().replace("\ndvc_tracked:", "\nversioned:"))
-    with pytest.raises(UserError, match=r"^params.yaml: versioned: renamed; use dvc_tracked$"):
-        load([], tmp_path / "params.yaml")
-
-
 @pytest.mark.parametrize("written", ["0133-10-25", "2026-11-27 10:00:00", "!!binary aGk=", "!!set {a, b}"])
 def test_what_yaml_knows_and_json_does_not_is_refused_with_its_place(tmp_path: Path, written: str) -> None:
     """An identity is a digest of JSON, where `options` may hold anything."""
@@ -117,11 +116,6 @@ def test_what_yaml_knows_and_json_does_not_is_refused_with_its_place(tmp_path: P
     file.write_text(text.replace("options: {class_names: [t-shirt,", f"options: {{class_names: [{written},", 1))
     with pytest.raises(UserError, match=r"datasets\.fashion_mnist\.options\.class_names\.0: found .*needs quotes"):
         params.load(file=file)
-
-
-def test_a_key_that_resembles_none_gets_the_list() -> None:
-    message = refusal(changed("protocol.zzz", 1))
-    assert "protocol.zzz: unknown key; there are: battle_ratio, battle_tolerance," in message
 
 
 @pytest.mark.parametrize(
@@ -166,21 +160,45 @@ def test_a_key_that_resembles_none_gets_the_list() -> None:
         ("models.draw.learning_rate", float("inf"), "models.draw.learning_rate: found inf, expected"),
         ("models.dcgan.beta1", 1.5, "models.dcgan.beta1: found 1.5, expected less than or equal to 1"),
         ("models.draw_gan.objective", "maximin", "models.draw_gan.objective: found 'maximin', expected"),
+        ("models.draw.glimpses", "many", "models.draw.glimpses: found 'many'"),
+        ("models.draw.paper", {"glimpses": 0}, "models.draw.glimpses: found 0"),
+        ("protocol.zzz", 1, "protocol.zzz: unknown key; there are: battle_ratio, battle_tolerance,"),
+        *((path, MISSING, f"{path}: missing") for path in ("protocol.seed", "classifier.batch", "models.vae.steps")),
+        ("datasets.mnist.files", MISSING, "datasets.mnist.files: missing"),
+        # names of what must exist
+        *(
+            ("models.draw.class", name, "models.draw: no file pipeline/models/")
+            for name in ("drow", "base", "../x", "", 3)
+        ),
+        ("datasets.mnist.reader", "idxx", "no file pipeline/datasets/idxx.py; did you mean 'idx'?"),
+        ("datasets.mnist.reader", "splits", "no file pipeline/datasets/splits.py"),
+        ("dvc_tracked", ["mnits"], "dvc_tracked: unknown data set 'mnits'; did you mean 'mnist'?"),
+        ("report", ["mnits"], "report: unknown data set 'mnits'; did you mean 'mnist'?"),
+        ("datasets.mnist.published", "draw_gan_table1_mnits", "/draw_gan_table1_mnits.csv; did you mean"),
+        ("datasets.mnist.published", "../../../params", "datasets.mnist.published"),
+        (
+            "datasets.mnist.models",
+            ["vae", "drw"],
+            "params.yaml: datasets.mnist.models: unknown model 'drw'; did you mean 'draw'?",
+        ),
+        ("datasets.mnist.models.paper", ["vaee"], "unknown model 'vaee'; did you mean 'vae'? (at budget paper)"),
+        ("datasets.mnist.models", ["vae", "vae"], "datasets.mnist.models: a model is listed twice"),
+        ("datasets.mnist.models.tiny", [], "found [], expected a list of models, or all (at budget tiny)"),
+        *(
+            ("datasets.mnist.models.laptop", value, f"yaml: datasets.mnist.models: found {value!r}, expected a list of")
+            for value in ("al", 5, {"laptop": "all", "tiny": "all"})
+        ),
+        # other samples of a training
+        ("models.odd", {"reuse_training_of": "gran33"}, "found 'gran33', expected a model with a training; did you"),
+        ("models.odd", {"reuse_training_of": "odd"}, "found 'odd', expected a model with a training"),
+        ("models.odd", {"reuse_training_of": ["gran3"]}, "models.odd.reuse_training_of: found ['gran3']"),
+        ("models.odd", {"reuse_training_of": "gran3", "steps": 5}, "models.odd.steps: its training is gran3's"),
+        ("models.odd", {"reuse_training_of": "gran3", "class": "vae"}, "models.odd.class: its training is gran3's"),
+        ("models.odd", {"reuse_training_of": "gran3", "sample_step": 5}, "unknown key; did you mean 'sample_steps'?"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_found_and_expected(path: str, value: Any, expected: str) -> None:
     assert expected in refusal(changed(path, value))
-
-
-@pytest.mark.parametrize("path", ["protocol.seed", "classifier.batch", "datasets.mnist.files", "models.vae.steps"])
-def test_a_missing_key_is_named(path: str) -> None:
-    config = copy.deepcopy(CONFIG)
-    *blocks, key = path.split(".")
-    block = config
-    for name in blocks:
-        block = block[name]
-    del block[key]
-    assert f"{path}: missing" in refusal(config)
 
 
 @pytest.mark.parametrize("content", [[], 3, "text", None])
@@ -200,44 +218,6 @@ def test_a_file_that_is_not_there_or_not_yaml_is_named(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-# --- names that must exist --------------------------------------------------------------------------------------
-
-
-def test_a_data_set_lists_only_models_that_there_are() -> None:
-    names = CONFIG["datasets"]["mnist"]["models"]
-    message = refusal(changed("datasets.mnist.models.laptop", [*names["laptop"], "drw"]))
-    assert message == "params.yaml: datasets.mnist.models: unknown model 'drw'; did you mean 'draw'?"
-    message = refusal(changed("datasets.mnist.models.paper", ["vaee"]))
-    assert message.endswith("models: unknown model 'vaee'; did you mean 'vae'? (at budget paper)")
-    assert "a model is listed twice" in refusal(changed("datasets.mnist.models", ["vae", "vae"]))
-    assert "models: found [], expected a list of models, or all (at budget tiny)" in refusal(
-        changed("datasets.mnist.models.tiny", [])
-    )
-
-
-@pytest.mark.parametrize("name", ["drow", "base", "../secret", "", 3])
-def test_a_class_is_a_file_of_a_model(name: Any) -> None:
-    assert "models.draw: no file pipeline/models/" in refusal(changed("models.draw.class", name))
-
-
-def test_a_reader_is_a_file_of_a_data_format() -> None:
-    assert "no file pipeline/datasets/idxx.py; did you mean 'idx'?" in refusal(changed("datasets.mnist.reader", "idxx"))
-
-
-def test_what_dvc_keeps_is_a_data_set() -> None:
-    assert check(changed("dvc_tracked", ["cifar10", "mnist"])).dvc_tracked == ["cifar10", "mnist"]
-    assert "dvc_tracked: unknown data set 'mnits'; did you mean 'mnist'?" in refusal(changed("dvc_tracked", ["mnits"]))
-
-
-def test_a_published_table_is_a_file_that_is_kept_here() -> None:
-    message = refusal(changed("datasets.mnist.published", "draw_gan_table1_mnits"))
-    assert (
-        "datasets.mnist.published: no file pipeline/tables/published/draw_gan_table1_mnits.csv; did you mean" in message
-    )
-    assert "datasets.mnist.published" in refusal(changed("datasets.mnist.published", "../../../params"))
-    assert check(changed("datasets.mnist.published", None)).datasets["mnist"].published is None
-
-
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
@@ -249,9 +229,8 @@ def test_a_published_table_is_a_file_that_is_kept_here() -> None:
     ],
 )
 def test_a_source_has_a_kind_and_its_keys(source: dict[str, Any], expected: str) -> None:
-    message = refusal(changed("datasets.mnist.sources", [*CONFIG["datasets"]["mnist"]["sources"], source]))
-    assert message.startswith("params.yaml: datasets.mnist.sources[2]: ")
-    assert expected in message
+    message = refusal(changed("datasets.mnist.sources", [source]))
+    assert message.startswith("params.yaml: datasets.mnist.sources[0]: ") and expected in message
 
 
 # --- overrides --------------------------------------------------------------------------------------------------
@@ -267,7 +246,6 @@ def test_nested_overrides_arrive_as_text() -> None:
     assert resolved.seeds_used() == [0, 1, 2]
     assert (draw["glimpses"], draw["attention"], draw["learning_rate"]) == (20, False, 5e-4)
     assert gran["kernels"] == [40, 20]
-    assert "models.draw.glimpses: found 'many'" in refusal(changed("models.draw.glimpses", "many"))
 
 
 def test_what_an_alias_shares_is_set_for_the_one_that_is_named() -> None:
@@ -314,46 +292,29 @@ def test_any_value_may_differ_by_budget(budget: str) -> None:
     assert found.model_for("mnist", "vae")["arguments"]["latent"] == 8
 
 
-def test_a_mistake_in_another_budgets_override_is_found_too() -> None:
-    assert CONFIG["budget"] != "paper"
-    assert "models.draw.glimpses: found 0" in refusal(changed("models.draw.paper", {"glimpses": 0}))
-
-
 # --- which models a table has ------------------------------------------------------------------------------------
 
 
-def test_all_is_every_model_of_the_file() -> None:
+def test_lists_may_be_all_or_empty() -> None:
+    assert check(changed("dvc_tracked", ["cifar10", "mnist"])).dvc_tracked == ["cifar10", "mnist"]
+    assert check(changed("datasets.mnist.published", None)).datasets["mnist"].published is None
     for config in (changed("datasets.mnist.models", "all"), changed("datasets.mnist.models.laptop", "all")):
         assert check(config).models_of("mnist") == list(CONFIG["models"])
-
-
-@pytest.mark.parametrize("found", ["al", 5, {"laptop": "all", "tiny": "all"}])
-def test_a_table_is_of_a_list_of_models_or_of_all(found: Any) -> None:
-    message = refusal(changed("datasets.mnist.models.laptop", found))
-    assert message == f"params.yaml: datasets.mnist.models: found {found!r}, expected a list of models, or all"
 
 
 # --- one training, sampled in two ways ---------------------------------------------------------------------------
 
 
-def test_other_samples_of_a_training_have_its_block_but_for_what_they_change() -> None:
-    plan = Plan(check(changed("models.longer", {"reuse_training_of": "gran3", "sample_steps": 5})))
+def test_other_samples_of_a_training_have_its_block_and_weights_and_no_judge_of_their_own() -> None:
+    config = changed("models.longer", {"reuse_training_of": "gran3", "sample_steps": 5})
+    config["datasets"]["mnist"]["models"] = ["gran3", "longer"]
+    plan = Plan(check(config))
     other, own = plan.model("longer"), plan.model("gran3")
     assert other["arguments"] == own["arguments"] | {"sample_steps": 5}
     assert (other["class"], other["training"]) == (own["class"], own["training"])
-    sample = plan.job("sample", "mnist", "longer", 0)
-    assert sample.parents == (plan.job("train", "mnist", "gran3", 0),)
-    assert "mnist/train/gran3/0" in sample.reads[0]
-    assert "mnist/sample/longer/0" in sample.outputs["images"]
+    assert plan.job("sample", "mnist", "longer", 0).parents == (plan.job("train", "mnist", "gran3", 0),)
     with pytest.raises(UserError, match="longer is gran3's training sampled otherwise; train gran3"):
         plan.job("train", "mnist", "longer", 0)
-
-
-def test_other_samples_have_a_row_but_no_judge_of_their_own() -> None:
-    config = copy.deepcopy(CONFIG)
-    config["models"]["longer"] = {"reuse_training_of": "gran3", "sample_steps": 5}
-    config["datasets"]["mnist"]["models"] = ["gran3", "longer"]
-    plan = Plan(check(config))
     assert plan.runs("mnist") == [("gran3", 0), ("longer", 0)]
     assert plan.judges("mnist") == ["gran3"]
     reads = plan.job("tables", "mnist").reads
@@ -361,27 +322,8 @@ def test_other_samples_have_a_row_but_no_judge_of_their_own() -> None:
     assert not [path for path in reads if "mnist/train/longer" in path]
 
 
-@pytest.mark.parametrize(
-    ("block", "expected"),
-    [
-        (
-            {"reuse_training_of": "gran33"},
-            "models.odd.reuse_training_of: found 'gran33', expected a model with a training; did you",
-        ),
-        ({"reuse_training_of": "odd"}, "models.odd.reuse_training_of: found 'odd', expected a model with a training"),
-        ({"reuse_training_of": ["gran3"]}, "models.odd.reuse_training_of: found ['gran3']"),
-        ({"reuse_training_of": "gran3", "steps": 5}, "models.odd.steps: its training is gran3's"),
-        ({"reuse_training_of": "gran3", "class": "vae"}, "models.odd.class: its training is gran3's"),
-        ({"reuse_training_of": "gran3", "sample_step": 5}, "sample_step: unknown key; did you mean 'sample_steps'?"),
-    ],
-)
-def test_what_other_samples_may_not_say(block: dict[str, Any], expected: str) -> None:
-    assert expected in refusal(changed("models.odd", block))
-
-
 def test_a_conditional_model_needs_a_data_set_with_classes() -> None:
-    config = copy.deepcopy(CONFIG)
-    config["models"]["draw"]["conditional"] = True
+    config = changed("models.draw.conditional", True)
     plan = Plan(check(config))
     assert plan.job("train", "mnist", "draw", 0).config["classes"] == 10
     assert plan.job("sample", "mnist", "draw", 0).config["classes"] == 10

@@ -175,9 +175,9 @@ def test_dark_strokes_on_white_may_be_turned(pair: Any) -> None:
     ("words", "said"),
     [
         ("generate --to a.tiff", "--to: found 'a.tiff', expected a name that ends in .png, .jpg, .jpeg, .gif"),
-        ("generate --to a.png --n 0", "--n: found 0, expected 1 or more"),
-        ("generate --to a.png --seed -1", "--seed: found -1, expected 0 or more"),
-        ("generate --to a.png --scale 0", "--scale: found 0, expected 1 or more"),
+        ("generate --to a.png --n 0", "argument --n: found 0, expected a whole number, 1 or more"),
+        ("generate --to a.png --seed -1", "argument --seed: found -1, expected a whole number, 0 or more"),
+        ("generate --to a.png --scale 0", "argument --scale: found 0, expected a whole number, 1 or more"),
         ("generate --to a.png --n 1000000", "--n: 1,000,000 samples make 7,056,000,000 pixels, expected at most"),
         ("generate --to a.gif --n 10000", "expected at most 100,000,000; use a smaller --n"),
         ("generate --to a.png --training -1", "--training: found -1, expected 0 or more"),
@@ -195,4 +195,5 @@ def test_dark_strokes_on_white_may_be_turned(pair: Any) -> None:
 def test_a_mistake_is_one_line(pair: Any, capsys: pytest.CaptureFixture[str], words: str, said: str) -> None:
     trained("autoencoder")
     more = ["--model", "autoencoder"] if words.startswith("generate") else []
-    assert said in told(capsys, *words.split(), *more, *SET)
+    code = 2 if said.startswith("argument") else 1
+    assert said in told(capsys, *words.split(), *more, *SET, code=code)

@@ -46,15 +46,26 @@ def ranks_in_words(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Desc
 
 
 def leaders(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> list[str]:
-    """The best model of a column, then those whose 95 % interval overlaps its; none where none competes."""
+    """The best model of a column, then those that may be the best; none where none competes.
+
+    These are the models whose confidence set of ranks holds the first rank; in a column without ranks, those whose 95 %
+    interval overlaps the best one's.
+    """
     return [str(rows[index]["model"]) for index in leading_rows(rows, column, better)]
 
 
 def leading_rows(rows: Sequence[Mapping[str, Any]], column: str, better: str | None) -> list[int]:
     """The same by the rows' indices."""
     best = sorted(best_rows(rows, column, better))
-    rest = [i for i in contenders(rows, column, better) if i not in best and overlap(rows[best[0]], rows[i], column)]
+    rest = [
+        i for i in contenders(rows, column, better) if i not in best and _may_be_best(rows[i], rows[best[0]], column)
+    ]
     return [*best, *rest]
+
+
+def _may_be_best(row: Mapping[str, Any], best: Mapping[str, Any], column: str) -> bool:
+    rank = rank_of(row, column)
+    return rank.low == 1 if rank else overlap(best, row, column)
 
 
 def overlap(a: Mapping[str, Any], b: Mapping[str, Any], column: str) -> bool:

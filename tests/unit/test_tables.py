@@ -356,6 +356,19 @@ def test_the_sentence_says_who_leads_and_who_cannot_be_told_apart(
     assert sentence([*rows, {"model": "real", "status": None, "coverage": 0.9}], SAID) == text
 
 
+def test_the_sentence_and_the_ranks_agree() -> None:
+    """c overlaps the best model, but a test puts b before it."""
+    ranks = {"a": (1, 1, 2), "b": (2, 1, 2), "c": (3, 2, 3)}
+    value = dict(zip("abc", (1.0, 1.05, 1.15), strict=True))
+    rows: list[dict[str, Any]] = [
+        {"model": model, "seeds": 3, "status": "ok"}
+        | {f"fd_classifier{end}": value[model] + by for end, by in BOUNDS.items()}
+        | dict(zip(("rank_fd_classifier", "rank_fd_classifier_low", "rank_fd_classifier_high"), rank, strict=True))
+        for model, rank in ranks.items()
+    ]
+    assert sentence(rows, SAID) == "a and b cannot be told apart on FD."
+
+
 def test_names_are_listed_as_in_english() -> None:
     assert [listed(list("abc"[:n])) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
 

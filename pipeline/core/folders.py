@@ -22,6 +22,8 @@ def replace(folder: Path, files: Mapping[str, bytes]) -> bool:
 
     Raises what `replacing` raises.
     """
+    with _errors_told(folder):
+        _bring_back(folder)
     if content(folder) == dict(files):
         return False
     with replacing(folder) as partial:
@@ -39,21 +41,38 @@ def replacing(folder: Path) -> Iterator[Path]:
     An interruption leaves the earlier folder. Raises `UserError` for a disk that is full or a folder that may not be
     written.
     """
-    partial, before = (folder.with_name(f".{folder.name}.{word}.partial") for word in (os.getpid(), "before"))
+    partial, before = folder.with_name(f".{folder.name}.{os.getpid()}.partial"), _before(folder)
     try:
-        if before.exists() and not folder.exists():  # a stop between the two renames below
-            before.rename(folder)
-        partial.mkdir(parents=True)
-        yield partial
-        shutil.rmtree(before, ignore_errors=True)
-        if folder.exists():
-            folder.rename(before)
-        partial.rename(folder)
-        shutil.rmtree(before, ignore_errors=True)
+        with _errors_told(folder):
+            _bring_back(folder)
+            partial.mkdir(parents=True)
+            yield partial
+            shutil.rmtree(before, ignore_errors=True)
+            if folder.exists():
+                folder.rename(before)
+            partial.rename(folder)
+            shutil.rmtree(before, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _before(folder: Path) -> Path:
+    """Where the earlier folder lies between the two renames of `replacing`."""
+    return folder.with_name(f".{folder.name}.before.partial")
+
+
+def _bring_back(folder: Path) -> None:
+    """Undo the first rename, if a process was stopped between the two."""
+    if _before(folder).exists() and not folder.exists():
+        _before(folder).rename(folder)
+
+
+@contextlib.contextmanager
+def _errors_told(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(
             f"{folder}: could not be written: {error.strerror or error}; make room or correct its permissions, "
             "then run the same command again (what was there is kept)"
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

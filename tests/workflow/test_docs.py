@@ -272,6 +272,7 @@ print(json.dumps(["ink" in metrics.columns(), found, ink.measure(Comparison(real
         True, pytest.approx(0.25), {}, {"pixels": [5, 784], "small": [5, 49]}, 1.0, True,
     ]  # fmt: skip
     shutil.copytree(ROOT / "tests", project / "tests", ignore=shutil.ignore_patterns("__pycache__", "workflow"))
+    shutil.copytree(ROOT / "results/published/mnist", project / "results/published/mnist")
     tests = ["tests/unit/test_metrics.py", "-k", "ink or columns_are", "-p", "no:cacheprovider"]
     done = run([sys.executable, "-m", "pytest", *tests], project)
     assert done.returncode == 0 and "passed" in done.stdout, done.stdout

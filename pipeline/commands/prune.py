@@ -78,10 +78,13 @@ def agreed() -> bool:
 def delete(items: list[Garbage]) -> None:
     """Remove them, and the folders that are empty then."""
     for item in items:
-        if item.path.is_dir():
-            shutil.rmtree(item.path)
-        else:
-            item.path.unlink(missing_ok=True)
+        try:
+            if item.path.is_dir():
+                shutil.rmtree(item.path)
+            else:
+                item.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"{item.path}: could not be deleted: {error.strerror}; correct its permissions") from error
         with contextlib.suppress(OSError):  # the first of the folders above it that is not empty
             for folder in item.path.parents[:-2]:
                 folder.rmdir()

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.core import artifacts, folders
+from pipeline.core.errors import UserError
 from pipeline.workflow import store
 
 
@@ -27,6 +28,8 @@ def run(arguments: argparse.Namespace) -> None:
     store.age(arguments.inputs)
     folder = None if arguments.to[0].suffix else arguments.to[0]
     views = arguments.to if folder is None else [folder] * len(arguments.sources)
+    if len(views) != len(arguments.sources):
+        raise UserError(f"--to: found {len(arguments.to)} paths, expected one for each of --sources")
     copies: dict[Path, Path] = {}
     for source, view in zip(arguments.sources, views, strict=True):
         store.checked(source)

@@ -68,8 +68,10 @@ def read(name: str, dataset: str) -> Snapshot:
     Raises `UserError` where it is neither, where it holds no main table, or where it cannot be read.
     """
     folder = Path(name)
+    if folder.absolute().name == "tables" and (folder / Path(RECORD.format(dataset=dataset)).name).is_file():
+        folder = folder.parent  # its records' paths begin above it
     if folder.is_dir():
-        reading, origin = _folder_reader(folder), f"{name}/{{}}"
+        reading, origin = _folder_reader(folder), f"{folder}/{{}}"
         advice = f"`make {dataset}` makes it there"
     elif folder.exists():
         raise UserError(f"{name}: a file; expected a results folder or a Git revision")

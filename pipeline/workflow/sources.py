@@ -82,7 +82,7 @@ class Guarded:
 
     def __init__(self, read: Callable[[int], bytes], limit: float, timeout: float = math.inf) -> None:
         self._read, self.limit, self.timeout = read, limit, timeout
-        self.count, self.since = 0, time.monotonic()
+        self.count, self.mark, self.since = 0, 0, time.monotonic()
 
     def read(self, size: int, /) -> bytes:
         """The next bytes."""
@@ -98,8 +98,10 @@ class Guarded:
         if self.count > self.limit:
             raise NoAnswer(f"more than {self.limit:,} bytes (size_limit)")
         seconds = time.monotonic() - self.since
-        if seconds > self.timeout * (1 + self.count / SLOWEST):
-            raise NoAnswer(f"only {self.count} bytes in {seconds:.0f} s")
+        if seconds > self.timeout:
+            if self.count - self.mark < SLOWEST:
+                raise NoAnswer(f"only {self.count - self.mark} bytes in {seconds:.0f} s")
+            self.mark, self.since = self.count, time.monotonic()
         return chunk
 
 

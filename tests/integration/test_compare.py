@@ -231,6 +231,16 @@ def test_the_same_is_said_only_of_what_both_sides_prove(tmp_path: Path) -> None:
     assert "battles: not compared, it is missing in a and b" in text
 
 
+def test_the_folder_of_the_tables_is_read_with_its_records(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a", tables())
+    whole, part = (snapshots.read(str(of), "mnist") for of in (folder, folder / "results/tables"))
+    assert part.records == whole.records != []
+    with (folder / "results/tables/mnist.csv").open("a") as stream:
+        stream.write("x\n")
+    with pytest.raises(UserError, match="damaged or edited"):
+        snapshots.read(str(folder / "results/tables"), "mnist")
+
+
 def test_another_data_set_is_named(tmp_path: Path) -> None:
     place = write(tmp_path / "a", tables(), recorded=False) / "results/tables"
     for path in list(place.iterdir()):

@@ -18,12 +18,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
 from pipeline.core.errors import UserError
+from pipeline.workflow import sources
 from pipeline.workflow.sources import KINDS, SourceError, fetch
 from tests.conftest import ROOT
 
@@ -342,3 +344,13 @@ def test_the_kinds_of_sources() -> None:
 def test_addresses_of_other_schemes_are_not_followed(tmp_path: Path, mirror: Path) -> None:
     with pytest.raises(SourceError, match="not an http or https address"):
         attempt(tmp_path, [{"kind": "http", "address": f"file://{mirror}/set/"}])
+
+
+def test_a_download_that_hardly_moves_after_a_fast_start_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 1.0, 31.0, 31.0, 62.0])
+    monkeypatch.setattr(sources, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    chunks = iter([bytes(1 << 20), b"a", b"b", b"c"])
+    stream = sources.Guarded(lambda size: next(chunks), limit=1 << 30, timeout=30.0)
+    with pytest.raises(sources.NoAnswer, match="only 1 bytes in 31 s"):
+        while stream.read(1):
+            pass

@@ -214,4 +214,7 @@ def test_a_file_that_cannot_be_deleted_is_named(
 
     monkeypatch.setattr(Path, "unlink", refuse)
     complaint = told(capsys, "prune", "--yes", "--set", TINY)
-    assert f"{leftover.with_suffix('.json')}: could not be deleted: Permission denied; correct its permissions" in complaint
+    assert (
+        f"{leftover.with_suffix('.json')}: could not be deleted: Permission denied; correct its permissions"
+        in complaint
+    )

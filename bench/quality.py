@@ -93,7 +93,7 @@ def verdict_of(upper: float | None, changes: Mapping[str, float | None]) -> str:
     found = []
     if upper is None:
         found.append("distance open: expected two seeds or more")
-    elif upper > HIGHEST_RATIO:
+    elif not upper <= HIGHEST_RATIO:  # nan if no seed differs from another
         found.append(f"distance: bound above {HIGHEST_RATIO:.2f}")
     for name, change in changes.items():
         if change is not None and change < -LARGEST_LOSS[name]:

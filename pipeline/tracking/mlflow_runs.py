@@ -126,6 +126,9 @@ def record_run(
     run = _open_run(client, uri, tags, started, content)
     if RECORDED in run.data.tags:
         return str(run.info.run_id)
+    if _has_other_points(client, run, rows):
+        client.delete_run(run.info.run_id)
+        run = _open_run(client, uri, tags, started, content)
     _log_rows(client, run, rows, params)
     if dataset:
         _log_dataset(client, run, dataset)
@@ -158,12 +161,12 @@ def add_rows(
     _log_rows(client, run, curves, params)
 
 
-def end_run(*, uri: str, tags: Mapping[str, object]) -> None:
-    """Mark the run of a training that ended as KILLED, unless it is recorded already."""
+def end_run(*, uri: str, tags: Mapping[str, object], is_finished: bool) -> None:
+    """End the run of a training that ended, FINISHED or KILLED, unless it is recorded already."""
     client = _client(uri)
     run = _open_run(client, uri, tags, None)
     if RECORDED not in run.data.tags:
-        client.set_terminated(run.info.run_id, status="KILLED")
+        client.set_terminated(run.info.run_id, status="FINISHED" if is_finished else "KILLED")
 
 
 def run_ids(uri: str, experiment: str) -> set[str]:
@@ -316,6 +319,20 @@ def _points(run: Any, rows: Curves, later: int = 0, **more: Any) -> list[Any]:
         for step, scalars in rows
         for name, value in scalars.items()
     ]
+
+
+def _has_other_points(client: Any, run: Any, rows: Curves) -> bool:
+    """Whether a run that was begun holds points that are not in the history: of another training of this hash.
+
+    On a GPU that is not deterministic a repeated training has other numbers.
+    """
+    logged = (point for name in run.data.metrics for point in client.get_metric_history(run.info.run_id, name))
+    wanted = {_key(point) for point in _points(run, rows)}
+    return any(_key(point) not in wanted for point in logged)
+
+
+def _key(point: Any) -> tuple[str, int, str]:
+    return point.key, point.step, str(point.value)
 
 
 def _log_rows(client: Any, run: Any, rows: Curves, params: Mapping[str, object]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.core.errors import UserError
 from pipeline.tracking import live, mlflow_runs
-from pipeline.workflow import store
+from pipeline.workflow import layout, store
 
 POLL = 0.5
 """Seconds between two checks that the workflow still runs."""
@@ -42,8 +42,9 @@ class Relay:
 
     def __init__(self, results: Path, shown_after: float = SHOWN_AFTER) -> None:
         self.results, self.shown_after = results, shown_after
-        # The rows that are there already are of trainings that ended.
-        self.last_step = {path: last_step(training) for path, training in live.read_all(results).items()}
+        # Files that are there already are of trainings that ended; one that goes on writes further rows.
+        self.found = {path: last_step(training) for path, training in live.read_all(results).items()}
+        self.last_step: dict[Path, int] = {}
         self.runs: dict[Path, dict[str, Any]] = {}
         self.failing = False
 
@@ -58,7 +59,8 @@ class Relay:
     def send_all(self) -> None:
         """Send all rows that are new."""
         for path, training in live.read_all(self.results).items():
-            if last_step(training) > self.last_step.get(path, 0) and training["seconds"] >= self.shown_after:
+            known = self.last_step.get(path, self.found.get(path, 0))
+            if last_step(training) > known and training["seconds"] >= self.shown_after:
                 self.send(path, training)
 
     def send(self, path: Path, training: dict[str, Any]) -> None:
@@ -84,10 +86,18 @@ class Relay:
         self.last_step[path] = last_step(training)
 
     def end(self) -> None:
-        """Send the last rows, and end the runs of trainings that `track` has not recorded; one that goes on resumes."""
-        if self.send_new():
-            for tags in (tags for path, tags in self.runs.items() if path.exists()):
-                mlflow_runs.attempt(mlflow_runs.end_run, uri=mlflow_runs.tracking_uri(self.results), tags=tags)
+        """Send the last rows, and end the runs of trainings that ended before `track` could record them.
+
+        A training whose workflow was killed may go on in a queue: its run goes on too.
+        """
+        if not self.send_new():
+            return
+        for tags in (tags for path, tags in self.runs.items() if path.exists()):
+            wildcards = {name: tags[name] for name in layout.WILDCARDS["train"]}
+            if not store.is_being_written(f"{layout.job_name('train', wildcards)} {tags['hash']}"):
+                is_finished = store.is_complete(layout.job_folder("train", wildcards, tags["hash"]))
+                uri = mlflow_runs.tracking_uri(self.results)
+                mlflow_runs.attempt(mlflow_runs.end_run, uri=uri, tags=tags, is_finished=is_finished)
 
 
 def last_step(training: dict[str, Any]) -> int:

@@ -171,22 +171,25 @@ def test_rows_that_were_passed_on_live_are_recorded_once(uri: str, client: Any) 
     assert counts(client, seen.info.run_id, ["loss", "kl", "fd"]) == {"loss": 3, "kl": 3, "fd": 1}, "it was complete"
 
 
-def test_a_training_that_ends_unrecorded_is_no_longer_running_until_it_goes_on(uri: str, client: Any) -> None:
-    run = run_of(uri, "ended")
+@pytest.mark.parametrize(("is_finished", "status"), [(True, "FINISHED"), (False, "KILLED")])
+def test_a_training_that_ends_unrecorded_is_no_longer_running_until_it_goes_on(
+    uri: str, client: Any, is_finished: bool, status: str
+) -> None:
+    run = run_of(uri, f"ended_{status.lower()}")
     live = {key: run[key] for key in ("uri", "tags", "params")}
 
     def seen() -> tuple[str, str]:
-        (found,) = runs_in(client, "ended")
+        (found,) = runs_in(client, run["tags"]["dataset"])
         return found.info.run_id, found.info.status
 
     add_rows(**live, curves=run["curves"][:1])
     run_id, _ = seen()
-    end_run(uri=uri, tags=run["tags"])
-    assert seen() == (run_id, "KILLED")
+    end_run(uri=uri, tags=run["tags"], is_finished=is_finished)
+    assert seen() == (run_id, status)
     add_rows(**live, curves=run["curves"][:2])
     assert seen() == (run_id, "RUNNING")
     assert record_run(**run) == run_id and seen() == (run_id, "FINISHED")
-    end_run(uri=uri, tags=run["tags"])
+    end_run(uri=uri, tags=run["tags"], is_finished=False)
     assert seen() == (run_id, "FINISHED")
 
 
@@ -201,6 +204,17 @@ def test_a_copied_project_records_beside_its_own_database(uri: str, client: Any,
     copy = mlflow.MlflowClient(here).get_run(again)
     assert copy.info.artifact_uri.startswith((tmp_path / "second %20" / "mlflow-artifacts" / "it").as_uri())
     assert run_ids(uri, "it") == {run_id}, "the original is left alone"
+
+
+def test_points_of_another_training_of_the_same_hash_do_not_stay(uri: str, client: Any) -> None:
+    """A GPU that is not deterministic: the training was killed and repeated with other numbers."""
+    run = run_of(uri, "repeated")
+    live = {key: run[key] for key in ("uri", "tags", "params")}
+    add_rows(**live, curves=[(1, {"loss": 123.0, "kl": 1.0})])
+    run_id = record_run(**run)
+    assert [run.info.run_id for run in runs_in(client, "repeated")] == [run_id]
+    losses = sorted((point.step, point.value) for point in client.get_metric_history(run_id, "loss"))
+    assert losses == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
 
 
 def test_a_job_with_a_run_missing_is_forgotten_so_that_its_stage_runs_again(tmp_path: Path) -> None:

@@ -93,14 +93,20 @@ def test_fit_batch_returns_finite_detached_scalars_of_the_same_names(name: str, 
 
 
 @every_pair
-def test_a_finite_gradient_that_is_not_zero_reaches_and_moves_every_parameter(name: str, shape: Shape) -> None:
-    model, before, _, gradients = training(name, shape)
-    assert not [key for key, value in model.named_parameters() if torch.equal(value, before[key])]
+def test_a_finite_gradient_that_is_not_zero_reaches_every_parameter(name: str, shape: Shape) -> None:
+    gradients = training(name, shape).gradients
     for step in (1, STEPS):
         for parameter, gradient in gradients[step - 1].items():
             assert gradient is not None, f"no gradient at step {step}: {parameter}"
             assert gradient.isfinite().all(), f"gradient not finite at step {step}: {parameter}"
             assert gradient.any(), f"gradient of zero at step {step}: {parameter}"
+
+
+@every_pair
+def test_every_parameter_of_every_network_moves(name: str, shape: Shape) -> None:
+    model, before, *_ = training(name, shape)
+    still = [key for key, value in model.named_parameters() if torch.equal(value, before[key])]
+    assert not still
 
 
 @every_model
@@ -176,10 +182,6 @@ def test_a_sample_depends_neither_on_n_nor_on_its_batch(name: str, shape: Shape)
     few, many = sample(model, 3, seed=5, batch=4), sample(model, 7, seed=5, batch=4)
     assert few.dtype == torch.uint8 and few.shape == (3, *shape)
     assert torch.equal(few, many[:3])
-    z = model.draw_latents(7, seed=5)  # of the law that test_philox.py checks
-    assert z.dtype == torch.float32
-    assert z.shape == (7, *model.latent_shape[:-1], model.latent_shape[-1] + model.classes)
-    assert torch.equal(z[4:], model.draw_latents(3, seed=5, first=4))
     # Another batch changes the order of additions, so an image may round the other way: by one of 255 levels.
     other = sample(model, 7, seed=5, batch=3)
     assert (other.int() - many.int()).abs().max() <= 1
@@ -189,6 +191,45 @@ def test_a_sample_depends_neither_on_n_nor_on_its_batch(name: str, shape: Shape)
     assert (quantise(one).int() - few.int()).abs().max() <= 1
     canvases = sample_canvases(model, 3, seed=5)
     assert (canvases[:, -1].int() - few.int()).abs().max() <= 1
+
+
+@every_pair
+def test_latents_belong_to_one_sample_each(name: str, shape: Shape) -> None:
+    model = small(name, shape)
+    z = model.draw_latents(9, seed=3)
+    assert z.shape == (9, *model.latent_shape[:-1], model.latent_shape[-1] + model.classes)
+    assert z.dtype == torch.float32
+    assert torch.equal(z, model.draw_latents(9, seed=3))
+    assert torch.equal(z[:4], model.draw_latents(4, seed=3))
+    assert torch.equal(z[4:], model.draw_latents(5, seed=3, first=4))
+    assert not torch.equal(z, model.draw_latents(9, seed=4))
+    assert len(z.flatten(1).unique(dim=0)) == 9
+    with torch.random.fork_rng():
+        torch.manual_seed(99)
+        assert torch.equal(z, model.draw_latents(9, seed=3))
+
+
+@every_class
+def test_latents_follow_the_law_that_the_model_declares(name: str) -> None:
+    model = small(name)
+    z = model.draw_latents(2000, seed=0).double()[..., : model.latent_shape[-1]]
+    variance, fourth_moment = {"normal": (1.0, 3.0), "uniform": (1 / 3, 1 / 5)}[model.latent_law]
+    tolerance = 5 * (fourth_moment - variance**2) ** 0.5 / z.numel() ** 0.5  # five standard errors
+    assert z.mean().abs() < 5 * (variance / z.numel()) ** 0.5
+    assert (z.square().mean() - variance).abs() < tolerance
+    assert model.latent_law == "normal" or z.abs().max() <= 1
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_classes_are_drawn_as_often_as_the_training_split_has_them(name: str) -> None:
+    model = small(name)
+    model.class_counts.copy_(torch.tensor([7.0, 0.0, 1.0, 2.0, *[0.0] * 6]))
+    z = model.draw_latents(4000, seed=0)
+    one_hot = z[..., model.latent_shape[-1] :].reshape(4000, -1, model.classes)
+    assert (one_hot == one_hot[:, :1]).all(), "one class for all steps of a sample"
+    shares = one_hot[:, 0].mean(0)
+    assert (shares - model.class_counts / 10).abs().max() < 5 * (0.25 / 4000) ** 0.5
+    assert (shares[model.class_counts == 0] == 0).all()
 
 
 # -- judging, bounds, reconstructions --------------------------------------------------------------------------------
